@@ -1,0 +1,1 @@
+"""A distributed training pipeline for SegNet semantic segmentation."""

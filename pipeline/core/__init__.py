@@ -1,0 +1,1 @@
+"""Pure torch and numpy: no files, network, clock, environment or global seed."""

@@ -1,0 +1,102 @@
+"""Reading and writing images and masks: every picture of the pipeline passes here."""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 20_000 * 20_000
+Pixels = npt.NDArray[np.uint8]
+
+_AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
+
+
+class ImageError(ValueError):
+    """A picture that cannot be read rightly; the message says why."""
+
+
+def read_image(source: Path | bytes) -> Pixels:
+    """Return a picture as RGB, (H, W, 3) uint8.
+
+    Grey and palette pictures become RGB, 16-bit grey is scaled to 8 bits (65535 -> 255), an EXIF rotation is applied.
+
+    Raises:
+        ImageError: not a whole picture, no pixels or over 20,000 x 20,000, transparent, CMYK, or of another kind
+            that has no one right reading as RGB.
+    """
+    image = _open(source)
+    if image.mode in _SIXTEEN_BIT:
+        return np.repeat(_to_8_bits(np.asarray(image))[:, :, None], 3, axis=2)
+    if image.mode not in _AS_THEY_ARE:
+        raise ImageError(f"expected a grey, RGB or palette image, got mode {image.mode}; convert it to RGB")
+    if image.has_transparency_data:
+        if image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+            raise ImageError("expected an opaque image, got transparent pixels; flatten it on a background")
+    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def read_mask(source: Path | bytes) -> Pixels:
+    """Return an index mask, (H, W) uint8: the stored values, palette indices included, never converted.
+
+    Raises:
+        ImageError: not a whole picture, or not of one 8-bit channel.
+    """
+    image = _open(source)
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image)
+        if values.max(initial=0) > 255 or values.min(initial=0) < 0:
+            raise ImageError(f"expected mask values 0..255, got up to {values.max()}; renumber the classes")
+        return values.astype(np.uint8)
+    if image.mode not in ("L", "P"):
+        raise ImageError(f"expected an index mask of one 8-bit channel, got mode {image.mode}; is it a colour mask?")
+    return np.array(image)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return RGB pixels (H, W, 3) or a mask (H, W), uint8, as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def resize_image(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return RGB pixels (H, W, 3) resized to (height, width): bilinear, antialiased when made smaller."""
+    return np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return a mask (H, W) resized to (height, width) by nearest neighbour."""
+    return np.array(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def _open(source: Path | bytes) -> Image.Image:
+    Image.MAX_IMAGE_PIXELS = None  # the limit below replaces Pillow's, which warns at 89 million pixels
+    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    with stream:
+        try:
+            image = Image.open(stream)
+            if not 0 < image.width * image.height <= MAX_PIXELS:
+                raise ImageError(
+                    f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
+                )
+            image.load()
+        except UnidentifiedImageError as err:
+            raise ImageError("expected an image file, got something else or a broken header") from err
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as err:
+            if isinstance(err, ImageError):
+                raise
+            raise ImageError(f"expected a whole image file: {err}") from err
+    return image
+
+
+def _to_8_bits(values: npt.NDArray[np.generic]) -> Pixels:
+    wide = values.astype(np.int64)
+    if wide.size and (wide.min() < 0 or wide.max() > 65_535):
+        raise ImageError(f"expected 16-bit grey values, got {wide.min()}..{wide.max()}; convert it to 8 bits")
+    return ((wide + 128) // 257).astype(np.uint8)

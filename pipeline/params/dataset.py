@@ -1,0 +1,140 @@
+"""The section `dataset`: which images the path is about."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.params.section import Byte, Fraction, Positive, Section, Seed, Side, Text
+
+
+class SplitCounts(Section):
+    """Images of each split."""
+
+    train: Positive
+    """Images to learn from."""
+    val: Positive
+    """Images that choose the best epoch."""
+    test: Positive
+    """Images that are scored once, at the end."""
+
+
+class ScenesDataset(Section):
+    """Road scenes drawn by the program: the built-in data set."""
+
+    name: Literal["scenes"]
+    """Drawn road scenes."""
+    seed: Seed
+    """The same seed draws the same bytes."""
+    height: Side
+    """Height of an image, pixels."""
+    width: Side
+    """Width of an image, pixels."""
+    images: SplitCounts
+    """Number of images in each split."""
+    images_per_sequence: Positive
+    """Consecutive images that show the same street; a sequence lies in one split only."""
+
+
+class CamvidDataset(Section):
+    """CamVid as in the SegNet release: 367, 101 and 233 images of 480x360 pixels, 11 classes; for research only."""
+
+    name: Literal["camvid"]
+    """The CamVid copy of the SegNet tutorial."""
+
+
+class ClassRow(Section):
+    """One label of a user's masks."""
+
+    name: Text
+    """Name in tables and metrics; rows with the same name become one class."""
+    value: Byte | None
+    """Pixel value in an index mask; null where the masks are coloured."""
+    colour: tuple[Byte, Byte, Byte]
+    """Red, green, blue: what a colour mask holds, and what overlays are painted with."""
+    ignore: bool
+    """True: these pixels become void, neither learnt nor scored."""
+
+
+class FolderSplits(Section):
+    """Splits by folder: an image belongs to the split whose folder is a part of its path."""
+
+    by: Literal["folder"]
+    """Split by folder name."""
+    train: Text
+    """Folder name of the training images."""
+    val: Text
+    """Folder name of the validation images."""
+    test: Text
+    """Folder name of the test images."""
+
+
+class ListSplits(Section):
+    """Splits by list files: text files with one image path a line, relative to the data set's folder."""
+
+    by: Literal["list"]
+    """Split by list files."""
+    train: Text
+    """List of the training images, relative to the data set's folder."""
+    val: Text
+    """List of the validation images."""
+    test: Text
+    """List of the test images."""
+
+
+class RatioSplits(Section):
+    """Splits by ratio: whole sequences are dealt to the splits, so that no sequence lies in two of them."""
+
+    by: Literal["ratio"]
+    """Split by ratio."""
+    train: Fraction
+    """Share of the training images."""
+    val: Fraction
+    """Share of the validation images."""
+    test: Fraction
+    """Share of the test images."""
+    seed: Seed
+    """Decides which sequence goes where."""
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> Self:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"expected train + val + test = 1, got {total:g}; change one of the shares")
+        return self
+
+
+class FolderDataset(Section):
+    """A user's own images and masks."""
+
+    name: Literal["folder"]
+    """A folder of images and masks."""
+    title: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """Short name of the data set: the registered model is segnet-<title>."""
+    path: Text
+    """The data set's folder, absolute or relative to the project."""
+    images: Text
+    """Glob of the images below it, such as images/**/*.jpg."""
+    masks: Text
+    """Glob of the masks; an image and a mask are a pair when the wildcards of both match the same text."""
+    mask_kind: Literal["index", "colour"]
+    """index: a pixel is a class value. colour: a pixel is a class colour."""
+    classes: Annotated[tuple[ClassRow, ...], Field(min_length=2)]
+    """The class table, in the order of the class indices."""
+    sequence: Text
+    """Regular expression with one group, searched in the image's path: the group names the sequence."""
+    splits: Annotated[FolderSplits | ListSplits | RatioSplits, Field(discriminator="by")]
+    """How images are dealt to train, val and test."""
+
+    @model_validator(mode="after")
+    def _class_table_is_usable(self) -> Self:
+        keys: list[object] = [r.value if self.mask_kind == "index" else r.colour for r in self.classes]
+        if None in keys:
+            raise ValueError("expected a value for every class of an index mask, got null; add value: to each class")
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"expected a {self.mask_kind} only once in the class table, got one twice: {keys}")
+        if not 2 <= len({row.name for row in self.classes if not row.ignore}) <= 255:
+            raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
+        return self
+
+
+Dataset = ScenesDataset | CamvidDataset | FolderDataset
