@@ -1,0 +1,55 @@
+# One set of commands for people and for CI; CONTRIBUTING.md says when to use which.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro setup test test-all check format lock clean
+
+repro: setup # the whole path: what has not changed is not run again
+	dvc repro
+
+setup: .venv/ready
+
+# The stamp is touched last: an interrupted set-up is done again.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
+	  "expected Python 3.11 to 3.13, got %d.%d (%s); name another: make setup PYTHON=python3.12" % (v + (sys.executable,)))'
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+test: setup
+	pytest -m "not slow"
+
+test-all: setup
+	pytest
+
+check: setup
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports --no-logo
+
+format: setup
+	ruff check --fix
+	ruff format
+
+# The newest versions that pyproject.toml allows, resolved in an empty environment. Test before committing.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-lock/bin/python -m pip install --quiet --group dev --editable .
+	grep '^#' requirements.lock > requirements.lock.new
+	.venv-lock/bin/python -m pip freeze --all --exclude-editable \
+	  | grep -ivE '^(pip|nvidia-.*|cuda-.*|triton)==' | sed -E 's/[+][a-z0-9.]+$$//' >> requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	rm -rf .venv-lock
+
+# What set-up and tests made; data, models, reports and recorded runs stay.
+clean:
+	rm -rf .venv .venv-lock *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find pipeline stages tests -name __pycache__ -prune -exec rm -rf {} +
