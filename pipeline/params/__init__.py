@@ -1,8 +1,9 @@
 """params.yaml as frozen, strict sections: no defaults, no unknown keys, every value described and range-checked."""
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -14,6 +15,9 @@ from pipeline.params.section import Section
 from pipeline.params.steps import Download, Evaluate, Model, Register, Tile, Tracking, Train, Validate
 
 PATH = Path("params.yaml")
+_ADD = ", got nothing; add the key (presets/ shows every key)"
+_QUOTE = "'"
+_WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
 
 
 class ParamsError(ValueError):
@@ -59,18 +63,50 @@ def load(path: Path = PATH) -> Params:
     except TypeError as err:
         raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
     except ValidationError as err:
-        raise ParamsError(f"{path} cannot be obeyed:\n" + "\n".join(_explain(e) for e in err.errors())) from err
+        raise ParamsError(f"{path} cannot be obeyed:\n" + _explain(err.errors(), tree)) from err
 
 
-def _explain(error: ErrorDetails) -> str:
-    """Return one line: key, expected, got, what to do."""
-    key = ".".join(str(part) for part in error["loc"]) or "params"
+def _explain(errors: list[ErrorDetails], tree: Any) -> str:
+    """Return one line a fault: key, expected, got, what to do."""
+    faults: dict[tuple[str, str], list[str]] = {}
+    for error in errors:
+        start, expected, end = _parts(error, tree)
+        faults.setdefault((start, end), []).append(expected)  # a value can miss each member of a union
+    return "\n".join(f"  {start}{' or '.join(expected)}{end}" for (start, end), expected in faults.items())
+
+
+def _parts(error: ErrorDetails, tree: Any) -> tuple[str, str, str]:
+    """Return the line's start, what was expected, and the line's end."""
+    key = _key(error, tree)
+    context = error.get("ctx", {})
     match error["type"]:
-        case "missing":
-            return f"  {key}: expected a value, got nothing; add the key (presets/ shows every key)"
-        case "extra_forbidden":
-            return f"  {key}: expected no such key, got {error['input']!r}; correct its name or remove it"
         case "value_error":
-            return f"  {key}: {error['msg'].removeprefix('Value error, ')}"
-    expected = error["msg"].replace("Input should be ", "").replace("Input tag", "a known tag, tag")
-    return f"  {key}: expected {expected}, got {error['input']!r}; correct the value"
+            return f"{key}: " if key else "", str(context["error"]), ""
+        case "extra_forbidden":
+            return f"{key}: expected ", "no such key", "; correct its name or remove it"
+        case "missing":
+            return f"{key}: expected ", "a value", _ADD
+        case "union_tag_not_found":
+            return f"{key}.{context['discriminator'].strip(_QUOTE)}: expected ", "a value", _ADD
+        case "union_tag_invalid":
+            start = f"{key}.{context['discriminator'].strip(_QUOTE)}: expected "
+            return start, f"one of {context['expected_tags']}", f", got '{context['tag']}'; correct the value"
+    expected = re.sub(r"^\w+ should (be |have )?", "", error["msg"])
+    for theirs, ours in _WORDS.items():
+        expected = expected.replace(theirs, ours)
+    found = error["input"]
+    got = "a mapping" if isinstance(found, dict) else "a list" if isinstance(found, list) else json.dumps(found)
+    return f"{key}: expected " if key else "expected ", expected, f", got {got}; correct the value"
+
+
+def _key(error: ErrorDetails, tree: Any) -> str:
+    """Return the dotted key in params.yaml; pydantic's location also names the members of unions, which it drops."""
+    location = error["loc"]
+    absent = location[-1:] if error["type"] in ("missing", "extra_forbidden") else ()
+    parts = []
+    for part in location[: len(location) - len(absent)]:
+        keys = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+        if part in keys:
+            tree = tree[part]
+            parts.append(part)
+    return ".".join(str(part) for part in (*parts, *absent))

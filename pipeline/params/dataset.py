@@ -1,10 +1,11 @@
 """The section `dataset`: which images the path is about."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.params.section import Byte, Fraction, Positive, Section, Seed, Side, Text
+from pipeline.params.section import Byte, Positive, Section, Seed, Share, Side, Text
 
 
 class SplitCounts(Section):
@@ -56,7 +57,7 @@ class ClassRow(Section):
 
 
 class FolderSplits(Section):
-    """Splits by folder: an image belongs to the split whose folder is a part of its path."""
+    """Splits by folder: an image belongs to the split whose folder, train or set1/train, is a part of its path."""
 
     by: Literal["folder"]
     """Split by folder name."""
@@ -69,7 +70,10 @@ class FolderSplits(Section):
 
 
 class ListSplits(Section):
-    """Splits by list files: text files with one image path a line, relative to the data set's folder."""
+    """Splits by list files: UTF-8 text with one image path a line, relative to the data set's folder.
+
+    Images in no list are left out.
+    """
 
     by: Literal["list"]
     """Split by list files."""
@@ -86,11 +90,11 @@ class RatioSplits(Section):
 
     by: Literal["ratio"]
     """Split by ratio."""
-    train: Fraction
+    train: Share
     """Share of the training images."""
-    val: Fraction
+    val: Share
     """Share of the validation images."""
-    test: Fraction
+    test: Share
     """Share of the test images."""
     seed: Seed
     """Decides which sequence goes where."""
@@ -113,17 +117,30 @@ class FolderDataset(Section):
     path: Text
     """The data set's folder, absolute or relative to the project."""
     images: Text
-    """Glob of the images below it, such as images/**/*.jpg."""
+    """Glob of the images below it, such as images/**/*.jpg; files that `masks` matches too are no images."""
     masks: Text
-    """Glob of the masks; an image and a mask are a pair when the wildcards of both match the same text."""
+    """Glob of the masks, such as masks/**/*_label.png. An image and a mask are a pair when the wildcards of both
+    globs, taken without the suffix, match the same text: images/train/a.jpg and masks/train/a_label.png."""
     mask_kind: Literal["index", "colour"]
     """index: a pixel is a class value. colour: a pixel is a class colour."""
     classes: Annotated[tuple[ClassRow, ...], Field(min_length=2)]
     """The class table, in the order of the class indices."""
     sequence: Text
-    """Regular expression with one group, searched in the image's path: the group names the sequence."""
+    """Regular expression with one group, searched in the image's path below the data set's folder: the group names
+    the sequence. ([^/]+)/[^/]+$ takes the image's folder, ([^/]+)$ makes each image a sequence of its own."""
     splits: Annotated[FolderSplits | ListSplits | RatioSplits, Field(discriminator="by")]
     """How images are dealt to train, val and test."""
+
+    @field_validator("sequence")
+    @classmethod
+    def _has_one_group(cls, pattern: str) -> str:
+        try:
+            num_groups = re.compile(pattern).groups
+        except re.error as err:
+            raise ValueError(f"expected a regular expression, got {pattern!r}: {err}; correct it") from err
+        if num_groups != 1:
+            raise ValueError(f"expected one group in {pattern!r}, got {num_groups}; put the sequence's name in (...)")
+        return pattern
 
     @model_validator(mode="after")
     def _class_table_is_usable(self) -> Self:
@@ -131,7 +148,7 @@ class FolderDataset(Section):
         if None in keys:
             raise ValueError("expected a value for every class of an index mask, got null; add value: to each class")
         if len(set(keys)) < len(keys):
-            raise ValueError(f"expected a {self.mask_kind} only once in the class table, got one twice: {keys}")
+            raise ValueError(f"expected no {self.mask_kind} twice in the class table, got {keys}; change one")
         if not 2 <= len({row.name for row in self.classes if not row.ignore}) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
         return self

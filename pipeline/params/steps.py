@@ -17,7 +17,7 @@ class Download(Section):
     timeout_seconds: Annotated[float, Field(gt=0)]
     """Longest silence of a server, seconds."""
     max_members: Positive
-    """Most members of an archive that are unpacked."""
+    """Most members of an archive."""
     max_megabytes: Positive
     """Most that an archive may unpack to, 1e6 bytes."""
 
@@ -133,6 +133,9 @@ class Train(Section):
     """The learning rate rises linearly over these epochs."""
     precision: Literal["float32", "bfloat16"]
     """Type that convolutions compute in; weights stay float32."""
+    sync_batch_norm: bool
+    """Batch statistics over the batches of all workers: N workers then train as one does. False: over each worker's
+    own share, which is faster, but a share of few tiles is normalised badly, and the model depends on their number."""
     flip: Fraction
     """Probability of a left-right flip."""
     zoom: tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]

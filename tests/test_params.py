@@ -1,0 +1,149 @@
+"""Every preset can be obeyed, and what cannot be obeyed is named: the key, what was expected, what was found."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import params
+
+ROOT = Path(__file__).parents[1]
+SCENES = (ROOT / "params.yaml").read_text()
+FOLDER = (ROOT / "presets/folder.yaml").read_text()
+PRESETS = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+RATIO = "{by: ratio, train: 0.7, val: 0.15, test: 0.15, seed: 1}"
+
+
+def load(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return params.load(path)
+
+
+def refusal(tmp_path, text):
+    with pytest.raises(params.ParamsError) as caught:
+        load(tmp_path, text)
+    return str(caught.value)
+
+
+def changed(text, old, new):
+    assert text.count(old) == 1, f"{old!r} is in the file {text.count(old)} times"
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_can_be_obeyed(path):
+    params.load(path)
+
+
+def test_numbers_are_read_as_yaml_1_2(tmp_path):
+    assert load(tmp_path, changed(SCENES, "learning_rate: 3e-3", "learning_rate: 1e-3")).train.learning_rate == 0.001
+
+
+def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
+    loaded = load(tmp_path, changed(SCENES, "class_weights: median_frequency", "class_weights: [1, 0.5, 0]"))
+    assert loaded.train.class_weights == (1.0, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("flip: 0.5", "flop: 0.5", "train.flip: expected a value, got nothing; add the key"),
+        ("flip: 0.5", "flip: 0.5\n  flop: 1", "train.flop: expected no such key; correct its name or remove it"),
+        ("epochs: 16", "epochs: 16.5", "train.epochs: expected a valid integer, got 16.5; correct the value"),
+        ("epochs: 16", 'epochs: "16"', 'train.epochs: expected a valid integer, got "16"; correct the value'),
+        ("flip: 0.5", "flip: 1.5", "train.flip: expected less than or equal to 1, got 1.5; correct the value"),
+        ("flip: 0.5", "flip: .nan", "train.flip: expected a finite number, got NaN; correct the value"),
+        ("loss: cross_entropy", "loss: dice", "train.loss: expected 'cross_entropy', got \"dice\"; correct the value"),
+        ("[0.75, 1.5]", "[0.75, 1, 1]", "train.zoom: expected at most 2 items"),
+        ("[0.75, 1.5]", "[0.75, 9]", "train.zoom.1: expected less than or equal to 4, got 9; correct the value"),
+        ("min_gain: 0.0", "min_gain: null", "register.min_gain: expected a valid number, got null; correct the value"),
+        ("experiment: segnet", "experiment: ''", 'tracking.experiment: expected at least 1 character, got ""'),
+        ("val: 48, ", "", "dataset.images.val: expected a value, got nothing; add the key"),
+        ("{train: 240, val: 48, test: 64}", "352", "dataset.images: expected a mapping, got 352; correct the value"),
+        ("name: scenes", "name: city", "dataset.name: expected one of 'scenes', 'camvid', 'folder', got 'city'; "),
+        ("  name: scenes\n", "", "dataset.name: expected a value, got nothing; add the key"),
+        ("num_workers: auto", "num_workers: 0", "num_workers: expected greater than or equal to 1 or 'auto', got 0;"),
+        ("num_workers: auto", "num_workers: 3", "train: expected a batch_size that num_workers 3 divides, got 8"),
+        ("warmup_epochs: 1.0", "warmup_epochs: 16", "train: expected warmup_epochs < epochs 16, got 16"),
+        ("stride_y: 96", "stride_y: 97", "tile: expected stride_y <= the tile's side 96, got 97: pixels would be lost"),
+        ("stride_x: 128", "stride_x: 129", "tile: expected stride_x <= the tile's side 128, got 129"),
+        (
+            "class_weights: median_frequency",
+            "class_weights: published",
+            "\n  train.class_weights: expected none, median_frequency or a list, got published, which only camvid has; "
+            "the data set is scenes",
+        ),
+        (
+            "class_weights: median_frequency",
+            "class_weights: inverse",
+            "train.class_weights: expected 'none', 'median_frequency' or 'published' or a list, got \"inverse\";",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tmp_path, old, new, line):
+    assert line in refusal(tmp_path, changed(SCENES, old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("title: fields", "title: My Fields", "dataset.title: expected the pattern '^[a-z0-9][a-z0-9-]*$', got \"My"),
+        ("test: 0.15, seed", "test: 0.25, seed", "dataset.splits: expected train + val + test = 1, got 1.1;"),
+        ("by: ratio", "by: luck", "dataset.splits.by: expected one of 'folder', 'list', 'ratio', got 'luck'; correct"),
+        ("value: 1", "value: 256", "dataset.classes.1.value: expected less than or equal to 255, got 256; correct"),
+        ("value: 1", "value: null", "dataset: expected a value for every class of an index mask, got null; add value:"),
+        ("value: 1", "value: 0", "dataset: expected no index twice in the class table, got [0, 0, 2, 255]; change one"),
+    ],
+)
+def test_a_wrong_key_or_value_of_a_folder_is_named(tmp_path, old, new, line):
+    assert line in refusal(tmp_path, changed(FOLDER, old, new))
+
+
+def test_one_class_is_too_few(tmp_path):
+    text = FOLDER.replace("name: crop", "name: soil").replace("name: weed", "name: soil")
+    assert "dataset: expected 2 to 255 classes that are not ignored; add or merge" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "splits",
+    ["{by: folder, train: a, val: b, test: c}", "{by: list, train: a.txt, val: b.txt, test: c.txt}"],
+)
+def test_a_folder_can_be_split_in_other_ways(tmp_path, splits):
+    assert load(tmp_path, changed(FOLDER, RATIO, splits)).dataset.splits.by in splits
+
+
+def test_every_fault_is_named_at_once(tmp_path):
+    text = changed(changed(SCENES, "flip: 0.5", "flip: 2"), "overlays: 8", "overlays: -1")
+    assert len(refusal(tmp_path, text).splitlines()) == 3  # the file, and a line for each fault
+
+
+def test_a_fault_in_a_section_does_not_print_the_section(tmp_path):
+    message = refusal(tmp_path, changed(SCENES, "model:", "modell:"))
+    assert "  modell: expected no such key; correct its name or remove it" in message
+    assert "0.25" not in message
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "3"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    assert "expected a mapping, got " in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ['dataset: "', "a: 1\na: 2", "a: !!python/object:os.system 1"])
+def test_a_file_that_is_no_yaml_is_refused(tmp_path, text):
+    assert "params.yaml: expected a readable YAML file: " in refusal(tmp_path, text)
+
+
+def test_a_file_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(params.ParamsError, match=r"none\.yaml: expected a readable YAML file: .*No such file"):
+        params.load(tmp_path / "none.yaml")
+
+
+def test_a_date_is_refused(tmp_path):
+    text = changed(SCENES, "seed: 7", "seed: 2001-01-01")
+    assert "expected numbers, text, lists and mappings only" in refusal(tmp_path, text)
+
+
+def test_params_cannot_be_changed(tmp_path):
+    loaded = load(tmp_path, SCENES)
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.train.epochs = 1
