@@ -69,7 +69,7 @@ class ClassTable:
                 void_colour=_colour(tree["void_colour"]),
                 published_weights=None if weights is None else tuple(float(w) for w in weights),
             )
-        except (KeyError, TypeError) as err:
+        except (KeyError, TypeError, ValueError) as err:
             raise ValueError(f"expected a class table (names, colours, void_colour, published_weights): {err}") from err
 
 

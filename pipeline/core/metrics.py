@@ -1,0 +1,107 @@
+"""The confusion matrix and every score derived from it.
+
+Rows are targets, columns predictions. Counts are integers, so that sums over images and workers are exact and do not
+depend on order. Void pixels of the target count nowhere, as in the release's compute_test_results.m.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
+    """Return how many pixels of each class were predicted as each class.
+
+    Args:
+        prediction: any shape, integer, 0..C-1.
+        target: the same shape, integer; 0..C-1, or C for void, whose pixels are left out.
+        num_classes: C.
+
+    Returns:
+        (C, C) int64 on the inputs' device: element [t, p] counts pixels of class t predicted as p.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"expected prediction and target of one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}"
+        )
+    # One more row catches the void targets; it is cut off again.
+    cells = target.reshape(-1).long() * num_classes + prediction.reshape(-1).long()
+    counts = torch.bincount(cells, minlength=(num_classes + 1) * num_classes)
+    return counts.reshape(num_classes + 1, num_classes)[:num_classes]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a confusion matrix, fractions in [0, 1].
+
+    The paper's G, C and mIoU (arXiv 1511.00561, Sec. 4.1), pooled over all pixels of the data set. A class that does
+    not occur has NaN and is left out of the mean; `counted_classes` says over how many classes mIoU is.
+    """
+
+    global_accuracy: float
+    """G: labelled pixels predicted rightly."""
+    class_accuracy: float
+    """C: mean over the classes in the target of their accuracy; NaN where there is none."""
+    miou: float
+    """Mean over the classes, in target or prediction, of intersection over union; NaN where there is none."""
+    class_accuracies: Floats
+    """(C,) TP / (TP + FN) of each class; NaN where the target lacks it."""
+    class_ious: Floats
+    """(C,) TP / (TP + FP + FN) of each class; NaN where target and prediction lack it."""
+
+    @property
+    def counted_classes(self) -> int:
+        """Return the number of classes that mIoU is the mean of."""
+        return int(np.isfinite(self.class_ious).sum())
+
+    def named(self, split: str, names: Sequence[str]) -> dict[str, float]:
+        """Return the scores as metrics: <split>/miou, <split>/iou/<class> and so on."""
+        return {
+            f"{split}/miou": self.miou,
+            f"{split}/class_accuracy": self.class_accuracy,
+            f"{split}/global_accuracy": self.global_accuracy,
+            **{f"{split}/iou/{name}": float(iou) for name, iou in zip(names, self.class_ious, strict=True)},
+        }
+
+
+def scores(confusion_CC: Counts) -> Scores:
+    """Return the scores of a (C, C) int64 confusion matrix.
+
+    Example:
+        >>> s = scores(np.array([[3, 1], [0, 4]]))
+        >>> s.global_accuracy, s.class_accuracy, s.class_ious.tolist()
+        (0.875, 0.875, [0.75, 0.8])
+    """
+    hits_C = np.diagonal(confusion_CC).astype(np.float64)
+    targets_C = confusion_CC.sum(axis=1)
+    union_C = targets_C + confusion_CC.sum(axis=0) - np.diagonal(confusion_CC)
+    accuracy_C = _ratio(hits_C, targets_C)
+    iou_C = _ratio(hits_C, union_C)
+    return Scores(
+        global_accuracy=float(_ratio(hits_C.sum(), confusion_CC.sum())),
+        class_accuracy=_mean_of_known(accuracy_C),
+        miou=_mean_of_known(iou_C),
+        class_accuracies=accuracy_C,
+        class_ious=iou_C,
+    )
+
+
+def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    whole = np.asarray(whole, np.float64)
+    ratio: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return ratio
+
+
+def _mean_of_known(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")

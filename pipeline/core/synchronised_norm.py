@@ -1,0 +1,78 @@
+"""Batch normalisation over the batches of all workers, so that N workers normalise as one would."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd import Function
+
+
+class SynchronisedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation whose mean and variance, in training, are those of all workers' batches together.
+
+    As `nn.SyncBatchNorm`, which needs a GPU, and on any device: every worker must call it equally often, and may have
+    batches of different size. Ioffe and Szegedy, 1502.03167, Algorithm 1.
+    """
+
+    # What nn.BatchNorm2d has by default, and always here.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return the normalised (N, C, H, W); the running statistics are updated as `nn.BatchNorm2d` does."""
+        if not self.training:
+            return super().forward(x_NCHW)
+        x = x_NCHW.float() if x_NCHW.dtype in (torch.bfloat16, torch.float16) else x_NCHW
+        pixels = x.new_full((1,), x.numel() // x.shape[1])
+        sums = _sum(torch.cat([x.sum(dim=(0, 2, 3)), pixels]))
+        count = sums[-1].detach()
+        mean_C = sums[:-1] / count
+        centred = x - mean_C[:, None, None]
+        # The variance from the centred values: E[x^2] - E[x]^2 would cancel in float32.
+        variance_C = _sum(centred.square().sum(dim=(0, 2, 3))) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_((variance_C * count / (count - 1)).to(self.running_var.dtype), self.momentum)
+        scale_C = self.weight * (variance_C + self.eps).rsqrt()
+        y: Tensor = centred * scale_C[:, None, None] + self.bias[:, None, None]
+        return y.to(x_NCHW.dtype)
+
+
+class _Sum(Function):
+    """The sum over all workers; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+_sum = cast(Callable[[Tensor], Tensor], _Sum.apply)  # Function.apply has no types of its own
+
+
+def synchronise(model: nn.Module) -> None:
+    """Make every `nn.BatchNorm2d` of a model synchronised, in place; parameters and their names stay.
+
+    Raises:
+        RuntimeError: there is no process group to synchronise over.
+    """
+    if not dist.is_initialized():
+        raise RuntimeError("expected an initialised process group to synchronise batch normalisation over, got none")
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) is nn.BatchNorm2d:
+                norm = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum)
+                norm.load_state_dict(child.state_dict())
+                setattr(module, name, norm.to(child.weight.device))

@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from pipeline.core.augment import Augmentation, augment, draw
+
+VOID = 3
+
+
+def pair(height=6, width=8):
+    generator = torch.Generator().manual_seed(7)
+    mask = torch.randint(0, 3, (1, height, width), generator=generator)
+    image = mask[:, None].expand(1, 3, height, width).float() * 100  # the image shows the mask
+    return image.contiguous(), mask
+
+
+def random(**columns):
+    names = ["flip", "zoom", "top", "left", "brightness", "contrast", "saturation"]
+    return torch.tensor([[columns.get(name, 0.5) for name in names]])
+
+
+def test_nothing_on_changes_nothing():
+    image, mask = pair()
+    out = augment(image, mask, random(), Augmentation(0, (1, 1), 0), void=VOID)
+    assert out[0] is image
+    assert out[1] is mask
+
+
+def test_a_flip_mirrors_image_and_mask():
+    image, mask = pair()
+    images, masks = augment(image, mask, random(flip=0.0), Augmentation(1, (1, 1), 0), void=VOID)
+    torch.testing.assert_close(images, image.flip(3), atol=1e-3, rtol=0)
+    assert torch.equal(masks, mask.flip(2))
+
+
+def test_flips_happen_as_often_as_told():
+    random_N7 = draw(0, list(range(400)))
+    image, mask = pair()
+    _, masks = augment(
+        image.expand(400, -1, -1, -1), mask.expand(400, -1, -1), random_N7, Augmentation(0.25, (1, 1), 0), void=VOID
+    )
+    assert (masks == mask.flip(2)).all(dim=(1, 2)).float().mean().item() == pytest.approx(0.25, abs=0.07)
+
+
+def test_zooming_in_twice_shows_a_quarter_each_pixel_twice():
+    image, mask = pair()
+    # left 0, top 0: the upper left quarter.
+    _, masks = augment(image, mask, random(zoom=1.0, top=0.0, left=0.0), Augmentation(0, (1, 2), 0), void=VOID)
+    assert torch.equal(masks[0], mask[0, :3, :4].repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_zooming_out_surrounds_the_pair_with_void():
+    image, mask = torch.full((1, 3, 8, 8), 200.0), torch.zeros(1, 8, 8, dtype=torch.long)
+    images, masks = augment(image, mask, random(zoom=0.0), Augmentation(0, (0.5, 1), 0), void=VOID)
+    assert (masks[0, 2:6, 2:6] == 0).all()
+    assert (masks == 0).sum() == 16
+    assert (masks == VOID).sum() == 48
+    assert images[0, :, 0, 0].tolist() == [0, 0, 0]
+
+
+def test_image_and_mask_move_together():
+    image, mask = torch.zeros(4, 3, 64, 64), torch.zeros(4, 64, 64, dtype=torch.long)
+    image[:, :, 20:40, 10:30], mask[:, 20:40, 10:30] = 255, 1
+    images, masks = augment(image, mask, draw(5, [0, 1, 2, 3]), Augmentation(0.5, (0.5, 2), 0), void=VOID)
+    inside = images.mean(dim=1) > 128
+    assert (inside == (masks == 1)).float().mean() > 0.98
+
+
+def test_brightness_contrast_and_saturation_worked_by_hand():
+    # One pixel (100, 50, 0), amount 0.5. Brightness 1.5 * ... = (150, 75, 0); one pixel's mean is 75: contrast 0.5
+    # gives (112.5, 75, 37.5); grey is 75: saturation 1.5 gives (131.25, 75, 18.75).
+    image = torch.tensor([100.0, 50.0, 0.0]).reshape(1, 3, 1, 1)
+    numbers = random(brightness=1.0, contrast=0.0, saturation=1.0)
+    images, _ = augment(image, torch.zeros(1, 1, 1), numbers, Augmentation(0, (1, 1), 0.5), void=VOID)
+    assert images.flatten().tolist() == pytest.approx([131.25, 75, 18.75])
+
+
+def test_random_numbers_depend_on_seed_and_position_alone():
+    together = draw(9, [4, 5, 6])
+    assert torch.equal(together[1:2], draw(9, [5]))
+    assert not torch.equal(draw(9, [5]), draw(10, [5]))
+    assert together.shape == (3, 7)

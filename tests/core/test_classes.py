@@ -1,0 +1,78 @@
+"""The class table agrees with itself, and with what it writes."""
+
+import numpy as np
+import pytest
+
+from pipeline.core.classes import CAMVID, ClassTable
+
+NAMES = ("road", "sky")
+COLOURS = ((128, 64, 128), (70, 130, 180))
+
+
+def table(names=NAMES, colours=COLOURS, weights=None):
+    return ClassTable(names=names, colours=colours, void_colour=(0, 0, 0), published_weights=weights)
+
+
+def test_void_is_the_index_after_the_last_class():
+    assert len(table()) == 2
+    assert table().void == 2
+
+
+def test_the_palette_paints_classes_then_void():
+    palette = table().palette()
+    assert palette.dtype == np.uint8
+    assert palette.shape == (256, 3)
+    assert palette[:3].tolist() == [[128, 64, 128], [70, 130, 180], [0, 0, 0]]
+    assert not palette[2:].any()
+
+
+@pytest.mark.parametrize("weights", [None, (0.5, 2.0)])
+def test_what_is_written_as_json_is_read_back(weights):
+    assert ClassTable.from_json(table(weights=weights).to_json()) == table(weights=weights)
+
+
+def test_json_lists_are_read():
+    tree = {"names": ["road", "sky"], "colours": [[128, 64, 128], [70, 130, 180]], "void_colour": [0, 0, 0]}
+    assert ClassTable.from_json({**tree, "published_weights": None}) == table()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{}, {**table().to_json(), "colours": 3}],
+    ids=["no keys", "no list of colours"],
+)
+def test_json_of_another_kind_is_refused(broken):
+    with pytest.raises(ValueError, match="expected a class table"):
+        ClassTable.from_json(broken)
+
+
+@pytest.mark.parametrize("names", [("road",), tuple(str(i) for i in range(256))])
+def test_too_few_or_too_many_classes_are_refused(names):
+    with pytest.raises(ValueError, match=f"expected 2 to 255 classes, got {len(names)}"):
+        table(names, COLOURS[:1] * len(names))
+
+
+def test_the_same_name_twice_is_refused():
+    with pytest.raises(ValueError, match=r"expected distinct class names, got .*road"):
+        table(("road", "road"))
+
+
+def test_a_colour_too_few_is_refused():
+    with pytest.raises(ValueError, match="expected 2 colours, one a class, got 1"):
+        table(colours=COLOURS[:1])
+
+
+def test_a_weight_too_many_is_refused():
+    with pytest.raises(ValueError, match="expected 2 published weights, one a class, got 3"):
+        table(weights=(1.0, 1.0, 1.0))
+
+
+def test_camvid_is_the_release():
+    """Order, colours and weights of the SegNet tutorial: Scripts/test_segmentation_camvid.py, segnet_train.prototxt."""
+    assert len(CAMVID) == CAMVID.void == 11
+    assert CAMVID.names[0] == "Sky"
+    assert CAMVID.names[-1] == "Bicyclist"
+    weights = dict(zip(CAMVID.names, CAMVID.published_weights, strict=True))
+    assert min(weights, key=weights.get) == "Road"
+    assert weights["SignSymbol"] == 9.6446
+    assert CAMVID.palette()[3].tolist() == [128, 64, 128]
