@@ -13,18 +13,21 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it takes the place of `path`.
 
-    The block makes a file or a folder there. On an error, what it made is removed and `path` stays as it was.
+    The block makes a file or a folder there. On an error, what it made is removed and `path` stays as it was. A
+    folder is replaced by two renames: killed between them, a process leaves nothing at `path`, never a part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced.partial")
     _remove(temporary)
     try:
         yield temporary
-        if temporary.is_dir():
-            _remove(path)
+        if temporary.is_dir() and path.exists():
+            path.rename(replaced)  # a folder cannot be renamed onto another; removing it takes long
         temporary.replace(path)
     finally:
         _remove(temporary)
+        _remove(replaced)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,8 @@
 """Reading and writing images and masks: every picture of the pipeline passes here."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,10 +15,22 @@ Pixels = npt.NDArray[np.uint8]
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
+_TO_8_BITS = ((np.arange(65_536) + 128) // 257).astype(np.uint8)  # nearest: 65535 -> 255
+_STRIP = 1024  # rows
 
 
 class ImageError(ValueError):
     """A picture that cannot be read rightly; the message says why."""
+
+
+def read_header(source: Path | bytes) -> tuple[str, int, int]:
+    """Return Pillow's mode, the height and the width of a picture as stored, without decoding its pixels.
+
+    Raises:
+        ImageError: not a picture, no pixels or over 20,000 x 20,000.
+    """
+    with _opened(source) as image:
+        return image.mode, image.height, image.width
 
 
 def read_image(source: Path | bytes) -> Pixels:
@@ -28,15 +42,19 @@ def read_image(source: Path | bytes) -> Pixels:
         ImageError: not a whole picture, no pixels or over 20,000 x 20,000, transparent, CMYK, or of another kind
             that has no one right reading as RGB.
     """
-    image = _open(source)
+    image = _load(source)
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode not in _AS_THEY_ARE + _SIXTEEN_BIT:
+        raise ImageError(f"expected a grey, RGB or palette image, got mode {image.mode}; convert it to RGB")
+    if image.has_transparency_data and not _is_opaque(image):
+        raise ImageError("expected an opaque image, got transparent pixels; flatten it on a background")
     if image.mode in _SIXTEEN_BIT:
         return np.repeat(_to_8_bits(np.asarray(image))[:, :, None], 3, axis=2)
-    if image.mode not in _AS_THEY_ARE:
-        raise ImageError(f"expected a grey, RGB or palette image, got mode {image.mode}; convert it to RGB")
-    if image.has_transparency_data:
-        if image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-            raise ImageError("expected an opaque image, got transparent pixels; flatten it on a background")
-    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP):  # by strips: Pillow would hold three more copies of a huge picture
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)).convert("RGB"))
+    return pixels
 
 
 def read_mask(source: Path | bytes) -> Pixels:
@@ -45,7 +63,7 @@ def read_mask(source: Path | bytes) -> Pixels:
     Raises:
         ImageError: not a whole picture, or not of one 8-bit channel.
     """
-    image = _open(source)
+    image = _load(source)
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)
     if image.mode in _SIXTEEN_BIT:
@@ -56,6 +74,16 @@ def read_mask(source: Path | bytes) -> Pixels:
     if image.mode not in ("L", "P"):
         raise ImageError(f"expected an index mask of one 8-bit channel, got mode {image.mode}; is it a colour mask?")
     return np.array(image)
+
+
+def to_grey(pixels: Pixels) -> Pixels:
+    """Return the luma of RGB pixels (H, W, 3) by ITU-R BT.601, (H, W) uint8."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def histogram(channel: Pixels) -> npt.NDArray[np.int64]:
+    """Return how often each value occurs in a mask or grey picture (H, W) uint8, (256,) int64."""
+    return np.array(Image.fromarray(channel).histogram(), np.int64)
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -70,12 +98,25 @@ def resize_image(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
+def shrink_grey(grey: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return grey pixels (H, W) resized to (height, width): each the mean of the pixels that it covers."""
+    return np.array(Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BOX))
+
+
 def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
     """Return a mask (H, W) resized to (height, width) by nearest neighbour."""
     return np.array(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
-def _open(source: Path | bytes) -> Image.Image:
+def _load(source: Path | bytes) -> Image.Image:
+    with _opened(source) as image:
+        image.load()
+    return image
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """Yield a picture whose pixels are not yet decoded; whatever is wrong with it becomes an ImageError."""
     Image.MAX_IMAGE_PIXELS = None  # the limit below replaces Pillow's, which warns at 89 million pixels
     stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     with stream:
@@ -85,18 +126,23 @@ def _open(source: Path | bytes) -> Image.Image:
                 raise ImageError(
                     f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
                 )
-            image.load()
+            yield image
+        except ImageError:
+            raise
         except UnidentifiedImageError as err:
             raise ImageError("expected an image file, got something else or a broken header") from err
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as err:
-            if isinstance(err, ImageError):
-                raise
             raise ImageError(f"expected a whole image file: {err}") from err
-    return image
+
+
+def _is_opaque(image: Image.Image) -> bool:
+    if image.mode in _SIXTEEN_BIT:
+        return False  # Pillow cannot tell where the transparent grey value is
+    return image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
 
 
 def _to_8_bits(values: npt.NDArray[np.generic]) -> Pixels:
-    wide = values.astype(np.int64)
-    if wide.size and (wide.min() < 0 or wide.max() > 65_535):
-        raise ImageError(f"expected 16-bit grey values, got {wide.min()}..{wide.max()}; convert it to 8 bits")
-    return ((wide + 128) // 257).astype(np.uint8)
+    lowest, highest = int(values.min()), int(values.max())  # an image has at least one pixel
+    if lowest < 0 or highest > 65_535:
+        raise ImageError(f"expected 16-bit grey values, got {lowest}..{highest}; convert it to 8 bits")
+    return _TO_8_BITS[values.astype(np.uint16)]

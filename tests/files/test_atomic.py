@@ -1,0 +1,105 @@
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.files import atomic
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_file_takes_the_place_of_the_old_one(tmp_path):
+    target = tmp_path / "scores.json"
+    target.write_text("old")
+
+    with atomic.replacing(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["scores.json"]
+
+
+def test_a_folder_takes_the_place_of_the_old_one_with_all_its_files(tmp_path):
+    target = tmp_path / "raw"
+    target.mkdir()
+    (target / "old.png").touch()
+
+    with atomic.replacing(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new.png").touch()
+
+    assert names(target) == ["new.png"]
+    assert names(tmp_path) == ["raw"]
+
+
+def test_the_new_folder_is_whole_before_the_old_one_is_removed(tmp_path, monkeypatch):
+    target = tmp_path / "raw"
+    target.mkdir()
+    (target / "old.png").touch()
+    seen = []
+    remove = atomic.shutil.rmtree
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda path: (seen.append(names(target)), remove(path)))
+
+    with atomic.replacing(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new.png").touch()
+
+    assert seen == [["new.png"]]
+
+
+def test_an_error_leaves_the_old_state_and_no_temporary_file(tmp_path):
+    target = tmp_path / "raw"
+    target.mkdir()
+    (target / "old.png").touch()
+
+    def fail():
+        with atomic.replacing(target) as temporary:
+            temporary.mkdir()
+            (temporary / "half.png").touch()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+
+    assert names(target) == ["old.png"]
+    assert names(tmp_path) == ["raw"]
+
+
+def test_a_killed_process_leaves_the_old_file(tmp_path):
+    target = tmp_path / "scores.json"
+    target.write_text("old")
+    script = (
+        "import os, signal, sys, pathlib; from pipeline.files import atomic\n"
+        "with atomic.replacing(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+
+    killed = subprocess.run([sys.executable, "-c", script, str(target)], check=False)
+
+    assert killed.returncode == -9
+    assert target.read_text() == "old"
+
+
+def test_missing_parent_folders_are_made(tmp_path):
+    atomic.write_text(tmp_path / "a" / "b.txt", "text\n")
+
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"text\n"
+
+
+def test_json_has_sorted_keys_so_that_the_same_tree_gives_the_same_bytes(tmp_path):
+    atomic.write_json(tmp_path / "one.json", {"b": 1, "a": "ü"})
+    atomic.write_json(tmp_path / "two.json", {"a": "ü", "b": 1})
+
+    assert (tmp_path / "one.json").read_bytes() == '{\n  "a": "ü",\n  "b": 1\n}\n'.encode()
+    assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
+
+
+def test_json_refuses_nan_which_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        atomic.write_json(tmp_path / "one.json", {"miou": float("nan")})
+
+    assert names(tmp_path) == []

@@ -1,0 +1,88 @@
+import json
+import math
+
+import pytest
+import torch
+
+from pipeline.core.classes import CAMVID
+from pipeline.core.models import MODELS
+from pipeline.files import checkpoint
+from pipeline.files.checkpoint import Spec, State
+
+SPEC = Spec("segnet", 1 / 16, CAMVID, "toy", tile_height=48, tile_width=64, scale=0.5, run="0123456789abcdef")
+
+
+@pytest.fixture
+def weights():
+    torch.manual_seed(3)
+    model = MODELS["segnet"](11, 1 / 16)
+    return model.to(memory_format=torch.channels_last).state_dict()
+
+
+def test_a_model_is_read_as_it_was_written(tmp_path, weights):
+    checkpoint.write_model(tmp_path / "m", SPEC, weights)
+    spec, model = checkpoint.read_model(tmp_path / "m")
+    assert spec == SPEC
+    assert not model.training
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path, weights):
+    for name in ("a", "b"):
+        checkpoint.write_model(tmp_path / name, SPEC, weights)
+    for file in ("model.safetensors", "model.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_state_is_read_as_it_was_written(tmp_path, weights):
+    history = ({"epoch": 1.0, "val/miou": 0.25}, {"epoch": 2.0, "val/miou": math.nan})
+    state = State(weights, {"0.step": torch.tensor(7.0)}, weights, 0, history)
+    checkpoint.write_state(tmp_path, state)
+    found = checkpoint.read_state(tmp_path)
+    assert found.optimizer["0.step"].item() == 7
+    assert found.best_epoch == 0
+    assert found.history[0] == history[0]
+    assert math.isnan(found.history[1]["val/miou"])
+    assert all(torch.equal(value, weights[name]) for name, value in found.best.items())
+
+
+def test_weights_of_another_width_are_refused(tmp_path, weights):
+    checkpoint.write_model(tmp_path / "m", SPEC, weights)
+    tree = json.loads((tmp_path / "m" / "model.json").read_text())
+    (tmp_path / "m" / "model.json").write_text(json.dumps({**tree, "width": 0.125}))
+    with pytest.raises(ValueError, match=r"expected the weights of segnet at width 0\.125"):
+        checkpoint.read_model(tmp_path / "m")
+
+
+def test_an_unknown_network_is_refused(tmp_path, weights):
+    checkpoint.write_model(tmp_path / "m", SPEC, weights)
+    tree = json.loads((tmp_path / "m" / "model.json").read_text())
+    (tmp_path / "m" / "model.json").write_text(json.dumps({**tree, "network": "lenet"}))
+    with pytest.raises(ValueError, match=r"expected a network among .*segnet.*, got lenet"):
+        checkpoint.read_model(tmp_path / "m")
+
+
+def test_truncated_weights_are_refused(tmp_path, weights):
+    checkpoint.write_model(tmp_path / "m", SPEC, weights)
+    path = tmp_path / "m" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"model\.safetensors: expected a whole safetensors file"):
+        checkpoint.read_model(tmp_path / "m")
+
+
+def test_a_pickled_model_is_refused(tmp_path, weights):
+    checkpoint.write_model(tmp_path / "m", SPEC, weights)
+    torch.save(weights, tmp_path / "m" / "model.safetensors")
+    with pytest.raises(ValueError, match="expected a whole safetensors file"):
+        checkpoint.read_model(tmp_path / "m")
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a model\.json that the train stage wrote"):
+        checkpoint.read_model(tmp_path)
+
+
+def test_a_folder_without_a_state_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected the state of a training run"):
+        checkpoint.read_state(tmp_path)

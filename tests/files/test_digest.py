@@ -1,0 +1,49 @@
+import json
+import subprocess
+import sys
+
+from pipeline.files import digest
+
+
+def test_a_folders_digest_is_the_one_that_dvc_computes(tmp_path):
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    for name in ("b.txt", "a b.bin", "sub/c", "sub.txt", "é.txt"):
+        (tmp_path / "d" / name).write_text(name)
+    dvc = [sys.executable, "-m", "dvc"]
+    environment = {"DVC_NO_ANALYTICS": "1", "HOME": str(tmp_path), "PATH": ""}
+    subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, check=True, env=environment)
+    subprocess.run([*dvc, "add", "-q", "d"], cwd=tmp_path, check=True, env=environment)
+    line = next(line for line in (tmp_path / "d.dvc").read_text().splitlines() if "md5:" in line)
+    assert line.split("md5: ")[1] == digest.directory_md5(tmp_path / "d")
+
+
+def test_a_files_digest_is_its_md5(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
+    assert digest.file_md5(tmp_path / "f") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_the_codes_digest_changes_with_an_imported_file_and_with_no_other(tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    for name in ("__init__", "used", "unused"):
+        (tmp_path / "pipeline" / f"{name}.py").write_text("")
+    source = digest.__file__
+    program = f"""
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("digest", {source!r})
+digest = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(digest)
+import pipeline.used
+print(json.dumps([digest.code_sha256(), pipeline.__file__]))
+"""
+
+    def run():
+        out = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
+        code, path = json.loads(out.stdout)
+        assert path == str(tmp_path / "pipeline" / "__init__.py")
+        return code
+
+    before = run()
+    (tmp_path / "pipeline" / "unused.py").write_text("x = 1")
+    assert run() == before
+    (tmp_path / "pipeline" / "used.py").write_text("x = 1")
+    assert run() != before

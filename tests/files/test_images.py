@@ -1,0 +1,194 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.files import images
+from pipeline.files.images import ImageError
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def picture(values, mode=None):
+    """A picture of the given pixel values; `mode` names what Pillow would not guess."""
+    image = Image.fromarray(np.asarray(values, np.uint8))
+    return image if mode is None else image.convert(mode)
+
+
+RGB = [[[1, 2, 3], [4, 5, 6]]]
+
+
+def test_rgb_is_read_as_it_is(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(picture(RGB)))
+
+    pixels = images.read_image(tmp_path / "a.png")
+
+    assert pixels.dtype == np.uint8
+    assert pixels.tolist() == RGB
+    assert images.read_image((tmp_path / "a.png").read_bytes()).tolist() == RGB
+
+
+def test_grey_is_repeated_in_three_channels():
+    assert images.read_image(encoded(picture([[0, 7]]))).tolist() == [[[0, 0, 0], [7, 7, 7]]]
+
+
+def test_a_palette_image_is_read_by_its_colours():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+
+    assert images.read_image(encoded(image)).tolist() == [[[10, 20, 30], [40, 50, 60]]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_is_scaled_to_8_bits(kind):
+    image = Image.fromarray(np.array([[0, 128, 129, 257, 65_535]], np.uint16))
+
+    pixels = images.read_image(encoded(image, kind))
+
+    assert pixels[0, :, 0].tolist() == [0, 0, 1, 1, 255]  # nearest of value / 257
+    assert pixels.shape == (1, 5, 3)
+
+
+def test_32_bit_grey_beyond_16_bits_is_refused():
+    image = Image.fromarray(np.array([[0, 70_000]], np.int32))
+
+    with pytest.raises(ImageError, match=r"expected 16-bit grey values, got 0\.\.70000; convert it to 8 bits"):
+        images.read_image(encoded(image, "TIFF"))
+
+
+def test_an_opaque_alpha_channel_is_dropped():
+    assert images.read_image(encoded(picture([[[1, 2, 3, 255]]]))).tolist() == [[[1, 2, 3]]]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        encoded(picture([[[1, 2, 3, 254]]])),
+        encoded(picture([[5]]), transparency=5),
+        encoded(Image.fromarray(np.array([[300]], np.uint16)), transparency=300),
+    ],
+    ids=["RGBA", "transparent grey value", "transparent 16-bit grey value"],
+)
+def test_a_transparent_image_is_refused(image):
+    with pytest.raises(ImageError, match="expected an opaque image, got transparent pixels; flatten it"):
+        images.read_image(image)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("CMYK", "JPEG"), ("F", "TIFF"), ("LAB", "TIFF")])
+def test_a_mode_without_one_reading_as_rgb_is_refused(mode, kind):
+    with pytest.raises(ImageError, match=f"expected a grey, RGB or palette image, got mode {mode}; convert it to RGB"):
+        images.read_image(encoded(Image.new(mode, (2, 2)), kind))
+
+
+def test_the_exif_rotation_is_applied():
+    image = picture([[[255, 0, 0]], [[0, 0, 255]]])  # red above blue
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise: blue left of red
+
+    assert images.read_image(encoded(image, exif=exif)).tolist() == [[[0, 0, 255], [255, 0, 0]]]
+
+
+def test_an_image_higher_than_a_strip_is_read_whole():
+    rows = np.arange(2_500) % 251
+    image = picture(np.broadcast_to(rows[:, None, None], (2_500, 3, 3)))
+
+    assert (images.read_image(encoded(image)) == rows[:, None, None]).all()
+
+
+def test_the_header_tells_mode_height_and_width():
+    assert images.read_header(encoded(picture([[1, 2, 3]]))) == ("L", 1, 3)
+
+
+def test_a_truncated_image_is_refused():
+    whole = encoded(picture(np.random.default_rng(0).integers(0, 256, (40, 40, 3))))
+
+    with pytest.raises(ImageError, match=r"expected a whole image file: .*truncated"):
+        images.read_image(whole[:2_000])
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
+def test_what_is_no_image_is_refused(content):
+    with pytest.raises(ImageError, match="expected an image file, got something else or a broken header"):
+        images.read_image(content)
+
+
+def test_an_image_over_the_limit_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 5)
+
+    with pytest.raises(ImageError, match="expected 1 to 5 pixels, got 3 x 2; cut it into parts"):
+        images.read_header(encoded(picture([[1, 2, 3], [4, 5, 6]])))
+
+
+def test_a_mask_keeps_its_stored_values():
+    assert images.read_mask(encoded(picture([[0, 11, 255]]))).tolist() == [[0, 11, 255]]
+
+
+def test_a_palette_mask_is_read_by_its_indices_not_by_its_colours():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+
+    assert images.read_mask(encoded(image)).tolist() == [[0, 1]]
+
+
+def test_a_1_bit_mask_holds_0_and_1():
+    assert images.read_mask(encoded(picture([[0, 255]], "1"))).tolist() == [[0, 1]]
+
+
+def test_a_16_bit_mask_of_small_values_is_read():
+    assert images.read_mask(encoded(Image.fromarray(np.array([[0, 255]], np.uint16)))).tolist() == [[0, 255]]
+
+
+def test_a_16_bit_mask_of_large_values_is_refused():
+    with pytest.raises(ImageError, match=r"expected mask values 0\.\.255, got up to 1000; renumber the classes"):
+        images.read_mask(encoded(Image.fromarray(np.array([[0, 1000]], np.uint16))))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_a_mask_of_several_channels_is_refused(mode):
+    with pytest.raises(ImageError, match=f"one 8-bit channel, got mode {mode}; is it a colour mask"):
+        images.read_mask(encoded(Image.new(mode, (1, 1))))
+
+
+def test_a_png_holds_exactly_the_pixels_given():
+    assert images.read_image(images.encode_png(np.array(RGB, np.uint8))).tolist() == RGB
+    assert images.read_mask(images.encode_png(np.array([[3, 4]], np.uint8))).tolist() == [[3, 4]]
+
+
+def test_grey_is_the_luma_of_bt_601():
+    grey = images.to_grey(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8))
+
+    assert grey.tolist() == [[76, 150, 29]]  # 0.299, 0.587, 0.114 of 255
+
+
+def test_the_histogram_counts_every_value():
+    counts = images.histogram(np.array([[0, 255, 255], [3, 0, 255]], np.uint8))
+
+    assert counts.dtype == np.int64
+    assert {int(v): int(counts[v]) for v in np.flatnonzero(counts)} == {0: 2, 3: 1, 255: 3}
+
+
+def test_shrinking_takes_the_mean_of_the_pixels_covered():
+    assert images.shrink_grey(np.array([[0, 10], [20, 30]], np.uint8), (1, 1)).tolist() == [[15]]
+
+
+def test_a_resized_image_has_the_size_asked_for_and_the_same_flat_colour():
+    flat = np.full((4, 6, 3), 9, np.uint8)
+
+    resized = images.resize_image(flat, (2, 3))
+
+    assert resized.shape == (2, 3, 3)
+    assert (resized == 9).all()
+
+
+def test_a_resized_mask_invents_no_label():
+    mask = np.array([[0, 0, 9, 9], [0, 0, 9, 9]], np.uint8)
+
+    assert images.resize_mask(mask, (1, 2)).tolist() == [[0, 9]]
+    assert set(np.unique(images.resize_mask(mask, (5, 7)))) == {0, 9}
