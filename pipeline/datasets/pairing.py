@@ -1,0 +1,104 @@
+"""Which image belongs to which mask: two globs whose wildcards must match the same text."""
+
+import glob
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+Key = tuple[str, ...]
+_WILDCARD = re.compile(r"(\*\*/|\*|\?|\[.[^\]]*\])")  # one group: re.split keeps what it matches
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask, as "/"-separated paths below the data set's folder; one of them may be missing."""
+
+    image: str | None
+    mask: str | None
+
+    @property
+    def path(self) -> str:
+        """Return the image's path, or the mask's where the image is missing."""
+        return self.image or self.mask or ""
+
+
+def find(root: Path, images: str, masks: str) -> list[Pair]:
+    """Return every image with its mask, and every image or mask that is alone, sorted by path.
+
+    As in a shell, wildcards skip hidden files. A file that `masks` matches is no image. Suffixes do not count:
+    images/*.jpg and masks/*.png are pairs when the text of * is the same, and so are images/* and masks/*.
+
+    Args:
+        root: the data set's folder.
+        images: glob of the images below it; ** stands for any number of folders.
+        masks: glob of the masks below it.
+
+    Raises:
+        ValueError: a glob leaves the folder or matches nothing, the globs have different numbers of wildcards, two
+            files match the same text, a glob ends in a part of a suffix, or a name is not UTF-8.
+    """
+    images, masks = str(PurePosixPath(images)), str(PurePosixPath(masks))  # ./a//b is a/b
+    mask_files = _matches(root, masks, "masks")
+    image_files = _matches(root, images, "images") - mask_files
+    if not image_files:
+        raise ValueError(f"expected images that dataset.images {images} matches and dataset.masks {masks} does not")
+    if not _pattern(images).groups == _pattern(masks).groups > 0:
+        raise ValueError(
+            f"expected equally many wildcards in dataset.images and dataset.masks, the suffix not counted, got "
+            f"{images} and {masks}; what they match tells which mask belongs to which image"
+        )
+    by_image, by_mask = _by_key(images, image_files), _by_key(masks, mask_files)
+    found = [Pair(by_image.get(key), by_mask.get(key)) for key in by_image.keys() | by_mask.keys()]
+    return sorted(found, key=lambda pair: pair.path)
+
+
+def _matches(root: Path, pattern: str, field: str) -> set[str]:
+    if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+        raise ValueError(f"expected dataset.{field} to stay below dataset.path, got {pattern}; change dataset.path")
+    found = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's also matches hidden files
+    files = {path for path in found if (root / path).is_file()}
+    if not files:
+        raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
+    for path in files:
+        try:
+            path.encode()
+        except UnicodeEncodeError as err:
+            raise ValueError(f"expected file names in UTF-8, got {path!r} in {root}; rename it") from err
+    return files
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """Return the glob, without its suffix, as a regular expression with one group for each wildcard."""
+    parts = _WILDCARD.split(_without_suffix(pattern))
+    regex = "".join(_group(part) if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    return re.compile(regex, re.DOTALL)
+
+
+def _group(wildcard: str) -> str:
+    match wildcard:
+        case "**/":
+            return "((?:.*/)?)"
+        case "*":
+            return "([^/]*)"
+        case "?":
+            return "([^/])"
+    return f"({wildcard.replace('[!', '[^', 1)})"
+
+
+def _by_key(pattern: str, files: Iterable[str]) -> dict[Key, str]:
+    by_key: dict[Key, str] = {}
+    regex = _pattern(pattern)
+    for path in sorted(files):
+        match = regex.fullmatch(_without_suffix(path))
+        if match is None:
+            raise ValueError(f"expected a glob that ends in a suffix or *, got {pattern} for {path}; add its suffix")
+        key = tuple(text.strip("/") for text in match.groups())
+        other = by_key.setdefault(key, path)
+        if other != path:
+            raise ValueError(f"expected one file for each pair, got {other} and {path}; narrow the glob or rename one")
+    return by_key
+
+
+def _without_suffix(path: str) -> str:
+    return str(PurePosixPath(path).with_suffix(""))

@@ -1,0 +1,23 @@
+"""Fill data/raw with the data set's images, index masks and manifest: python -m stages.download."""
+
+from pathlib import Path
+
+from pipeline import download, params
+from pipeline.files.manifest import SPLITS
+from stages import execute
+
+RAW = Path("data/raw")
+
+
+def main() -> None:
+    """Read the sections dataset and download, write data/raw, say whose it is and what it holds."""
+    settings = params.load()
+    manifest = download.run(settings.dataset, settings.download, RAW)
+    images = manifest.images["split"].value_counts()
+    counts = ", ".join(f"{split} {images.get(split, 0)}" for split in SPLITS)
+    print(manifest.licence)  # noqa: T201
+    print(f"download: {manifest.dataset}: {counts} images; {len(manifest.classes)} classes")  # noqa: T201
+
+
+if __name__ == "__main__":
+    execute(main)
