@@ -1,0 +1,59 @@
+"""A data set of nine small images without a defect, and changes to its manifest."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.classes import ClassTable
+from pipeline.files.images import encode_png
+from pipeline.files.manifest import COLUMNS, PIXELS, SPLITS, Manifest
+
+CLASSES = ClassTable(("road", "sky"), ((128, 64, 128), (70, 130, 180)), (0, 0, 0), None)
+
+
+def make(folder):
+    """Write three images of 32 x 40 pixels a split; each mask has 640 pixels road, 512 sky and 128 void."""
+    generator = np.random.default_rng(0)
+    mask = np.repeat([0, 1, 2], [20, 16, 4]).astype(np.uint8)[None].repeat(32, axis=0)
+    rows = []
+    for split in SPLITS:
+        for i in range(3):
+            image = generator.integers(0, 256, (32, 40, 3), dtype=np.uint8)
+            row = {"id": f"{split}/{i}", "split": split, "sequence": f"{split} street", "mode": "RGB", "contrast": 50.0}
+            row |= {"problem": "", "outside": 0, "height": 32, "width": 40, "mask_height": 32, "mask_width": 40}
+            row |= {PIXELS: [640, 512, 128], "phash": generator.bytes(8).hex()}
+            for kind, pixels in (("image", image), ("mask", mask)):
+                row[kind] = f"{kind}s/{split}/{i}.png"
+                (folder / row[kind]).parent.mkdir(parents=True, exist_ok=True)
+                (folder / row[kind]).write_bytes(encode_png(pixels))
+            row |= {"sha256": hashlib.sha256(image).hexdigest(), "mask_sha256": hashlib.sha256(mask).hexdigest()}
+            rows.append(row)
+    images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).astype(COLUMNS).sort_values("id", ignore_index=True)
+    return Manifest("tiny", CLASSES, "Free.", images)
+
+
+def change(manifest, ids, **values):
+    """Return the manifest with other values in the rows of `ids`; an id that ends in "/" means all of its split."""
+    images = manifest.images.copy()
+    for i in images.index[[name in ids or f"{name.split('/')[0]}/" in ids for name in images["id"]]]:
+        for column, value in values.items():
+            images.at[i, column] = value
+    return dataclasses.replace(manifest, images=images)
+
+
+def drop(manifest, split):
+    """Return the manifest without the images of `split`."""
+    images = manifest.images[manifest.images["split"] != split].reset_index(drop=True)
+    return dataclasses.replace(manifest, images=images)
+
+
+def value(manifest, name, column):
+    """Return what an image's row holds."""
+    return manifest.images.set_index("id").loc[name, column]
+
+
+def flip(phash, num_bits):
+    """Return the hash with its lowest bits inverted."""
+    return f"{int(phash, 16) ^ (2**num_bits - 1):016x}"
