@@ -1,0 +1,28 @@
+"""A data/raw of a few random images, for tests of the steps that read it."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.classes import ClassTable
+from pipeline.files import images
+from pipeline.files.manifest import COLUMNS, Manifest
+
+CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), None)
+
+
+def write_raw(folder, sizes, masks=None):
+    """Write an image of each size into each split, with random masks of classes and void, and return their manifest."""
+    generator = np.random.default_rng(1)
+    rows = []
+    for split in ("train", "val", "test"):
+        for i, (height, width) in enumerate(sizes):
+            image = generator.integers(0, 256, (height, width, 3)).astype(np.uint8)
+            mask = generator.integers(0, 3, (height, width)).astype(np.uint8) if masks is None else masks[i]
+            name = f"{split}/{i}.png"
+            for kind, pixels in (("images", image), ("masks", mask)):
+                (folder / kind / split).mkdir(parents=True, exist_ok=True)
+                (folder / kind / name).write_bytes(images.encode_png(pixels))
+            row = {**dict.fromkeys(COLUMNS, ""), "id": f"{split}/{i}", "split": split, "sequence": "s"}
+            row |= {"image": f"images/{name}", "mask": f"masks/{name}", "height": height, "width": width}
+            rows.append({**row, "mask_height": height, "mask_width": width, "contrast": 1.0, "outside": 0})
+    return Manifest("toy", CLASSES, "", pd.DataFrame(rows))
