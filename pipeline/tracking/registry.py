@@ -1,0 +1,119 @@
+"""MLflow's model registry: versions of a model, with tags, and the aliases that say which one reigns."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.tracking import store
+from pipeline.tracking.runs import Run
+
+CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
+_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; a model without such an alias
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model."""
+
+    number: str
+    tags: Mapping[str, str]
+
+
+def with_alias(uri: str, model: str, alias: str) -> Version | None:
+    """Return the version of `model` that bears `alias`, or None."""
+    client = store.client(uri)
+    from mlflow import MlflowException
+
+    try:
+        found = client.get_model_version_by_alias(model, alias)
+    except MlflowException as err:
+        if err.error_code in _NOT_THERE:
+            return None
+        raise
+    return Version(str(found.version), found.tags)
+
+
+def with_tag(uri: str, model: str, key: str, value: str) -> Version | None:
+    """Return the newest version of `model` whose tag `key` is `value`, or None."""
+    found = store.client(uri).search_model_versions(f"name = '{model}' and tag.{key} = '{value}'")
+    newest = max(found, key=lambda version: int(version.version), default=None)
+    return None if newest is None else Version(str(newest.version), newest.tags)
+
+
+def register(
+    run: Run,
+    model: str,
+    folder: Path,
+    overlap: float,
+    metadata: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str],
+    description: str,
+) -> str:
+    """Make a model a version of `model` and describe it; return its number.
+
+    The newest version with the same tag `fingerprint` is this very model: it is only described anew.
+
+    Args:
+        run: the training run, which the model becomes an output of.
+        model: name of the registered model, created where it is missing.
+        folder: the model's folder, as the train stage wrote it.
+        overlap: of neighbouring windows, as in the params section `evaluate`.
+        metadata: what a user should know about the model; anything that JSON can hold.
+        tags: of the version; `fingerprint` among them.
+        description: of the version.
+    """
+    client = store.client(run.uri)
+    known = with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
+    number = known.number if known else _add_version(run, model, folder, overlap, metadata, tags=tags)
+    for key, value in tags.items():
+        client.set_model_version_tag(model, number, key, value)
+    client.update_model_version(model, number, description)
+    return number
+
+
+def set_alias(uri: str, model: str, alias: str, number: str) -> None:
+    """Give `alias` to a version of `model`, and take it from the one that had it."""
+    store.client(uri).set_registered_model_alias(model, alias, number)
+
+
+def crown(uri: str, model: str, number: str) -> None:
+    """Make a version champion, and the one that was it previous_champion."""
+    reigning = with_alias(uri, model, CHAMPION)
+    if reigning is not None and reigning.number != number:
+        set_alias(uri, model, PREVIOUS_CHAMPION, reigning.number)
+    set_alias(uri, model, CHAMPION, number)
+
+
+def _add_version(
+    run: Run, model: str, folder: Path, overlap: float, metadata: Mapping[str, Any], *, tags: Mapping[str, str]
+) -> str:
+    """Upload the model with all it needs to be served where this repository is absent, and register that."""
+    import mlflow
+
+    from pipeline import served_model  # here, since it imports MLflow
+
+    mlflow.set_tracking_uri(run.uri)  # the functions below know no other way to be told
+    script = Path(served_model.__file__)
+    with TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
+        package = Path(temporary, "pipeline")
+        for name in served_model.CODE:
+            (package / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(script.parent / name, package / name)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(script),
+            artifacts={"model": str(folder)},
+            code_paths=[str(package)],
+            model_config={"serving": {"overlap": overlap}},
+            signature=served_model.signature(),
+            input_example=served_model.example(),
+            pip_requirements=served_model.requirements(),
+            metadata=json.loads(json.dumps(metadata)),  # MLflow's YAML has no tuples
+        )
+    mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow only warns where this fails
+    return str(mlflow.register_model(info.model_uri, model, tags=dict(tags)).version)

@@ -1,0 +1,21 @@
+"""A model of random weights, as the train stage leaves one."""
+
+import torch
+
+from pipeline.core.classes import CAMVID
+from pipeline.core.models import MODELS
+from pipeline.files import checkpoint
+from pipeline.files.checkpoint import Spec
+
+SPEC = Spec("segnet", 0.0625, CAMVID, "scenes", 32, 64, 1.0, "run-a")
+
+
+def write_model(folder, spec=SPEC, seed=0):
+    """Write a model whose masks hold several classes; another seed gives another model."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = MODELS[spec.network](len(spec.classes), spec.width)
+    with torch.no_grad():
+        network.classifier.weight *= 50
+    checkpoint.write_model(folder, spec, network.state_dict())
+    return folder

@@ -1,0 +1,47 @@
+import os
+import subprocess
+
+import pytest
+
+from pipeline.tracking import environment
+
+
+def git(folder, *command):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", folder, *identity, *command], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("train.py", "dvc.lock"):
+        (tmp_path / name).write_text("1")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "all")
+    return tmp_path
+
+
+def test_the_commit_is_clean_though_a_run_changes_dvc_lock_and_reports(checkout):
+    (checkout / "dvc.lock").write_text("2")
+    (checkout / "untracked").write_text("2")
+    head = (checkout / ".git/refs/heads").iterdir().__next__().read_text().strip()
+    assert environment.commit() == (head, "false")
+
+
+def test_the_commit_is_dirty_when_code_differs(checkout):
+    (checkout / "train.py").write_text("2")
+    assert environment.commit()[1] == "true"
+
+
+def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert environment.commit() == ("unknown", "unknown")
+
+
+def test_gpus_are_named_as_nvidia_smi_names_them(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 570.1'\necho 'NVIDIA H200, 143771 MiB, 570.1'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert environment.describe()["gpus"] == ["NVIDIA H200, 143771 MiB, 570.1"] * 2

@@ -1,0 +1,77 @@
+import pytest
+from local_server import serving
+from recorded import curve, log_elsewhere, recorded
+from tiny_model import write_model
+
+from pipeline.tracking import registry, runs, store
+from pipeline.tracking.registry import Version
+
+
+def test_a_model_or_alias_that_is_missing_is_none(mlflow_store):
+    assert registry.with_alias(mlflow_store, "segnet-nothing", "champion") is None
+    store.client(mlflow_store).create_registered_model("segnet-empty")
+    assert registry.with_alias(mlflow_store, "segnet-empty", "champion") is None
+    assert registry.with_tag(mlflow_store, "segnet-empty", "fingerprint", "a") is None
+
+
+def versions(uri, model, count):
+    client = store.client(uri)
+    client.create_registered_model(model)
+    for _ in range(count):
+        client.create_model_version(model, "https://models.invalid/a")
+
+
+def test_the_newest_version_with_a_tag_is_found(mlflow_store):
+    versions(mlflow_store, "segnet-tags", 11)
+    for number in ("2", "9", "10"):
+        store.client(mlflow_store).set_model_version_tag("segnet-tags", number, "fingerprint", "a")
+    assert registry.with_tag(mlflow_store, "segnet-tags", "fingerprint", "a") == Version("10", {"fingerprint": "a"})
+
+
+def bearers(uri, model):
+    return tuple(registry.with_alias(uri, model, alias).number for alias in ("champion", "previous_champion"))
+
+
+def test_a_new_champion_keeps_the_old_one_in_reach(mlflow_store):
+    versions(mlflow_store, "segnet-crown", 3)
+    for number in ("1", "3", "3"):
+        registry.crown(mlflow_store, "segnet-crown", number)
+    assert bearers(mlflow_store, "segnet-crown") == ("3", "1")
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """The address of a real tracking server, which MLFLOW_TRACKING_URI names during the test."""
+    command = ["server", "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "kept"]
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    monkeypatch.chdir(tmp_path)
+    with serving(tmp_path, *command, health="/health", **settings) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        yield address
+
+
+@pytest.mark.slow
+def test_a_real_server_keeps_runs_models_and_aliases_as_a_file_does(server, tmp_path):
+    folder = write_model(tmp_path / "segnet")
+    run = runs.start("segnet", "run-a")
+    with runs.running(run):
+        runs.log_params(run, {"train": {"epochs": 2}})
+        runs.log_metrics(run, {"val/miou": 0.125}, 1)
+        log_elsewhere(run, {"val/miou": 0.25}, 2)
+        runs.log_metrics(run, {"val/miou": 0.5, "val/loss": float("nan")}, 1)
+        runs.log_dataset(run, "scenes", "0" * 32 + ".dir", source="data/tiles", context="training")
+        runs.log_files(run, [folder / "model.json"], "reports")
+    assert runs.start("segnet", "run-a") == run
+    assert recorded(run).info.status == "FINISHED"
+    assert recorded(run).data.params == {"train.epochs": "2"}
+    assert curve(run, "val/miou") == [(1, 0.125), (2, 0.25)]
+    assert list((tmp_path / "kept").rglob("reports/model.json"))
+
+    assert registry.with_alias(server, "segnet-scenes", "champion") is None
+    for fingerprint in "aba":
+        tags = {"fingerprint": fingerprint}
+        number = registry.register(run, "segnet-scenes", folder, 0.5, {}, tags=tags, description="why")
+        registry.crown(server, "segnet-scenes", number)
+    assert bearers(server, "segnet-scenes") == ("1", "2")
+    assert list((tmp_path / "kept").rglob("artifacts/segnet/model.safetensors"))
+    assert not (tmp_path / "mlflow.db").exists()

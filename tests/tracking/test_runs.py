@@ -1,0 +1,154 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from recorded import curve, log_elsewhere, recorded
+
+from pipeline.tracking import environment, runs
+
+
+@pytest.fixture
+def run(mlflow_store, request):
+    return runs.start("tests", request.node.name)
+
+
+def test_the_same_training_continues_its_run_and_another_gets_its_own(run):
+    assert runs.start("tests", recorded(run).info.run_name) == run
+    assert runs.start("tests", "another").run_id != run.run_id
+
+
+def test_resuming_an_unknown_training_creates_its_run_and_says_so(mlflow_store, caplog):
+    run = runs.resume("tests", "trained-elsewhere")
+    assert "no run of the training trained-elsewhere" in caplog.text
+    caplog.clear()
+    assert runs.resume("tests", "trained-elsewhere") == run
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
+)
+def test_an_error_fails_the_run_and_an_interrupt_kills_it(run, error, status):
+    with pytest.raises(error), runs.running(run):
+        raise error
+    assert recorded(run).info.status == status
+
+
+def test_a_continued_run_is_running_again_and_then_finished(run):
+    for _ in range(2):
+        with runs.running(run):
+            assert recorded(run).info.status == "RUNNING"
+        assert recorded(run).info.status == "FINISHED"
+
+
+def test_nested_params_get_dotted_keys(run):
+    runs.log_params(run, {"train": {"learning_rate": 3e-3, "zoom": [0.5, 2.0], "loss": "cross_entropy"}})
+    runs.log_params(run, {"train": {"learning_rate": 3e-3}, "model": {"name": "segnet"}})
+    assert recorded(run).data.params == {
+        "train.learning_rate": "0.003",
+        "train.zoom": "[0.5, 2.0]",
+        "train.loss": "cross_entropy",
+        "model.name": "segnet",
+    }
+
+
+def test_more_params_than_a_request_holds_and_longer_ones_than_a_value_holds_are_recorded(run):
+    params = {f"p{i}": i for i in range(250)} | {"long": "x" * 7000}
+    runs.log_params(run, params)
+    runs.log_params(run, params)
+    params = recorded(run).data.params
+    assert len(params) == 251
+    assert params["long"] == "x" * 5997 + "..."
+
+
+def test_a_changed_param_is_refused(run):
+    runs.log_params(run, {"train": {"epochs": 3}})
+    with pytest.raises(ValueError, match=r"expected train.epochs = 3, .* got 4; .* delete the run"):
+        runs.log_params(run, {"train": {"epochs": 4}})
+
+
+def test_a_repeated_step_keeps_its_first_point_even_in_a_new_process(run):
+    runs.log_metrics(run, {"val/miou": 0.1}, 0)
+    runs.log_metrics(run, {"val/miou": 0.2, "val/loss": 2.0}, 1)
+    runs.log_metrics(run, {"val/miou": 0.9}, 1)
+    runs._steps.cache_clear()  # as after a restart
+    runs.log_metrics(run, {"val/miou": 0.8, "val/loss": 1.0}, 1)
+    runs.log_metrics(run, {"val/miou": 0.3}, 2)
+    assert curve(run, "val/miou") == [(0, 0.1), (1, 0.2), (2, 0.3)]
+    assert curve(run, "val/loss") == [(1, 2.0)]
+
+
+def test_undefined_values_are_left_out_and_may_come_later(run):
+    runs.log_metrics(run, {"a": float("nan"), "b": float("inf"), "c": 1}, 0)
+    runs.log_metrics(run, {"a": 0.5}, 1)
+    assert recorded(run).data.metrics == {"c": 1.0, "a": 0.5}
+
+
+def test_class_names_that_mlflow_refuses_are_recorded_all_the_same(run):
+    runs.log_metrics(run, {"val/iou/Sign(Symbol)*": 0.5, "val/iou/Straße 1": 0.25}, 0)
+    assert recorded(run).data.metrics == {"val/iou/Sign_Symbol__": 0.5, "val/iou/Straße 1": 0.25}
+
+
+def test_a_new_score_takes_the_place_of_the_old_one(run):
+    for miou in (0.5, 0.5, 0.4):
+        runs.log_scores(run, {"test/miou": miou, "test/iou/Car": float("nan")})
+        time.sleep(0.002)  # MLflow counts milliseconds
+    assert recorded(run).data.metrics == {"test/miou": 0.4}
+    assert len(curve(run, "test/miou")) == 2
+
+
+def test_a_data_set_keeps_dvcs_hash(run):
+    digest = "0123456789abcdef" * 2 + ".dir"
+    for _ in range(2):
+        runs.log_dataset(run, "scenes", digest, source="data/tiles", context="training")
+    (entry,) = recorded(run).inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest) == ("scenes", digest)
+    assert json.loads(entry.dataset.source) == {"uri": "data/tiles"}
+    assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
+
+
+def test_a_longer_hash_is_refused(run):
+    with pytest.raises(ValueError, match=r"expected a digest of at most 36 characters, got a{64}; use DVC's"):
+        runs.log_dataset(run, "scenes", "a" * 64, source="data/tiles", context="training")
+
+
+def test_files_and_folders_are_uploaded(run, tmp_path):
+    (tmp_path / "plots").mkdir()
+    for name in ("history.csv", "plots/a.png"):
+        (tmp_path / name).write_text(name)
+    runs.log_files(run, [tmp_path / "history.csv", tmp_path / "plots"], "reports")
+    runs.log_files(run, [tmp_path / "history.csv"])
+    root = Path(recorded(run).info.artifact_uri.removeprefix("file://"))
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert files == {"history.csv", "reports/history.csv", "reports/plots/a.png"}
+
+
+def test_load_of_the_machine_is_recorded_on_from_an_earlier_attempt(run, monkeypatch, capfd):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    for _ in range(2):
+        with runs.running(run), runs.system_metrics(run):
+            time.sleep(0.5)
+    steps = [step for step, _ in curve(run, "system/cpu_utilization_percentage")]
+    assert len(steps) >= 2
+    assert sorted(steps) == list(range(len(steps)))  # none twice
+    assert capfd.readouterr().err == ""
+
+
+def test_commit_user_versions_and_hardware_are_recorded(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "commit", lambda: ("0123abcd", "true"))
+    runs.log_environment(run)
+    tags = runs.tags(run)
+    assert (tags["git_commit"], tags["mlflow.source.git.commit"], tags["git_dirty"]) == ("0123abcd", "0123abcd", "true")
+    assert tags["mlflow.user"]
+    root = Path(recorded(run).info.artifact_uri.removeprefix("file://"))
+    found = json.loads((root / "environment.json").read_text())
+    assert found["cpus"] == os.cpu_count()
+    assert found["memory_bytes"] > 2**28
+    assert found["packages"]["torch"].startswith("2.")
+
+
+def test_another_process_writes_to_the_run(run):
+    log_elsewhere(run, {"val/miou": 0.25}, 1)
+    assert curve(run, "val/miou") == [(1, 0.25)]
