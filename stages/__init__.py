@@ -1,0 +1,17 @@
+"""One file a stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
+
+import sys
+from collections.abc import Callable
+
+ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
+"""The stages in the order of the path."""
+
+
+def execute(main: Callable[[], None]) -> None:
+    """Run a stage's main; an error of ours ends it with exit status 1 and the message alone, without a traceback."""
+    try:
+        main()
+    except Exception as err:
+        if not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
+            raise
+        sys.exit(f"error: {err}")
