@@ -1,0 +1,227 @@
+"""The tree, dvc.yaml, params and imports hold together."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import grimp
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+from ruamel.yaml import YAML
+
+from stages import ORDER
+
+ROOT = Path(__file__).parents[1]
+DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))
+# Attributes of Params whose names in params.yaml pydantic's own methods have taken.
+SECTIONS = {"validation": "validate", "registration": "register"}
+
+
+def stated(stage, *kinds):
+    """The entries of a stage under deps, outs, metrics or plots in dvc.yaml, each with its options."""
+    entries = [entry for kind in kinds for entry in DVC[stage].get(kind, [])]
+    return {k: v for entry in entries for k, v in (entry if isinstance(entry, dict) else {entry: {}}).items()}
+
+
+def outs(stage):
+    return stated(stage, "outs", "metrics", "plots")
+
+
+def is_ours(path):
+    return path.startswith(("pipeline/", "stages/"))
+
+
+def data(stage):
+    return {path for path in stated(stage, "deps") if not is_ours(path)}
+
+
+def short(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def strings(path):
+    """The string constants of a Python file."""
+    constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    return {value for value in constants if isinstance(value, str)}
+
+
+# The path ---------------------------------------------------------------------------------------------------------
+
+
+def test_dvc_runs_the_stages_in_order():
+    assert {name: stage["cmd"] for name, stage in DVC.items()} == {name: f"python -m stages.{name}" for name in ORDER}
+    assert tuple(DVC) == ORDER
+
+
+def test_a_stage_has_a_file():
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} == {"__init__", *ORDER}
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph("pipeline", "stages", exclude_type_checking_imports=True, cache_dir=None)
+
+
+def closure(graph, module):
+    """The files of ours that running `module` reads: what it imports, their packages, and what they name by string."""
+    found, new = set(), {module}
+    while new:
+        found |= new
+        parents = {name.rpartition(".")[0] for name in found if "." in name}
+        new = (parents | {name for m in found for name in graph.find_modules_directly_imported_by(m)}) - found
+    folders = {name for name in found if (ROOT / name.replace(".", "/")).is_dir()}
+    files = {ROOT / name.replace(".", "/") / "__init__.py" for name in folders}
+    files |= {ROOT / (name.replace(".", "/") + ".py") for name in found - folders}
+    templates = {path.name: path for path in (ROOT / "pipeline/templates").iterdir()}
+    return files | {templates[text] for file in files for text in strings(file) if text in templates}
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_depends_on_the_files_of_ours_that_it_imports(graph, stage):
+    wanted = sorted(short(path) for path in closure(graph, f"stages.{stage}"))
+    found = [path for path in stated(stage, "deps") if is_ours(path)]
+    paste = "".join(f"      - {path}\n" for path in wanted)
+    assert found == wanted, f"dvc.yaml, {stage}: the files of ours in deps must be\n{paste}"
+
+
+def sections_read(path):
+    """The sections of params.yaml that a stage file reads: the attributes that it takes of `params.load()`."""
+    tree = ast.parse(path.read_text())
+    pairs = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            several = isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)  # a, b = 1, 2
+            pairs += zip(*(n.elts if several else [n] for n in (node.targets[0], node.value)), strict=True)
+    held = {ast.unparse(target) for target, value in pairs if ast.unparse(value) == "params.load()"}
+    taken = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
+    sections = {n.attr for n in taken if ast.unparse(n.value) in held | {"params.load()"}}
+    return {SECTIONS.get(section, section) for section in sections}
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_depends_on_the_params_that_it_reads(stage):
+    assert DVC[stage].get("params", []) == sorted(sections_read(ROOT / f"stages/{stage}.py"))
+
+
+def test_every_section_of_params_is_read_by_a_stage():
+    sections = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    assert {name for stage in DVC.values() for name in stage.get("params", [])} == set(sections)
+
+
+def test_data_comes_from_an_earlier_stage():
+    made = set()
+    for stage in ORDER:
+        assert data(stage) <= made, f"{stage} needs {data(stage) - made}, which no earlier stage makes"
+        made |= set(outs(stage))
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_names_where_its_data_lies(stage):
+    """A stage file names each dep and out, or the folder that it lies in, and names no other data."""
+    gate = {"reports/validation.json"} if stage == "tile" else set()  # must exist; nobody reads it there
+    wanted = (data(stage) - gate) | set(outs(stage))
+    named = set(re.findall(r'^[A-Z]+ = Path\("(.+)"\)$', (ROOT / f"stages/{stage}.py").read_text(), re.MULTILINE))
+    assert all({path, str(Path(path).parent)} & named for path in wanted)
+    assert named - {"runs"} <= {folder for path in wanted for folder in (path, str(Path(path).parent))}
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_git_ignores_the_outs_that_dvc_keeps_and_no_others(stage):
+    for path, settings in outs(stage).items():
+        ignored = subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT, check=False).returncode
+        assert ignored == (0 if settings.get("cache", True) else 1), path
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=short)
+def test_a_file_is_short_and_its_name_says_what_it_is(path):
+    text = path.read_text()
+    length, limit = text.count("\n"), 40 if path.parent.name == "stages" else 250
+    assert length <= limit, "is there a second reason to change in it?"
+    assert path.stem not in {"utils", "helpers", "common", "misc"}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 50, node.name
+
+
+def test_a_folder_of_python_files_is_a_package():
+    folders = {path.parent for path in PYTHON_FILES if path.is_relative_to(ROOT / "pipeline")}
+    assert [short(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def pins():
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def test_the_lock_holds_exact_pins_and_nothing_else():
+    """No index addresses, no builds of one machine (torch==2.13.0+cpu), no editable packages, no CUDA packages."""
+    for name, version in pins().items():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        assert re.fullmatch(r"[0-9]+(\.[0-9a-z]+)*", version), name
+        assert not re.match(r"nvidia-|cuda-|triton", name), name
+
+
+def test_the_lock_is_within_the_bounds_of_pyproject():
+    pinned = {name.lower().replace("_", "-"): Version(version) for name, version in pins().items()}
+    bounds = PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]
+    for requirement in map(Requirement, bounds):
+        assert requirement.specifier.contains(pinned[requirement.name]), requirement
+
+
+# Imports ----------------------------------------------------------------------------------------------------------
+
+VIOLATIONS = {
+    "Steps know files, files know core": ("pipeline/core/classes.py", "import pipeline.files.atomic"),
+    "The pipeline does not know its stages": ("pipeline/files/atomic.py", "import stages"),
+    "Stages do not know each other": ("stages/tile.py", "import stages.train"),
+    "Only stages, steps and data sets read params": ("pipeline/files/atomic.py", "import pipeline.params"),
+    "Only evaluation and the served model predict": ("pipeline/tile.py", "import pipeline.predict"),
+    "Core is pure": ("pipeline/core/classes.py", "import os"),
+    "Ray is known to cluster alone": ("pipeline/train.py", "import ray.train"),
+    "MLflow is known to tracking alone": ("pipeline/register.py", "import mlflow"),
+    "Great Expectations is known to validate alone": ("pipeline/tile.py", "import great_expectations"),
+    "DVC is a command, not a library": ("stages/register.py", "import dvc.api"),
+}
+
+
+def broken_contracts(folder):
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"]
+    output = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+    assert "Contracts: " in output, output
+    return set(re.findall(r"^(.+) BROKEN$", output, re.MULTILINE))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for top in ("pipeline", "stages"):
+        shutil.copytree(ROOT / top, tmp_path / top, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_each_contract_has_a_violation_that_proves_it():
+    assert set(VIOLATIONS) == {contract["name"] for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
+
+
+@pytest.mark.parametrize("contract", VIOLATIONS)
+def test_a_violation_breaks_its_contract(copy, contract):
+    path, line = VIOLATIONS[contract]
+    with (copy / path).open("a") as file:
+        file.write(f"\n{line}\n")
+    assert contract in broken_contracts(copy)
+
+
+@pytest.mark.parametrize("path", ["pipeline/unplaced.py", "stages/unplaced.py"])
+def test_a_module_that_nobody_placed_breaks_a_contract(copy, path):
+    (copy / path).write_text("")
+    assert broken_contracts(copy)
