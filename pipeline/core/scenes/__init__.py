@@ -55,9 +55,9 @@ def _paint(key: tuple[int, int], frame: int, height: int, width: int) -> Canvas:
         x=place.lane + rng.uniform(-0.3, 0.3),
         z=place.pace * frame,
         height=rng.uniform(1.3, 1.8),
-        focal=min(height * 7 / 6, width * 7 / 8) * rng.uniform(0.9, 1.1),  # the same for both at 3 : 4
+        focal=min(height * 3 / 2, width * 9 / 8) * rng.uniform(0.9, 1.1),  # the same for both at 3 : 4
         column=width * rng.uniform(0.42, 0.58),
-        row=height * rng.uniform(0.44, 0.55),
+        row=height * rng.uniform(0.45, 0.55),
         bend=rng.uniform(-0.002, 0.002),
     )
     canvas = Canvas(height, width, camera, light)

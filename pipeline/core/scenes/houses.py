@@ -101,7 +101,7 @@ def hedge(canvas: Canvas, x: float, z: float, *, length: float, height: float, l
     def inside(across: Floats, up: Floats) -> Hits:
         return up < height * (1 - 0.25 * hashed(look, across * 2, across * 0))
 
-    leaves = mottled(pick(generator(look), LEAVES), look, (0.15, 0.15), 0.35)
+    leaves = mottled(pick(generator(look), LEAVES), look, (0.15, 0.15), 0.3)
     canvas.fill(Along(x, z, length), (0, 0, length, height), leaves, Label.TREE, inside=inside)
 
 

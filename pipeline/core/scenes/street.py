@@ -68,12 +68,12 @@ def plan(key: tuple[int, ...], rng: np.random.Generator) -> Street:
     return Street(
         key=key,
         half_road=rng.uniform(4.3, 5.2),
-        pavement=rng.uniform(2.2, 4.2),
+        pavement=rng.uniform(2.6, 4.6),
         drive_side=-1 if rng.random() < 0.5 else 1,
         built=rng.uniform(0.55, 0.95),
-        storeys=int(rng.integers(2, 6)),
-        greenery=rng.uniform(0.1, 0.6),
-        parked=rng.uniform(0.1, 0.6),
+        storeys=int(rng.integers(2, 5)),
+        greenery=rng.uniform(0.1, 0.5),
+        parked=rng.uniform(0.05, 0.45),
         pace=rng.uniform(1.5, 4.5),
     )
 
@@ -107,12 +107,12 @@ def moving(street: Street, frame: int) -> list[Thing]:
         z, look = _passing(street, (Purpose.TRAFFIC, who), frame, speed, (7.0, 60.0 if who else 40.0))
         x = -street.lane if who else street.lane
         found.append(Thing(z + things.CAR_LENGTH, x, partial(things.car, x=x, z=z, look=look, oncoming=who > 0)))
-    for who in range(4):
+    for who in range(3):
         speed = rng.uniform(-1.2, 1.2) - street.pace
-        z, look = _passing(street, (Purpose.WALKERS, who), frame, speed, (5.0, 25.0))
+        z, look = _passing(street, (Purpose.WALKERS, who), frame, speed, (6.0, 25.0))
         x = _SIDES[who % 2] * (street.half_road + street.pavement * rng.uniform(0.25, 0.85))
         found.append(Thing(z, x, partial(things.pedestrian, x=x, z=z, look=look)))
-    z, look = _passing(street, (Purpose.CYCLIST, 0), frame, rng.uniform(-2, 1), (8.0, 24.0))
+    z, look = _passing(street, (Purpose.CYCLIST, 0), frame, rng.uniform(-2, 1), (11.0, 26.0))
     x = street.drive_side * (street.half_road - rng.uniform(1.6, 2.4))
     return [*found, Thing(z, x, partial(things.cyclist, x=x, z=z, look=look))]
 
@@ -151,7 +151,7 @@ def _walls(street: Street, side: int, block: int) -> list[Thing]:
     if height:
         return [along(houses.house, wall, looks[0], height=height)]
     found = [along(houses.hedge, wall + side * 10, looks[0], height=rng.uniform(3, 7))]
-    if rng.random() < 0.85:
+    if rng.random() < 0.9:
         found.append(along(houses.fence, wall, looks[1]))
     else:
         found.append(along(houses.hedge, wall, looks[1], height=rng.uniform(1.0, 2.2)))
@@ -172,11 +172,11 @@ def _furniture(street: Street, side: int, block: int) -> list[Thing]:
         found.append(Thing(place + length, x, partial(paint, x=x, z=place, look=look, **options)))
 
     kerb = side * (street.half_road + 0.4)
-    if rng.random() < 0.45:
+    if rng.random() < 0.30:
         add(things.lamp, kerb, z + rng.uniform(0, 3))
-    if rng.random() < 0.33:
+    if rng.random() < 0.22:
         add(things.sign, kerb, z + rng.uniform(3, 6))
-    if rng.random() < 0.12:
+    if rng.random() < 0.10:
         add(things.traffic_light, kerb, z + rng.uniform(6, 7))
     if rng.random() < street.greenery:
         add(things.tree, side * (street.half_road + 0.7), z + rng.uniform(7, 10))

@@ -11,7 +11,7 @@ from pipeline.core.scenes.light import Colour
 CAR_LENGTH = 4.4  # metres
 
 _BARK: tuple[Colour, ...] = ((0.30, 0.24, 0.18), (0.38, 0.36, 0.32))
-_METAL: tuple[Colour, ...] = ((0.55, 0.57, 0.58), (0.22, 0.25, 0.24), (0.72, 0.72, 0.70), (0.40, 0.33, 0.25))
+_METAL: tuple[Colour, ...] = ((0.20, 0.22, 0.23), (0.14, 0.22, 0.18), (0.30, 0.31, 0.32), (0.60, 0.62, 0.64))
 _CARS: tuple[Colour, ...] = (
     (0.90, 0.90, 0.90), (0.70, 0.71, 0.73), (0.42, 0.43, 0.45), (0.10, 0.10, 0.12), (0.62, 0.08, 0.08),
     (0.12, 0.22, 0.52), (0.12, 0.34, 0.24), (0.72, 0.64, 0.50),
@@ -31,7 +31,7 @@ def tree(canvas: Canvas, x: float, z: float, *, look: int) -> None:
     """Paint a tree with a ragged crown."""
     rng = generator(look)
     plane, crown, radius, trunk = Facing(x, z), rng.uniform(3.8, 6.0), rng.uniform(1.4, 2.6), rng.uniform(0.14, 0.26)
-    leaves = mottled(pick(rng, LEAVES), look, (0.11, 0.11), 0.35)
+    leaves = mottled(pick(rng, LEAVES), look, (0.11, 0.11), 0.3)
     canvas.fill(plane, (-trunk, 0, trunk, crown), pick(rng, _BARK), Label.TREE)
     balls = [
         (rng.uniform(-0.8, 0.8) * radius, crown + rng.uniform(-0.6, 0.9) * radius, radius * rng.uniform(0.55, 0.9))
@@ -56,7 +56,7 @@ def tree(canvas: Canvas, x: float, z: float, *, look: int) -> None:
 def lamp(canvas: Canvas, x: float, z: float, *, look: int) -> None:
     """Paint a lamp post whose arm reaches over the road."""
     rng = generator(look)
-    plane, metal, half, height = Facing(x, z), pick(rng, _METAL), rng.uniform(0.15, 0.21), rng.uniform(5.5, 8.0)
+    plane, metal, half, height = Facing(x, z), pick(rng, _METAL), rng.uniform(0.16, 0.22), rng.uniform(5.5, 8.0)
     inwards = -1.4 if x > 0 else 1.4
     canvas.fill(plane, (-half, 0, half, height), metal, Label.POLE)
     canvas.fill(plane, (-half * 1.6, 0, half * 1.6, 1.0), metal, Label.POLE)
