@@ -5,12 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from toy_data import write_raw
+from toy_data import write_tiles
 
-from pipeline import cluster, params, tile, train
+from pipeline import cluster, params, train
 from pipeline.cluster import ClusterError, Plan
 from pipeline.files import checkpoint
-from pipeline.params.steps import Tile
 from pipeline.worker import Job
 
 SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml").train.model_copy(
@@ -20,11 +19,7 @@ SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml").train.model_co
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy")
-    manifest = write_raw(folder / "raw", [(32, 64)] * 4 + [(32, 32)])
-    settings = Tile(scale=1.0, height=32, width=32, stride_y=32, stride_x=32, drop_unlabelled=True, tiles_per_shard=4)
-    tile.run(manifest, folder / "raw", folder / "tiles", settings)
-    return folder / "tiles"
+    return write_tiles(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture

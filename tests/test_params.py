@@ -76,7 +76,8 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         (
             "class_weights: median_frequency",
             "class_weights: inverse",
-            "train.class_weights: expected 'none', 'median_frequency' or 'published' or a list, got \"inverse\";",
+            "train.class_weights: expected 'none', 'root_median_frequency', 'median_frequency' or 'published' or a "
+            'list, got "inverse";',
         ),
     ],
 )

@@ -11,11 +11,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from safetensors.torch import load_file
-from toy_data import write_raw
+from toy_data import write_tiles
 
-from pipeline import params, tile, train
+from pipeline import params, train
 from pipeline.files import checkpoint
-from pipeline.params.steps import Tile
 from pipeline.worker import Job, TrainingError, Worker
 
 CPU = torch.device("cpu")
@@ -28,11 +27,7 @@ SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml").train.model_co
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
     """Nine tiles a split: they divide neither by the batch of four nor by the workers."""
-    folder = tmp_path_factory.mktemp("toy")
-    manifest = write_raw(folder / "raw", [(32, 64)] * 4 + [(32, 32)])
-    settings = Tile(scale=1.0, height=32, width=32, stride_y=32, stride_x=32, drop_unlabelled=True, tiles_per_shard=4)
-    tile.run(manifest, folder / "raw", folder / "tiles", settings)
-    return folder / "tiles"
+    return write_tiles(tmp_path_factory.mktemp("toy"))
 
 
 def fit(tiles, settings, folder, *, weights=(1.0, 3.0), state=None):

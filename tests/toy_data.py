@@ -1,11 +1,13 @@
-"""A data/raw of a few random images, for tests of the steps that read it."""
+"""A data/raw and data/tiles of a few random images, for tests of the steps that read them."""
 
 import numpy as np
 import pandas as pd
 
+from pipeline import tile
 from pipeline.core.classes import ClassTable
 from pipeline.files import images
 from pipeline.files.manifest import COLUMNS, Manifest
+from pipeline.params.steps import Tile
 
 CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), None)
 
@@ -26,3 +28,11 @@ def write_raw(folder, sizes, masks=None):
             row |= {"image": f"images/{name}", "mask": f"masks/{name}", "height": height, "width": width}
             rows.append({**row, "mask_height": height, "mask_width": width, "contrast": 1.0, "outside": 0})
     return Manifest("toy", CLASSES, "", pd.DataFrame(rows))
+
+
+def write_tiles(folder):
+    """Write nine tiles of 32 x 32 pixels into each split, and return where they lie."""
+    manifest = write_raw(folder / "raw", [(32, 64)] * 4 + [(32, 32)])
+    settings = Tile(scale=1.0, height=32, width=32, stride_y=32, stride_x=32, drop_unlabelled=True, tiles_per_shard=4)
+    tile.run(manifest, folder / "raw", folder / "tiles", settings)
+    return folder / "tiles"

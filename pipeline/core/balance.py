@@ -54,7 +54,26 @@ def median_frequency(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.float64
     return weights
 
 
+def root_median_frequency(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the square roots of the weights of `median_frequency`: balanced half way.
+
+    Rare classes count for more than their pixels, but do not outweigh the common ones as median-frequency balancing
+    lets them; docs/results.md has figures.
+
+    Args:
+        pixels_TC: (T, C + 1) int64, pixels of each class, then of void, in each of T tiles.
+
+    Returns:
+        (C,) float64.
+
+    Raises:
+        ValueError: no tile has a labelled pixel.
+    """
+    return np.sqrt(median_frequency(pixels_TC))
+
+
 WEIGHTINGS: dict[str, Weighting] = {
     "none": none,
+    "root_median_frequency": root_median_frequency,
     "median_frequency": median_frequency,
 }

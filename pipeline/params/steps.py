@@ -116,7 +116,10 @@ class Train(Section):
     """Passes over the training tiles."""
     loss: Literal["cross_entropy"]
     """A key of pipeline.core.losses.LOSSES."""
-    class_weights: Literal["none", "median_frequency", "published"] | tuple[Annotated[float, Field(ge=0)], ...]
+    class_weights: (
+        Literal["none", "root_median_frequency", "median_frequency", "published"]
+        | tuple[Annotated[float, Field(ge=0)], ...]
+    )
     """Weight of each class in the loss: a key of pipeline.core.balance.WEIGHTINGS, the data set's published list,
     or one number for each class."""
     optimizer: Literal["sgd", "adamw"]

@@ -11,6 +11,11 @@ def test_three_classes_worked_by_hand():
     assert median_frequency(pixels).tolist() == pytest.approx([1.0, 2.5, 5 / 6])
 
 
+def test_the_root_is_half_way_between_none_and_median_frequency():
+    pixels = np.array([[6, 2, 0, 2], [4, 0, 6, 0]])
+    assert WEIGHTINGS["root_median_frequency"](pixels).tolist() == pytest.approx([1.0, 2.5**0.5, (5 / 6) ** 0.5])
+
+
 def test_an_absent_class_weighs_nothing_and_is_not_in_the_median():
     pixels = np.array([[6, 0, 2, 2], [4, 0, 6, 0]])
     # f0 = 10/20, f2 = 8/20; median 0.45.

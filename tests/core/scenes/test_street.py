@@ -37,7 +37,7 @@ def test_who_moves_is_always_within_sight_and_walkers_keep_to_the_pavement():
         things = street.moving(plan, frame)
         ahead = np.array([thing.far for thing in things]) - plan.pace * frame
         assert ((ahead >= 5) & (ahead <= 65)).all()
-        walkers = [abs(thing.x) for thing in things[3:7]]
+        walkers = [abs(thing.x) for thing in things[3:6]]
         assert min(walkers) > plan.half_road
         assert max(walkers) < plan.edge
 
