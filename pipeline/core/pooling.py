@@ -13,8 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column) of codes 0, 1, 2, 3
-
 
 def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maxima of 2x2 windows and where they were.
@@ -101,44 +99,44 @@ _unpool = cast(Callable[[Tensor, Tensor, tuple[int, int]], Tensor], _Unpool.appl
 _gather_back = cast(Callable[[Tensor, Tensor], Tensor], _Gather.apply)
 
 
-def _even(x: Tensor, value: float) -> Tensor:
-    """Return `x` padded at the bottom and right to even sides, so that every window has four values."""
-    height, width = x.shape[2:]
-    return F.pad(x, (0, width % 2, 0, height % 2), value=value) if height % 2 or width % 2 else x
-
-
-def _corner(x: Tensor, corner: tuple[int, int]) -> Tensor:
-    return x[:, :, corner[0] :: 2, corner[1] :: 2]
-
-
 def _maxima(x: Tensor) -> tuple[Tensor, Tensor]:
-    x = _even(x, float("-inf"))
-    first, second, third, fourth = (_corner(x, corner) for corner in _CORNERS)
-    upper, upper_code = _later_wins(first, second)
-    lower, lower_code = _later_wins(third, fourth)
-    y, is_lower = _later_wins(upper, lower)
-    codes = torch.where(is_lower, lower_code + 2, upper_code.to(torch.uint8))
-    return y, codes.to(torch.uint8)
-
-
-def _later_wins(earlier: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the larger of two values, and whether it is the later one: only if strictly larger, or NaN."""
-    wins = (later > earlier) | later.isnan()
-    return torch.where(wins, later, earlier), wins
+    width = x.shape[3]
+    y, places = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
+    # From a window's first pixel to its maximum: 0, 1, width or width + 1 pixels.
+    offset = places.sub_(_first_pixels(y, width))
+    lower = offset >= width
+    column = (offset.to(torch.uint8) & 1) ^ (lower.to(torch.uint8) & (width & 1))
+    return y, column.add_(lower.to(torch.uint8), alpha=2)
 
 
 def _scatter(y: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
     layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
-    shape = (y.shape[0], y.shape[1], 2 * y.shape[2], 2 * y.shape[3])
-    out = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout)
-    for code, corner in enumerate(_CORNERS):
-        _corner(out, corner).copy_(torch.where(codes == code, y, 0))
-    return out[:, :, : size[0], : size[1]].contiguous(memory_format=layout)
+    out = torch.empty((*y.shape[:2], *size), dtype=y.dtype, device=y.device, memory_format=layout).zero_()
+    dim = 2 if out.is_contiguous() else 1
+    _flat(out, dim).scatter_(dim, _flat(_places(codes, size[1]), dim), _flat(y, dim))
+    return out
 
 
 def _gather(x: Tensor, codes: Tensor) -> Tensor:
-    x = _even(x, 0.0)
-    y = _corner(x, _CORNERS[0])
-    for code in (1, 2, 3):
-        y = torch.where(codes == code, _corner(x, _CORNERS[code]), y)
-    return y
+    dim = 2 if x.is_contiguous() else 1
+    y = _flat(x, dim).gather(dim, _flat(_places(codes, x.shape[3]), dim))
+    if dim == 2:
+        return y.view(codes.shape)
+    return y.view(codes.shape[0], *codes.shape[2:], codes.shape[1]).permute(0, 3, 1, 2)
+
+
+def _first_pixels(y_NChw: Tensor, width: int) -> Tensor:
+    """Return the place of each window's first pixel in its row-major plane of that width, (h, w) int64."""
+    rows, columns = (2 * torch.arange(side, device=y_NChw.device) for side in y_NChw.shape[2:])
+    return width * rows[:, None] + columns
+
+
+def _places(codes: Tensor, width: int) -> Tensor:
+    """Return the place of each maximum in its row-major plane of that width: int64, of the codes' shape."""
+    # code + (width - 2) * row = width * row + column
+    return (_first_pixels(codes, width) + codes).add_(codes >> 1, alpha=width - 2)
+
+
+def _flat(x_NCHW: Tensor, dim: int) -> Tensor:
+    """Return planes as one dimension, 2 of (N, C, H * W) or 1 of (N, H * W, C): a view, if memory is laid out so."""
+    return x_NCHW.flatten(2) if dim == 2 else x_NCHW.permute(0, 2, 3, 1).flatten(1, 2)
