@@ -1,12 +1,34 @@
-"""The networks by name: one file each, all on the same parts."""
+"""The networks by name: one file a family, all on the same parts."""
 
 from collections.abc import Callable
 
 from torch import nn
 
-from pipeline.core.models.segnet import SegNet
+from pipeline.core.models import basic, bayesian, decoder_study
+from pipeline.core.models.deconvnet import deconvnet
+from pipeline.core.models.deeplab_largefov import DeepLabLargeFOV
+from pipeline.core.models.fcn import fcn, fcn_fixed
+from pipeline.core.models.segnet import segnet
+from pipeline.core.models.unet import UNet
 
 # name -> builder(num_classes, width); every network maps (N, 3, H, W) to logits (N, num_classes, H, W).
 MODELS: dict[str, Callable[[int, float], nn.Module]] = {
-    "segnet": SegNet,
+    "segnet": segnet,
+    "bayesian_segnet": bayesian.bayesian_segnet,
+    "bayesian_segnet_basic": bayesian.bayesian_segnet_basic,
+    # The decoder study: Table 1 of the paper.
+    "bilinear": decoder_study.bilinear,
+    "segnet_basic": basic.segnet_basic,
+    "segnet_basic_encoder_addition": decoder_study.segnet_basic_encoder_addition,
+    "segnet_basic_single_channel_decoder": decoder_study.segnet_basic_single_channel_decoder,
+    "fcn_basic": decoder_study.fcn_basic,
+    "fcn_basic_no_addition": decoder_study.fcn_basic_no_addition,
+    "fcn_basic_no_dim_reduction": decoder_study.fcn_basic_no_dim_reduction,
+    "fcn_basic_no_addition_no_dim_reduction": decoder_study.fcn_basic_no_addition_no_dim_reduction,
+    # The rivals: Tables 3, 4 and 6.
+    "fcn": fcn,
+    "fcn_fixed": fcn_fixed,
+    "deconvnet": deconvnet,
+    "deeplab_largefov": DeepLabLargeFOV,
+    "unet": UNet,
 }

@@ -1,7 +1,9 @@
-"""What the networks are built from: convolution with batch normalisation, and Caffe's initial weights."""
+"""What the networks are built from: convolution with normalisation, learnt upsampling, Caffe's initial weights."""
 
 import math
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,25 +13,54 @@ def scaled(channels: int, width: float) -> int:
 
 
 class ConvNormRelu(nn.Sequential):
-    """3x3 convolution with bias, batch normalisation, ReLU: the paper's unit of encoder and decoder."""
+    """Convolution with bias, batch normalisation, ReLU: the paper's unit."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        """Build the unit; it keeps height and width."""
+    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int = 3, dilation: int = 1) -> None:
+        """Build the unit; it keeps height and width. `kernel_size` is odd."""
+        padding = dilation * (kernel_size // 2)
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
+            nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
 
 
+class LearntUpsampling(nn.ConvTranspose2d):
+    """Deconvolution that begins as bilinear interpolation: each channel from itself alone, but learns all pairs.
+
+    The first values are the bilinear kernel of the stride, in the middle of the kernel. Where `kernel_size` is twice
+    the stride, as in FCN (Long et al., 1411.4038, Sec. 3.3), that is what Caffe's bilinear filler gives. In the
+    SegNet paper's 8x8 kernel of stride 2, that filler would put the kernel of stride 4, whose outputs are four times as
+    large as its inputs. It also fills all pairs of channels, so that all outputs are alike unless `group` separates
+    them; FCN's release fills a channel's own kernel alone, as here.
+    """
+
+    def __init__(self, channels: int, stride: int, kernel_size: int) -> None:
+        """Build it; (N, channels, h, w) becomes (N, channels, stride * h, stride * w)."""
+        padding = (kernel_size - stride) // 2
+        super().__init__(channels, channels, kernel_size, stride=stride, padding=padding, bias=False)
+
+    @torch.no_grad()
+    def fill(self) -> None:
+        """Set the initial values."""
+        size, stride = self.kernel_size[0], self.stride[0]
+        distances = (torch.arange(size) - (size - 1) / 2).abs()
+        line = (1 - distances / stride).clamp(min=0)
+        self.weight.zero_()
+        self.weight.diagonal().copy_(torch.outer(line, line)[:, :, None])  # (size, size, channels)
+
+
 def initialise(model: nn.Module) -> None:
     """Give all layers the initial values of the Caffe release, from torch's current generator.
 
-    Convolutions: N(0, sqrt(2 / fan_in)) (He et al., 1502.01852, Eq. 10; Caffe's msra filler), biases 0. Batch
-    normalisation: scale 1, shift 0.001 (Models/segnet_train.prototxt).
+    Convolutions: N(0, sqrt(2 / fan_in)) (He et al., 1502.01852, Eq. 10; Caffe's msra filler), biases 0. A group
+    counts only its own input channels; a deconvolution's fan_in is, as Caffe takes it, that of its transpose. Batch
+    normalisation: scale 1, shift 0.001 (Models/segnet_train.prototxt). Learnt upsampling: bilinear.
     """
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, LearntUpsampling):
+            module.fill()
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             fan_in = math.prod(module.weight.shape[1:])
             nn.init.normal_(module.weight, std=math.sqrt(2 / fan_in))
             if module.bias is not None:
@@ -37,6 +68,11 @@ def initialise(model: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.constant_(module.bias, 0.001)
+
+
+def crop(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the upper left (N, C, *size): what is left where ceil pooling made 23 rows of 45, and upsampling 46."""
+    return x_NCHW[:, :, : size[0], : size[1]]
 
 
 def check_input(x_N3HW: Tensor) -> None:

@@ -1,0 +1,68 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pipeline.core.models.parts import ConvNormRelu, LearntUpsampling, crop, initialise
+
+# Rows of kernels that interpolate bilinearly by the stride; for kernels of twice the stride, Caffe's bilinear filler.
+KERNELS = {
+    (2, 4): [0.25, 0.75, 0.75, 0.25],
+    (2, 8): [0, 0, 0.25, 0.75, 0.75, 0.25, 0, 0],
+    (8, 16): [i / 16 for i in (1, 3, 5, 7, 9, 11, 13, 15, 15, 13, 11, 9, 7, 5, 3, 1)],
+}
+
+
+def upsampling(channels, stride, size):
+    model = LearntUpsampling(channels, stride, size)
+    initialise(model)
+    return model
+
+
+@pytest.mark.parametrize(("stride", "size"), KERNELS)
+def test_learnt_upsampling_begins_with_the_bilinear_kernel_from_a_channel_to_itself(stride, size):
+    weight = upsampling(3, stride, size).weight
+    row = torch.tensor(KERNELS[stride, size], dtype=torch.float32)
+    for a in range(3):
+        for b in range(3):
+            expected = row[:, None] * row[None, :] if a == b else torch.zeros(size, size)
+            assert torch.equal(weight[a, b], expected)
+
+
+@pytest.mark.parametrize(("stride", "size"), KERNELS)
+def test_learnt_upsampling_begins_as_interpolation_but_for_the_border(stride, size):
+    x = torch.randn(2, 3, 6, 7, generator=torch.Generator().manual_seed(1))
+    found = upsampling(3, stride, size)(x)
+    expected = F.interpolate(x, scale_factor=stride, mode="bilinear")
+    inside = (..., slice(stride, -stride), slice(stride, -stride))
+    assert found.shape == expected.shape == (2, 3, 6 * stride, 7 * stride)
+    torch.testing.assert_close(found[inside], expected[inside])
+
+
+@pytest.mark.parametrize(
+    ("module", "fan_in"),
+    [
+        (nn.Conv2d(32, 64, 7), 32 * 49),
+        (nn.Conv2d(2048, 2048, 7, groups=2048), 49),
+        (nn.ConvTranspose2d(64, 32, 7), 32 * 49),  # as Caffe counts
+    ],
+)
+def test_weights_begin_as_caffes_msra_filler(module, fan_in):
+    torch.manual_seed(0)
+    initialise(module)
+    assert module.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.01)
+    assert abs(module.weight.mean().item()) < 0.01 * math.sqrt(2 / fan_in) * 3
+    assert not module.bias.any()
+
+
+@pytest.mark.parametrize(("kernel_size", "dilation"), [(1, 1), (3, 1), (3, 12), (7, 1)])
+def test_a_unit_keeps_height_and_width(kernel_size, dilation):
+    unit = ConvNormRelu(3, 4, kernel_size=kernel_size, dilation=dilation)
+    assert unit(torch.rand(2, 3, 5, 9)).shape == (2, 4, 5, 9)
+
+
+def test_crop_keeps_the_upper_left():
+    x = torch.arange(12).reshape(1, 1, 3, 4)
+    assert crop(x, (2, 3)).tolist() == [[[[0, 1, 2], [4, 5, 6]]]]
