@@ -20,6 +20,7 @@ from pipeline.core.augment import Augmentation, augment, draw
 from pipeline.core.losses import LOSSES, cross_entropy
 from pipeline.core.models import MODELS
 from pipeline.core.optimizers import OPTIMIZERS
+from pipeline.core.precision import autocast_type
 from pipeline.core.synchronised_norm import synchronise
 from pipeline.files import checkpoint
 from pipeline.files.checkpoint import Metrics, State
@@ -115,7 +116,7 @@ class Worker:
         images, masks = self._to_device(batch)
         random = draw(settings.seed, list(positions)).to(self.device, images.dtype)
         images, masks = augment(images, masks, random, _augmentation(settings), void=self.classes.void)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        with self._autocast():
             logits = self.replica(images)
         loss_sum, sums = self._losses(logits, masks)
         _all_reduce(sums)
@@ -137,7 +138,7 @@ class Worker:
         self.model.eval()
         for batch in self.tiles["val"].batches(batches):
             images, masks = self._to_device(batch)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            with self._autocast():
                 logits = self.model(images)
             sums += self._losses(logits, masks)[1]
             counts += metrics.confusion_matrix(logits.argmax(dim=1), masks, classes)
@@ -162,6 +163,10 @@ class Worker:
             images, masks = images.pin_memory(), masks.pin_memory()
         images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
         return images.permute(0, 3, 1, 2).to(self.class_weights.dtype), masks.long()
+
+    def _autocast(self) -> torch.autocast:
+        dtype = autocast_type(self.settings.precision, self.device)
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
     def _rate_factor(self, step: int) -> float:
         settings, num_tiles = self.settings, len(self.tiles["train"])

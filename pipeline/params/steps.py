@@ -99,7 +99,24 @@ class Tile(Section):
 class Model(Section):
     """Which network is trained."""
 
-    name: Literal["segnet"]
+    name: Literal[
+        "segnet",
+        "bayesian_segnet",
+        "bayesian_segnet_basic",
+        "bilinear",
+        "segnet_basic",
+        "segnet_basic_encoder_addition",
+        "segnet_basic_single_channel_decoder",
+        "fcn_basic",
+        "fcn_basic_no_addition",
+        "fcn_basic_no_dim_reduction",
+        "fcn_basic_no_addition_no_dim_reduction",
+        "fcn",
+        "fcn_fixed",
+        "deconvnet",
+        "deeplab_largefov",
+        "unet",
+    ]
     """A key of pipeline.core.models.MODELS."""
     width: Annotated[float, Field(gt=0, le=4)]
     """Factor on every channel count; 1 is the paper's network."""
@@ -134,8 +151,9 @@ class Train(Section):
     """constant is the paper's; cosine falls to zero at the last step."""
     warmup_epochs: Annotated[float, Field(ge=0)]
     """The learning rate rises linearly over these epochs."""
-    precision: Literal["float32", "bfloat16"]
-    """Type that convolutions compute in; weights stay float32."""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """Type that convolutions compute in; weights stay float32. auto: bfloat16 where the device has instructions for
+    it (GPUs since Ampere, CPUs with AMX or AVX512-BF16), else float32."""
     sync_batch_norm: bool
     """Batch statistics over the batches of all workers: N workers then train as one does. False: over each worker's
     own share, which is faster, but a share of few tiles is normalised badly, and the model depends on their number."""
