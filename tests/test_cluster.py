@@ -12,7 +12,7 @@ from pipeline.cluster import ClusterError, Plan
 from pipeline.files import checkpoint
 from pipeline.worker import Job
 
-SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml").train.model_copy(
+SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
     update={"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "warmup_epochs": 0.0}
 )
 

@@ -7,9 +7,9 @@ import pytest
 from pipeline import params
 
 ROOT = Path(__file__).parents[1]
-SCENES = (ROOT / "params.yaml").read_text()
+SCENES = (ROOT / "tests/scenes.yaml").read_text()
 FOLDER = (ROOT / "presets/folder.yaml").read_text()
-PRESETS = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+PRESETS = [ROOT / "params.yaml", ROOT / "tests/scenes.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 RATIO = "{by: ratio, train: 0.7, val: 0.15, test: 0.15, seed: 1}"
 
 

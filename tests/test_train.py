@@ -19,7 +19,7 @@ from pipeline.worker import Job, TrainingError, Worker
 
 CPU = torch.device("cpu")
 TINY = SimpleNamespace(name="segnet", width=1 / 16)
-SETTINGS = params.load(Path(__file__).parents[1] / "params.yaml").train.model_copy(
+SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
     update={"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "warmup_epochs": 0.0, "seed": 5}
 )
 
@@ -169,7 +169,7 @@ def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
 
 
 def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers():
-    model = params.load(Path(__file__).parents[1] / "params.yaml").model
+    model = params.load(Path(__file__).with_name("scenes.yaml")).model
 
     def name(data="d", code="c", **changes):
         return train.run_name(data, model, SETTINGS.model_copy(update=changes), code)
