@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline.core.balance import WEIGHTINGS
-from pipeline.files import atomic, checkpoint
+from pipeline.files import atomic, checkpoint, digest
 from pipeline.files.checkpoint import Metrics, Spec, State
 from pipeline.files.tileset import Header, Tileset
 from pipeline.worker import Job, Worker
@@ -47,6 +47,9 @@ def prepare(tiles: Path, model: "Model", settings: "Train") -> tuple[Job, Header
             f"train.class_weights: expected {len(classes)} weights, one for each of {', '.join(classes.names)}, "
             f"got {len(weights)}; list them all, or choose median_frequency"
         )
+    if model.vgg16 is not None:  # a worker's current folder is another
+        path = str(Path(model.vgg16.path).resolve())
+        model = model.model_copy(update={"vgg16": model.vgg16.model_copy(update={"path": path})})
     return Job(tiles.resolve(), model, settings, weights), tileset.header
 
 
@@ -80,11 +83,12 @@ def run_name(data: str, model: "Model", settings: "Train", code: str) -> str:
 
     Args:
         data: digest of the tiles.
-        model: the section of params.yaml.
+        model: the section of params.yaml; a file of weights that it names is hashed too.
         settings: likewise; on how many workers it runs is no part of the name.
         code: digest of the program's own files.
     """
-    values = [data, model.model_dump(), settings.model_dump(exclude=_NOT_PART_OF_A_RUN), code]
+    vgg16 = None if model.vgg16 is None else digest.file_md5(Path(model.vgg16.path))
+    values = [data, model.model_dump(), vgg16, settings.model_dump(exclude=_NOT_PART_OF_A_RUN), code]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

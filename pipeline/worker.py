@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core import metrics, order, schedule
 from pipeline.core.augment import Augmentation, augment, draw
 from pipeline.core.losses import LOSSES, cross_entropy
-from pipeline.core.models import MODELS
+from pipeline.core.models import MODELS, vgg
 from pipeline.core.optimizers import OPTIMIZERS
 from pipeline.core.precision import autocast_type
-from pipeline.core.synchronised_norm import synchronise
-from pipeline.files import checkpoint
+from pipeline.core.synchronised_norm import synchronised
+from pipeline.files import checkpoint, weights
 from pipeline.files.checkpoint import Metrics, State
 from pipeline.files.tileset import Batch, Tileset
 
@@ -42,6 +42,7 @@ class Job:
 
     tiles: Path
     model: "Model"
+    """Paths in it are absolute, and seen by all nodes."""
     settings: "Train"
     class_weights: tuple[float, ...]
     """One for each class, in the loss."""
@@ -57,18 +58,21 @@ class Worker:
             ValueError: the batch does not divide by the workers, or is larger than the training split.
         """
         self.settings, self.device = job.settings, device
-        distributed = dist.is_initialized()
-        self.rank = dist.get_rank() if distributed else 0
-        self.world_size = dist.get_world_size() if distributed else 1
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world_size = dist.get_world_size() if dist.is_initialized() else 1
         self.tiles = {split: Tileset(job.tiles, split) for split in ("train", "val")}
         self.classes = self.tiles["train"].header.classes
         self._check()
         torch.manual_seed(self.settings.seed)
         self.model = MODELS[job.model.name](len(self.classes), job.model.width)
+        if (trained := job.model.vgg16) is not None:
+            vgg.load_vgg16(self.model, weights.read(Path(trained.path)), vgg.PREPROCESSING[trained.trained_on])
         self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
-        if distributed and self.settings.sync_batch_norm:
-            synchronise(self.model)
-        self.replica: nn.Module = DistributedDataParallel(self.model) if distributed else self.model
+        self.replica = self.model
+        if self.world_size > 1:  # Ray makes a process group for a single worker, too
+            if self.settings.sync_batch_norm:
+                self.model = synchronised(self.model)
+            self.replica = DistributedDataParallel(self.model)
         settings = self.settings
         self.optimizer = OPTIMIZERS[settings.optimizer](
             self.model, settings.learning_rate, settings.momentum, settings.weight_decay
@@ -185,9 +189,13 @@ class Worker:
     def load(self, state: State) -> None:
         """Go on from a saved state."""
         self.model.load_state_dict(dict(state.model))
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         values: dict[int, dict[str, Tensor]] = {}
         for name, value in state.optimizer.items():
             number, key = name.split(".")
+            like = parameters[int(number)]
+            if value.shape == like.shape:  # laid out as the parameter: fused optimizers go through memory in step
+                value = torch.empty_like(like).copy_(value)
             values.setdefault(int(number), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": values, "param_groups": groups})

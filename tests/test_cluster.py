@@ -28,7 +28,12 @@ def run(tiles, tmp_path):
 
     def run(num_workers=1, *, on_report=None, max_failures=0, **changes):
         reports, progress = [], []
-        job = Job(tiles, SimpleNamespace(name="segnet", width=1 / 16), SETTINGS.model_copy(update=changes), (1.0, 1.0))
+        job = Job(
+            tiles,
+            SimpleNamespace(name="segnet", width=1 / 16, vgg16=None),
+            SETTINGS.model_copy(update=changes),
+            (1.0, 1.0),
+        )
         plan = Plan("toy", tmp_path, num_workers, max_failures)
         state = cluster.run(train.fit, job, plan, on_report=on_report or reports.append, on_progress=progress.append)
         return SimpleNamespace(state=state, reports=reports, progress=progress)

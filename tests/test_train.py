@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,15 +11,16 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toy_data import write_tiles
 
 from pipeline import params, train
 from pipeline.files import checkpoint
+from pipeline.params.steps import Model, Vgg16
 from pipeline.worker import Job, TrainingError, Worker
 
 CPU = torch.device("cpu")
-TINY = SimpleNamespace(name="segnet", width=1 / 16)
+TINY = SimpleNamespace(name="segnet", width=1 / 16, vgg16=None)
 SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
     update={"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "warmup_epochs": 0.0, "seed": 5}
 )
@@ -177,6 +179,27 @@ def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers():
     assert name() == name(num_workers=2) == name(max_failures=9)
     assert len({name(), name(data="e"), name(code="e"), name(seed=6), name(learning_rate=2e-3)}) == 5
     assert len(name()) == 16
+
+
+def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path, monkeypatch):
+    channels = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    names = [f"conv{level}_{i}" for level, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, count + 1)]
+    trained = {}
+    for name, (a, b) in zip(names, pairwise(channels), strict=True):
+        trained[f"{name}.weight"], trained[f"{name}.bias"] = torch.full((b, a, 3, 3), 0.01), torch.full((b,), 0.5)
+    save_file(trained, tmp_path / "vgg16.safetensors")
+    monkeypatch.chdir(tmp_path)
+    model = Model(name="segnet", width=1.0, vgg16=Vgg16(path="vgg16.safetensors", trained_on="caffe"))
+    job, _ = train.prepare(tiles, model, SETTINGS)
+    name = train.run_name("d", model, SETTINGS, "c")
+    monkeypatch.chdir(tmp_path.parent)  # as in a Ray worker
+    worker = Worker(job, CPU)
+    assert worker.weights()["encoder.4.2.0.weight"].eq(0.01).all()
+    assert worker.weights()["encoder.4.2.0.bias"].eq(0.5).all()
+
+    monkeypatch.chdir(tmp_path)
+    save_file({**trained, "conv1_1.bias": torch.zeros(64)}, tmp_path / "vgg16.safetensors")
+    assert train.run_name("d", model, SETTINGS, "c") != name
 
 
 def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):

@@ -12,8 +12,8 @@ from torch.autograd import Function
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation whose mean and variance, in training, are those of all workers' batches together.
 
-    As `nn.SyncBatchNorm`, which needs a GPU, and on any device: every worker must call it equally often, and may have
-    batches of different size. Ioffe and Szegedy, 1502.03167, Algorithm 1.
+    What `nn.SyncBatchNorm` is on a GPU, for CPUs, which it refuses: every worker must call it equally often, and may
+    have batches of different size. Ioffe and Szegedy, 1502.03167, Algorithm 1.
     """
 
     # What nn.BatchNorm2d has by default, and always here.
@@ -62,17 +62,23 @@ class _Sum(Function):
 _sum = cast(Callable[[Tensor], Tensor], _Sum.apply)  # Function.apply has no types of its own
 
 
-def synchronise(model: nn.Module) -> None:
-    """Make every `nn.BatchNorm2d` of a model synchronised, in place; parameters and their names stay.
+def synchronised(model: nn.Module) -> nn.Module:
+    """Return a model whose every `nn.BatchNorm2d` is synchronised; parameters and their names stay.
+
+    On a GPU, PyTorch's own `nn.SyncBatchNorm`.
 
     Raises:
         RuntimeError: there is no process group to synchronise over.
     """
     if not dist.is_initialized():
         raise RuntimeError("expected an initialised process group to synchronise batch normalisation over, got none")
-    for module in model.modules():
+    if next(model.parameters()).is_cuda:
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return converted
+    for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
                 norm = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum)
                 norm.load_state_dict(child.state_dict())
-                setattr(module, name, norm.to(child.weight.device))
+                setattr(module, name, norm)
+    return model

@@ -96,6 +96,16 @@ class Tile(Section):
         return self
 
 
+class Vgg16(Section):
+    """Trained weights of VGG16, which the encoder begins with."""
+
+    path: Text
+    """A .safetensors file or a state dict saved by torch.save. Another file of the same name is a new training, but
+    DVC does not watch it: dvc repro -f train."""
+    trained_on: Literal["torchvision", "caffe"]
+    """How its images were prepared: torchvision's RGB of unit range, or Caffe's and Keras' BGR minus the mean."""
+
+
 class Model(Section):
     """Which network is trained."""
 
@@ -120,6 +130,8 @@ class Model(Section):
     """A key of pipeline.core.models.MODELS."""
     width: Annotated[float, Field(gt=0, le=4)]
     """Factor on every channel count; 1 is the paper's network."""
+    vgg16: Vgg16 | None
+    """What the encoder begins with; null: random weights, Caffe's MSRA filler."""
 
 
 class Train(Section):

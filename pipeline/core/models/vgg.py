@@ -33,6 +33,7 @@ TORCHVISION = Preprocessing((0, 1, 2), (123.675, 116.28, 103.53), (58.395, 57.12
 """RGB in 0..1, mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225), here times 255."""
 CAFFE = Preprocessing((2, 1, 0), (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
 """BGR, mean-subtracted: the authors' own weights, and Keras' and others' copies of them."""
+PREPROCESSING = {"torchvision": TORCHVISION, "caffe": CAFFE}
 
 
 def encoder(width: float, *, last_dilation: int = 1) -> list[nn.Sequential]:
