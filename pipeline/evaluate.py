@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from rich.console import Console
 from rich.progress import track
 
 from pipeline.core import metrics
@@ -38,9 +39,11 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, overlays: Path, *, 
     test = manifest.images[manifest.images["split"] == "test"]
     drawn = set(np.linspace(0, len(test) - 1, min(num_overlays, len(test))).round().astype(int).tolist())
     confusion = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+    console = Console(stderr=True)
     with atomic.replacing(overlays) as temporary:
         temporary.mkdir()
-        for i, row in enumerate(track(test.itertuples(), "evaluate", total=len(test), transient=True)):
+        rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
+        for i, row in enumerate(rows):
             image, mask = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
             found = predictor.mask(image)
             confusion += metrics.confusion_matrix(torch.from_numpy(found), torch.from_numpy(mask), len(classes))

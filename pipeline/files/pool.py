@@ -34,9 +34,10 @@ def on_all_cores(
     largest = max(map(_num_pixels, pictures), default=0)
     workers = max(1, min(os.cpu_count() or 1, _MEMORY // max(1, largest * _BYTES_PER_PIXEL)))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
     with (
         ThreadPoolExecutor(workers) as pool,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
         return list(progress.track(pool.map(work, items), total=len(items), description=title))
 
