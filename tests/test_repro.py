@@ -105,16 +105,12 @@ class TestRepro:
         lock = (repository.folder / "dvc.lock").read_text()
         (dataset,) = run.inputs.dataset_inputs
         assert f"md5: {dataset.dataset.digest}" in lock
-        assert client.get_model_version_by_alias("segnet-scenes", "champion").version == "1"
+        assert int(client.get_model_version_by_alias("segnet-scenes", "champion").version) == 1
 
     def test_nothing_runs_again(self, repository, first):
         assert repository.stages_run(repository.run("dvc", "repro")) == []
-        assert repository.run("git", "status", "--porcelain").split() == [
-            "??",
-            "dvc.lock",
-            "??",
-            "reports/registration.json",
-        ]
+        written = {line[3:] for line in repository.run("git", "status", "--porcelain").splitlines()}
+        assert written == {"dvc.lock", "reports/registration.json"}
 
     def test_an_edited_loss_trains_again_and_tiles_nothing(self, repository, first):
         with (repository.folder / "pipeline/core/losses.py").open("a") as file:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,5 +116,7 @@ def _add_version(
             pip_requirements=served_model.requirements(),
             metadata=json.loads(json.dumps(metadata)),  # MLflow's YAML has no tuples
         )
+    path = sys.path.copy()
     mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow only warns where this fails
+    sys.path[:] = path  # the copy of our code inside the model came first on it
     return str(mlflow.register_model(info.model_uri, model, tags=dict(tags)).version)

@@ -226,7 +226,7 @@ def test_large_images_are_worked_on_one_at_a_time_where_memory_has_no_room_for_t
         write(root / f"masks/{split}/{split}_1.png", np.zeros((5000, 6000, 3)), compress_level=1)
     chosen = settings(root, mask_kind="colour")
     script = (
-        "import sys; from pathlib import Path; from pipeline.datasets import folder, pool\n"
+        "import sys; from pathlib import Path; from pipeline.datasets import folder; from pipeline.files import pool\n"
         "from pipeline.params.dataset import FolderDataset\n"
         "def peak():\n"
         "    status = Path('/proc/self/status').read_text()\n"
