@@ -1,5 +1,7 @@
 """What every test may rely on."""
 
+import sys
+
 import pytest
 
 from pipeline.tracking import store
