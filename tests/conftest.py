@@ -1,7 +1,5 @@
 """What every test may rely on."""
 
-import sys
-
 import pytest
 
 from pipeline.tracking import store
@@ -28,12 +26,6 @@ def without_user_settings(monkeypatch):
     """Hide the environment variables that name servers, clusters and mirrors."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def own_code(monkeypatch):
-    """Take from the path what MLflow puts first on it: the copy of our code inside a model that a test loaded."""
-    monkeypatch.setattr(sys, "path", sys.path.copy())
 
 
 @pytest.fixture(scope="session")

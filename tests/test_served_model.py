@@ -53,7 +53,9 @@ def copy(version, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(version):
-    return mlflow.pyfunc.load_model(version)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", sys.path.copy())  # MLflow puts the model's copy of our code first on it
+        yield mlflow.pyfunc.load_model(version)
 
 
 @pytest.fixture(scope="module")
