@@ -58,7 +58,7 @@ def root_median_frequency(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
     """Return the square roots of the weights of `median_frequency`: balanced half way.
 
     Rare classes count for more than their pixels, but do not outweigh the common ones as median-frequency balancing
-    lets them; docs/results.md has figures.
+    lets them.
 
     Args:
         pixels_TC: (T, C + 1) int64, pixels of each class, then of void, in each of T tiles.
