@@ -70,7 +70,7 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         (
             "class_weights: median_frequency",
             "class_weights: published",
-            "\n  train.class_weights: expected none, median_frequency or a list, got published, which only camvid has; "
+            "\n  train.class_weights: expected weights other than published, got published, which only camvid has; "
             "the data set is scenes",
         ),
         (

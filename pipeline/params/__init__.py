@@ -41,7 +41,7 @@ class Params(Section):
     def _fits_the_dataset(self) -> Self:
         if self.train.class_weights == "published" and self.dataset.name != "camvid":
             raise ValueError(
-                f"train.class_weights: expected none, median_frequency or a list, got published, which only camvid "
+                "train.class_weights: expected weights other than published, got published, which only camvid "
                 f"has; the data set is {self.dataset.name}"
             )
         return self
