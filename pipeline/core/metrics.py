@@ -45,7 +45,11 @@ class Scores:
     """Scores of a confusion matrix, fractions in [0, 1].
 
     The paper's G, C and mIoU (arXiv 1511.00561, Sec. 4.1), pooled over all pixels of the data set. A class that does
-    not occur has NaN and is left out of the mean; `counted_classes` says over how many classes mIoU is.
+    not occur has NaN and is left out of the mean; `counted_classes` says over how many classes mIoU is. The release's
+    compute_test_results.m gives such a class 0 and divides by all C: where the target has every class, as CamVid's test
+    split does, the two agree.
+
+    TP, FP and FN are the pixels of a class that are found, wrongly claimed and missed.
     """
 
     global_accuracy: float
@@ -54,10 +58,18 @@ class Scores:
     """C: mean over the classes in the target of their accuracy; NaN where there is none."""
     miou: float
     """Mean over the classes, in target or prediction, of intersection over union; NaN where there is none."""
+    frequency_weighted_iou: float
+    """Sum of t_c IoU_c / sum of t_c, where t_c = TP + FN are a class's target pixels (Long et al., arXiv 1411.4038,
+    Sec. 5); NaN where the target is all void."""
+    dice: float
+    """Mean over the classes, in target or prediction, of Dice; NaN where there is none."""
     class_accuracies: Floats
     """(C,) TP / (TP + FN) of each class; NaN where the target lacks it."""
     class_ious: Floats
     """(C,) TP / (TP + FP + FN) of each class; NaN where target and prediction lack it."""
+    class_dices: Floats
+    """(C,) 2 TP / (2 TP + FP + FN) of each class, its F1 over pixels (Dice, Ecology 26(3), 1945); NaN where target and
+    prediction lack it."""
 
     @property
     def counted_classes(self) -> int:
@@ -73,6 +85,16 @@ class Scores:
             **{f"{split}/iou/{name}": float(iou) for name, iou in zip(names, self.class_ious, strict=True)},
         }
 
+    def named_in_full(self, split: str, names: Sequence[str]) -> dict[str, float]:
+        """Return `named` and, too many for a curve an epoch, <split>/dice, <split>/accuracy/<class> and so on."""
+        return {
+            **self.named(split, names),
+            f"{split}/frequency_weighted_iou": self.frequency_weighted_iou,
+            f"{split}/dice": self.dice,
+            **{f"{split}/accuracy/{name}": float(a) for name, a in zip(names, self.class_accuracies, strict=True)},
+            **{f"{split}/dice/{name}": float(dice) for name, dice in zip(names, self.class_dices, strict=True)},
+        }
+
 
 def scores(confusion_CC: Counts) -> Scores:
     """Return the scores of a (C, C) int64 confusion matrix.
@@ -82,26 +104,32 @@ def scores(confusion_CC: Counts) -> Scores:
         >>> s.global_accuracy, s.class_accuracy, s.class_ious.tolist()
         (0.875, 0.875, [0.75, 0.8])
     """
-    hits_C = np.diagonal(confusion_CC).astype(np.float64)
+    hits_C = np.diagonal(confusion_CC)
     targets_C = confusion_CC.sum(axis=1)
-    union_C = targets_C + confusion_CC.sum(axis=0) - np.diagonal(confusion_CC)
-    accuracy_C = _ratio(hits_C, targets_C)
-    iou_C = _ratio(hits_C, union_C)
+    predictions_C = confusion_CC.sum(axis=0)
+    accuracy_C = ratio(hits_C, targets_C)
+    iou_C = ratio(hits_C, targets_C + predictions_C - hits_C)
+    dice_C = ratio(2 * hits_C, targets_C + predictions_C)
     return Scores(
-        global_accuracy=float(_ratio(hits_C.sum(), confusion_CC.sum())),
-        class_accuracy=_mean_of_known(accuracy_C),
-        miou=_mean_of_known(iou_C),
+        global_accuracy=float(ratio(hits_C.sum(), targets_C.sum())),
+        class_accuracy=float(mean_of_known(accuracy_C)),
+        miou=float(mean_of_known(iou_C)),
+        frequency_weighted_iou=float(ratio(np.nansum(targets_C * iou_C), targets_C.sum())),
+        dice=float(mean_of_known(dice_C)),
         class_accuracies=accuracy_C,
         class_ious=iou_C,
+        class_dices=dice_C,
     )
 
 
-def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    """Return part / whole, float64 of their shape; NaN where whole is 0."""
     whole = np.asarray(whole, np.float64)
-    ratio: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return ratio
+    quotient: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return quotient
 
 
-def _mean_of_known(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def mean_of_known(values: Floats) -> Floats:
+    """Return the mean over the last axis of what is not NaN; NaN where all is."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
