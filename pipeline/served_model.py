@@ -38,6 +38,7 @@ CODE = (
     "core/models/unet.py",
     "core/models/vgg.py",
     "core/pooling.py",
+    "core/pooling_cpu.py",
     "core/tiles.py",
     "files/__init__.py",
     "files/atomic.py",

@@ -1,40 +1,46 @@
-"""Max pooling that remembers, in one byte, where in its 2x2 window each maximum was; and the unpooling that uses it.
+"""Max pooling that remembers, in two bits, where in its 2x2 window each maximum was; and the unpooling that uses it.
 
 SegNet's decoder puts each feature back where max pooling took it from (Badrinarayanan et al., arXiv 1511.00561,
-Sec. 3, Fig. 3). Windows are 2x2 with stride 2; at an odd height or width the last window is clipped (ceil mode, as in
-the Caffe release: 45 rows pool to 23). The code of a pooled value is 2 * row + column of its maximum in the window.
+Sec. 3, Fig. 3); 2 bits a window say where (Sec. 3). Windows are 2x2 with stride 2; at an odd height or width the last
+one is clipped (ceil mode, as in the Caffe release: 45 rows pool to 23). The code of a pooled value is 2 * row + column
+of its maximum in the window. Codes are packed: byte (n, g, i, j) holds those of channels 4g to 4g + 3, the first in its
+lowest bits. Nothing else is kept for the backward pass: that of pooling unpools the gradient, and that of unpooling
+picks it up again at the codes' places.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
+from pipeline.core import pooling_cpu
+
 
 def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maxima of 2x2 windows and where they were.
 
     Equal to `F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)` in values, places and gradients: the first
-    maximum in row-major order wins a tie, and a NaN wins over every number.
+    maximum in row-major order wins a tie, and the last NaN wins over everything.
 
     Args:
         x_NCHW: (N, C, H, W), floating point.
 
     Returns:
-        The maxima, (N, C, ceil(H/2), ceil(W/2)), of the same dtype; and their codes, of that shape, uint8 in 0..3.
+        The maxima, (N, C, ceil(H/2), ceil(W/2)), of the same dtype; and their packed codes, of that height and width,
+        (N, ceil(C/4), ...) uint8.
     """
-    return _pool(x_NCHW)
+    y, codes = _Pool.apply(x_NCHW)  # type: ignore[no-untyped-call]
+    return y, codes
 
 
-def unpool(y_NChw: Tensor, codes_NChw: Tensor, size: tuple[int, int]) -> Tensor:
+def unpool(y_NChw: Tensor, codes_NGhw: Tensor, size: tuple[int, int]) -> Tensor:
     """Return zeros of height and width `size`, with each value of `y` at the place that its code names.
 
     Args:
         y_NChw: (N, C, h, w), floating point.
-        codes_NChw: (N, C, h, w) uint8, from `pool`.
+        codes_NGhw: (N, ceil(C/4), h, w) uint8, from `pool`.
         size: (H, W), the size that was pooled: ceil(H/2) = h and ceil(W/2) = w.
 
     Returns:
@@ -44,40 +50,49 @@ def unpool(y_NChw: Tensor, codes_NChw: Tensor, size: tuple[int, int]) -> Tensor:
         ValueError: the shapes do not belong together.
     """
     height, width = size
+    num, channels, *pooled = y_NChw.shape
     expected = ((height + 1) // 2, (width + 1) // 2)
-    if codes_NChw.shape != y_NChw.shape or tuple(y_NChw.shape[2:]) != expected:
+    if codes_NGhw.shape != (num, (channels + 3) // 4, *pooled) or tuple(pooled) != expected:
         raise ValueError(
-            f"expected values and codes (N, C, {expected[0]}, {expected[1]}) to unpool to {height} x {width}, got "
-            f"{tuple(y_NChw.shape)} and {tuple(codes_NChw.shape)}; pass the codes and the size of the matching pool"
+            f"expected values (N, C, {expected[0]}, {expected[1]}) and codes (N, ceil(C/4), {expected[0]}, "
+            f"{expected[1]}) to unpool to {height} x {width}, got {tuple(y_NChw.shape)} and "
+            f"{tuple(codes_NGhw.shape)}; pass the codes and the size of the matching pool"
         )
-    return _unpool(y_NChw, codes_NChw, size)
+    x: Tensor = _Unpool.apply(y_NChw, codes_NGhw, size)  # type: ignore[no-untyped-call]
+    return x
+
+
+def unpacked(codes_NGhw: Tensor, num_channels: int) -> Tensor:
+    """Return packed codes one by one, (N, C, h, w) uint8 in 0..3."""
+    codes = torch.stack([(codes_NGhw >> shift) & 3 for shift in (0, 2, 4, 6)], dim=2)  # (N, G, 4, h, w)
+    return codes.flatten(1, 2)[:, :num_channels]
 
 
 class _Pool(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        y, codes = _maxima(x)
+        y, codes = pooling_cpu.pool(x) if _is_fast(x) else _maxima(x)
         ctx.save_for_backward(codes)
         ctx.size = (x.shape[2], x.shape[3])
         ctx.mark_non_differentiable(codes)
         return y, codes
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor) -> Any:
         (codes,) = ctx.saved_tensors
-        return _unpool(grads[0], codes, ctx.size)
+        return _Unpool.apply(grads[0], codes, ctx.size)  # type: ignore[no-untyped-call]
 
 
 class _Unpool(Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(codes)
-        return _scatter(y, codes, size)
+        return pooling_cpu.scatter(y, codes, size) if _is_fast(y) else _scatter(y, codes, size)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, None, None]:
         (codes,) = ctx.saved_tensors
-        return _gather_back(grads[0], codes), None, None
+        return _Gather.apply(grads[0], codes), None, None  # type: ignore[no-untyped-call]
 
 
 class _Gather(Function):
@@ -85,58 +100,65 @@ class _Gather(Function):
     def forward(ctx: Any, x: Tensor, codes: Tensor) -> Tensor:
         ctx.save_for_backward(codes)
         ctx.size = (x.shape[2], x.shape[3])
-        return _gather(x, codes)
+        return pooling_cpu.gather(x, codes) if _is_fast(x) else _gather(x, codes)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, None]:
         (codes,) = ctx.saved_tensors
-        return _unpool(grads[0], codes, ctx.size), None
+        return _Unpool.apply(grads[0], codes, ctx.size), None  # type: ignore[no-untyped-call]
 
 
-# Function.apply has no types of its own.
-_pool = cast(Callable[[Tensor], tuple[Tensor, Tensor]], _Pool.apply)
-_unpool = cast(Callable[[Tensor, Tensor, tuple[int, int]], Tensor], _Unpool.apply)
-_gather_back = cast(Callable[[Tensor, Tensor], Tensor], _Gather.apply)
+def _is_fast(tensor: Tensor) -> bool:
+    """Say whether pooling_cpu does it, and not the plain operations below.
+
+    A compiler fuses those; and PyTorch refuses its own unpooling where only deterministic algorithms may run.
+    """
+    if torch.compiler.is_compiling() or torch.are_deterministic_algorithms_enabled():
+        return False
+    return pooling_cpu.can_hold(tensor)
 
 
 def _maxima(x: Tensor) -> tuple[Tensor, Tensor]:
-    width = x.shape[3]
-    y, places = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
-    # From a window's first pixel to its maximum: 0, 1, width or width + 1 pixels.
-    offset = places.sub_(_first_pixels(y, width))
-    lower = offset >= width
-    column = (offset.to(torch.uint8) & 1) ^ (lower.to(torch.uint8) & (width & 1))
-    return y, column.add_(lower.to(torch.uint8), alpha=2)
+    windows = _windows(x)
+    left, right = windows[..., 0], windows[..., 1]
+    is_right = _wins(right, left)
+    best = torch.where(is_right, right, left)  # of each row of a window
+    upper, lower = best[:, :, :, 0], best[:, :, :, 1]
+    is_lower = _wins(lower, upper)
+    column = torch.where(is_lower, is_right[:, :, :, 1], is_right[:, :, :, 0])
+    codes = column.to(torch.uint8) + 2 * is_lower.to(torch.uint8)
+    codes = F.pad(codes, (0, 0, 0, 0, 0, -codes.shape[1] % 4))
+    packed = codes[:, 0::4] + 4 * codes[:, 1::4] + 16 * codes[:, 2::4] + 64 * codes[:, 3::4]
+    return torch.where(is_lower, lower, upper), packed
+
+
+def _wins(later: Tensor, earlier: Tensor) -> Tensor:
+    return (later > earlier) | later.isnan()
+
+
+def _windows(x: Tensor) -> Tensor:
+    """Return (N, C, h, 2, w, 2); what a clipped window lacks is minus infinity, which never is a first maximum."""
+    num, channels, height, width = x.shape
+    pooled = ((height + 1) // 2, (width + 1) // 2)
+    lacking = (2 * pooled[0] - height, 2 * pooled[1] - width)
+    # An export of any size must not choose by its example's: it always pads, by nought or one.
+    if torch.compiler.is_exporting() or any(lacking):
+        x = F.pad(x, (0, lacking[1], 0, lacking[0]), value=-torch.inf)
+    return x.reshape(num, channels, pooled[0], 2, pooled[1], 2)
 
 
 def _scatter(y: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
-    layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
-    out = torch.empty((*y.shape[:2], *size), dtype=y.dtype, device=y.device, memory_format=layout).zero_()
-    dim = 2 if out.is_contiguous() else 1
-    _flat(out, dim).scatter_(dim, _flat(_places(codes, size[1]), dim), _flat(y, dim))
-    return out
+    codes = unpacked(codes, y.shape[1])
+    nought = torch.zeros((), dtype=y.dtype, device=y.device)
+    rows = [
+        torch.stack([torch.where(codes == 2 * row + column, y, nought) for column in (0, 1)], dim=4) for row in (0, 1)
+    ]
+    planes = torch.stack(rows, dim=3)  # (N, C, h, 2, w, 2)
+    return planes.flatten(4, 5).flatten(2, 3)[:, :, : size[0], : size[1]]
 
 
 def _gather(x: Tensor, codes: Tensor) -> Tensor:
-    dim = 2 if x.is_contiguous() else 1
-    y = _flat(x, dim).gather(dim, _flat(_places(codes, x.shape[3]), dim))
-    if dim == 2:
-        return y.view(codes.shape)
-    return y.view(codes.shape[0], *codes.shape[2:], codes.shape[1]).permute(0, 3, 1, 2)
-
-
-def _first_pixels(y_NChw: Tensor, width: int) -> Tensor:
-    """Return the place of each window's first pixel in its row-major plane of that width, (h, w) int64."""
-    rows, columns = (2 * torch.arange(side, device=y_NChw.device) for side in y_NChw.shape[2:])
-    return width * rows[:, None] + columns
-
-
-def _places(codes: Tensor, width: int) -> Tensor:
-    """Return the place of each maximum in its row-major plane of that width: int64, of the codes' shape."""
-    # code + (width - 2) * row = width * row + column
-    return (_first_pixels(codes, width) + codes).add_(codes >> 1, alpha=width - 2)
-
-
-def _flat(x_NCHW: Tensor, dim: int) -> Tensor:
-    """Return planes as one dimension, 2 of (N, C, H * W) or 1 of (N, H * W, C): a view, if memory is laid out so."""
-    return x_NCHW.flatten(2) if dim == 2 else x_NCHW.permute(0, 2, 3, 1).flatten(1, 2)
+    windows, codes = _windows(x), unpacked(codes, x.shape[1])
+    is_right, is_lower = (codes & 1).bool(), codes >= 2
+    upper, lower = (torch.where(is_right, windows[:, :, :, row, :, 1], windows[:, :, :, row, :, 0]) for row in (0, 1))
+    return torch.where(is_lower, lower, upper)
