@@ -1,9 +1,11 @@
 """The register step: whether a model that was scored becomes champion. MLflow stays outside: stages/register.py."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import metrics
 from pipeline.files import atomic, checkpoint
@@ -15,7 +17,7 @@ class Standing:
     """What a model is, and how it scored; kept as tags of its version."""
 
     fingerprint: str
-    """SHA-256 of all that its masks depend on: its files, and how its windows overlap."""
+    """SHA-256 of all that its masks depend on: its files, and the options of predict.load."""
     run: str
     """Name of its training run."""
     test_data: str
@@ -83,8 +85,8 @@ def decide(candidate: Standing, champion: Standing | None, *, min_miou: float, m
     return Verdict(True, (enough, f"it exceeds {numbers}"))
 
 
-def standing(model: Path, scores: Scores, overlap: float) -> Standing:
-    """Return the standing of the model in the folder `model`, predicting with windows of that `overlap`.
+def standing(model: Path, scores: Scores, options: Mapping[str, Any]) -> Standing:
+    """Return the standing of the model in the folder `model`, predicting with those options of predict.load.
 
     Raises:
         ValueError: the scores are another model's.
@@ -93,7 +95,7 @@ def standing(model: Path, scores: Scores, overlap: float) -> Standing:
     if scores.run != run:
         raise ValueError(f"expected the scores of {model}, run {run}, got those of run {scores.run}; evaluate it again")
     miou = metrics.scores(scores.confusion).miou
-    return Standing(_fingerprint(model, overlap), run, scores.test_data, miou)
+    return Standing(_fingerprint(model, options), run, scores.test_data, miou)
 
 
 def write(path: Path, name: str, version: str, verdict: Verdict) -> None:
@@ -103,9 +105,9 @@ def write(path: Path, name: str, version: str, verdict: Verdict) -> None:
     atomic.write_json(path, tree)
 
 
-def _fingerprint(model: Path, overlap: float) -> str:
-    """Return a SHA-256 of all that its masks depend on: its files, and how its windows overlap."""
-    digest = hashlib.sha256(repr(overlap).encode())
+def _fingerprint(model: Path, options: Mapping[str, Any]) -> str:
+    """Return a SHA-256 of all that its masks depend on: its files, and the options of predict.load."""
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for path in sorted(model.iterdir()):
         with path.open("rb") as stream:
             digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())

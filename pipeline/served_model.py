@@ -25,6 +25,7 @@ CODE = (
     "__init__.py",
     "core/__init__.py",
     "core/classes.py",
+    "core/folding.py",
     "core/models/__init__.py",
     "core/models/basic.py",
     "core/models/bayesian.py",
@@ -39,6 +40,7 @@ CODE = (
     "core/models/vgg.py",
     "core/pooling.py",
     "core/pooling_cpu.py",
+    "core/stitching.py",
     "core/tiles.py",
     "files/__init__.py",
     "files/atomic.py",
@@ -60,7 +62,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model's folder."""
         folder = Path(context.artifacts["model"])
-        self._predictor = predict.load(folder, overlap=context.model_config["serving"]["overlap"])
+        self._predictor = predict.load(folder, **context.model_config["serving"])
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

@@ -19,7 +19,8 @@ def main() -> None:
     """Predict every test image, write the scores, and add them to the training's MLflow run."""
     settings = params.load()
     chosen = settings.evaluate
-    predictor = predict.load(MODEL, overlap=chosen.overlap, batch_size=chosen.batch_size)
+    options = chosen.model_dump(include={"overlap", "batch_size", "flip", "samples", "seed"})
+    predictor = predict.load(MODEL, **options)
     overlays = REPORTS / "overlays"
     found = evaluate.run(predictor, manifest.read(RAW), RAW, overlays, num_overlays=chosen.overlays)
     scores.write(REPORTS, found)

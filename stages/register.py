@@ -10,13 +10,14 @@ from stages import execute
 
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
+OPTIONS = ("overlap", "flip", "samples", "seed")  # of evaluate: the served model predicts as was evaluated
 
 
 def main() -> None:
     """Make the model a version and challenger, and champion where the gate holds; write and say the verdict."""
     settings, spec = params.load(), checkpoint.read_spec(MODEL)
-    overlap, gate, name = settings.evaluate.overlap, settings.registration, f"segnet-{spec.dataset}"
-    candidate = register.standing(MODEL, scores.read(REPORTS), overlap)
+    options, gate = settings.evaluate.model_dump(include=set(OPTIONS)), settings.registration
+    name, candidate = f"segnet-{spec.dataset}", register.standing(MODEL, scores.read(REPORTS), options)
     run = runs.resume(settings.tracking.experiment, spec.run)
     reigning = registry.with_alias(run.uri, name, registry.CHAMPION)
     champion = register.Standing.from_tags(reigning.tags) if reigning else None
@@ -25,7 +26,7 @@ def main() -> None:
     commit, status = runs.tags(run).get("git_commit", "unknown"), "approved" if verdict.promote else "refused"
     tags = {**candidate.tags(), "dataset": spec.dataset, "git_commit": commit, "validation_status": status}
     with runs.running(run):
-        number = registry.register(run, name, MODEL, overlap, asdict(spec), tags=tags, description=reasons)
+        number = registry.register(run, name, MODEL, options, asdict(spec), tags=tags, description=reasons)
         registry.set_alias(run.uri, name, registry.CHALLENGER, number)
         if verdict.promote:
             registry.crown(run.uri, name, number)

@@ -14,6 +14,7 @@ from pipeline.register import Standing, Verdict, decide
 from pipeline.tracking import registry, runs, store
 from stages import register as stage
 
+OPTIONS = {"overlap": 0.5, "flip": False}
 CANDIDATE = Standing("f-new", "run-new", "data-1", 0.5)
 CHAMPION = Standing("f-old", "run-old", "data-1", 0.4)
 
@@ -87,19 +88,20 @@ def scored(spec=SPEC, *, hits=1, test_data="d" * 64):
     return Scores(spec.run, spec.dataset, test_data, 1, spec.classes.names, confusion)
 
 
-def test_a_model_is_known_by_its_files_and_its_windows(tmp_path):
+def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
     folder = write_model(tmp_path / "a")
-    first = register.standing(folder, scored(), 0.5)
+    first = register.standing(folder, scored(), OPTIONS)
     assert (first.run, first.test_data, first.miou) == ("run-a", "d" * 64, 0.125)
-    assert register.standing(folder, scored(hits=2), 0.5) == replace(first, miou=0.25)
-    assert register.standing(folder, scored(), 0.25).fingerprint != first.fingerprint
-    assert register.standing(write_model(tmp_path / "b", seed=1), scored(), 0.5).fingerprint != first.fingerprint
+    assert register.standing(folder, scored(hits=2), OPTIONS) == replace(first, miou=0.25)
+    for changed in ({"overlap": 0.25}, {"flip": True}):
+        assert register.standing(folder, scored(), OPTIONS | changed).fingerprint != first.fingerprint
+    assert register.standing(write_model(tmp_path / "b", seed=1), scored(), OPTIONS).fingerprint != first.fingerprint
 
 
 def test_the_scores_of_another_model_are_refused(tmp_path):
     folder = write_model(tmp_path / "a")
     with pytest.raises(ValueError, match=r"scores of .*, run run-a, got those of run run-b; evaluate it again"):
-        register.standing(folder, scored(replace(SPEC, run="run-b")), 0.5)
+        register.standing(folder, scored(replace(SPEC, run="run-b")), OPTIONS)
 
 
 @pytest.fixture

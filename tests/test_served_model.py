@@ -25,7 +25,7 @@ from pipeline.core.classes import CAMVID
 from pipeline.files import checkpoint, images
 from pipeline.tracking import registry, runs, store
 
-OVERLAP = 0.25
+OPTIONS = {"overlap": 0.25, "flip": True, "samples": 0, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def version(folder, mlflow_file):
         run = runs.start("served", "run-a")
         spec = asdict(checkpoint.read_spec(folder))
         tags = {"fingerprint": "a"}
-        number = registry.register(run, "segnet-served", folder, OVERLAP, spec, tags=tags, description="")
+        number = registry.register(run, "segnet-served", folder, OPTIONS, spec, tags=tags, description="")
         yield f"models:/segnet-served/{number}"
 
 
@@ -67,7 +67,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def predictor(folder):
-    return predict.load(folder, overlap=OVERLAP)
+    return predict.load(folder, **OPTIONS)
 
 
 def decoded(masks):

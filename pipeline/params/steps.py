@@ -199,9 +199,16 @@ class Evaluate(Section):
     """How the test split is scored."""
 
     batch_size: Positive
-    """Windows of one image that are predicted together; does not change a score."""
+    """Windows of one image that a GPU predicts together; does not change a score."""
     overlap: Annotated[float, Field(ge=0, lt=1)]
     """Overlap of neighbouring windows, as a fraction of their side, where an image is larger than a tile."""
+    flip: bool
+    """Average with the prediction of the mirror image; takes twice the time."""
+    samples: Annotated[int, Field(ge=0)]
+    """Forward passes with dropout, whose mean is the prediction and whose variance is its uncertainty; for networks
+    that have dropout, the Bayesian ones above all. 0: one pass without dropout."""
+    seed: Seed
+    """Decides what dropout drops in the samples."""
     overlays: Annotated[int, Field(ge=0)]
     """Number of test images that are drawn with truth and prediction."""
 

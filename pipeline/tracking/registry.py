@@ -1,6 +1,7 @@
 """MLflow's model registry: versions of a model, with tags, and the aliases that say which one reigns."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pipeline.tracking import store
 from pipeline.tracking.runs import Run
 
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
+_ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; a model without such an alias
 
 
@@ -49,7 +51,7 @@ def register(
     run: Run,
     model: str,
     folder: Path,
-    overlap: float,
+    options: Mapping[str, Any],
     metadata: Mapping[str, Any],
     *,
     tags: Mapping[str, str],
@@ -63,14 +65,14 @@ def register(
         run: the training run, which the model becomes an output of.
         model: name of the registered model, created where it is missing.
         folder: the model's folder, as the train stage wrote it.
-        overlap: of neighbouring windows, as in the params section `evaluate`.
+        options: of predict.load, by which it was evaluated and is to predict.
         metadata: what a user should know about the model; anything that JSON can hold.
         tags: of the version; `fingerprint` among them.
         description: of the version.
     """
     client = store.client(run.uri)
     known = with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
-    number = known.number if known else _add_version(run, model, folder, overlap, metadata, tags=tags)
+    number = known.number if known else _add_version(run, model, folder, options, metadata, tags=tags)
     for key, value in tags.items():
         client.set_model_version_tag(model, number, key, value)
     client.update_model_version(model, number, description)
@@ -90,8 +92,41 @@ def crown(uri: str, model: str, number: str) -> None:
     set_alias(uri, model, CHAMPION, number)
 
 
+def download(uri: str, address: str, into: Path) -> Path:
+    """Copy the model's folder out of a registered version; return where it is, in `into`.
+
+    Args:
+        uri: of the store.
+        address: models:/<name>@<alias> or models:/<name>/<number>.
+        into: an existing empty folder.
+
+    Raises:
+        ValueError: not such an address; or there is no such version, or none that the register stage made.
+    """
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}")
+    store.client(uri)
+    from mlflow import MlflowException, artifacts
+
+    try:
+        found = artifacts.download_artifacts(
+            f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
+        )
+    except MlflowException as err:
+        if err.error_code in _NOT_THERE:
+            raise ValueError(f"expected a version {address} made by the register stage in {uri}: {err}") from err
+        raise
+    return next(Path(found).iterdir())
+
+
 def _add_version(
-    run: Run, model: str, folder: Path, overlap: float, metadata: Mapping[str, Any], *, tags: Mapping[str, str]
+    run: Run,
+    model: str,
+    folder: Path,
+    options: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str],
 ) -> str:
     """Upload the model with all it needs to be served where this repository is absent, and register that."""
     import mlflow
@@ -110,7 +145,7 @@ def _add_version(
             python_model=str(script),
             artifacts={"model": str(folder)},
             code_paths=[str(package)],
-            model_config={"serving": {"overlap": overlap}},
+            model_config={"serving": dict(options)},
             signature=served_model.signature(),
             input_example=served_model.example(),
             pip_requirements=served_model.requirements(),

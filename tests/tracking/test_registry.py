@@ -40,6 +40,61 @@ def test_a_new_champion_keeps_the_old_one_in_reach(mlflow_store):
 
 
 @pytest.fixture
+def version(mlflow_store, tmp_path):
+    """The folder of a model that is version 1 of segnet-kept, laid out as MLflow keeps what `register` logs."""
+    folder = write_model(tmp_path / "version" / "artifacts" / "segnet")
+    client = store.client(mlflow_store)
+    client.create_registered_model("segnet-kept")
+    client.create_model_version("segnet-kept", str(tmp_path / "version"))
+    registry.set_alias(mlflow_store, "segnet-kept", "champion", "1")
+    yield folder
+    client.delete_registered_model("segnet-kept")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("address", ["models:/segnet-kept@champion", "models:/segnet-kept/1"])
+def test_the_models_folder_is_copied_out_of_a_version(mlflow_store, version, tmp_path, address):
+    into = tmp_path / "into"
+    into.mkdir()
+    found = registry.download(mlflow_store, address, into)
+    assert found.is_relative_to(into)
+    assert contents(found) == contents(version)
+    assert set(contents(found)) == {"model.json", "model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "models:/segnet-kept@nobody",
+        "models:/segnet-kept/2",
+        "models:/segnet-nothing/1",
+        "models:/segnet-nothing@champion",
+    ],
+)
+def test_a_version_that_is_missing_cannot_be_copied(mlflow_store, version, tmp_path, address):
+    with pytest.raises(
+        ValueError, match=f"expected a version {address} made by the register stage in sqlite:.*not found"
+    ):
+        registry.download(mlflow_store, address, tmp_path)
+
+
+def test_a_version_of_something_else_cannot_be_copied(mlflow_store, version, tmp_path):
+    (tmp_path / "other").mkdir()
+    store.client(mlflow_store).create_model_version("segnet-kept", str(tmp_path / "other"))
+    with pytest.raises(ValueError, match=r"expected a version models:/segnet-kept/2 made by the register stage"):
+        registry.download(mlflow_store, "models:/segnet-kept/2", tmp_path)
+
+
+@pytest.mark.parametrize("address", ["segnet-kept", "models:/segnet-kept", "models:/segnet-kept/latest", "runs:/a/b"])
+def test_what_is_no_address_of_a_version_is_refused(mlflow_store, tmp_path, address):
+    with pytest.raises(ValueError, match=rf"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}"):
+        registry.download(mlflow_store, address, tmp_path)
+
+
+@pytest.fixture
 def server(tmp_path, monkeypatch):
     """The address of a real tracking server, which MLFLOW_TRACKING_URI names during the test."""
     command = ["server", "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "kept"]
@@ -70,8 +125,10 @@ def test_a_real_server_keeps_runs_models_and_aliases_as_a_file_does(server, tmp_
     assert registry.with_alias(server, "segnet-scenes", "champion") is None
     for fingerprint in "aba":
         tags = {"fingerprint": fingerprint}
-        number = registry.register(run, "segnet-scenes", folder, 0.5, {}, tags=tags, description="why")
+        number = registry.register(run, "segnet-scenes", folder, {"overlap": 0.5}, {}, tags=tags, description="why")
         registry.crown(server, "segnet-scenes", number)
     assert bearers(server, "segnet-scenes") == ("1", "2")
     assert list((tmp_path / "kept").rglob("artifacts/segnet/model.safetensors"))
+    (tmp_path / "into").mkdir()
+    assert contents(registry.download(server, "models:/segnet-scenes@champion", tmp_path / "into")) == contents(folder)
     assert not (tmp_path / "mlflow.db").exists()
