@@ -1,67 +1,10 @@
 """The whole path as a user runs it: dvc repro on a few small scenes, in a copy of the repository."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-TINY = {
-    r"height: 96": "height: 32",
-    r"width: 128": "width: 48",
-    r"stride_y: 96": "stride_y: 32",
-    r"stride_x: 128": "stride_x: 48",
-    r"images: \{.*\}": "images: {train: 24, val: 8, test: 8}",
-    r"width: 0\.25": "width: 0.0625",
-    r"\n  epochs: \d+": "\n  epochs: 2",
-    r"min_miou: .*": "min_miou: 0.0",
-    # Eight small pictures may lack a class or a split of it.
-    r"class_without_training_pixels: error": "class_without_training_pixels: warning",
-}
-
-
-class Repository:
-    """A copy of the repository's files under git, where dvc runs as in a user's shell."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        for top in ("pipeline", "stages", ".dvc", "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
-            if (ROOT / top).is_dir():
-                shutil.copytree(ROOT / top, folder / top, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
-            else:
-                shutil.copy(ROOT / top, folder / top)
-        for top in ("data", "models", "reports"):
-            (folder / top).mkdir()
-            shutil.copy(ROOT / top / ".gitignore", folder / top)
-        text = (folder / "params.yaml").read_text()
-        for old, new in TINY.items():
-            text, count = re.subn(old, new, text)
-            assert count, f"params.yaml has no {old}"
-        (folder / "params.yaml").write_text(text)
-        self.run("git", "init", "-q")
-        self.run("git", "add", ".")
-        self.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "all")
-
-    def run(self, *command, **environment):
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        settings = {"PATH": path, "PYTHONPATH": str(self.folder), "DVC_NO_ANALYTICS": "1", **environment}
-        done = subprocess.run(
-            command, cwd=self.folder, env={**os.environ, **settings}, capture_output=True, text=True, timeout=280
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def stages_run(self, output):
-        return re.findall(r"Running stage '(\w+)'", output)
-
-    def status(self):
-        """The stages that dvc would run, and those behind them that may follow."""
-        return list(json.loads(self.run("dvc", "status", "--json")))
+from repository import Repository
 
 
 @pytest.fixture(scope="module")
