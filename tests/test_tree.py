@@ -185,7 +185,7 @@ VIOLATIONS = {
     "The pipeline does not know its stages": ("pipeline/files/atomic.py", "import stages"),
     "Stages do not know each other": ("stages/tile.py", "import stages.train"),
     "Only stages, steps and data sets read params": ("pipeline/files/atomic.py", "import pipeline.params"),
-    "Only evaluation and the served model predict": ("pipeline/tile.py", "import pipeline.predict"),
+    "Only evaluation, the command line and the served model predict": ("pipeline/tile.py", "import pipeline.predict"),
     "Core is pure": ("pipeline/core/classes.py", "import os"),
     "Ray is known to cluster alone": ("pipeline/train.py", "import ray.train"),
     "MLflow is known to tracking alone": ("pipeline/register.py", "import mlflow"),

@@ -29,8 +29,10 @@ def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         The maxima, (N, C, ceil(H/2), ceil(W/2)), of the same dtype; and their packed codes, of that height and width,
-        (N, ceil(C/4), ...) uint8.
+        (N, ceil(C/4), ...) uint8. An exported graph has places in place of codes, int64, since ONNX knows no others.
     """
+    if torch.compiler.is_exporting():
+        return F.max_pool2d(x_NCHW, 2, ceil_mode=True, return_indices=True)
     y, codes = _Pool.apply(x_NCHW)  # type: ignore[no-untyped-call]
     return y, codes
 
@@ -50,6 +52,9 @@ def unpool(y_NChw: Tensor, codes_NGhw: Tensor, size: tuple[int, int]) -> Tensor:
         ValueError: the shapes do not belong together.
     """
     height, width = size
+    if torch.compiler.is_exporting():
+        planes = y_NChw.new_zeros(*y_NChw.shape[:2], height * width)
+        return planes.scatter(2, codes_NGhw.flatten(2), y_NChw.flatten(2)).view(*y_NChw.shape[:2], height, width)
     num, channels, *pooled = y_NChw.shape
     expected = ((height + 1) // 2, (width + 1) // 2)
     if codes_NGhw.shape != (num, (channels + 3) // 4, *pooled) or tuple(pooled) != expected:
@@ -141,8 +146,7 @@ def _windows(x: Tensor) -> Tensor:
     num, channels, height, width = x.shape
     pooled = ((height + 1) // 2, (width + 1) // 2)
     lacking = (2 * pooled[0] - height, 2 * pooled[1] - width)
-    # An export of any size must not choose by its example's: it always pads, by nought or one.
-    if torch.compiler.is_exporting() or any(lacking):
+    if any(lacking):
         x = F.pad(x, (0, lacking[1], 0, lacking[0]), value=-torch.inf)
     return x.reshape(num, channels, pooled[0], 2, pooled[1], 2)
 

@@ -1,0 +1,111 @@
+"""`segnet compare`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from pipeline import compare as step
+from pipeline.core.models import MODELS
+from pipeline.files import atomic
+
+
+@dataclass(frozen=True)
+class Published:
+    """The paper's figures: Table 6 (batches as here, 360x480, GPU not named), Table 1 (NVIDIA Titan)."""
+
+    forward_ms: float
+    backward_ms: float | None = None
+    training_mb: float | None = None
+    inference_mb: float | None = None
+    model_mb: float | None = None
+    parameters_m: float | None = None
+
+
+PUBLISHED = {
+    "segnet": Published(422.50, 488.71, 6803, 1052, 117),
+    "deeplab_largefov": Published(110.06, 160.73, 5618, 1993, 83),
+    "fcn": Published(317.09, 484.11, 9735, 1806, 539),
+    "deconvnet": Published(474.65, 602.15, 9731, 1872, 877),
+    "bilinear": Published(24.2, parameters_m=0.625),
+    "segnet_basic": Published(52.6, parameters_m=1.425),
+    "segnet_basic_encoder_addition": Published(53.0, parameters_m=1.425),
+    "segnet_basic_single_channel_decoder": Published(33.1, parameters_m=0.625),
+    "fcn_basic": Published(24.2, parameters_m=0.65),
+    "fcn_basic_no_addition": Published(23.8, parameters_m=0.65),
+    "fcn_basic_no_dim_reduction": Published(44.8, parameters_m=1.625),
+    "fcn_basic_no_addition_no_dim_reduction": Published(43.9, parameters_m=1.625),
+}
+
+
+def compare(
+    networks: Annotated[list[str] | None, typer.Argument(help="Names as in params.yaml; all, if none.")] = None,
+    *,
+    height: Annotated[int, typer.Option(help="Of the images, pixels.")] = 360,
+    width: Annotated[int, typer.Option(help="Of the images, pixels.")] = 480,
+    channels: Annotated[float, typer.Option(help="Factor on the networks' channel counts: model.width.")] = 1.0,
+    repeats: Annotated[int, typer.Option(help="Of each timing; the median counts.")] = 5,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+) -> None:
+    """Measure what networks cost: the columns of the paper's Table 6; its own figures in brackets."""
+    subjects = {name: step.subject(name) for name in networks or MODELS}
+    setting = step.Setting(height, width, channels, repeats, device)
+    found = measured(subjects, setting)
+    typer.echo(table(found))
+    if json is not None:
+        atomic.write_json(json, as_json(found, setting))
+
+
+def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[str, step.Cost]:
+    """Return the cost of each subject; say on the terminal how far it is."""
+    console = Console(stderr=True)
+    found: dict[str, step.Cost] = {}
+    names = iter(subjects)
+    with console.status(f"1/{len(subjects)} {next(names)}") as status:
+        for name, cost in step.run(subjects, setting):
+            found[name] = cost
+            console.print(f"{len(found)}/{len(subjects)} {name}: forward {cost.forward_ms:.0f} ms", highlight=False)
+            status.update(f"{len(found) + 1}/{len(subjects)} {next(names, '')}")
+    return found
+
+
+def as_json(costs: dict[str, step.Cost], setting: step.Setting) -> dict[str, object]:
+    """Return the figures with the setting and the machine that they hold for."""
+    machine = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name() if setting.device == "cuda" else "cpu",
+    }
+    networks = {name: asdict(cost) for name, cost in costs.items()}
+    return {"setting": asdict(setting), "machine": machine, "networks": networks}
+
+
+def table(costs: Mapping[str, step.Cost]) -> str:
+    """Return a Markdown table; the paper's figure, where there is one, stands in brackets behind ours."""
+    columns: dict[str, Callable[[str, step.Cost], str]] = {
+        "network": lambda name, cost: name,
+        "parameters M": lambda name, cost: _cell(cost.parameters / 1e6, name, "parameters_m", digits=3),
+        "model MB": lambda name, cost: _cell(cost.model_mb, name, "model_mb"),
+        "GMACs": lambda name, cost: f"{cost.gmacs:.1f}",
+        "forward ms": lambda name, cost: _cell(cost.forward_ms, name, "forward_ms"),
+        "backward ms": lambda name, cost: _cell(cost.backward_ms, name, "backward_ms"),
+        "inference MB": lambda name, cost: _cell(cost.inference_mb, name, "inference_mb"),
+        "training MB": lambda name, cost: _cell(cost.training_mb, name, "training_mb"),
+        "index kB": lambda name, cost: f"{cost.index_bytes / 1e3:.0f}",
+        "of matrix rate": lambda name, cost: f"{cost.matrix_share:.0%}",
+    }
+    rows = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
+    rows += [[cell(name, cost) for cell in columns.values()] for name, cost in costs.items()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cell(value: float, name: str, field: str, digits: int = 0) -> str:
+    published = getattr(PUBLISHED.get(name), field, None)
+    ours = "not measured" if value != value else f"{value:.{digits}f}"
+    return ours if published is None else f"{ours} [{published:g}]"

@@ -1,0 +1,23 @@
+"""`segnet export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline import export as step
+from pipeline.cli import model as models
+
+
+def export(
+    target: Annotated[Path, typer.Argument(help="The file to write.")],
+    *,
+    format: Annotated[Literal["pt2", "onnx"], typer.Option(help="PyTorch's own, or ONNX.")],
+    model: models.Address = "models/segnet",
+) -> None:
+    """Write a model as one file that needs none of this program, and check that it gives the same logits."""
+    with models.folder(model) as folder:
+        report = step.export(folder, target, format=format)
+    for (height, width), difference in report.differences.items():
+        typer.echo(f"{width}x{height}: logits differ by at most {difference:.1e} of the largest")
+    typer.echo(f"{report.path}: {report.path.stat().st_size / 1e6:.1f} MB")
