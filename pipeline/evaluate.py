@@ -2,31 +2,49 @@
 
 import hashlib
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from rich.console import Console
 from rich.progress import track
 
-from pipeline.core import metrics
-from pipeline.core.classes import ClassTable
-from pipeline.files import atomic
-from pipeline.files.images import Pixels, encode_png, read_image, read_mask
+from pipeline.core import bootstrap, boundary, metrics
+from pipeline.core.bootstrap import Interval, Resampling
+from pipeline.core.calibration import Reliability, reliability
+from pipeline.files.images import Pixels, read_image, read_mask
 from pipeline.files.manifest import Manifest
-from pipeline.files.scores import Scores
+from pipeline.files.scores import Intervals, Scores
+from pipeline.params.steps import Evaluate
 from pipeline.predict import Predictor
 
 
-def run(predictor: Predictor, manifest: Manifest, raw: Path, overlays: Path, *, num_overlays: int) -> Scores:
-    """Predict every test image, return the scores, and draw some of the images into the folder `overlays`.
+class Listener(Protocol):
+    """Takes each test image as it is evaluated; see pipeline.report.gallery.Gallery.add."""
+
+    def __call__(
+        self,
+        image_id: str,
+        image: Pixels,
+        truth: Pixels,
+        prediction: Pixels,
+        *,
+        uncertainty: npt.NDArray[np.float32],
+        counts_CC: metrics.Counts,
+    ) -> None:
+        """Take an image (H, W, 3), its masks (H, W), uncertainty in [0, 1] (H, W), and its confusion matrix."""
+
+
+def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listener) -> Scores:
+    """Predict every test image and return the scores.
 
     Args:
         predictor: the model.
         manifest: of `raw`.
         raw: data/raw.
-        overlays: made anew: <image>.png shows image, truth and prediction side by side, evenly spread over the split.
-        num_overlays: how many.
+        on_image: called with each image; its uncertainty is `Band.shade`.
 
     Raises:
         ValueError: the model's classes are not those of the data.
@@ -36,33 +54,61 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, overlays: Path, *, 
         raise ValueError(
             f"expected a model of the classes {classes.names}, got one of {spec.classes.names}; run train again"
         )
-    test = manifest.images[manifest.images["split"] == "test"]
-    drawn = set(np.linspace(0, len(test) - 1, min(num_overlays, len(test))).round().astype(int).tolist())
-    confusion = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+    test = manifest.images[manifest.images["split"] == "test"].sort_values("id")
+    counts, boundaries, sureness = [], [], []
     console = Console(stderr=True)
-    with atomic.replacing(overlays) as temporary:
-        temporary.mkdir()
-        rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
-        for i, row in enumerate(rows):
-            image, mask = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
-            found = predictor.mask(image)
-            confusion += metrics.confusion_matrix(torch.from_numpy(found), torch.from_numpy(mask), len(classes))
-            if i in drawn:
-                picture = encode_png(overlay(image, mask, found, classes))
-                (temporary / f"{str(row.id).removeprefix('test/')}.png").write_bytes(picture)
-    return Scores(spec.run, manifest.dataset, digest(test), len(test), classes.names, confusion.numpy())
+    rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
+    for row in rows:
+        image, truth = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
+        found, uncertainty, sure = _predict(predictor, image, truth)
+        counted = metrics.confusion_matrix(torch.from_numpy(found), torch.from_numpy(truth), len(classes)).numpy()
+        counts.append(counted)
+        boundaries.append(boundary.counts(found, truth, len(classes)))
+        sureness.append(sure)
+        on_image(str(row.id), image, truth, found, uncertainty=uncertainty, counts_CC=counted)
+    return Scores(
+        run=spec.run,
+        dataset=manifest.dataset,
+        test_data=digest(test),
+        names=classes.names,
+        ids=tuple(test["id"]),
+        sequences=tuple(test["sequence"]),
+        counts=np.stack(counts),
+        boundaries=np.stack(boundaries),
+        reliability=sum(sureness[1:], start=sureness[0]),
+    )
 
 
-def overlay(image: Pixels, truth: Pixels, found: Pixels, classes: ClassTable) -> Pixels:
-    """Return image, truth and prediction side by side, (H, 3 W, 3) uint8; classes are painted at half strength.
+def _predict(predictor: Predictor, image: Pixels, truth: Pixels) -> tuple[Pixels, npt.NDArray[np.float32], Reliability]:
+    """Return mask, uncertainty, and how sure and how right the prediction is; in one pass."""
+    mask, uncertainty = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.float32)
+    sureness = []
+    for band in predictor.bands(image):
+        mask[band.rows] = band.mask.cpu().numpy()
+        uncertainty[band.rows] = band.shade.cpu().numpy()
+        target = torch.from_numpy(truth[band.rows]).to(band.mask.device)
+        sureness.append(reliability(band.probabilities, band.mask, target))
+    return mask, uncertainty, sum(sureness[1:], start=sureness[0])
 
-    What the truth leaves void stays dark in both, so that they can be compared.
-    """
-    palette = classes.palette()
-    painted = [
-        image // 2 + palette[mask] // 2 for mask in (truth, np.where(truth == classes.void, classes.void, found))
-    ]
-    return np.concatenate([image, *painted], axis=1)
+
+def intervals(scores: Scores, settings: Evaluate) -> Intervals:
+    """Return how far the scores would move with other test images; blocks of neighbouring images are resampled."""
+    clusters = bootstrap.blocks(scores.sequences, settings.images_per_block)
+    resampling = Resampling(clusters, settings.resamples, settings.level, settings.seed)
+    found = bootstrap.intervals(scores.counts, resampling)
+    (boundary_f1,) = bootstrap.mean_intervals(boundary.scores(scores.boundaries).image_f1s[:, None], resampling)
+    named: dict[str, Interval] = {
+        "miou": found.miou,
+        "class_accuracy": found.class_accuracy,
+        "global_accuracy": found.global_accuracy,
+        "boundary_f1": boundary_f1,
+        **{f"iou/{name}": interval for name, interval in zip(scores.names, found.class_ious, strict=True)},
+    }
+    method = (
+        f"{settings.resamples} resamples of {clusters.max() + 1} blocks of up to {settings.images_per_block} "
+        "neighbouring images of a sequence"
+    )
+    return Intervals(settings.level, method, {name: (each.low, each.high) for name, each in named.items()})
 
 
 def digest(test: pd.DataFrame) -> str:

@@ -57,6 +57,14 @@ class Band:
         entropy: Tensor = torch.special.entr(self.probabilities).sum(dim=0) / math.log(len(self.probabilities))
         return entropy.clamp(0, 1)
 
+    @property
+    def shade(self) -> Tensor:
+        """Return the uncertainty as a picture shows it, (rows, W) float32 in [0, 1].
+
+        Of a variance, which is small nearly everywhere, that is twice its square root, the standard deviation.
+        """
+        return self.uncertainty if self.variance is None else (2 * self.uncertainty.sqrt()).clamp(0, 1)
+
 
 class Predictor:
     """A model, ready to predict images of any size."""

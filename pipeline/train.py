@@ -19,6 +19,7 @@ from pipeline.core.balance import WEIGHTINGS
 from pipeline.files import atomic, checkpoint, digest
 from pipeline.files.checkpoint import Metrics, Spec, State
 from pipeline.files.tileset import Header, Tileset
+from pipeline.files.weights import locate
 from pipeline.worker import Job, Worker
 
 if TYPE_CHECKING:  # training also runs where pydantic is not installed
@@ -28,11 +29,14 @@ if TYPE_CHECKING:  # training also runs where pydantic is not installed
 _NOT_PART_OF_A_RUN = {"num_workers", "max_failures"}
 
 
-def prepare(tiles: Path, model: "Model", settings: "Train") -> tuple[Job, Header]:
+def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> tuple[Job, Header]:
     """Return what the workers need to know, class weights computed from the training tiles, and the tiles' header.
 
+    VGG16's weights are fetched into the folder `downloads`, if they lie on the web.
+
     Raises:
-        ValueError: not tiles that the tile stage wrote, or class weights that do not fit their classes.
+        ValueError: not tiles that the tile stage wrote, class weights that do not fit their classes, or VGG16's weights
+            cannot be had.
     """
     tileset = Tileset(tiles, "train")
     classes, choice = tileset.header.classes, settings.class_weights
@@ -47,8 +51,8 @@ def prepare(tiles: Path, model: "Model", settings: "Train") -> tuple[Job, Header
             f"train.class_weights: expected {len(classes)} weights, one for each of {', '.join(classes.names)}, "
             f"got {len(weights)}; list them all, or choose median_frequency"
         )
-    if model.vgg16 is not None:  # a worker's current folder is another
-        path = str(Path(model.vgg16.path).resolve())
+    if model.vgg16 is not None:  # absolute: a worker's current folder is another
+        path = str(locate(model.vgg16.path, model.vgg16.sha256, downloads))
         model = model.model_copy(update={"vgg16": model.vgg16.model_copy(update={"path": path})})
     return Job(tiles.resolve(), model, settings, weights), tileset.header
 
@@ -87,7 +91,7 @@ def run_name(data: str, model: "Model", settings: "Train", code: str) -> str:
         settings: likewise; on how many workers it runs is no part of the name.
         code: digest of the program's own files.
     """
-    vgg16 = None if model.vgg16 is None else digest.file_md5(Path(model.vgg16.path))
+    vgg16 = None if model.vgg16 is None else model.vgg16.sha256 or digest.file_md5(Path(model.vgg16.path))
     values = [data, model.model_dump(), vgg16, settings.model_dump(exclude=_NOT_PART_OF_A_RUN), code]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

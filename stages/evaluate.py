@@ -1,35 +1,37 @@
-"""Score models/segnet on the test images of data/raw: python -m stages.evaluate.
-
-Writes reports/scores.json, reports/confusion.csv and reports/overlays.
-"""
+"""Score models/segnet on the test images of data/raw, and write `FILES` into reports/: python -m stages.evaluate."""
 
 from pathlib import Path
 
-from pipeline import evaluate, params, predict
+from pipeline import evaluate, params, predict, report
 from pipeline.files import manifest, scores
+from pipeline.report.contents import contents
+from pipeline.report.gallery import Gallery, budget
 from pipeline.tracking import runs
 from stages import execute
 
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
+FILES = ("scores.json", "images.parquet", "classes.csv", "confusion.csv", "reliability.csv", "evaluation.html")
+OPTIONS = ("overlap", "batch_size", "flip", "samples", "seed")
 
 
 def main() -> None:
-    """Predict every test image, write the scores, and add them to the training's MLflow run."""
-    settings = params.load()
-    chosen = settings.evaluate
-    options = chosen.model_dump(include={"overlap", "batch_size", "flip", "samples", "seed"})
-    predictor = predict.load(MODEL, **options)
-    overlays = REPORTS / "overlays"
-    found = evaluate.run(predictor, manifest.read(RAW), RAW, overlays, num_overlays=chosen.overlays)
-    scores.write(REPORTS, found)
+    """Predict every test image, write scores and page, and add them to the training's MLflow run."""
+    settings, source = params.load(), manifest.read(RAW)
+    predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
+    gallery = Gallery(source.classes, max_characters=budget((source.images["split"] == "test").sum()))
+    found = evaluate.run(predictor, source, RAW, on_image=gallery.add)
+    intervals = evaluate.intervals(found, settings.evaluate)
+    scores.write(REPORTS, found, intervals)
+    page = contents(found, intervals, predictor.spec, REPORTS / "history.csv", gallery)
+    report.write(REPORTS / "evaluation.html", page)
     run = runs.resume(settings.tracking.experiment, found.run)
     with runs.running(run):
         runs.log_scores(run, found.metrics)
-        runs.log_files(run, [REPORTS / "scores.json", REPORTS / "confusion.csv", overlays])
+        runs.log_files(run, [REPORTS / name for name in FILES])
     shown = ", ".join(f"{name.removeprefix('test/')} {found.metrics[name]:.4f}" for name in scores.HEADLINE)
-    print(f"evaluate: {found.images} test images, {shown}")  # noqa: T201
+    print(f"evaluate: {len(found.ids)} test images, {shown}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ REPORTS = Path("reports")
 def main() -> None:
     """Train on Ray's workers, recording one MLflow run; a run of the same inputs goes on where it was left."""
     settings = params.load()
-    job, tiles = train.prepare(TILES, settings.model, settings.train)
+    job, tiles = train.prepare(TILES, settings.model, settings.train, Path("runs"))
     data = digest.directory_md5(TILES)
     name = train.run_name(data, settings.model, settings.train, digest.code_sha256())
     plan = cluster.Plan(name, Path("runs"), settings.train.num_workers, settings.train.max_failures)

@@ -114,8 +114,15 @@ def test_a_folder_can_be_split_in_other_ways(tmp_path, splits):
 
 
 def test_every_fault_is_named_at_once(tmp_path):
-    text = changed(changed(SCENES, "flip: 0.5", "flip: 2"), "overlays: 8", "overlays: -1")
+    text = changed(changed(SCENES, "flip: 0.5", "flip: 2"), "resamples: 10000", "resamples: 0")
     assert len(refusal(tmp_path, text).splitlines()) == 3  # the file, and a line for each fault
+
+
+def test_an_address_of_weights_needs_a_digest(tmp_path):
+    vgg16 = "vgg16: {path: 'https://example.org/vgg16.pth', sha256: null, trained_on: torchvision}"
+    message = refusal(tmp_path, changed(SCENES, "vgg16: null", vgg16))
+    assert "expected the sha256 of https://example.org/vgg16.pth, got null; name what the address must give" in message
+    assert load(tmp_path, changed(SCENES, "vgg16: null", vgg16.replace("null", "a" * 64))).model.vgg16 is not None
 
 
 def test_a_fault_in_a_section_does_not_print_the_section(tmp_path):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scored as examples
 from ruamel.yaml import YAML
 from tiny_model import SPEC, write_model
 
 from pipeline import register
 from pipeline.files import checkpoint, scores
-from pipeline.files.scores import Scores
 from pipeline.register import Standing, Verdict, decide
 from pipeline.tracking import registry, runs, store
 from stages import register as stage
@@ -83,9 +83,18 @@ def test_a_champion_without_its_tags_is_an_error(broken):
 
 def scored(spec=SPEC, *, hits=1, test_data="d" * 64):
     """Scores of four pixels: mIoU 1 with four hits, else hits / 8."""
-    confusion = np.zeros((11, 11), np.int64)
-    confusion[0, 0], confusion[0, 1] = hits, 4 - hits
-    return Scores(spec.run, spec.dataset, test_data, 1, spec.classes.names, confusion)
+    counts = np.zeros((1, 11, 11), np.int64)
+    counts[0, 0, 0], counts[0, 0, 1] = hits, 4 - hits
+    return examples.scores(
+        run=spec.run,
+        dataset=spec.dataset,
+        test_data=test_data,
+        names=spec.classes.names,
+        ids=("test/a",),
+        sequences=("one",),
+        counts=counts,
+        boundaries=np.zeros((1, 11, 5), np.int64),
+    )
 
 
 def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
@@ -118,7 +127,7 @@ def registered(spec, **score):
     """Run the stage after a training and an evaluation with these results; return registration.json."""
     if not stage.MODEL.exists() or checkpoint.read_spec(stage.MODEL) != spec:
         write_model(stage.MODEL, spec)
-    scores.write(stage.REPORTS, scored(spec, **score))
+    scores.write(stage.REPORTS, scored(spec, **score), examples.INTERVALS)
     stage.main()
     return json.loads((stage.REPORTS / "registration.json").read_text())
 

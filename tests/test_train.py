@@ -153,7 +153,7 @@ def test_progress_is_told_within_an_epoch(tiles):
 
 def test_class_weights_are_the_ones_asked_for(tiles):
     def weights(choice):
-        job, _ = train.prepare(tiles, TINY, SETTINGS.model_copy(update={"class_weights": choice}))
+        job, _ = train.prepare(tiles, TINY, SETTINGS.model_copy(update={"class_weights": choice}), tiles)
         return job.class_weights
 
     assert weights("none") == (1, 1)
@@ -167,7 +167,7 @@ def test_class_weights_are_the_ones_asked_for(tiles):
 def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
     settings = SETTINGS.model_copy(update={"class_weights": choice})
     with pytest.raises(ValueError, match=f"expected 2 weights, one for each of road, sky, got {got}"):
-        train.prepare(tiles, TINY, settings)
+        train.prepare(tiles, TINY, settings, tiles)
 
 
 def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers():
@@ -189,8 +189,8 @@ def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path
         trained[f"{name}.weight"], trained[f"{name}.bias"] = torch.full((b, a, 3, 3), 0.01), torch.full((b,), 0.5)
     save_file(trained, tmp_path / "vgg16.safetensors")
     monkeypatch.chdir(tmp_path)
-    model = Model(name="segnet", width=1.0, vgg16=Vgg16(path="vgg16.safetensors", trained_on="caffe"))
-    job, _ = train.prepare(tiles, model, SETTINGS)
+    model = Model(name="segnet", width=1.0, vgg16=Vgg16(path="vgg16.safetensors", sha256=None, trained_on="caffe"))
+    job, _ = train.prepare(tiles, model, SETTINGS, tiles)
     name = train.run_name("d", model, SETTINGS, "c")
     monkeypatch.chdir(tmp_path.parent)  # as in a Ray worker
     worker = Worker(job, CPU)
@@ -205,7 +205,7 @@ def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path
 def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
     fit(tiles, SETTINGS, tmp_path)
     state = checkpoint.read_state(tmp_path / "3")
-    job, header = train.prepare(tiles, TINY, SETTINGS)
+    job, header = train.prepare(tiles, TINY, SETTINGS, tiles)
     spec = train.spec(job, header, "abc")
     for name in ("a", "b"):
         folder = tmp_path / name

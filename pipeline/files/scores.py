@@ -1,86 +1,207 @@
-"""reports/scores.json and confusion.csv: what a model scored on the test images. Written by evaluate."""
+"""What a model scored on the test images, as a whole and on each; written by evaluate.
+
+scores.json is for people and for DVC's metrics; images.parquet holds the counts of each image, from which every score
+can be had again, and two models be compared image by image; the tables are for plots.
+"""
 
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipeline.core import metrics
+from pipeline.core import boundary, metrics
+from pipeline.core.calibration import Reliability
+from pipeline.core.metrics import Counts
 from pipeline.files import atomic
 
-HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy")
+HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How far scores would move with other test images."""
+
+    level: float
+    """Share of the resamples within an interval."""
+    method: str
+    """How they came about, in words."""
+    bounds: Mapping[str, tuple[float, float]]
+    """Lower and upper bound of metrics, by name without the prefix test/."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A model's confusion matrix on a test split, and what it belongs to."""
+    """A model's counts on a test split of N images and C classes, and what they belong to."""
 
     run: str
     """Name of the training run."""
     dataset: str
     test_data: str
     """Digest of the test images and masks: scores compare only where it is the same."""
-    images: int
-    """How many test images there are."""
     names: tuple[str, ...]
     """Of the C classes."""
-    confusion: metrics.Counts
-    """(C, C) int64 pixels; rows are targets, columns predictions."""
+    ids: tuple[str, ...]
+    """Of the N images."""
+    sequences: tuple[str, ...]
+    """That the images belong to."""
+    counts: Counts
+    """(N, C, C) int64 pixels; rows are targets, columns predictions."""
+    boundaries: Counts
+    """(N, C, 5) int64 boundary pixels, as core/boundary.py counts them."""
+    reliability: Reliability
+    """Of all images."""
+
+    @property
+    def confusion(self) -> Counts:
+        """Return the counts of all images, (C, C) int64."""
+        total: Counts = self.counts.sum(axis=0)
+        return total
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Return test/miou, test/class_accuracy, test/global_accuracy and test/iou/<class>; NaN where undefined."""
-        return metrics.scores(self.confusion).named("test", self.names)
+        """Return test/miou, test/boundary_f1, test/iou/<class> and all the others; NaN where undefined."""
+        found = boundary.scores(self.boundaries)
+        one_to_many = boundary.scores(self.boundaries, f1=boundary.one_to_many_f1)
+        either = boundary.scores(self.boundaries, counted=boundary.in_target_or_prediction)
+        of_classes = zip(self.names, found.class_f1s.tolist(), strict=True)
+        return {
+            **metrics.scores(self.confusion).named_in_full("test", self.names),
+            "test/boundary_f1": found.boundary_f1,
+            "test/boundary_f1_as_released": either.boundary_f1,
+            "test/boundary_f1_one_to_many": one_to_many.boundary_f1,
+            **{f"test/boundary_f1/{name}": value for name, value in of_classes},
+            "test/calibration_error": self.reliability.expected_calibration_error,
+        }
 
 
-def write(folder: Path, scores: Scores) -> None:
-    """Write scores.json and confusion.csv into `folder`; the same scores give the same bytes."""
-    found = metrics.scores(scores.confusion)
+def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
+    """Write scores.json, images.parquet and the tables into `folder`; the same scores give the same bytes."""
+    found = scores.metrics
     tree = {
         "run": scores.run,
         "dataset": scores.dataset,
         "test_data": scores.test_data,
-        "images": scores.images,
-        "counted_classes": found.counted_classes,
-        "test": {
-            "miou": _number(found.miou),
-            "class_accuracy": _number(found.class_accuracy),
-            "global_accuracy": _number(found.global_accuracy),
-            "iou": {name: _number(iou) for name, iou in zip(scores.names, found.class_ious, strict=True)},
+        "images": len(scores.ids),
+        "counted_classes": metrics.scores(scores.confusion).counted_classes,
+        "test": _nested({name.removeprefix("test/"): _number(value) for name, value in found.items()}),
+        "interval": {
+            "level": intervals.level,
+            "method": intervals.method,
+            **_nested({n: {"low": _number(a), "high": _number(b)} for n, (a, b) in intervals.bounds.items()}),
         },
     }
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["target", *scores.names])
-    for name, row in zip(scores.names, scores.confusion.tolist(), strict=True):
-        writer.writerow([name, *row])
-    atomic.write_text(folder / "confusion.csv", table.getvalue())
     atomic.write_json(folder / "scores.json", tree)
+    with atomic.replacing(folder / "images.parquet") as temporary:
+        pq.write_table(_table(scores), temporary)
+    _write_tables(folder, scores)
+
+
+def _write_tables(folder: Path, scores: Scores) -> None:
+    found = scores.metrics
+    columns = ("iou", "accuracy", "dice", "boundary_f1")
+    _write_csv(
+        folder / "classes.csv",
+        ("class", *columns),
+        ((name, *(_number(found[f"test/{column}/{name}"]) for column in columns)) for name in scores.names),
+    )
+    confusion = scores.confusion
+    shares = metrics.ratio(confusion, np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape))
+    _write_csv(
+        folder / "confusion.csv",
+        ("target", "prediction", "pixels", "share"),
+        (
+            (target, prediction, int(confusion[t, p]), _number(float(shares[t, p])))
+            for t, target in enumerate(scores.names)
+            for p, prediction in enumerate(scores.names)
+        ),
+    )
+    bins = scores.reliability
+    _write_csv(
+        folder / "reliability.csv",
+        ("pixels", "correct", "confidence", "mean_confidence", "accuracy"),
+        zip(
+            bins.pixels.tolist(),
+            bins.correct.tolist(),
+            bins.confidence.tolist(),
+            map(_number, bins.confidences.tolist()),
+            map(_number, bins.accuracies.tolist()),
+            strict=True,
+        ),
+    )
 
 
 def read(folder: Path) -> Scores:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: a file is missing, or the two are not what `write` makes.
+        ValueError: a file is missing, or is not what `write` makes.
     """
     try:
         tree = json.loads((folder / "scores.json").read_text("utf-8"))
-        with (folder / "confusion.csv").open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
-        confusion = np.array([[int(count) for count in row[1:]] for row in rows], np.int64)
-        names = tuple(header[1:])
-        if confusion.shape != (len(names), len(names)):
-            raise ValueError(f"expected a {len(names)} x {len(names)} table, got {confusion.shape}")
+        table = pq.read_table(folder / "images.parquet")
+        names = tuple(json.loads(table.schema.metadata[b"classes"]))
+        with (folder / "reliability.csv").open(encoding="utf-8", newline="") as file:
+            bins = list(csv.DictReader(file))
         return Scores(
-            str(tree["run"]), str(tree["dataset"]), str(tree["test_data"]), int(tree["images"]), names, confusion
+            run=str(tree["run"]),
+            dataset=str(tree["dataset"]),
+            test_data=str(tree["test_data"]),
+            names=names,
+            ids=tuple(map(str, table["id"].to_pylist())),
+            sequences=tuple(map(str, table["sequence"].to_pylist())),
+            counts=_array(table["counts"], (len(names), len(names))),
+            boundaries=_array(table["boundaries"], (len(names), len(boundary.COLUMNS))),
+            reliability=Reliability(
+                np.array([int(row["pixels"]) for row in bins], np.int64),
+                np.array([int(row["correct"]) for row in bins], np.int64),
+                np.array([float(row["confidence"]) for row in bins]),
+            ),
         )
     except (OSError, KeyError, TypeError, ValueError) as err:
         raise ValueError(f"{folder}: expected scores that the evaluate stage wrote: {err}; run it again") from err
+
+
+def _table(scores: Scores) -> pa.Table:
+    num = len(scores.ids)
+    columns = {
+        "id": pa.array(scores.ids, pa.string()),
+        "sequence": pa.array(scores.sequences, pa.string()),
+        "counts": pa.array(list(scores.counts.reshape(num, -1)), pa.list_(pa.int64())),
+        "boundaries": pa.array(list(scores.boundaries.reshape(num, -1)), pa.list_(pa.int64())),
+    }
+    return pa.table(columns, metadata={"classes": json.dumps(scores.names)})
+
+
+def _array(column: "pa.ChunkedArray[Any]", shape: tuple[int, int]) -> Counts:
+    return np.array(column.to_pylist(), np.int64).reshape(len(column), *shape)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    atomic.write_text(path, text.getvalue())
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {"iou/car": 1} as {"iou": {"car": 1}}; a value and a group of one name get `_of` behind the group's."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        group, _, key = name.partition("/")
+        if not key:
+            tree[group] = value
+        else:
+            tree.setdefault(f"{group}_of" if group in values else group, {})[key] = value
+    return tree
 
 
 def _number(value: float) -> float | None:

@@ -100,10 +100,18 @@ class Vgg16(Section):
     """Trained weights of VGG16, which the encoder begins with."""
 
     path: Text
-    """A .safetensors file or a state dict saved by torch.save. Another file of the same name is a new training, but
-    DVC does not watch it: dvc repro -f train."""
+    """A .safetensors file or a state dict saved by torch.save; or its http or https address, from where it is fetched
+    once. Another file of the same name is a new training, but DVC does not watch it: dvc repro -f train."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
+    """Of the file; null: not checked. An address needs one."""
     trained_on: Literal["torchvision", "caffe"]
     """How its images were prepared: torchvision's RGB of unit range, or Caffe's and Keras' BGR minus the mean."""
+
+    @model_validator(mode="after")
+    def _an_address_has_a_digest(self) -> Self:
+        if "://" in self.path and self.sha256 is None:
+            raise ValueError(f"expected the sha256 of {self.path}, got null; name what the address must give")
+        return self
 
 
 class Model(Section):
@@ -208,9 +216,13 @@ class Evaluate(Section):
     """Forward passes with dropout, whose mean is the prediction and whose variance is its uncertainty; for networks
     that have dropout, the Bayesian ones above all. 0: one pass without dropout."""
     seed: Seed
-    """Decides what dropout drops in the samples."""
-    overlays: Annotated[int, Field(ge=0)]
-    """Number of test images that are drawn with truth and prediction."""
+    """Decides what dropout drops in the samples, and which images are resampled."""
+    images_per_block: Positive
+    """Neighbouring images of a sequence that are resampled together for the confidence intervals."""
+    resamples: Positive
+    """Resamples of the test images for the confidence intervals."""
+    level: Annotated[float, Field(gt=0, lt=1)]
+    """Of the confidence intervals: the share of the resamples within."""
 
 
 class Register(Section):

@@ -1,38 +1,93 @@
+import csv
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
+from scored import INTERVALS, scores
 
-from pipeline.files import scores
+from pipeline.files import scores as files
 from pipeline.files.scores import Scores
-
-SCORES = Scores("abc", "toy", "f" * 64, 2, ("road", "sky", "car"), np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
 
 
 def test_what_was_written_is_read(tmp_path):
-    scores.write(tmp_path, SCORES)
-    found = scores.read(tmp_path)
-    assert np.array_equal(found.confusion, SCORES.confusion)
-    assert (found.run, found.dataset, found.test_data, found.images) == ("abc", "toy", "f" * 64, 2)
-    assert found.names == SCORES.names
+    files.write(tmp_path, scores(), INTERVALS)
+    found, expected = files.read(tmp_path), scores()
+    for field in fields(Scores):
+        value, other = getattr(found, field.name), getattr(expected, field.name)
+        if isinstance(other, np.ndarray):
+            assert np.array_equal(value, other)
+            assert value.dtype == other.dtype
+        elif field.name == "reliability":
+            assert all(
+                np.array_equal(getattr(value, k), getattr(other, k)) for k in ("pixels", "correct", "confidence")
+            )
+        else:
+            assert value == other
+
+
+def test_the_same_scores_are_the_same_bytes(tmp_path):
+    written = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        files.write(tmp_path / name, scores(), INTERVALS)
+        written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert written[0] == written[1]
 
 
 def test_the_json_holds_the_scores_and_null_for_an_absent_class(tmp_path):
-    scores.write(tmp_path, SCORES)
+    files.write(tmp_path, scores(), INTERVALS)
     tree = json.loads((tmp_path / "scores.json").read_text())
-    assert tree["test"]["iou"] == {"road": 0.75, "sky": 0.8, "car": None}
-    assert tree["test"]["miou"] == pytest.approx(0.775)
-    assert tree["test"]["global_accuracy"] == 0.875
-    assert tree["counted_classes"] == 2
+    assert (tree["images"], tree["counted_classes"]) == (2, 2)
+    test = tree["test"]
+    assert test["iou"] == {"road": 0.75, "sky": 0.8, "car": None}
+    assert test["accuracy"] == {"road": 0.75, "sky": 1, "car": None}
+    assert test["miou"] == pytest.approx(0.775)
+    assert test["global_accuracy"] == 0.875
+    assert tree["interval"] == {
+        "level": 0.9,
+        "method": "by hand",
+        "miou": {"low": 0.5, "high": 0.75},
+        "iou": {"road": {"low": 0.25, "high": None}},
+    }
+
+
+def test_the_readings_of_the_boundary_f1_stand_side_by_side():
+    found = scores().metrics
+    # Image 1 has road in its target, with 0.5; image 2 has sky, with 1.
+    assert found["test/boundary_f1"] == pytest.approx((0.5 + 1) / 2)
+    # The release also counts sky in image 1, with 0.
+    assert found["test/boundary_f1_as_released"] == pytest.approx((0.5 / 2 + 1) / 2)
+    assert found["test/boundary_f1_one_to_many"] == pytest.approx((2 * 0.75 * 0.5 / 1.25 + 1) / 2)
+    assert found["test/boundary_f1/sky"] == 1
+    # Of 8 pixels 2 are 0.25 sure and 0.5 right, 6 are 0.9 sure and 1 right.
+    assert found["test/calibration_error"] == pytest.approx(2 / 8 * 0.25 + 6 / 8 * 0.1)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tables_are_long_as_plots_want_them(tmp_path):
+    files.write(tmp_path, scores(), INTERVALS)
+    confusion = rows(tmp_path / "confusion.csv")
+    assert len(confusion) == 9
+    assert confusion[1] == {"target": "road", "prediction": "sky", "pixels": "1", "share": "0.25"}
+    assert confusion[8]["share"] == ""  # there is no car
+    assert rows(tmp_path / "classes.csv")[0] == {
+        "class": "road", "iou": "0.75", "accuracy": "0.75", "dice": str(6 / 7), "boundary_f1": "0.5"
+    }  # fmt: skip
 
 
 def test_missing_files_are_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"expected scores that the evaluate stage wrote.*run it again"):
-        scores.read(tmp_path)
+        files.read(tmp_path)
 
 
-def test_a_table_that_is_not_square_is_an_error(tmp_path):
-    scores.write(tmp_path, SCORES)
-    (tmp_path / "confusion.csv").write_text("target,road,sky\nroad,1,2\n")
-    with pytest.raises(ValueError, match="expected a 2 x 2 table"):
-        scores.read(tmp_path)
+def test_a_file_that_was_cut_off_is_an_error(tmp_path):
+    files.write(tmp_path, scores(), INTERVALS)
+    table = (tmp_path / "images.parquet").read_bytes()
+    (tmp_path / "images.parquet").write_bytes(table[: len(table) // 2])
+    with pytest.raises(ValueError, match=r"expected scores that the evaluate stage wrote.*run it again"):
+        files.read(tmp_path)

@@ -1,4 +1,9 @@
+import hashlib
 import os
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,3 +49,57 @@ def test_a_file_that_holds_other_things_is_refused(tmp_path):
     torch.save([1, 2], tmp_path / "w.pth")
     with pytest.raises(ValueError, match="expected a state dict, tensors by name, got list"):
         weights.read(tmp_path / "w.pth")
+
+
+@pytest.fixture
+def address(tmp_path):
+    """Of a file of weights on a server of this machine."""
+    (tmp_path / "web").mkdir()
+    save_file(TENSORS, tmp_path / "web" / "vgg16.safetensors")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/vgg16.safetensors"
+        server.shutdown()
+        thread.join()
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_weights_on_the_web_are_fetched_once(address, tmp_path):
+    expected = sha256(tmp_path / "web" / "vgg16.safetensors")
+    first = weights.locate(address, expected, tmp_path / "runs")
+    assert first.is_absolute()
+    assert sha256(first) == expected
+    (tmp_path / "web" / "vgg16.safetensors").unlink()
+    assert weights.locate(address, expected, tmp_path / "runs") == first
+
+
+def test_fetched_weights_of_another_digest_are_refused_and_not_kept(address, tmp_path):
+    with pytest.raises(ValueError, match=r"vgg16\.safetensors: expected weights of SHA-256 0000.*correct model\.vgg16"):
+        weights.locate(address, "0" * 64, tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_an_address_that_does_not_answer_is_an_error(address, tmp_path):
+    with pytest.raises(ValueError, match=r"nothing\.pth: expected weights of SHA-256"):
+        weights.locate(address.replace("vgg16.safetensors", "nothing.pth"), "0" * 64, tmp_path / "runs")
+
+
+def test_a_file_is_taken_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_file(TENSORS, "w.safetensors")
+    for digest in (None, sha256("w.safetensors"), sha256("w.safetensors").upper()):
+        assert weights.locate("w.safetensors", digest, tmp_path / "runs") == tmp_path / "w.safetensors"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_of_another_digest_is_refused(tmp_path):
+    save_file(TENSORS, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"w\.safetensors: expected SHA-256 0000.*get it again, or correct model"):
+        weights.locate(str(tmp_path / "w.safetensors"), "0" * 64, tmp_path / "runs")
+    with pytest.raises(ValueError, match=r"none\.pth: expected a file of weights"):
+        weights.locate(str(tmp_path / "none.pth"), "0" * 64, tmp_path / "runs")

@@ -1,0 +1,219 @@
+"""The test images as the evaluation page shows them: each in five small layers, the worst image first."""
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.core import metrics
+from pipeline.core.classes import ClassTable
+from pipeline.core.metrics import Counts, Scores
+from pipeline.files import images
+from pipeline.files.images import Pixels
+
+Layer = Literal["photo", "truth", "prediction", "error", "uncertainty"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
+MIN_CHARACTERS = 2_000
+"""No picture needs more once it is shrunk to a pixel."""
+
+# Both are nearly as bright as white, and lie on a dimmed photo: they can be told from it without seeing colours.
+WRONG = (255, 214, 10)
+UNSURE = (125, 240, 255)
+_LEVELS = 16  # of uncertainty: two pixels then share a byte before compression
+_QUALITIES = (80, 55, 30)  # of WebP's 0..100; then the picture is made smaller, which looks better than even lower ones
+_SHRINK = 0.8
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One test image, possibly shrunk, as WebP files; all but the photo are lossless."""
+
+    height: int
+    """Pixels of every layer but uncertainty, which has half as many each way."""
+    width: int
+    layers: dict[Layer, bytes]
+
+    @property
+    def characters(self) -> int:
+        """Return how long all layers are in base64."""
+        return sum((len(layer) + 2) // 3 * 4 for layer in self.layers.values())
+
+
+def encode(
+    image: Pixels,
+    truth: Pixels,
+    prediction: Pixels,
+    *,
+    uncertainty: npt.NDArray[np.float32],
+    classes: ClassTable,
+    max_characters: int,
+    longest_side: int = 480,
+) -> Picture:
+    """Return an image's layers, as good and as large as `max_characters` of base64 allow.
+
+    Truth and prediction are in the classes' colours. Error is WRONG where the shown prediction differs from the shown
+    truth, and transparent where it does not or the truth is void. Uncertainty is UNSURE, the more opaque the less sure.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        truth: (H, W) uint8, 0..C-1, or C for void.
+        prediction: (H, W) uint8, 0..C-1.
+        uncertainty: (H, W), in [0, 1].
+        classes: the C classes.
+        max_characters: of all layers together, at least MIN_CHARACTERS.
+        longest_side: pixels; a larger image is shrunk to it.
+
+    Raises:
+        ValueError: the shapes differ, an uncertainty is not in [0, 1], or `max_characters` are too few.
+    """
+    _check(image, (truth, prediction, uncertainty), max_characters)
+    sureness = (uncertainty * 255).round().astype(np.uint8)
+    scale = min(1, longest_side / max(truth.shape))
+    while True:
+        size = max(1, round(truth.shape[0] * scale)), max(1, round(truth.shape[1] * scale))
+        layers = _lossless(images.resize_mask(truth, size), images.resize_mask(prediction, size), sureness, classes)
+        photo = images.resize_image(image, size)
+        for quality in _QUALITIES:
+            # Method 2: a photo is 3 % larger than by the default of 4 and written in less than half the time.
+            picture = Picture(*size, {**layers, "photo": _webp(photo, quality=quality, method=2)})
+            if picture.characters <= max_characters:
+                return picture
+        scale *= _SHRINK
+
+
+def _check(image: Pixels, others: tuple[npt.NDArray[Any], ...], max_characters: int) -> None:
+    shapes = [other.shape for other in others]
+    if image.shape[2:] != (3,) or any(shape != image.shape[:2] for shape in shapes):
+        raise ValueError(
+            "expected an image (H, W, 3) and truth, prediction and uncertainty (H, W), got "
+            f"{image.shape}, {', '.join(map(str, shapes))}; pass all at the image's size"
+        )
+    lowest, highest = others[-1].min(), others[-1].max()
+    if not 0 <= lowest <= highest <= 1:  # NaN is neither
+        raise ValueError(f"expected uncertainties in [0, 1], got {lowest:g}..{highest:g}; scale them")
+    if max_characters < MIN_CHARACTERS:
+        raise ValueError(
+            f"expected {MIN_CHARACTERS:,} characters or more for a picture, got {max_characters:,}; show fewer images"
+        )
+
+
+def _lossless(truth: Pixels, prediction: Pixels, uncertainty: Pixels, classes: ClassTable) -> dict[Layer, bytes]:
+    """Return the layers of masks that have their final size, and of the full uncertainty, 0..255."""
+    height, width = truth.shape
+    half = images.shrink_grey(uncertainty, ((height + 1) // 2, (width + 1) // 2))
+    wrong = (truth != prediction) & (truth != classes.void)
+    levels = (half * ((_LEVELS - 1) / 255)).round() / (_LEVELS - 1)
+    palette = classes.palette()
+    layers: dict[Layer, Pixels] = {
+        "truth": palette[truth],
+        "prediction": palette[prediction],
+        "error": _tint(wrong.astype(np.float64), WRONG),
+        "uncertainty": _tint(levels, UNSURE),
+    }
+    # Exact: the colour of transparent pixels is kept, so that there is but one. Half the bytes of a PNG.
+    return {name: _webp(pixels, lossless=True, exact=True, method=2) for name, pixels in layers.items()}
+
+
+def _tint(opacity: npt.NDArray[np.float64], colour: tuple[int, int, int]) -> Pixels:
+    """Return `colour` at an opacity (H, W) in [0, 1] as RGBA, (H, W, 4) uint8."""
+    pixels = np.empty((*opacity.shape, 4), np.uint8)
+    pixels[..., :3] = colour
+    pixels[..., 3] = (opacity * 255).round()
+    return pixels
+
+
+def _webp(pixels: Pixels, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", **options)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A test image and how well it was segmented."""
+
+    image_id: str
+    picture: Picture
+    scores: Scores
+    present: tuple[int, ...]
+    """The classes in its truth."""
+
+    def tree(self) -> dict[str, Any]:
+        """Return the entry as plain JSON; null is a score that is not defined."""
+        encoded = {name: base64.b64encode(layer).decode("ascii") for name, layer in self.picture.layers.items()}
+        return {
+            "id": self.image_id,
+            "height": self.picture.height,
+            "width": self.picture.width,
+            "miou": _number(self.scores.miou),
+            "accuracy": _number(self.scores.global_accuracy),
+            "ious": [_number(iou) for iou in self.scores.class_ious],
+            "present": self.present,
+            "layers": encoded,
+        }
+
+
+def budget(num_images: int) -> int:
+    """Return what each picture may take of a page that stays below 15 MB, in characters; never under 2,000."""
+    return max(2000, min(60_000, 14_000_000 // max(1, num_images)))
+
+
+class Gallery:
+    """The test images, taken in one by one, so that no more than their small pictures are held."""
+
+    def __init__(self, classes: ClassTable, *, max_characters: int, longest_side: int = 480) -> None:
+        """Begin without images.
+
+        Args:
+            classes: those of the masks.
+            max_characters: what each picture may take of the page; 233 of 60,000 are 14 MB.
+            longest_side: pixels.
+        """
+        self._classes, self._max_characters, self._longest_side = classes, max_characters, longest_side
+        self._entries: list[Entry] = []
+
+    def add(
+        self,
+        image_id: str,
+        image: Pixels,
+        truth: Pixels,
+        prediction: Pixels,
+        *,
+        uncertainty: npt.NDArray[np.float32],
+        counts_CC: Counts,
+    ) -> None:
+        """Take in a test image: `encode`'s arguments, and its confusion matrix at full size, (C, C) int64.
+
+        Raises:
+            ValueError: as `encode`, or the matrix has another shape.
+        """
+        num_classes = len(self._classes)
+        if counts_CC.shape != (num_classes, num_classes):
+            raise ValueError(
+                f"{image_id}: expected counts of {num_classes} x {num_classes} classes, got {counts_CC.shape}; "
+                "count with the gallery's classes"
+            )
+        picture = encode(
+            image,
+            truth,
+            prediction,
+            uncertainty=uncertainty,
+            classes=self._classes,
+            max_characters=self._max_characters,
+            longest_side=self._longest_side,
+        )
+        present = tuple(np.flatnonzero(counts_CC.sum(axis=1)).tolist())
+        self._entries.append(Entry(image_id, picture, metrics.scores(counts_CC), present))
+
+    def worst_first(self) -> list[Entry]:
+        """Return the images from the lowest mIoU to the highest, equal ones by id; at the end those without."""
+        return sorted(self._entries, key=lambda e: (np.isnan(e.scores.miou), np.nan_to_num(e.scores.miou), e.image_id))
+
+
+def _number(value: float) -> float | None:
+    """Four digits are more than the page shows."""
+    return None if np.isnan(value) else round(float(value), 4)
