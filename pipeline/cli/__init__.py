@@ -4,11 +4,12 @@ import sys
 
 import typer
 
-from pipeline.cli import compare, export
+from pipeline.cli import compare, export, predict
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.command()(compare.compare)
 app.command()(export.export)
+app.command()(predict.predict)
 
 
 def main() -> None:

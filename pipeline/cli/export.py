@@ -16,7 +16,7 @@ def export(
     model: models.Address = "models/segnet",
 ) -> None:
     """Write a model as one file that needs none of this program, and check that it gives the same logits."""
-    with models.folder(model) as folder:
+    with models.folder(model) as (folder, _):
         report = step.export(folder, target, format=format)
     for (height, width), difference in report.differences.items():
         typer.echo(f"{width}x{height}: logits differ by at most {difference:.1e} of the largest")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,14 +17,17 @@ Address = Annotated[
 
 
 @contextmanager
-def folder(address: str) -> Iterator[Path]:
-    """Yield the folder of a model (files/checkpoint.py); a registered one's is gone afterwards.
+def folder(address: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folder of a model (files/checkpoint.py) and the options of predict.load that it was registered with.
+
+    What a registered version is copied to is gone afterwards.
 
     Raises:
         ValueError: there is no such registered version.
     """
     if not address.startswith("models:"):
-        yield Path(address)
+        yield Path(address), {}
         return
     with TemporaryDirectory() as temporary:
-        yield registry.download(store.address(), address, Path(temporary))
+        uri = store.address()
+        yield registry.download(uri, address, Path(temporary)), registry.options(uri, address)

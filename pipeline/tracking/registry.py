@@ -119,6 +119,15 @@ def download(uri: str, address: str, into: Path) -> Path:
     return next(Path(found).iterdir())
 
 
+def options(uri: str, address: str) -> dict[str, Any]:
+    """Return the options of predict.load that a version was registered with; `address` as for `download`."""
+    store.client(uri)
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)  # the function below knows no other way to be told
+    return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
+
+
 def _add_version(
     run: Run,
     model: str,

@@ -1,0 +1,111 @@
+"""`segnet predict`."""
+
+import json as json_text
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from pipeline.cli import model as models
+from pipeline.files import atomic
+from pipeline.files.images import ImageError, Pixels, encode_png, read_image
+from pipeline.predict import Predictor, load
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Images, and folders of images.")],
+    *,
+    model: models.Address = "models/segnet",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("predictions"),
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Write NAME_probabilities.npy too.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Write NAME_uncertainty.png too.")] = False,
+    overlap: Annotated[float | None, typer.Option(min=0, max=0.95, help="Of windows; else as registered.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Average with the mirror image's prediction.")] = None,
+    samples: Annotated[int | None, typer.Option(min=0, help="Of dropout; for Bayesian networks.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Write each image's classes: NAME_mask.png holds the class of each pixel, NAME_overlay.png shows it in colour.
+
+    An image that cannot be read is reported, and the others are predicted; the exit code is then 1.
+    """
+    found = dict(_named(images))
+    given = {"overlap": overlap, "flip": flip, "samples": samples}
+    with models.folder(model) as (folder, options):
+        predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
+    console = Console(stderr=True)
+    done: list[dict[str, Any]] = []
+    for name, path in track(found.items(), "predict", console=console, disable=not console.is_terminal):
+        try:
+            image = read_image(path)
+        except ImageError as err:
+            done.append({"image": str(path), "error": str(err)})
+            console.print(f"segnet: {path}: {err}", style="red", highlight=False, soft_wrap=True)
+            continue
+        files = _write(predictor, image, out / name, probabilities=probabilities, uncertainty=uncertainty)
+        done.append({"image": str(path), **{kind: str(file) for kind, file in files.items()}})
+    failed = sum("error" in each for each in done)
+    if json:
+        typer.echo(json_text.dumps({"classes": predictor.spec.classes.names, "images": done}, indent=2))
+    else:
+        typer.echo(f"{len(done) - failed} of {len(done)} images predicted, in {out}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield each image with the name of its outputs, relative to the output folder.
+
+    Raises:
+        ValueError: there is no such file, no image, or two images would have one name.
+    """
+    taken: dict[str, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        elif path.exists():
+            files = [path]
+        else:
+            raise ValueError(f"expected an image or a folder, found none at {path}; correct the path")
+        for file in files:
+            name = (file.relative_to(path) if path.is_dir() else Path(file.name)).with_suffix("").as_posix()
+            if name in taken:
+                raise ValueError(f"expected images of different names, got {taken[name]} and {file}; call segnet twice")
+            taken[name] = file
+            yield name, file
+    if not taken:
+        raise ValueError(f"expected images ({', '.join(sorted(SUFFIXES))}), found none in {', '.join(map(str, paths))}")
+
+
+def _write(
+    predictor: Predictor, image: Pixels, target: Path, *, probabilities: bool, uncertainty: bool
+) -> dict[str, Path]:
+    """Predict an image and write its files; return them by kind. Of probabilities, no more than a band is in memory."""
+    size, classes = image.shape[:2], predictor.spec.classes
+    mask, shades = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    files = {"mask": ".png", "overlay": ".png"}
+    files |= {"uncertainty": ".png"} if uncertainty else {}
+    paths = {kind: target.with_name(f"{target.name}_{kind}{suffix}") for kind, suffix in files.items()}
+    with ExitStack() as stack:
+        table = None
+        if probabilities:
+            paths["probabilities"] = target.with_name(f"{target.name}_probabilities.npy")
+            temporary = stack.enter_context(atomic.replacing(paths["probabilities"]))
+            table = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(classes), *size))
+        for band in predictor.bands(image):
+            mask[band.rows] = band.mask.cpu().numpy()
+            shades[band.rows] = (255 * band.shade).round().cpu().numpy()
+            if table is not None:
+                table[:, band.rows] = band.probabilities.cpu().numpy()
+    pictures = {"mask": mask, "overlay": image // 2 + classes.palette()[mask] // 2, "uncertainty": shades}
+    for kind, path in paths.items():
+        if kind in pictures:
+            with atomic.replacing(path) as temporary:
+                temporary.write_bytes(encode_png(pictures[kind]))
+    return paths
