@@ -12,7 +12,8 @@ from stages import execute
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
-FILES = ("scores.json", "images.parquet", "classes.csv", "confusion.csv", "reliability.csv", "evaluation.html")
+TABLES = ("classes.csv", "confusion.csv", "reliability.csv")
+FILES = ("scores.json", "intervals.json", "images.parquet", *TABLES, "evaluation.html")
 OPTIONS = ("overlap", "batch_size", "flip", "samples", "seed")
 
 

@@ -1,7 +1,7 @@
 """What a model scored on the test images, as a whole and on each; written by evaluate.
 
-scores.json is for people and for DVC's metrics; images.parquet holds the counts of each image, from which every score
-can be had again, and two models be compared image by image; the tables are for plots.
+scores.json and intervals.json are for people, the former for DVC's metrics too; images.parquet holds the counts of each
+image, from which every score can be had again, and two models be compared image by image; the tables are for plots.
 """
 
 import csv
@@ -84,20 +84,19 @@ class Scores:
 
 def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
     """Write scores.json, images.parquet and the tables into `folder`; the same scores give the same bytes."""
-    found = scores.metrics
+    found = {name.removeprefix("test/"): _number(value) for name, value in scores.metrics.items()}
     tree = {
         "run": scores.run,
         "dataset": scores.dataset,
         "test_data": scores.test_data,
         "images": len(scores.ids),
         "counted_classes": metrics.scores(scores.confusion).counted_classes,
-        "test": _nested({name.removeprefix("test/"): _number(value) for name, value in found.items()}),
-        "interval": {
-            "level": intervals.level,
-            "method": intervals.method,
-            **_nested({n: {"low": _number(a), "high": _number(b)} for n, (a, b) in intervals.bounds.items()}),
-        },
+        # Of the classes, just the IoU: dvc metrics show is one long line. The others are in classes.csv.
+        "test": _nested({name: value for name, value in found.items() if "/" not in name or name.startswith("iou/")}),
     }
+    bounds = {name: {"low": _number(low), "high": _number(high)} for name, (low, high) in intervals.bounds.items()}
+    interval = {"level": intervals.level, "method": intervals.method, "test": _nested(bounds)}
+    atomic.write_json(folder / "intervals.json", interval)
     atomic.write_json(folder / "scores.json", tree)
     with atomic.replacing(folder / "images.parquet") as temporary:
         pq.write_table(_table(scores), temporary)
@@ -193,14 +192,14 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {"iou/car": 1} as {"iou": {"car": 1}}; a value and a group of one name get `_of` behind the group's."""
+    """Return {"iou/car": 1} as {"iou": {"car": 1}}."""
     tree: dict[str, Any] = {}
     for name, value in values.items():
         group, _, key = name.partition("/")
         if not key:
             tree[group] = value
         else:
-            tree.setdefault(f"{group}_of" if group in values else group, {})[key] = value
+            tree.setdefault(group, {})[key] = value
     return tree
 
 

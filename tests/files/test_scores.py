@@ -41,14 +41,12 @@ def test_the_json_holds_the_scores_and_null_for_an_absent_class(tmp_path):
     assert (tree["images"], tree["counted_classes"]) == (2, 2)
     test = tree["test"]
     assert test["iou"] == {"road": 0.75, "sky": 0.8, "car": None}
-    assert test["accuracy"] == {"road": 0.75, "sky": 1, "car": None}
     assert test["miou"] == pytest.approx(0.775)
     assert test["global_accuracy"] == 0.875
-    assert tree["interval"] == {
+    assert json.loads((tmp_path / "intervals.json").read_text()) == {
         "level": 0.9,
         "method": "by hand",
-        "miou": {"low": 0.5, "high": 0.75},
-        "iou": {"road": {"low": 0.25, "high": None}},
+        "test": {"miou": {"low": 0.5, "high": 0.75}, "iou": {"road": {"low": 0.25, "high": None}}},
     }
 
 
