@@ -5,7 +5,6 @@ Each network has a process of its own, so that none sees what another left in me
 
 import ctypes
 import multiprocessing
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +47,7 @@ class Setting:
     channels: float
     """Factor on every channel count of the networks."""
     repeats: int
-    """Of each timing; the median counts."""
+    """Of each timing; the fastest counts, which others on the machine disturbed least."""
     device: str
     """cpu, or cuda."""
 
@@ -120,7 +119,7 @@ def measure(subject: Subject, setting: Setting) -> Cost:
     _map_tensors()
     ready.eval()
     with torch.inference_mode():
-        inference_mb = _peak_mb(lambda: ready(one), device)
+        inference_mb = min(_peak_mb(lambda: ready(one), device) for _ in range(3))
     model.train()
     return Cost(
         parameters=sum(p.numel() for p in model.parameters()),
@@ -203,7 +202,7 @@ def _status_mb(key: str) -> float:
 
 
 def _seconds(compute: Callable[[], object], setting: Setting) -> float:
-    return statistics.median(_timed(compute, torch.device(setting.device)) for _ in range(setting.repeats))
+    return min(_timed(compute, torch.device(setting.device)) for _ in range(setting.repeats))
 
 
 def _timed(compute: Callable[[], object], device: torch.device) -> float:
@@ -226,7 +225,7 @@ def _backward_ms(model: nn.Module, images: Tensor, setting: Setting) -> float:
         model.zero_grad(set_to_none=True)
         return taken
 
-    return 1000 * statistics.median(seconds() for _ in range(setting.repeats))
+    return 1000 * min(seconds() for _ in range(setting.repeats))
 
 
 def _matrix_gflops(setting: Setting) -> float:

@@ -48,7 +48,7 @@ def compare(
     height: Annotated[int, typer.Option(help="Of the images, pixels.")] = 360,
     width: Annotated[int, typer.Option(help="Of the images, pixels.")] = 480,
     channels: Annotated[float, typer.Option(help="Factor on the networks' channel counts: model.width.")] = 1.0,
-    repeats: Annotated[int, typer.Option(help="Of each timing; the median counts.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Of each timing; the fastest counts.")] = 5,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
 ) -> None:
