@@ -2,14 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isclose, nan
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import metrics
-from pipeline.files import atomic, checkpoint
+import numpy as np
+
+from pipeline.core import bootstrap, metrics
+from pipeline.core.bootstrap import Difference, Resampling
+from pipeline.files import checkpoint, scores
+from pipeline.files.registration import Outcome, Verdict
 from pipeline.files.scores import Scores
+from pipeline.params.steps import Evaluate, Register
+
+_RESAMPLING = ("level", "resamples", "images_per_block", "seed")  # of evaluate: the part of the rule that it holds
+_BY_HAND = "or give this version the alias champion by hand"
 
 
 @dataclass(frozen=True)
@@ -51,38 +60,80 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a model is to be champion, and why."""
+class Champion:
+    """The reigning model."""
 
-    promote: bool
-    reasons: tuple[str, ...]
-    """Sentences with the numbers that decided."""
+    standing: Standing
+    scores: Scores | None
+    """Its counts on each test image; None where they are not at hand."""
+
+    @classmethod
+    def read(cls, tags: Mapping[str, str], folder: Path) -> "Champion":
+        """Return the model whose version has these tags; `folder` holds the newest scores of its training run.
+
+        A run may have been evaluated since with other options, or on other data. So scores that are not those of the
+        tags count as not at hand, as do missing and unreadable ones.
+
+        Raises:
+            ValueError: a tag is missing, or the score is no number.
+        """
+        standing = Standing.from_tags(tags)
+        try:
+            found = scores.read(folder)
+        except ValueError:
+            return cls(standing, None)
+        same = (found.run, found.test_data) == (standing.run, standing.test_data)
+        miou = metrics.scores(found.confusion).miou  # on another processor its last bit may differ from the tag's
+        return cls(standing, found if same and isclose(miou, standing.miou, rel_tol=1e-9) else None)
 
 
-def decide(candidate: Standing, champion: Standing | None, *, min_miou: float, min_gain: float) -> Verdict:
+Finding = tuple[Outcome, str]
+"""What a single rule speaks for, and the sentence with its numbers."""
+
+
+class IncomparableError(ValueError):
+    """Candidate and champion cannot be compared; the message says why, and what to do."""
+
+
+def decide(
+    candidate: Standing, found: Scores, champion: Champion | None, *, gate: Register, evaluation: Evaluate
+) -> Verdict:
     """Return whether `candidate` is to be champion.
 
-    It must score at least `min_miou` and, where a champion reigns, more than the champion's score plus `min_gain` on
-    the same test data. The champion itself stays champion.
+    It must keep the gate's limits. Where a champion reigns, both are compared on the same test images, by the paired
+    bootstrap over blocks of neighbouring images (core/bootstrap.py), and two rules are added:
+
+    * PROMOTE only where the interval of the gain in mIoU lies above `min_gain`: its lower bound exceeds it. A tie, and
+      a lower bound of just `min_gain`, are HOLD.
+    * A class whose IoU falls by more than `max_class_loss` is REJECT where the whole interval says so, and HOLD where
+      the estimate does but the interval reaches up to a smaller loss.
+
+    What cannot be compared is HOLD. The champion itself stays champion.
+
+    Args:
+        candidate: the model.
+        found: its scores.
+        champion: the reigning model, if there is one.
+        gate: section register of the params.
+        evaluation: section evaluate, whose intervals are used.
     """
-    if champion is not None and champion.fingerprint == candidate.fingerprint:
-        return Verdict(True, (f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays",))
-    if not candidate.miou >= min_miou:  # so that NaN is refused
-        return Verdict(False, (f"test mIoU {candidate.miou:.6f} is below register.min_miou {min_miou:g}",))
-    enough = f"test mIoU {candidate.miou:.6f} reaches register.min_miou {min_miou:g}"
+    rule = {**gate.model_dump(), **evaluation.model_dump(include=set(_RESAMPLING))}
+    if champion is not None and champion.standing.fingerprint == candidate.fingerprint:
+        stays = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
+        return Verdict(Outcome.PROMOTE, (stays,), candidate.test_data, rule, {})
+    findings, gains = list(_limits(found, gate)), dict[str, Difference]()
     if champion is None:
-        return Verdict(True, (enough, "there is no champion yet"))
-    if champion.test_data != candidate.test_data:
-        what = (
-            f"the champion (run {champion.run}) was scored on other test data, {champion.test_data}, than it, "
-            f"{candidate.test_data}: they cannot be compared; run dvc repro at the champion's commit with the new test "
-            "data, or give this version the alias champion by hand"
-        )
-        return Verdict(False, (enough, what))
-    numbers = f"the champion's {champion.miou:.6f} (run {champion.run}) by more than register.min_gain {min_gain:g}"
-    if not candidate.miou > champion.miou + min_gain:
-        return Verdict(False, (enough, f"it does not exceed {numbers}"))
-    return Verdict(True, (enough, f"it exceeds {numbers}"))
+        findings.append((Outcome.PROMOTE, "there is no champion yet"))
+    else:
+        clusters = bootstrap.blocks(found.sequences, evaluation.images_per_block)
+        resampling = Resampling(clusters, evaluation.resamples, evaluation.level, evaluation.seed)
+        try:
+            gains = _gains(found, champion, resampling)
+            findings += _evidence(gains, champion.standing, evaluation.level, gate)
+        except IncomparableError as err:
+            findings.append((Outcome.HOLD, str(err)))
+    findings.sort(key=lambda finding: -finding[0])
+    return Verdict(findings[0][0], tuple(sentence for _, sentence in findings), candidate.test_data, rule, gains)
 
 
 def standing(model: Path, scores: Scores, options: Mapping[str, Any]) -> Standing:
@@ -98,11 +149,80 @@ def standing(model: Path, scores: Scores, options: Mapping[str, Any]) -> Standin
     return Standing(_fingerprint(model, options), run, scores.test_data, miou)
 
 
-def write(path: Path, name: str, version: str, verdict: Verdict) -> None:
-    """Write reports/registration.json: which version was registered, and whether it is champion."""
-    outcome = "champion" if verdict.promote else "refused"
-    tree = {"model": name, "version": version, "verdict": outcome, "reasons": list(verdict.reasons)}
-    atomic.write_json(path, tree)
+def _limits(found: Scores, gate: Register) -> Iterator[Finding]:
+    """Yield what each limit says that holds whoever reigns; an undefined score keeps none."""
+    named = found.metrics
+    pixels_C = found.confusion.sum(axis=1)
+    ious = ((named[f"test/iou/{name}"], name) for name, n in zip(found.names, pixels_C, strict=True) if n)
+    worst, name = min(ious, default=(nan, "any class"))
+    for what, value, key in (
+        ("mIoU", named["test/miou"], "min_miou"),
+        ("class accuracy", named["test/class_accuracy"], "min_class_accuracy"),
+        ("boundary F1", named["test/boundary_f1"], "min_boundary_f1"),
+        (f"IoU of {name}, the worst class,", worst, "min_class_iou"),
+    ):
+        floor = getattr(gate, key)
+        outcome, verb = (Outcome.PROMOTE, "reaches") if value >= floor else (Outcome.REJECT, "is below")
+        if floor or key == "min_miou":
+            yield outcome, f"test {what} {value:.6f} {verb} register.{key} {floor:g}"
+    if gate.max_calibration_error is not None:
+        error, limit = named["test/calibration_error"], gate.max_calibration_error
+        outcome, verb = (Outcome.PROMOTE, "keeps within") if error <= limit else (Outcome.REJECT, "exceeds")
+        yield outcome, f"test calibration error {error:.6f} {verb} register.max_calibration_error {limit:g}"
+
+
+def _gains(found: Scores, champion: Champion, resampling: Resampling) -> dict[str, Difference]:
+    """Return by how much the candidate exceeds the champion in miou and iou/<class>.
+
+    Raises:
+        IncomparableError: they were scored on other images or classes, or the counts of images do not suffice.
+    """
+    run, reigning = f"the champion (run {champion.standing.run})", champion.scores
+    if champion.standing.test_data != found.test_data:
+        raise IncomparableError(
+            f"{run} was scored on other test data, {champion.standing.test_data}, than it, {found.test_data}: they "
+            f"cannot be compared; run dvc repro at the champion's commit with the new test data, {_BY_HAND}"
+        )
+    if reigning is None:
+        raise IncomparableError(
+            f"{run} cannot be compared: its MLflow run does not hold the counts of each image that belong to its "
+            "scores; run dvc repro --force --single-item evaluate at the champion's commit, which logs them, and then "
+            f"dvc repro --force --single-item register at this one, {_BY_HAND}"
+        )
+    targets, theirs = (counts.sum(axis=2) for counts in (found.counts, reigning.counts))
+    if (found.ids, found.names) != (reigning.ids, reigning.names) or not np.array_equal(targets, theirs):
+        raise IncomparableError(
+            f"{run} cannot be compared: expected the same images, classes and target pixels in the scores of both, got "
+            f"others; evaluate both with the same data set params, {_BY_HAND}"
+        )
+    if not resampling.clusters.any():
+        raise IncomparableError(
+            f"{run} cannot be compared: expected test images of two blocks or more, got one, which says nothing of "
+            f"other images; set evaluate.images_per_block lower, {_BY_HAND}"
+        )
+    differences = bootstrap.paired_difference(found.counts, reigning.counts, resampling)
+    names = (f"iou/{name}" for name in found.names)
+    return {"miou": differences.miou, **dict(zip(names, differences.class_ious, strict=True))}
+
+
+def _evidence(gains: Mapping[str, Difference], champion: Standing, level: float, gate: Register) -> Iterator[Finding]:
+    """Yield what the gain in mIoU says, and each class that lost more than is allowed."""
+    gain, share = gains["miou"], f"{level * 100:g}% interval"
+    outcome, verb = (Outcome.PROMOTE, "lies") if gain.low > gate.min_gain else (Outcome.HOLD, "does not lie")
+    numbers = (
+        f"its mIoU differs from the champion's {champion.miou:.6f} (run {champion.run}) by {gain.estimate:+.6f}: the "
+        f"{share} {gain.low:+.6f} to {gain.high:+.6f}"
+    )
+    yield outcome, f"{numbers} {verb} above register.min_gain {gate.min_gain:g}"
+    limit = -gate.max_class_loss
+    losses = {name: loss for name, loss in gains.items() if name != "miou" and loss.estimate < limit}
+    for name, loss in losses.items():
+        outcome, verb = (Outcome.REJECT, "lies") if loss.high < limit else (Outcome.HOLD, "does not lie")
+        numbers = (
+            f"its {name} differs from the champion's by {loss.estimate:+.6f}, a loss above register.max_class_loss "
+            f"{gate.max_class_loss:g}: the {share} {loss.low:+.6f} to {loss.high:+.6f}"
+        )
+        yield outcome, f"{numbers} {verb} wholly beyond it"
 
 
 def _fingerprint(model: Path, options: Mapping[str, Any]) -> str:

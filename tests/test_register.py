@@ -1,172 +1,250 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scored as examples
-from ruamel.yaml import YAML
 from tiny_model import SPEC, write_model
 
-from pipeline import register
-from pipeline.files import checkpoint, scores
-from pipeline.register import Standing, Verdict, decide
-from pipeline.tracking import registry, runs, store
-from stages import register as stage
+from pipeline import params, register
+from pipeline.core.calibration import Reliability
+from pipeline.files import scores
+from pipeline.files.registration import Outcome
+from pipeline.params.steps import Register
+from pipeline.register import Champion, Standing, decide
 
+PROMOTE, HOLD, REJECT = Outcome
 OPTIONS = {"overlap": 0.5, "flip": False}
-CANDIDATE = Standing("f-new", "run-new", "data-1", 0.5)
-CHAMPION = Standing("f-old", "run-old", "data-1", 0.4)
+SETTINGS = params.load(Path(__file__).with_name("scenes.yaml"))
+GATE = Register(
+    min_miou=0.0,
+    min_class_accuracy=0.0,
+    min_boundary_f1=0.0,
+    min_class_iou=0.0,
+    max_calibration_error=None,
+    min_gain=0.0,
+    max_class_loss=1.0,
+)
+HALF = (4, 4, 4)
+NEW, OLD = Standing("f-new", "run-new", "data-1", 0.5), Standing("f-old", "run-old", "data-1", 0.375)
 
 
-def judged(candidate=CANDIDATE, champion=CHAMPION, *, min_miou=0.3, min_gain=0.0):
-    return decide(candidate, champion, min_miou=min_miou, min_gain=min_gain)
+def found(*images, **changes):
+    """Scores of images with 8 pixels each of road, sky and tree, of which so many are found; the rest is called car.
+
+    The IoU of the three is their share that is found, car's is 0, and mIoU is the mean of the four.
+    """
+    counts = np.zeros((len(images), 4, 4), np.int64)
+    for count, right in zip(counts, images, strict=True):
+        count[:3, :3], count[:3, 3] = np.diag(right), 8 - np.array(right)
+    boundaries = np.zeros((len(images), 4, 5), np.int64)
+    boundaries[:, 0] = 2, 2, 2, 4, 4  # F1 2 * 2 / 8
+    ids = tuple(f"test/{number}" for number in range(len(images)))
+    values = {"names": ("road", "sky", "tree", "car"), "ids": ids, "sequences": ids, "counts": counts}
+    values |= {"test_data": "data-1", "boundaries": boundaries}
+    values |= {"reliability": Reliability(np.array([8]), np.array([4]), np.array([5.0]))}  # |4 - 5| / 8 = 0.125
+    return examples.scores(**values | changes)
 
 
-@pytest.mark.parametrize("min_miou", [0.3, 0.5])
-def test_the_first_model_that_scores_enough_becomes_champion(min_miou):
-    reasons = (f"test mIoU 0.500000 reaches register.min_miou {min_miou}", "there is no champion yet")
-    assert judged(champion=None, min_miou=min_miou) == Verdict(True, reasons)
+CHAMPION = Champion(OLD, found(HALF, HALF))
+
+
+def judged(new, champion=CHAMPION, *, images_per_block=1, standing=NEW, **gate):
+    sampling = {"images_per_block": images_per_block, "resamples": 200, "level": 0.95, "seed": 1}
+    evaluation = SETTINGS.evaluate.model_copy(update=sampling)
+    return decide(standing, new, champion, gate=GATE.model_copy(update=gate), evaluation=evaluation)
+
+
+def test_the_first_model_that_keeps_the_limits_becomes_champion():
+    verdict = judged(found(HALF), None, min_miou=0.375)
+    assert (verdict.outcome, verdict.gains) == (PROMOTE, {})
+    assert verdict.reasons == ("test mIoU 0.375000 reaches register.min_miou 0.375", "there is no champion yet")
+
+
+LIMITS = [
+    ("min_miou", 0.375, 0.376, "test mIoU 0.375000 {} register.min_miou"),
+    ("min_class_accuracy", 0.5, 0.51, "test class accuracy 0.500000 {} register.min_class_accuracy"),
+    ("min_boundary_f1", 0.5, 0.51, "test boundary F1 0.500000 {} register.min_boundary_f1"),
+    ("min_class_iou", 0.25, 0.26, "test IoU of tree, the worst class, 0.250000 {} register.min_class_iou"),
+]
 
 
 @pytest.mark.parametrize("champion", [None, CHAMPION])
-def test_a_model_below_the_minimum_is_refused(champion):
-    verdict = judged(champion=champion, min_miou=0.6)
-    assert verdict == Verdict(False, ("test mIoU 0.500000 is below register.min_miou 0.6",))
+@pytest.mark.parametrize(("key", "kept", "missed", "sentence"), LIMITS)
+def test_a_model_must_reach_each_floor_and_is_rejected_below(key, kept, missed, sentence, champion):
+    new = found((6, 4, 2), (6, 4, 2))  # car, which the masks do not have, has no floor
+    below = judged(new, champion, **{key: missed})
+    assert below.outcome is REJECT
+    assert below.reasons[0] == f"{sentence.format('is below')} {missed:g}"
+    at = judged(new, champion, **{key: kept})
+    assert at.outcome is (PROMOTE if champion is None else HOLD)
+    assert f"{sentence.format('reaches')} {kept:g}" in at.reasons
 
 
-def test_an_undefined_score_is_refused():
-    assert not judged(replace(CANDIDATE, miou=float("nan")), None, min_miou=0.0).promote
+def test_a_model_that_is_too_sure_is_rejected():
+    assert judged(found(HALF), None, max_calibration_error=0.125).outcome is PROMOTE
+    verdict = judged(found(HALF), None, max_calibration_error=0.12)
+    assert verdict.outcome is REJECT
+    assert verdict.reasons[0] == "test calibration error 0.125000 exceeds register.max_calibration_error 0.12"
 
 
-def test_a_better_model_on_the_same_test_data_becomes_champion():
-    verdict = judged(min_gain=0.09)
-    assert verdict.promote
-    assert verdict.reasons[1] == (
-        "it exceeds the champion's 0.400000 (run run-old) by more than register.min_gain 0.09"
+def test_undefined_scores_are_rejected():
+    nothing = found(HALF, counts=np.zeros((1, 4, 4), np.int64))
+    assert judged(nothing, None).outcome is REJECT
+    assert judged(nothing, None, min_class_iou=0.1).reasons[1].startswith("test IoU of any class, the worst class, nan")
+
+
+@pytest.mark.parametrize(("min_gain", "outcome", "verb"), [(0.124, PROMOTE, "lies"), (0.125, HOLD, "does not lie")])
+def test_the_gain_must_exceed_the_least_one_and_a_tie_with_it_holds(min_gain, outcome, verb):
+    verdict = judged(found((8, 4, 4), (8, 4, 4)), min_gain=min_gain)  # 0.5 - 0.375 in every resample
+    assert verdict.outcome is outcome
+    sentence = (
+        "its mIoU differs from the champion's 0.375000 (run run-old) by +0.125000: the 95% interval +0.125000 to "
+        f"+0.125000 {verb} above register.min_gain {min_gain}"
     )
+    assert sentence in verdict.reasons
+    gain = verdict.gains["miou"]
+    assert (gain.estimate, gain.low, gain.high) == (0.125, 0.125, 0.125)
+    assert [verdict.gains[f"iou/{name}"].estimate for name in ("road", "sky", "tree", "car")] == [0.5, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("champion", "min_gain"), [(0.5, 0.0), (0.6, 0.0), (0.375, 0.125), (0.4, 0.2)])
-def test_a_tie_and_too_small_a_gain_are_refused(champion, min_gain):
-    verdict = judged(champion=replace(CHAMPION, miou=champion), min_gain=min_gain)
-    assert not verdict.promote
-    assert verdict.reasons[1] == (
-        f"it does not exceed the champion's {champion:.6f} (run run-old) by more than register.min_gain {min_gain:g}"
-    )
+def test_a_gain_in_one_image_of_two_is_no_evidence():
+    verdict = judged(found((8, 4, 4), HALF))
+    gain = verdict.gains["miou"]
+    assert (gain.estimate, gain.low, gain.high) == (0.0625, 0, 0.125)  # either image may be drawn twice
+    assert verdict.outcome is HOLD
+    assert verdict.reasons[0].endswith("interval +0.000000 to +0.125000 does not lie above register.min_gain 0")
+
+
+def test_models_that_predict_alike_hold():
+    verdict = judged(found(HALF, HALF))
+    assert verdict.outcome is HOLD
+    assert "by +0.000000: the 95% interval +0.000000 to +0.000000 does not lie above" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("trees", "max_class_loss", "outcome"),
+    [
+        ((2, 2), 0.25, PROMOTE),  # -0.25 in every resample
+        ((2, 2), 0.24, REJECT),
+        ((0, 4), 0.25, PROMOTE),  # -0.5, -0.25 or 0
+        ((0, 4), 0.24, HOLD),
+        ((0, 4), 0.0, HOLD),
+    ],
+)
+def test_a_class_that_became_worse_rejects_where_that_is_sure_and_holds_where_it_is_not(trees, max_class_loss, outcome):
+    verdict = judged(found(*((8, 8, tree) for tree in trees)), max_class_loss=max_class_loss)
+    assert verdict.gains["miou"].low > 0
+    assert verdict.outcome is outcome
+    verb = {REJECT: "to -0.250000 lies wholly beyond it", HOLD: "to +0.000000 does not lie wholly beyond it"}
+    told = "its iou/tree differs from the champion's by -0.250000, a loss above register.max_class_loss"
+    assert verdict.reasons[0].startswith(f"{told} {max_class_loss:g}: the 95% interval") == (outcome is not PROMOTE)
+    assert verdict.reasons[0].endswith(verb.get(outcome, ""))
+
+
+def test_the_worst_finding_decides_and_comes_first():
+    verdict = judged(found((8, 8, 2), (8, 8, 4)), min_miou=0.9, max_class_loss=0.1)
+    assert verdict.outcome is REJECT
+    outcomes = [reason.split()[1] for reason in verdict.reasons]
+    assert outcomes == ["mIoU", "iou/tree", "mIoU"]  # below the floor; perhaps worse; a gain
+
+
+def incomparable(new, champion, says, **options):
+    verdict = judged(new, champion, **options)
+    assert (verdict.outcome, verdict.gains) == (HOLD, {})
+    assert says in verdict.reasons[0]
+    assert verdict.reasons[0].endswith("or give this version the alias champion by hand")
 
 
 def test_scores_on_other_test_data_are_not_compared():
-    verdict = judged(champion=replace(CHAMPION, test_data="data-2", miou=0.1))
-    assert not verdict.promote
-    assert "(run run-old) was scored on other test data, data-2, than it, data-1" in verdict.reasons[1]
-    assert "run dvc repro at the champion's commit with the new test data, or give" in verdict.reasons[1]
+    other = Champion(replace(OLD, test_data="data-2"), found(HALF, HALF, test_data="data-2"))
+    says = (
+        "(run run-old) was scored on other test data, data-2, than it, data-1: they cannot be compared; run dvc repro"
+    )
+    incomparable(found((8, 8, 8)), other, says)
+
+
+def test_a_champion_without_counts_is_not_compared():
+    says = "its MLflow run does not hold the counts of each image that belong to its scores; run dvc repro --force"
+    incomparable(found((8, 8, 8)), Champion(OLD, None), says)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ids": ("test/0", "test/x")},
+        {"names": ("road", "sky", "tree", "bus")},
+        {"counts": found(HALF, HALF).counts * 2},
+    ],
+)
+def test_other_images_classes_or_masks_are_not_compared(changes):
+    champion = Champion(OLD, found(HALF, HALF, **changes))
+    incomparable(found((8, 8, 8), HALF), champion, "expected the same images, classes and target pixels")
+
+
+def test_a_single_block_of_images_is_no_evidence():
+    new = found((8, 4, 4), (8, 4, 4), sequences=("one", "one"))
+    assert judged(new).outcome is PROMOTE
+    incomparable(new, CHAMPION, "expected test images of two blocks or more, got one", images_per_block=2)
 
 
 def test_the_champion_stays_whatever_it_scores_now():
-    again = replace(CHAMPION, test_data="data-2", miou=0.1)
-    reason = "this very model, test mIoU 0.100000, is champion already: it stays"
-    assert judged(again, CHAMPION) == Verdict(True, (reason,))
+    verdict = judged(found((0, 0, 0)), standing=replace(OLD, test_data="data-2", miou=0.1), min_miou=0.9)
+    assert verdict.outcome is PROMOTE
+    assert verdict.reasons == ("this very model, test mIoU 0.100000, is champion already: it stays",)
+
+
+def test_the_rule_in_force_is_part_of_the_verdict():
+    assert judged(found(HALF), None, min_gain=0.01).rule == {
+        "min_miou": 0.0,
+        "min_class_accuracy": 0.0,
+        "min_boundary_f1": 0.0,
+        "min_class_iou": 0.0,
+        "max_calibration_error": None,
+        "min_gain": 0.01,
+        "max_class_loss": 1.0,
+        "level": 0.95,
+        "resamples": 200,
+        "images_per_block": 1,
+        "seed": 1,
+    }
 
 
 @pytest.mark.parametrize("miou", [0.1 + 0.2, float("nan")])
 def test_a_standing_survives_as_tags(miou):
-    tags = replace(CANDIDATE, miou=miou).tags()
+    tags = replace(NEW, miou=miou).tags()
     assert Standing.from_tags({**tags, "other": "x"}).tags() == tags
 
 
-@pytest.mark.parametrize("broken", [{"test_data": "d"}, {**CANDIDATE.tags(), "test_miou": "good"}])
+@pytest.mark.parametrize("broken", [{"test_data": "d"}, {**NEW.tags(), "test_miou": "good"}])
 def test_a_champion_without_its_tags_is_an_error(broken):
     with pytest.raises(ValueError, match=r"expected a champion with the tags .* got .*; remove its alias champion"):
         Standing.from_tags(broken)
 
 
-def scored(spec=SPEC, *, hits=1, test_data="d" * 64):
-    """Scores of four pixels: mIoU 1 with four hits, else hits / 8."""
-    counts = np.zeros((1, 11, 11), np.int64)
-    counts[0, 0, 0], counts[0, 0, 1] = hits, 4 - hits
-    return examples.scores(
-        run=spec.run,
-        dataset=spec.dataset,
-        test_data=test_data,
-        names=spec.classes.names,
-        ids=("test/a",),
-        sequences=("one",),
-        counts=counts,
-        boundaries=np.zeros((1, 11, 5), np.int64),
-    )
+def test_the_counts_of_a_champion_are_those_that_its_tags_speak_of(tmp_path):
+    theirs = found(HALF, HALF, run="run-old")
+    scores.write(tmp_path, theirs, examples.INTERVALS)
+    assert Champion.read(OLD.tags(), tmp_path).scores.counts.tolist() == theirs.counts.tolist()
+    for changes in ({"miou": 0.3751}, {"test_data": "data-2"}, {"run": "run-x"}):  # evaluated anew since
+        assert Champion.read(replace(OLD, **changes).tags(), tmp_path).scores is None
+    (tmp_path / "images.parquet").write_bytes(b"cut")
+    assert Champion.read(OLD.tags(), tmp_path) == Champion(OLD, None)
+    assert Champion.read(OLD.tags(), tmp_path / "nothing") == Champion(OLD, None)
 
 
 def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
-    folder = write_model(tmp_path / "a")
-    first = register.standing(folder, scored(), OPTIONS)
-    assert (first.run, first.test_data, first.miou) == ("run-a", "d" * 64, 0.125)
-    assert register.standing(folder, scored(hits=2), OPTIONS) == replace(first, miou=0.25)
+    folder, evaluated = write_model(tmp_path / "a"), found(HALF, run=SPEC.run)
+    first = register.standing(folder, evaluated, OPTIONS)
+    assert (first.run, first.test_data, first.miou) == ("run-a", "data-1", 0.375)
+    assert register.standing(folder, found((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
     for changed in ({"overlap": 0.25}, {"flip": True}):
-        assert register.standing(folder, scored(), OPTIONS | changed).fingerprint != first.fingerprint
-    assert register.standing(write_model(tmp_path / "b", seed=1), scored(), OPTIONS).fingerprint != first.fingerprint
+        assert register.standing(folder, evaluated, OPTIONS | changed).fingerprint != first.fingerprint
+    other = write_model(tmp_path / "b", seed=1)
+    assert register.standing(other, evaluated, OPTIONS).fingerprint != first.fingerprint
 
 
 def test_the_scores_of_another_model_are_refused(tmp_path):
     folder = write_model(tmp_path / "a")
     with pytest.raises(ValueError, match=r"scores of .*, run run-a, got those of run run-b; evaluate it again"):
-        register.standing(folder, scored(replace(SPEC, run="run-b")), OPTIONS)
-
-
-@pytest.fixture
-def project(tmp_path, mlflow_store, monkeypatch, request):
-    """A project folder in which train and evaluate have run, and a registered model of its own."""
-    tree = YAML(typ="safe").load(Path("params.yaml"))
-    tree["tracking"]["experiment"] = request.node.name
-    monkeypatch.chdir(tmp_path)
-    YAML().dump(tree, Path("params.yaml"))
-    return replace(SPEC, dataset=request.node.name.replace("_", "-"))
-
-
-def registered(spec, **score):
-    """Run the stage after a training and an evaluation with these results; return registration.json."""
-    if not stage.MODEL.exists() or checkpoint.read_spec(stage.MODEL) != spec:
-        write_model(stage.MODEL, spec)
-    scores.write(stage.REPORTS, scored(spec, **score), examples.INTERVALS)
-    stage.main()
-    return json.loads((stage.REPORTS / "registration.json").read_text())
-
-
-def version(uri, spec, alias):
-    return registry.with_alias(uri, f"segnet-{spec.dataset}", alias)
-
-
-def test_the_stage_registers_promotes_refuses_and_says_why(project, mlflow_store, capsys):
-    experiment, name = project.dataset.replace("-", "_"), f"segnet-{project.dataset}"
-    run = runs.start(experiment, project.run)
-    reasons = ["test mIoU 0.375000 reaches register.min_miou 0.3", "there is no champion yet"]
-    assert registered(project, hits=3) == {"model": name, "version": "1", "verdict": "champion", "reasons": reasons}
-    assert f"{name} version 1 is champion: test mIoU 0.375000 reaches" in capsys.readouterr().out
-    found = version(mlflow_store, project, "champion")
-    assert found == version(mlflow_store, project, "challenger")
-    assert (found.tags["test_miou"], found.tags["test_data"]) == ("0.375", "d" * 64)
-    assert (found.tags["training_run"], found.tags["git_commit"]) == ("run-a", "unknown")
-    assert found.tags["validation_status"] == "approved"
-    assert store.client(mlflow_store).get_model_version(name, "1").run_id == run.run_id
-
-    assert registered(project, hits=3)["version"] == "1"  # dvc repro --force
-    assert "this very model, test mIoU 0.375000, is champion already" in capsys.readouterr().out
-
-    other = replace(project, run="run-b")
-    assert registered(other, hits=3)["verdict"] == "refused"  # a tie
-    assert f"{name} version 2 is challenger, not champion: " in capsys.readouterr().out
-    assert version(mlflow_store, project, "champion").number == "1"
-    assert version(mlflow_store, project, "challenger").tags["validation_status"] == "refused"
-    assert registered(other, hits=4, test_data="e" * 64)["verdict"] == "refused"
-
-    assert registered(other, hits=4) == {
-        "model": name,
-        "version": "2",
-        "verdict": "champion",
-        "reasons": [
-            "test mIoU 1.000000 reaches register.min_miou 0.3",
-            "it exceeds the champion's 0.375000 (run run-a) by more than register.min_gain 0",
-        ],
-    }
-    assert version(mlflow_store, project, "champion").tags["test_data"] == "d" * 64
-    assert version(mlflow_store, project, "previous_champion").number == "1"
+        register.standing(folder, found(HALF, run="run-b"), OPTIONS)

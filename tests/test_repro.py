@@ -28,7 +28,7 @@ class TestRepro:
         reports = repository.folder / "reports"
         registration = json.loads((reports / "registration.json").read_text())
         assert (registration["model"], registration["version"]) == ("segnet-scenes", "1")
-        assert registration["verdict"] == "champion"
+        assert registration["verdict"] == "PROMOTE"
         scores = json.loads((reports / "scores.json").read_text())
         assert scores["images"] == 8
         assert 0 <= scores["test"]["miou"] <= 1

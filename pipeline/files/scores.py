@@ -23,6 +23,7 @@ from pipeline.core.metrics import Counts
 from pipeline.files import atomic
 
 HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
+READ = ("scores.json", "images.parquet", "reliability.csv")  # the files that `read` needs
 
 
 @dataclass(frozen=True)

@@ -157,8 +157,7 @@ class Train(Section):
         Literal["none", "root_median_frequency", "median_frequency", "published"]
         | tuple[Annotated[float, Field(ge=0)], ...]
     )
-    """Weight of each class in the loss: a key of pipeline.core.balance.WEIGHTINGS, the data set's published list,
-    or one number for each class."""
+    """In the loss: a key of pipeline.core.balance.WEIGHTINGS, the data set's published list, or a number each."""
     optimizer: Literal["sgd", "adamw"]
     """sgd is the paper's."""
     learning_rate: Annotated[float, Field(gt=0)]
@@ -226,12 +225,22 @@ class Evaluate(Section):
 
 
 class Register(Section):
-    """What a model must reach to become champion."""
+    """What a model must reach to become champion. A floor of 0 is off."""
 
     min_miou: Fraction
     """Smallest test mIoU of a champion."""
+    min_class_accuracy: Fraction
+    """Smallest mean accuracy of the classes."""
+    min_boundary_f1: Fraction
+    """Smallest boundary F1."""
+    min_class_iou: Fraction
+    """Smallest IoU of any class that the test masks have."""
+    max_calibration_error: Fraction | None
+    """Largest expected calibration error; null: not checked."""
     min_gain: Fraction
-    """By how much its mIoU must exceed the reigning champion's, on the same test images."""
+    """The lower bound of its gain in mIoU over the champion (interval: section evaluate) must be above. A tie holds."""
+    max_class_loss: Fraction
+    """A class whose IoU falls by more holds the model back, and rejects it where the whole interval lies beyond."""
 
 
 class Tracking(Section):

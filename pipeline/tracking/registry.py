@@ -4,18 +4,23 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking import store
 from pipeline.tracking.runs import Run
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
 _ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; a model without such an alias
+_LONGEST_DESCRIPTION = 5000  # characters; the width of MLflow's column
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Version:
 
     number: str
     tags: Mapping[str, str]
+    run_id: str | None = None
+    """The training run that it is an output of, if any."""
 
 
 def with_alias(uri: str, model: str, alias: str) -> Version | None:
@@ -37,14 +44,14 @@ def with_alias(uri: str, model: str, alias: str) -> Version | None:
         if err.error_code in _NOT_THERE:
             return None
         raise
-    return Version(str(found.version), found.tags)
+    return _version(found)
 
 
 def with_tag(uri: str, model: str, key: str, value: str) -> Version | None:
     """Return the newest version of `model` whose tag `key` is `value`, or None."""
     found = store.client(uri).search_model_versions(f"name = '{model}' and tag.{key} = '{value}'")
     newest = max(found, key=lambda version: int(version.version), default=None)
-    return None if newest is None else Version(str(newest.version), newest.tags)
+    return None if newest is None else _version(newest)
 
 
 def register(
@@ -68,14 +75,14 @@ def register(
         options: of predict.load, by which it was evaluated and is to predict.
         metadata: what a user should know about the model; anything that JSON can hold.
         tags: of the version; `fingerprint` among them.
-        description: of the version.
+        description: of the version; cut where MLflow cannot keep it whole.
     """
     client = store.client(run.uri)
     known = with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
     number = known.number if known else _add_version(run, model, folder, options, metadata, tags=tags)
     for key, value in tags.items():
         client.set_model_version_tag(model, number, key, value)
-    client.update_model_version(model, number, description)
+    client.update_model_version(model, number, description[:_LONGEST_DESCRIPTION])
     return number
 
 
@@ -119,6 +126,16 @@ def download(uri: str, address: str, into: Path) -> Path:
     return next(Path(found).iterdir())
 
 
+@contextmanager
+def run_files(uri: str, version: Version, names: Iterable[str]) -> Iterator[Path]:
+    """Yield a temporary folder with files of a version's training run; what the run does not hold is left out."""
+    client, run_id = store.client(uri), version.run_id or ""
+    with TemporaryDirectory() as folder:
+        for name in _held(uri, run_id).intersection(names):
+            client.download_artifacts(run_id, name, folder)
+        yield Path(folder)
+
+
 def options(uri: str, address: str) -> dict[str, Any]:
     """Return the options of predict.load that a version was registered with; `address` as for `download`."""
     store.client(uri)
@@ -126,6 +143,23 @@ def options(uri: str, address: str) -> dict[str, Any]:
 
     mlflow.set_tracking_uri(uri)  # the function below knows no other way to be told
     return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
+
+
+def _held(uri: str, run_id: str) -> set[str]:
+    """Return the files at the root of a run's artifacts; none where there is no such run."""
+    client = store.client(uri)
+    from mlflow import MlflowException
+
+    try:
+        return {file.path for file in client.list_artifacts(run_id)}
+    except MlflowException as err:
+        if err.error_code in _NOT_THERE:
+            return set()
+        raise
+
+
+def _version(found: "ModelVersion") -> Version:
+    return Version(str(found.version), found.tags, found.run_id or None)
 
 
 def _add_version(

@@ -28,6 +28,32 @@ def test_the_newest_version_with_a_tag_is_found(mlflow_store):
     assert registry.with_tag(mlflow_store, "segnet-tags", "fingerprint", "a") == Version("10", {"fingerprint": "a"})
 
 
+def test_files_of_a_versions_run_are_copied_and_what_it_lacks_is_left_out(mlflow_store, tmp_path):
+    run = runs.start("files", "run-files")
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    runs.log_files(run, [tmp_path / "a.txt", tmp_path / "b.txt"])
+    version = Version("1", {}, run.run_id)
+    with registry.run_files(mlflow_store, version, ["a.txt", "c.txt"]) as folder:
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {"a.txt": "a.txt"}
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("run_id", [None, "f" * 32])
+def test_a_version_without_a_run_has_no_files(mlflow_store, run_id):
+    with registry.run_files(mlflow_store, Version("1", {}, run_id), ["a.txt"]) as folder:
+        assert not list(folder.iterdir())
+
+
+def test_a_description_is_cut_to_what_a_server_can_keep(mlflow_store, tmp_path):
+    versions(mlflow_store, "segnet-told", 1)
+    store.client(mlflow_store).set_model_version_tag("segnet-told", "1", "fingerprint", "a")
+    run = runs.start("files", "run-told")
+    tags = {"fingerprint": "a"}
+    assert registry.register(run, "segnet-told", tmp_path, {}, {}, tags=tags, description="x" * 5001) == "1"
+    assert store.client(mlflow_store).get_model_version("segnet-told", "1").description == "x" * 5000
+
+
 def bearers(uri, model):
     return tuple(registry.with_alias(uri, model, alias).number for alias in ("champion", "previous_champion"))
 
