@@ -20,7 +20,8 @@ from scipy.ndimage import median_filter
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from pipeline.core.boundary import TOLERANCE, Counts, Mask, Pixels, boundary_pixels, counts
+from pipeline.core.boundary import TOLERANCE, Mask, Pixels, boundary_pixels, counts
+from pipeline.core.metrics import Counts
 from pipeline.core.scenes import CLASSES, draw
 from pipeline.files import atomic
 

@@ -16,10 +16,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 from scipy.spatial import KDTree
 
+from pipeline.core.metrics import Counts, Floats, ratio
+
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 0.0075  # of the image's diagonal: 4.5 pixels at 360 x 480 (arXiv 1511.00561, Sec. 4.1)
 
@@ -139,7 +139,7 @@ def one_to_one_f1(counts_NC5: Counts) -> Floats:
         (..., C) float64 in [0, 1]; 0 where only one has a boundary, NaN where neither has.
     """
     matched, _, _, prediction, target = np.moveaxis(counts_NC5, -1, 0)
-    return _ratio(2 * matched, prediction + target)
+    return ratio(2 * matched, prediction + target)
 
 
 def one_to_many_f1(counts_NC5: Counts) -> Floats:
@@ -155,7 +155,7 @@ def one_to_many_f1(counts_NC5: Counts) -> Floats:
         (..., C) float64 in [0, 1]; 0 where only one has a boundary, NaN where neither has.
     """
     _, prediction_near, target_near, prediction, target = np.moveaxis(counts_NC5, -1, 0)
-    f1_NC = _ratio(2 * prediction_near * target_near, prediction_near * target + target_near * prediction)
+    f1_NC = ratio(2 * prediction_near * target_near, prediction_near * target + target_near * prediction)
     f1_NC[(prediction_near == 0) & (prediction + target > 0)] = 0  # P = R = 0
     return f1_NC
 
@@ -204,9 +204,4 @@ def scores(
     counted_NC = counted(counts_NC5)
     f1_NC = np.where(counted_NC, f1(counts_NC5), 0)
     image_N = f1_NC.sum(axis=1) / np.maximum(counted_NC.sum(axis=1), 1)
-    return Scores(float(image_N.mean()), image_N, _ratio(f1_NC.sum(axis=0), counted_NC.sum(axis=0)))
-
-
-def _ratio(part: npt.ArrayLike, whole: Counts) -> Floats:
-    ratio: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return ratio
+    return Scores(float(image_N.mean()), image_N, ratio(f1_NC.sum(axis=0), counted_NC.sum(axis=0)))
