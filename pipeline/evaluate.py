@@ -17,7 +17,7 @@ from pipeline.core.calibration import Reliability, reliability
 from pipeline.files.images import Pixels, read_image, read_mask
 from pipeline.files.manifest import Manifest
 from pipeline.files.scores import Intervals, Scores
-from pipeline.params.steps import Evaluate
+from pipeline.params.judgement import Evaluate
 from pipeline.predict import Predictor
 
 

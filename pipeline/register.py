@@ -15,7 +15,7 @@ from pipeline.core.bootstrap import Difference, Resampling
 from pipeline.files import checkpoint, scores
 from pipeline.files.registration import Outcome, Verdict
 from pipeline.files.scores import Scores
-from pipeline.params.steps import Evaluate, Register
+from pipeline.params.judgement import Evaluate, Register
 
 _RESAMPLING = ("level", "resamples", "images_per_block", "seed")  # of evaluate: the part of the rule that it holds
 _BY_HAND = "or give this version the alias champion by hand"

@@ -23,7 +23,7 @@ from pipeline.files.weights import locate
 from pipeline.worker import Job, Worker
 
 if TYPE_CHECKING:  # training also runs where pydantic is not installed
-    from pipeline.params.steps import Model, Train
+    from pipeline.params.training import Model, Train
 
 # They change where and how fast a model is trained, not which.
 _NOT_PART_OF_A_RUN = {"num_workers", "max_failures"}

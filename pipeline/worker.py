@@ -27,7 +27,7 @@ from pipeline.files.checkpoint import Metrics, State
 from pipeline.files.tileset import Batch, Tileset
 
 if TYPE_CHECKING:  # training also runs where pydantic is not installed
-    from pipeline.params.steps import Model, Train
+    from pipeline.params.training import Model, Train
 
 _LOOK_EVERY = 32  # steps between looks at the loss: each look waits for the device
 

@@ -10,7 +10,7 @@ from pipeline import params, register
 from pipeline.core.calibration import Reliability
 from pipeline.files import scores
 from pipeline.files.registration import Outcome
-from pipeline.params.steps import Register
+from pipeline.params.judgement import Register
 from pipeline.register import Champion, Standing, decide
 
 PROMOTE, HOLD, REJECT = Outcome

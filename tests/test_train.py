@@ -16,7 +16,7 @@ from toy_data import write_tiles
 
 from pipeline import params, train
 from pipeline.files import checkpoint
-from pipeline.params.steps import Model, Vgg16
+from pipeline.params.training import Model, Vgg16
 from pipeline.worker import Job, TrainingError, Worker
 
 CPU = torch.device("cpu")

@@ -11,8 +11,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.params.dataset import Dataset
+from pipeline.params.judgement import Evaluate, Register
 from pipeline.params.section import Section
-from pipeline.params.steps import Download, Evaluate, Model, Register, Tile, Tracking, Train, Validate
+from pipeline.params.steps import Download, Tile, Tracking, Validate
+from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
 _ADD = ", got nothing; add the key (presets/ shows every key)"

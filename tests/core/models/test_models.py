@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipeline.core.models import MODELS
-from pipeline.params.steps import Model
+from pipeline.params.training import Model
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (61, 32)])

@@ -1,0 +1,113 @@
+"""The sections model and train: which network, and how it is trained."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.params.section import Fraction, Positive, Section, Seed, Text
+
+
+class Vgg16(Section):
+    """Trained weights of VGG16, which the encoder begins with."""
+
+    path: Text
+    """A .safetensors file or a state dict saved by torch.save; or its http or https address, from where it is fetched
+    once. Another file of the same name is a new training, but DVC does not watch it: dvc repro -f train."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
+    """Of the file; null: not checked. An address needs one."""
+    trained_on: Literal["torchvision", "caffe"]
+    """How its images were prepared: torchvision's RGB of unit range, or Caffe's and Keras' BGR minus the mean."""
+
+    @model_validator(mode="after")
+    def _an_address_has_a_digest(self) -> Self:
+        if "://" in self.path and self.sha256 is None:
+            raise ValueError(f"expected the sha256 of {self.path}, got null; name what the address must give")
+        return self
+
+
+class Model(Section):
+    """Which network is trained."""
+
+    name: Literal[
+        "segnet",
+        "bayesian_segnet",
+        "bayesian_segnet_basic",
+        "bilinear",
+        "segnet_basic",
+        "segnet_basic_encoder_addition",
+        "segnet_basic_single_channel_decoder",
+        "fcn_basic",
+        "fcn_basic_no_addition",
+        "fcn_basic_no_dim_reduction",
+        "fcn_basic_no_addition_no_dim_reduction",
+        "fcn",
+        "fcn_fixed",
+        "deconvnet",
+        "deeplab_largefov",
+        "unet",
+    ]
+    """A key of pipeline.core.models.MODELS."""
+    width: Annotated[float, Field(gt=0, le=4)]
+    """Factor on every channel count; 1 is the paper's network."""
+    vgg16: Vgg16 | None
+    """What the encoder begins with; null: random weights, Caffe's MSRA filler."""
+
+
+class Train(Section):
+    """How the network is trained."""
+
+    num_workers: Positive | Literal["auto"]
+    """DDP workers; auto: one for each GPU of the cluster, or one where there is none."""
+    batch_size: Positive
+    """Tiles in a step, over all workers; must divide by the workers."""
+    epochs: Positive
+    """Passes over the training tiles."""
+    loss: Literal["cross_entropy"]
+    """A key of pipeline.core.losses.LOSSES."""
+    class_weights: (
+        Literal["none", "root_median_frequency", "median_frequency", "published"]
+        | tuple[Annotated[float, Field(ge=0)], ...]
+    )
+    """In the loss: a key of pipeline.core.balance.WEIGHTINGS, the data set's published list, or a number each."""
+    optimizer: Literal["sgd", "adamw"]
+    """sgd is the paper's."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Highest learning rate of the schedule."""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """Momentum of sgd, first beta of adamw."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """L2 penalty of sgd, decoupled decay of adamw; convolution weights only."""
+    schedule: Literal["constant", "cosine"]
+    """constant is the paper's; cosine falls to zero at the last step."""
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    """The learning rate rises linearly over these epochs."""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """Type that convolutions compute in; weights stay float32. auto: bfloat16 where the device has instructions for
+    it (GPUs since Ampere, CPUs with AMX or AVX512-BF16), else float32."""
+    sync_batch_norm: bool
+    """Batch statistics over the batches of all workers: N workers then train as one does. False: over each worker's
+    own share, which is faster, but a share of few tiles is normalised badly, and the model depends on their number."""
+    flip: Fraction
+    """Probability of a left-right flip."""
+    zoom: tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]
+    """Range of the random scale; the scaled tile is cropped or padded with void to its old size. [1, 1]: off."""
+    colour_jitter: Fraction
+    """Largest relative change of brightness, contrast and saturation. 0: off."""
+    select_by: Literal["miou", "class_accuracy", "global_accuracy"]
+    """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
+    patience_epochs: Annotated[int, Field(ge=0)]
+    """Stop after this many epochs without a better score; 0: never."""
+    max_failures: Annotated[int, Field(ge=0)]
+    """How often lost workers are started again from the last checkpoint."""
+    seed: Seed
+    """Decides initial weights, order and augmentation."""
+
+    @model_validator(mode="after")
+    def _can_be_obeyed(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}")
+        if self.num_workers != "auto" and self.batch_size % self.num_workers:
+            raise ValueError(
+                f"expected a batch_size that num_workers {self.num_workers} divides, got {self.batch_size}"
+            )
+        return self
