@@ -4,16 +4,16 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pipeline.files import atomic
 from pipeline.files.checkpoint import Metrics
 
 # Read when Ray is imported or started; what the user has set wins.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # at its default of 2 s, each report() blocks the workers for 1.8 s
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # at its default of 2 s, the end is noticed up to 2 s late
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints would appear twice
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default warns
 }
@@ -32,26 +32,27 @@ class Function(Protocol):
         self,
         job: Any,
         *,
-        report: Callable[[Metrics, Path | None], None],
-        progress: Listener,
-        state: Path | None,
+        folder: Path,
         device: Any,
+        report: Listener,
+        progress: Listener,
+        say: Callable[[str], None],
     ) -> None:
-        """Work, and report after each epoch, every worker alike."""
+        """Work, going on from what an earlier call has left in `folder`."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """Where and on how many workers a function runs."""
 
-    name: str
-    """Of the run, below `storage`."""
-    storage: Path
-    """Folder that all nodes see, where the states lie."""
+    folder: Path
+    """Of the run, which all nodes see: what is to outlast a worker lies there. Made where it is missing."""
     num_workers: int | Literal["auto"]
     """auto: one for each GPU of the cluster, or one where there is none."""
     max_failures: int
     """How often lost workers are started again."""
+    certain: type[Exception]
+    """What all workers raise alike and would raise again: it ends the run at once."""
 
 
 class ClusterError(RuntimeError):
@@ -65,23 +66,23 @@ def run(
     *,
     on_report: Listener,
     on_progress: Listener,
-) -> Path:
-    """Run `function` on workers until it ends; return a folder that holds its last reported state.
+    on_say: Callable[[str], None],
+) -> None:
+    """Run `function` on workers until it ends; workers that fail are started again, all of them.
 
-    The cluster is the one that RAY_ADDRESS names, or one of this machine's own for as long as it is needed. A run of
-    the same name and storage goes on from its last state; a finished one returns it at once.
+    The cluster is the one that RAY_ADDRESS names, or one of this machine's own for as long as it is needed.
 
     Args:
         function: called once in each worker, inside torch's process group (nccl with GPUs, else gloo).
         job: its first argument.
         plan: where and on how many workers.
-        on_report: called in this process, in a thread of its own, with the metrics of each epoch whose state is
-            stored. An error of it, or of `on_progress`, ends the calls, and is raised when the state
-            is there.
-        on_progress: likewise, about once a second.
+        on_report: called in this process, in a thread of its own, with what a worker reports. An error of it, or of the
+            two others, ends the calls, and is raised when the workers have ended.
+        on_progress: likewise, with what a worker tells of its progress.
+        on_say: likewise, with what a worker says, and with the cause when workers failed.
 
     Raises:
-        ClusterError: the cluster lacks the resources, or a worker failed once too often.
+        ClusterError: the cluster lacks the resources, or a worker failed once too often or for certain.
     """
     local = "RAY_ADDRESS" not in os.environ
     for key, value in {**_ENVIRONMENT, **(_LOCAL_ENVIRONMENT if local else {})}.items():
@@ -92,50 +93,56 @@ def run(
     ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
     try:
         share = _share(ray.nodes(), plan.num_workers)
-        last, error = _fit(function, job, plan, share, (on_report, on_progress))
-        state = plan.storage / plan.name / "state"
-        with atomic.replacing(state) as temporary:
-            last.to_directory(str(temporary))
+        error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": on_say})
     finally:
         ray.shutdown()
     if error:
         raise error
-    return state
 
 
 def _fit(
-    function: Function, job: Any, plan: Plan, share: "_Share", listeners: tuple[Listener, Listener]
-) -> tuple[Any, Exception | None]:
-    """Train; return Ray's last checkpoint, and the error that ended the listeners' calls, if any."""
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    function: Function, job: Any, plan: Plan, share: "_Share", listeners: dict[str, Callable[[Any], None]]
+) -> Exception | None:
+    """Run the function with Ray Train; return the error that ended the listeners' calls, if any.
+
+    Ray starts workers again, but keeps no checkpoints: see files/states.py.
+    """
+    from ray.exceptions import RayError
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.util.queue import Queue
 
     queue = Queue(actor_options={"num_cpus": 0})
+    folder = plan.folder.resolve()  # a worker's current folder is another
+    folder.mkdir(parents=True, exist_ok=True)
     resources = {"CPU": share.cpus, **({"GPU": 1} if share.use_gpu else {})}
     trainer = TorchTrainer(
         _on_worker,
-        train_loop_config={"function": function, "job": job, "queue": queue, "threads": share.cpus},
+        train_loop_config={
+            "call": partial(function, job, folder=folder),
+            "certain": plan.certain,
+            "queue": queue,
+            "threads": share.cpus,
+        },
         scaling_config=ScalingConfig(num_workers=share.workers, use_gpu=share.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
-            name=plan.name,
-            storage_path=str(plan.storage.resolve()),
+            name=folder.name,
+            storage_path=str(folder.parent),
             failure_config=FailureConfig(max_failures=plan.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
+            callbacks=[_failure_callback(queue)],
         ),
     )
     with ThreadPoolExecutor(1) as threads:
-        listening = threads.submit(_listen, queue, *listeners)
+        listening = threads.submit(_listen, queue, listeners)
         try:
-            last = trainer.fit().checkpoint
-        except TrainingFailedError as err:
-            raise ClusterError(_first_cause(err)) from err
+            trainer.fit()
+        except (TrainingFailedError, RayError) as err:
+            failures = getattr(err, "worker_failures", None)
+            raise ClusterError(_cause(failures) if failures else str(err)) from err
         finally:
             queue.put(None)
-    if last is None:
-        raise ClusterError("expected the workers to report a state, got none; does the function report?")
-    return last, listening.result()
+    return listening.result()
 
 
 @dataclass(frozen=True)
@@ -172,43 +179,49 @@ def _on_worker(config: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     torch.set_num_threads(config["threads"])  # Ray sets OMP_NUM_THREADS=1
-    queue = config["queue"]
-    first = ray.train.get_context().get_world_rank() == 0
+    queue, call = config["queue"], config["call"]
+    if not call.keywords["folder"].is_dir():
+        raise ValueError(f"expected {call.keywords['folder']} to be a folder that all nodes see; share it among them")
 
-    def report(metrics: Metrics, folder: Path | None) -> None:
-        checkpoint = None if folder is None else ray.train.Checkpoint.from_directory(str(folder))
-        ray.train.report(metrics, checkpoint=checkpoint)
-        if first:  # after the state is stored: what is reported can be gone on from
-            queue.put(("report", metrics))
+    def teller(kind: str) -> Callable[[Any], None]:
+        return lambda what: queue.put((kind, what))
 
-    def progress(metrics: Metrics) -> None:
-        queue.put(("progress", metrics))
-
-    saved = ray.train.get_checkpoint()
-    call = config["function"]
-    if saved is None:
-        call(config["job"], report=report, progress=progress, state=None, device=get_device())
-    else:
-        with saved.as_directory() as folder:
-            call(config["job"], report=report, progress=progress, state=Path(folder), device=get_device())
+    try:
+        call(device=get_device(), **{kind: teller(kind) for kind in ("report", "progress", "say")})
+    except config["certain"] as err:  # not raised: Ray would start the workers again
+        if ray.train.get_context().get_world_rank() == 0:
+            queue.put(("error", str(err)))
 
 
-def _listen(queue: Any, on_report: Listener, on_progress: Listener) -> Exception | None:
-    """Pass on what the first worker sends, until None comes; return the error that ended it earlier, if any."""
+def _failure_callback(queue: Any) -> Any:
+    """Return what tells the driver why workers failed."""
+    from ray.train import UserCallback
+
+    class Told(UserCallback):  # type: ignore[misc]  # Ray has no complete types
+        def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+            queue.put(("say", f"failed: {_cause(worker_exceptions)}"))
+
+    return Told()
+
+
+def _listen(queue: Any, listeners: dict[str, Callable[[Any], None]]) -> Exception | None:
+    """Pass on what workers send, until None comes; return the error that ended it earlier, if any."""
     error: Exception | None = None
     while (message := queue.get()) is not None:
-        kind, metrics = message
-        try:
-            if error is None:
-                (on_report if kind == "report" else on_progress)(metrics)
-        except Exception as err:  # whatever it is: training goes on, and its result is kept
-            error = err
+        kind, what = message
+        if kind == "error":
+            error = ClusterError(what)
+        elif error is None:
+            try:
+                listeners[kind](what)
+            except Exception as err:  # whatever it is: training goes on, and its result is kept
+                error = err
     return error
 
 
-def _first_cause(err: Any) -> str:
-    """Return the workers' first own error in one line, as far as Ray kept it."""
-    failures = getattr(err, "worker_failures", {})
-    for rank, failure in sorted(failures.items()):
-        return f"worker {rank}: {type(failure).__name__}: {failure}"
-    return str(err)
+def _cause(failures: dict[int, Exception]) -> str:
+    """Return the first worker's error, as far as Ray kept it; that of a lost worker is the cause of others' errors."""
+    lost = {rank: err for rank, failure in failures.items() if (err := getattr(failure, "health_check_failure", None))}
+    rank, failure = min((lost or failures).items())
+    text = " ".join(line for line in str(failure).splitlines() if not line.startswith("\t"))  # Ray's ids
+    return f"worker {rank}: {type(failure).__name__}: {text}"

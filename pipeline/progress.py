@@ -1,4 +1,4 @@
-"""The line that shows how training goes on."""
+"""What training says on the terminal: a line that shows how it goes on, and messages."""
 
 import sys
 import time
@@ -54,3 +54,8 @@ class TrainingLine:
             return "time left: not known yet"
         seconds = (self._clock() - self._began[0]) / (done - self._began[1]) * (self._num_epochs - done)
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
+
+
+def say(text: str) -> None:
+    """Print a message on stderr, above the line."""
+    sys.stderr.write(f"train: {text}\n")

@@ -4,29 +4,35 @@ Ray, MLflow and the command line stay outside: stages/train.py wires them. `fit`
 """
 
 import csv
-import hashlib
 import io
-import json
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
 from pipeline.core.balance import WEIGHTINGS
-from pipeline.files import atomic, checkpoint, digest
-from pipeline.files.checkpoint import Metrics, Spec, State
+from pipeline.files import atomic, checkpoint, digest, states
+from pipeline.files.checkpoint import Metrics, Spec
+from pipeline.files.inputs import Inputs
+from pipeline.files.states import State
 from pipeline.files.tileset import Header, Tileset
 from pipeline.files.weights import locate
+from pipeline.learner import TrainingError as TrainingError  # part of what this module offers
+from pipeline.learner import deterministic
 from pipeline.worker import Job, Worker
 
 if TYPE_CHECKING:  # training also runs where pydantic is not installed
     from pipeline.params.training import Model, Train
 
-# They change where and how fast a model is trained, not which.
-_NOT_PART_OF_A_RUN = {"num_workers", "max_failures"}
+# They change where, how fast and how safely a model is trained, not which.
+_NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
+_OF_THE_MACHINES = {"images_per_second", "workers"}  # metrics that the same training need not repeat
 
 
 def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> tuple[Job, Header]:
@@ -82,79 +88,117 @@ def record(job: Job, tiles: Header) -> dict[str, Any]:
     }
 
 
-def run_name(data: str, model: "Model", settings: "Train", code: str) -> str:
-    """Return the name of the training run: 16 hexadecimal digits, a hash of all its inputs.
+def inputs(tiles: Path, model: "Model", settings: "Train") -> Inputs:
+    """Return all that decides what a training run becomes, and so its name: data, model, train and code.
 
-    Args:
-        data: digest of the tiles.
-        model: the section of params.yaml; a file of weights that it names is hashed too.
-        settings: likewise; on how many workers it runs is no part of the name.
-        code: digest of the program's own files.
+    The number of workers is no part of it. A file of weights that `model` names is hashed too, and so is the program:
+    the files that this process has imported.
     """
-    vgg16 = None if model.vgg16 is None else model.vgg16.sha256 or digest.file_md5(Path(model.vgg16.path))
-    values = [data, model.model_dump(), vgg16, settings.model_dump(exclude=_NOT_PART_OF_A_RUN), code]
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    return {
+        "data": digest.directory_md5(tiles),
+        "model": model.model_dump(mode="json"),
+        "vgg16": None if model.vgg16 is None else model.vgg16.sha256 or digest.file_md5(Path(model.vgg16.path)),
+        "train": settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
+        "code": digest.code_sha256(),
+    }
 
 
 def fit(
     job: Job,
     *,
-    report: Callable[[Metrics, Path | None], None],
-    progress: Callable[[Metrics], None],
-    state: Path | None,
+    folder: Path,
     device: torch.device,
+    report: Callable[[Metrics], None],
+    progress: Callable[[Metrics], None],
+    say: Callable[[str], None],
 ) -> None:
     """Train for the epochs that are left, in this process, as one of torch.distributed's workers where that is set up.
 
     Args:
         job: what to train.
-        report: called after each epoch by every worker alike, with its metrics and, by the first worker, a folder
-            that holds the state (files/checkpoint.py) and is gone afterwards.
-        progress: called by the first worker within an epoch, about once a second.
-        state: folder of the state to go on from, or None.
+        folder: of the run, the same for all workers: its newest whole state is gone on from, and new ones are written.
         device: where to compute.
+        report: called by the first worker with the metrics of each epoch, after its state is written.
+        progress: called by the first worker within an epoch, about once a second.
+        say: called by the first worker when it goes on from a state, or finds one broken.
 
     Raises:
-        ValueError: settings and tiles do not fit.
-        TrainingError: the loss is not a number.
+        TrainingError: the loss is not a number, settings and tiles do not fit, or an operation is not deterministic.
+        ValueError: a state cannot be written.
     """
-    worker = Worker(job, device)
-    history: list[Metrics] = []
-    best: checkpoint.Tensors = {}
-    best_epoch = 0
-    if state is not None:
-        saved = checkpoint.read_state(state)
-        worker.load(saved)
-        history, best, best_epoch = list(saved.history), saved.best, saved.best_epoch
     settings = job.settings
+    with deterministic() if settings.deterministic else nullcontext():
+        worker = Worker(job, device)
+        state = _newest(worker, folder, say)
+
+        def save(sums: Tensor) -> None:
+            if worker.rank == 0:
+                step = worker.steps_before(len(state.history)) + len(sums)
+                whole = worker.learner.into(replace(state, step=step, sums=sums))
+                states.write(folder, whole, keep=settings.keep_states)
+
+        while not _is_over(state, settings):
+            epoch = len(state.history)
+            found = {"epoch": epoch + 1.0, **worker.train(epoch, state.sums, progress=progress, save=save)}
+            found |= {**worker.validate(), "workers": float(worker.world_size)}
+            state = _after_epoch(state, found, settings, worker.learner.published())
+            save(state.sums)
+            if worker.rank == 0:
+                report(found)
+
+
+def _newest(worker: Worker, folder: Path, say: Callable[[str], None]) -> State:
+    """Return the state that all workers go on from, loaded: the first worker chooses it."""
+    settings, state = worker.settings, states.beginning()
+    step = torch.zeros((), dtype=torch.int64, device=worker.device)
+    if worker.rank == 0:
+        found, faults = states.newest(folder)
+        state = found or state
+        for fault in faults:
+            say(f"{fault}; going on from {f'step {state.step}' if found else 'the beginning'}")
+        if found and _is_over(state, settings):
+            say(f"run {folder.name} is finished (python -m stages.train --fresh trains it anew)")
+        elif found:
+            epoch = f"epoch {len(state.history) + 1} of {settings.epochs}"
+            say(f"going on with run {folder.name} at {epoch}, step {state.step + 1}")
+        step += state.step
+    if dist.is_initialized():
+        dist.broadcast(step, 0)
+    if worker.rank and step:
+        state = states.read(folder, int(step))
+    if step:
+        worker.learner.load(state)
+    return state
+
+
+def _is_over(state: State, settings: "Train") -> bool:
+    """Say whether no epoch is left, or too many have passed without a better score."""
+    epoch, patience = len(state.history), settings.patience_epochs
+    return epoch == settings.epochs or 0 < patience < epoch - state.best_epoch
+
+
+def _after_epoch(state: State, found: Metrics, settings: "Train", model: nn.Module) -> State:
+    """Return what is known after an epoch: its metrics, and whether `model` is the best so far."""
 
     def score(epoch: Metrics) -> float:
         value = epoch[f"val/{settings.select_by}"]
         return value if isfinite(value) else float("-inf")
 
-    while len(history) < settings.epochs:
-        epoch = len(history)
-        if settings.patience_epochs and epoch - best_epoch > settings.patience_epochs:
-            break
-        found = {"epoch": epoch + 1.0, **worker.train(epoch, progress), **worker.validate()}
-        if not history or score(found) > max(map(score, history)):
-            best, best_epoch = {name: value.detach().clone() for name, value in worker.weights().items()}, epoch
-        history.append(found)
-        with TemporaryDirectory() as folder:
-            if worker.rank == 0:
-                snapshot = State(worker.weights(), worker.optimizer_tensors(), best, best_epoch, tuple(history))
-                checkpoint.write_state(Path(folder), snapshot)
-            report(found, Path(folder) if worker.rank == 0 else None)
+    after = replace(state, sums=states.beginning().sums, history=(*state.history, found))
+    if state.history and score(found) <= max(map(score, state.history)):
+        return after
+    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return replace(after, best=best, best_epoch=len(state.history))
 
 
-def write_outcome(state: State, spec: Spec, job: Job, *, data: str, model: Path, reports: Path) -> None:
+def write_outcome(state: State, spec: Spec, job: Job, inputs: Inputs, *, model: Path, reports: Path) -> None:
     """Write the best epoch's model, train.json and history.csv; the same training gives the same bytes."""
     names = spec.classes.names
-    stable = [{key: value for key, value in epoch.items() if key != "images_per_second"} for epoch in state.history]
+    stable = [{key: value for key, value in epoch.items() if key not in _OF_THE_MACHINES} for epoch in state.history]
     best = {key: value for key, value in stable[state.best_epoch].items() if isfinite(value)}
     tree = {
         "run": spec.run,
-        "data": data,
+        "inputs": dict(inputs),
         "epochs": len(stable),
         "best_epoch": state.best_epoch + 1,
         "best": best,

@@ -1,4 +1,4 @@
-"""One process of training: its model, its optimizer and its share of the tiles.
+"""One process of training: its share of the tiles, and the network that learns from them.
 
 A step's loss is the sum over all workers divided by the weight sum over all workers, and a step's tiles depend on seed
 and step alone, so that N workers train the model that one would.
@@ -10,30 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core import metrics, order, schedule
 from pipeline.core.augment import Augmentation, augment, draw
-from pipeline.core.losses import LOSSES, cross_entropy
 from pipeline.core.models import MODELS, vgg
-from pipeline.core.optimizers import OPTIMIZERS
-from pipeline.core.precision import autocast_type
-from pipeline.core.synchronised_norm import synchronised
-from pipeline.files import checkpoint, weights
-from pipeline.files.checkpoint import Metrics, State
+from pipeline.files import weights
+from pipeline.files.checkpoint import Metrics
 from pipeline.files.tileset import Batch, Tileset
+from pipeline.learner import Learner, TrainingError, all_reduce
 
 if TYPE_CHECKING:  # training also runs where pydantic is not installed
     from pipeline.params.training import Model, Train
 
-_LOOK_EVERY = 32  # steps between looks at the loss: each look waits for the device
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says at which epoch and step, and what to try."""
+_LOOK_EVERY = 16  # steps between looks at loss and clock: each look waits for the device
 
 
 @dataclass(frozen=True)
@@ -49,13 +42,14 @@ class Job:
 
 
 class Worker:
-    """One process's model, optimizer and tiles."""
+    """One process's tiles and network."""
 
     def __init__(self, job: Job, device: torch.device) -> None:
         """Open the tiles and build the model, alike in every process.
 
         Raises:
-            ValueError: the batch does not divide by the workers, or is larger than the training split.
+            TrainingError: the batch does not divide by the workers and the parts of their shares, or is larger than
+                the training split.
         """
         self.settings, self.device = job.settings, device
         self.rank = dist.get_rank() if dist.is_initialized() else 0
@@ -64,101 +58,114 @@ class Worker:
         self.classes = self.tiles["train"].header.classes
         self._check()
         torch.manual_seed(self.settings.seed)
-        self.model = MODELS[job.model.name](len(self.classes), job.model.width)
+        model = MODELS[job.model.name](len(self.classes), job.model.width)
         if (trained := job.model.vgg16) is not None:
-            vgg.load_vgg16(self.model, weights.read(Path(trained.path)), vgg.PREPROCESSING[trained.trained_on])
-        self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
-        self.replica = self.model
-        if self.world_size > 1:  # Ray makes a process group for a single worker, too
-            if self.settings.sync_batch_norm:
-                self.model = synchronised(self.model)
-            self.replica = DistributedDataParallel(self.model)
-        settings = self.settings
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            self.model, settings.learning_rate, settings.momentum, settings.weight_decay
-        )
-        self.class_weights = torch.tensor(job.class_weights, dtype=torch.get_default_dtype(), device=device)
+            vgg.load_vgg16(model, weights.read(Path(trained.path)), vgg.PREPROCESSING[trained.trained_on])
+        model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
+        self.learner = Learner(model, job.settings, job.class_weights)
 
     def _check(self) -> None:
-        batch, tiles = self.settings.batch_size, len(self.tiles["train"])
-        if batch % self.world_size:
-            raise ValueError(
-                f"train.batch_size: expected a multiple of the {self.world_size} workers, got {batch}; "
-                f"{batch - batch % self.world_size or self.world_size} would do"
+        batch, tiles, parts = self.settings.batch_size, len(self.tiles["train"]), self.settings.accumulation
+        unit = self.world_size * parts
+        if batch % unit:
+            raise TrainingError(
+                f"train.batch_size: expected a multiple of {unit}, the {self.world_size} workers times "
+                f"train.accumulation {parts}, got {batch}; {batch - batch % unit or unit} would do"
             )
         if batch > tiles:
-            raise ValueError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
+            raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
 
-    def train(self, epoch: int, progress: Callable[[Metrics], None]) -> Metrics:
-        """Train one epoch; return its losses, learning rate and speed."""
+    def steps_before(self, epoch: int) -> int:
+        """Return how many steps come before an epoch (0-based)."""
+        return order.steps_before(epoch, len(self.tiles["train"]), self.settings.batch_size)
+
+    def train(
+        self, epoch: int, done: Tensor, *, progress: Callable[[Metrics], None], save: Callable[[Tensor], None]
+    ) -> Metrics:
+        """Train one epoch, or what is left of it; return its losses, learning rate and speed.
+
+        Args:
+            epoch: 0-based.
+            done: (k, 4) float64, what `save` was given when the epoch was left after k of its steps; else k is 0.
+            progress: called by the first worker about once a second.
+            save: called within the epoch by every worker at the same step, when a state is due.
+        """
         settings, num_tiles = self.settings, len(self.tiles["train"])
-        first, last = (order.steps_before(e, num_tiles, settings.batch_size) for e in (epoch, epoch + 1))
+        first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
         share = settings.batch_size // self.world_size
-        starts = [step * settings.batch_size + self.rank * share for step in range(first, last)]
+        starts = [step * settings.batch_size + self.rank * share for step in range(first + len(done), last)]
         positions = [range(start, start + share) for start in starts]
         tiles = [order.tiles_at(part, num_tiles, settings.seed) for part in positions]
-        self.replica.train()
         sums = torch.zeros(last - first, 4, dtype=torch.float64, device=self.device)
-        began = looked = time.monotonic()
-        for i, (part, batch) in enumerate(zip(positions, self.tiles["train"].batches(tiles), strict=True)):
-            sums[i] = self._step(first + i, part, batch)
-            now = time.monotonic()
-            if (i + 1) % _LOOK_EVERY == 0 or now > looked + 1 or first + i + 1 == last:
-                looked = now
-                loss = _means(sums[: i + 1], epoch, first)
-                speed = (i + 1) * settings.batch_size / (time.monotonic() - began)
-                if self.rank == 0:
-                    progress({"epoch": epoch + 1, "done": (i + 1) / (last - first), "images_per_second": speed, **loss})
-        rate = self.optimizer.param_groups[0]["lr"]
-        return {**loss, "learning_rate": rate, "images_per_second": speed}
+        sums[: len(done)] = done
+        began = told = saved = time.monotonic()
+        batches = zip(positions, self.tiles["train"].batches(tiles), strict=True)
+        for i, (part, batch) in enumerate(batches, len(done) + 1):  # the steps taken, this one included
+            sums[i - 1] = self._step(first + i - 1, part, batch)
+            look = i % _LOOK_EVERY == 0 or i == len(sums)
+            if look:
+                _check_finite(sums[:i], epoch, first)
+            if self.rank == 0 and (look or time.monotonic() > told + 1):
+                told = time.monotonic()
+                speed = (i - len(done)) * settings.batch_size / (told - began)
+                progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(sums[:i])})
+            if look and i < len(sums) and self._is_due(saved):
+                save(sums[:i])
+                saved = time.monotonic()
+        speed = (len(sums) - len(done)) * settings.batch_size / (time.monotonic() - began)
+        return {**_means(sums), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
+
+    def _is_due(self, saved: float) -> bool:
+        """Say whether the last state is old enough for another; the first worker's clock decides."""
+        minutes = self.settings.checkpoint_minutes
+        if minutes is None:
+            return False
+        due = torch.tensor(self.rank == 0 and time.monotonic() > saved + 60 * minutes, dtype=torch.uint8)
+        due = due.to(self.device)
+        all_reduce(due)
+        return bool(due)
 
     def _step(self, step: int, positions: range, batch: Batch) -> Tensor:
-        """Take one step; return its loss sum, weight sum, plain loss sum and pixels, over all workers: (4,) float64."""
+        """Take one step; return its loss sum, weight sum, plain loss sum and pixels, over all workers: (4,) float64.
+
+        Dropout draws from torch's global generator, which is therefore seeded anew at each step: what is drawn depends
+        on seed, step and worker alone, and a resumed training draws what an undisturbed one would.
+        """
         settings = self.settings
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * self._rate_factor(step)
+        torch.manual_seed(int(np.random.SeedSequence([settings.seed, step, self.rank]).generate_state(1)[0]))
         images, masks = self._to_device(batch)
         random = draw(settings.seed, list(positions)).to(self.device, images.dtype)
-        images, masks = augment(images, masks, random, _augmentation(settings), void=self.classes.void)
-        with self._autocast():
-            logits = self.replica(images)
-        loss_sum, sums = self._losses(logits, masks)
-        _all_reduce(sums)
-        # DDP averages the gradients over the workers; a step of void alone has weight 0, and changes nothing.
-        torch.autograd.backward(loss_sum * (self.world_size / sums[1].clamp(min=1e-12)).to(loss_sum.dtype))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return sums
+        augmentation = Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
+        images, masks = augment(images, masks, random, augmentation, void=self.classes.void)
+        return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
 
-    @torch.inference_mode()
     def validate(self) -> Metrics:
         """Score the validation tiles, each once, over all workers."""
-        classes = len(self.classes)
-        mine = list(range(self.rank, len(self.tiles["val"]), self.world_size))
-        share = self.settings.batch_size // self.world_size
-        batches = [mine[i : i + share] for i in range(0, len(mine), share)]
-        counts = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
-        self.model.eval()
-        for batch in self.tiles["val"].batches(batches):
-            images, masks = self._to_device(batch)
-            with self._autocast():
-                logits = self.model(images)
-            sums += self._losses(logits, masks)[1]
-            counts += metrics.confusion_matrix(logits.argmax(dim=1), masks, classes)
-        _all_reduce(counts)
-        _all_reduce(sums)
+        counts, sums = self._count()
         return {
             "val/loss": float(sums[0] / sums[1]),
             "val/loss_unweighted": float(sums[2] / sums[3]),
             **metrics.scores(counts.cpu().numpy()).named("val", self.classes.names),
         }
 
-    def _losses(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss sum to learn from, and (4,) float64: it, its weights, the plain loss sum and pixels."""
-        loss_sum, weight_sum = LOSSES[self.settings.loss](logits, masks, self.class_weights)
-        plain = cross_entropy(logits.detach(), masks, torch.ones_like(self.class_weights))
-        return loss_sum, torch.stack([loss_sum.detach(), weight_sum, *plain]).double()
+    @torch.inference_mode()
+    def _count(self) -> tuple[Tensor, Tensor]:
+        """Return the validation tiles' confusion matrix (C, C) int64 and `Learner.losses`, over all workers."""
+        classes = len(self.classes)
+        mine = list(range(self.rank, len(self.tiles["val"]), self.world_size))
+        share = self.settings.batch_size // self.world_size // self.settings.accumulation
+        batches = [mine[i : i + share] for i in range(0, len(mine), share)]
+        counts = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        model = self.learner.published().eval()
+        for batch in self.tiles["val"].batches(batches):
+            images, masks = self._to_device(batch)
+            logits = self.learner.logits(model, images)
+            sums += self.learner.losses(logits, masks)[1]
+            counts += metrics.confusion_matrix(logits.argmax(dim=1), masks, classes)
+        all_reduce(counts)
+        all_reduce(sums)
+        return counts, sums
 
     def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images (N, 3, H, W) in channels_last and masks (N, H, W) int64 of a loaded batch."""
@@ -166,53 +173,16 @@ class Worker:
         if self.device.type == "cuda":  # pinned memory is copied while the device computes
             images, masks = images.pin_memory(), masks.pin_memory()
         images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
-        return images.permute(0, 3, 1, 2).to(self.class_weights.dtype), masks.long()
+        return images.permute(0, 3, 1, 2).to(torch.get_default_dtype()), masks.long()
 
-    def _autocast(self) -> torch.autocast:
-        dtype = autocast_type(self.settings.precision, self.device)
-        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
-
-    def _rate_factor(self, step: int) -> float:
-        settings, num_tiles = self.settings, len(self.tiles["train"])
-        steps = order.steps_before(settings.epochs, num_tiles, settings.batch_size)
-        return schedule.factor(settings.schedule, step, steps, round(settings.warmup_epochs * steps / settings.epochs))
-
-    def weights(self) -> checkpoint.Tensors:
-        """Return the model's state."""
-        return self.model.state_dict()
-
-    def optimizer_tensors(self) -> checkpoint.Tensors:
-        """Return the optimizer's state, named <parameter number>.<key>."""
-        state = self.optimizer.state_dict()["state"]
-        return {f"{i}.{key}": value for i, values in state.items() for key, value in values.items()}
-
-    def load(self, state: State) -> None:
-        """Go on from a saved state."""
-        self.model.load_state_dict(dict(state.model))
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        values: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.optimizer.items():
-            number, key = name.split(".")
-            like = parameters[int(number)]
-            if value.shape == like.shape:  # laid out as the parameter: fused optimizers go through memory in step
-                value = torch.empty_like(like).copy_(value)
-            values.setdefault(int(number), {})[key] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": values, "param_groups": groups})
+    def _learning_rate(self, step: int) -> float:
+        settings, steps = self.settings, self.steps_before(self.settings.epochs)
+        warmup = round(settings.warmup_epochs * steps / settings.epochs)
+        return settings.learning_rate * schedule.factor(settings.schedule, step, steps, warmup)
 
 
-def _augmentation(settings: "Train") -> Augmentation:
-    return Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
-
-
-def _all_reduce(tensor: Tensor) -> None:
-    """Replace a tensor by its sum over all workers."""
-    if dist.is_initialized():
-        dist.all_reduce(tensor)
-
-
-def _means(sums: Tensor, epoch: int, first: int) -> Metrics:
-    """Return the losses of the steps so far, weighted and plain; raise TrainingError where one is not a number."""
+def _check_finite(sums: Tensor, epoch: int, first: int) -> None:
+    """Raise TrainingError where a step's losses are not numbers."""
     rows = sums.cpu()
     broken = (~rows.isfinite().all(dim=1)).nonzero()
     if len(broken):
@@ -221,5 +191,9 @@ def _means(sums: Tensor, epoch: int, first: int) -> Metrics:
             f"expected a finite loss, got {rows[int(broken[0]), 0]:g} at epoch {epoch + 1}, step {step + 1}; "
             "lower train.learning_rate, or lengthen train.warmup_epochs"
         )
-    total = rows.sum(dim=0)
+
+
+def _means(sums: Tensor) -> Metrics:
+    """Return the losses of the steps so far, weighted and plain."""
+    total = sums.sum(dim=0).cpu()
     return {"train/loss": float(total[0] / total[1]), "train/loss_unweighted": float(total[2] / total[3])}

@@ -1,5 +1,6 @@
 """One file a stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -15,3 +16,10 @@ def execute(main: Callable[[], None]) -> None:
         if not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
             raise
         sys.exit(f"error: {err}")
+
+
+def option(name: str) -> bool:
+    """Say whether the stage was given its one option; another argument is a usage error."""
+    parser = argparse.ArgumentParser(prog="python -m stages.<name>")
+    parser.add_argument(name, action="store_true", dest="given")
+    return bool(parser.parse_args().given)

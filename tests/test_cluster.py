@@ -1,20 +1,18 @@
 """Real Ray clusters on this machine."""
 
 import os
-from pathlib import Path
+import signal
 from types import SimpleNamespace
 
 import pytest
 from toy_data import write_tiles
+from toy_training import SETTINGS, TINY
 
-from pipeline import cluster, params, train
+from pipeline import cluster, train
 from pipeline.cluster import ClusterError, Plan
-from pipeline.files import checkpoint
+from pipeline.files import states
+from pipeline.train import TrainingError
 from pipeline.worker import Job
-
-SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
-    update={"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "warmup_epochs": 0.0}
-)
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +22,15 @@ def tiles(tmp_path_factory):
 
 @pytest.fixture
 def run(tiles, tmp_path):
-    """Train on Ray's workers, and return the state's folder and what was reported."""
+    """Train on Ray's workers, and return what was reported, told and said, and the last state."""
 
-    def run(num_workers=1, *, on_report=None, max_failures=0, **changes):
-        reports, progress = [], []
-        job = Job(
-            tiles,
-            SimpleNamespace(name="segnet", width=1 / 16, vgg16=None),
-            SETTINGS.model_copy(update=changes),
-            (1.0, 1.0),
-        )
-        plan = Plan("toy", tmp_path, num_workers, max_failures)
-        state = cluster.run(train.fit, job, plan, on_report=on_report or reports.append, on_progress=progress.append)
-        return SimpleNamespace(state=state, reports=reports, progress=progress)
+    def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, said=None, **changes):
+        reports, progress, said = [], [], [] if said is None else said
+        job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
+        plan = Plan(tmp_path / "toy", num_workers, max_failures, TrainingError)
+        listeners = {"on_report": on_report or reports.append, "on_progress": progress.append, "on_say": said.append}
+        cluster.run(function, job, plan, **listeners)
+        return SimpleNamespace(state=states.last(plan.folder), reports=reports, progress=progress, said=said)
 
     return run
 
@@ -44,14 +38,38 @@ def run(tiles, tmp_path):
 @pytest.mark.ray
 def test_two_workers_train_report_each_epoch_and_leave_a_state(run):
     found = run(2)
-    assert [epoch["epoch"] for epoch in found.reports] == [1, 2]
+    assert [(epoch["epoch"], epoch["workers"]) for epoch in found.reports] == [(1, 2), (2, 2)]
     assert found.progress[0]["epoch"] == 1
-    state = checkpoint.read_state(found.state)
-    assert list(state.history) == found.reports
+    assert list(found.state.history) == found.reports
+    assert found.said == []
 
-    again = run(2)  # the same name: nothing is left to do
-    assert again.reports == []
-    assert checkpoint.read_state(again.state).history == state.history
+    again = run(2, epochs=3)  # the same folder: it goes on from there
+    assert again.said == ["going on with run toy at epoch 3 of 3, step 6"]
+    assert [epoch["epoch"] for epoch in again.reports] == [3]
+    assert again.state.history[:2] == found.state.history
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_lost_worker_is_started_again_and_the_cause_is_said(run):
+    def losing_a_worker(job, *, folder, **options):
+        from pipeline.worker import Worker
+
+        train_an_epoch = Worker.train
+
+        def train_or_die(self, epoch, done, **listeners):
+            if epoch == 1 and self.rank == 1 and not (folder / "killed").exists():
+                (folder / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return train_an_epoch(self, epoch, done, **listeners)
+
+        Worker.train = train_or_die
+        train.fit(job, folder=folder, **options)
+
+    found = run(2, function=losing_a_worker, max_failures=1)
+    assert [epoch["epoch"] for epoch in found.state.history] == [1, 2]
+    assert found.said[0].startswith("failed: worker 1: ActorDiedError: ")
+    assert found.said[1] == "going on with run toy at epoch 2 of 2, step 4"
 
 
 @pytest.mark.ray
@@ -62,15 +80,17 @@ def test_an_error_of_a_listener_is_raised_when_the_state_is_there(run, tmp_path)
 
     with pytest.raises(OSError, match="the tracking server is gone"):
         run(on_report=broken)
-    assert len(checkpoint.read_state(tmp_path / "toy" / "state").history) == 2
+    assert len(states.last(tmp_path / "toy").history) == 2
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_an_error_of_a_worker_ends_the_run_with_its_message(run, tmp_path):
-    with pytest.raises(ClusterError, match=r"worker 0: TrainingError: expected a finite loss, got .* at epoch 1"):
-        run(learning_rate=1e30, optimizer="sgd")
-    assert not (tmp_path / "toy" / "state").exists()
+def test_an_error_that_is_certain_ends_the_run_at_once(run, tmp_path):
+    said = []
+    with pytest.raises(ClusterError, match=r"^expected a finite loss, got .* at epoch 1, step"):
+        run(learning_rate=1e30, optimizer="sgd", max_failures=2, said=said)
+    assert said == []  # no worker failed, and none was started again
+    assert not list((tmp_path / "toy").glob("step-*"))
 
 
 @pytest.mark.ray
@@ -79,6 +99,13 @@ def test_more_workers_than_cpus_are_refused(run):
     many = (os.cpu_count() or 1) + 1
     with pytest.raises(ClusterError, match=rf"train\.num_workers: expected at most the cluster's {many - 1} CPUs, got"):
         run(many)
+
+
+def test_a_lost_worker_is_the_cause_of_what_the_others_raise():
+    lost = RuntimeError("its health was not what it should be")
+    lost.health_check_failure = ValueError("it died\n\tactor_id: 7\nof old age")
+    assert cluster._cause({0: OSError("closed by peer"), 3: lost}) == "worker 3: ValueError: it died of old age"
+    assert cluster._cause({2: OSError("full"), 1: OSError("no room")}) == "worker 1: OSError: no room"
 
 
 def node(**resources):

@@ -1,4 +1,4 @@
-"""Training in one process and in several, without Ray."""
+"""The train step in one process, without Ray; see test_worker.py for several."""
 
 import csv
 import json
@@ -9,21 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from toy_data import write_tiles
+from toy_training import CPU, SETTINGS, TINY, fit
 
-from pipeline import params, train
-from pipeline.files import checkpoint
+from pipeline import params, train, worker
+from pipeline.files import checkpoint, states
+from pipeline.files.inputs import run_name
 from pipeline.params.training import Model, Vgg16
-from pipeline.worker import Job, TrainingError, Worker
-
-CPU = torch.device("cpu")
-TINY = SimpleNamespace(name="segnet", width=1 / 16, vgg16=None)
-SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
-    update={"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "warmup_epochs": 0.0, "seed": 5}
-)
+from pipeline.train import TrainingError
+from pipeline.worker import Job, Worker
 
 
 @pytest.fixture(scope="module")
@@ -32,101 +27,101 @@ def tiles(tmp_path_factory):
     return write_tiles(tmp_path_factory.mktemp("toy"))
 
 
-def fit(tiles, settings, folder, *, weights=(1.0, 3.0), state=None):
-    """Train in this process; return the metrics of each epoch, and keep the state of each in `folder`/<epoch>."""
-    reports = []
-
-    def report(metrics, written):
-        reports.append(metrics)
-        if written is not None:
-            written.rename(folder / f"{metrics['epoch']:.0f}")
-            written.mkdir()
-
-    job = Job(tiles, TINY, settings, weights)
-    train.fit(job, report=report, progress=lambda now: None, state=state, device=CPU)
-    return reports
+def of_the_model(history):
+    return [{key: value for key, value in epoch.items() if key != "images_per_second"} for epoch in history]
 
 
-def fit_as_one_of(rank, world_size, address, tiles, folder, settings):
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world_size)
-    try:
-        metrics = fit(tiles, settings, folder)
-        (folder / f"metrics{rank}.json").write_text(json.dumps(metrics))
-    finally:
-        dist.destroy_process_group()
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def fit_with(world_size, tiles, folder, settings):
-    folder.mkdir()
-    mp.spawn(
-        fit_as_one_of,
-        (world_size, f"file://{folder}/meet", tiles, folder, settings),
-        nprocs=world_size,
-    )
-    return [json.loads((folder / f"metrics{rank}.json").read_text()) for rank in range(world_size)]
+# Dropout, a moving average, and accumulated gradients: all that a state could forget.
+FORGETFUL = SETTINGS.model_copy(update={"ema_decay": 0.9, "accumulation": 2, "checkpoint_minutes": 1e-9})
+DROPOUT = SimpleNamespace(name="bayesian_segnet_basic", width=1 / 16, vgg16=None)
 
 
-@pytest.fixture
-def in_float64():
-    """Rounding errors that training blows up stay small: what differs then is a fault."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+@pytest.fixture(scope="module")
+def undisturbed(tiles, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "_LOOK_EVERY", 1)
+        return fit(tiles, FORGETFUL, tmp_path_factory.mktemp("whole") / "run", network=DROPOUT).state
 
 
-@pytest.mark.usefixtures("in_float64")
-@pytest.mark.parametrize("world_size", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_several_workers_train_the_model_that_one_would(tiles, tmp_path, world_size):
-    (tmp_path / "one").mkdir()
-    # Adam divides by the size of a gradient, and so blows errors up where a gradient is nought.
-    settings = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.01})
-    alone = fit(tiles, settings, tmp_path / "one")
-    together = fit_with(world_size, tiles, tmp_path / "many", settings)
-    for theirs in together:
-        for epoch, other in zip(alone, theirs, strict=True):
-            other["images_per_second"] = epoch["images_per_second"]
-            assert other == pytest.approx(epoch, rel=1e-9, nan_ok=True)
-    mine, others = (load_file(tmp_path / name / "3" / "model.safetensors") for name in ("one", "many"))
-    for name, value in mine.items():
-        torch.testing.assert_close(others[name], value, rtol=1e-8, atol=1e-9, msg=lambda text, name=name: name + text)
+@pytest.mark.parametrize("killed_at", [1, 3, 4, 6])  # after an epoch: 3; within the first, the second and the third
+def test_training_goes_on_from_any_state_as_if_it_had_not_stopped(tiles, undisturbed, tmp_path, monkeypatch, killed_at):
+    monkeypatch.setattr(worker, "_LOOK_EVERY", 1)
+    write = states.write
+
+    def kill(folder, state, *, keep):
+        write(folder, state, keep=keep)
+        if state.step == killed_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(states, "write", kill)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiles, FORGETFUL, tmp_path / "run", network=DROPOUT)
+    monkeypatch.setattr(states, "write", write)
+    rest = fit(tiles, FORGETFUL, tmp_path / "run", network=DROPOUT)
+    epoch = {1: 1, 3: 2, 4: 2, 6: 3}[killed_at]
+    assert rest.said == [f"going on with run run at epoch {epoch} of 3, step {killed_at + 1}"]
+    assert [found["epoch"] for found in rest.reports] == [1, 2, 3][epoch - 1 :]
+    for part in ("model", "optimizer", "average", "best"):
+        assert equal(getattr(rest.state, part), getattr(undisturbed, part)), part
+    assert repr(of_the_model(rest.state.history)) == repr(of_the_model(undisturbed.history))
 
 
-def test_training_goes_on_from_a_state_as_if_it_had_not_stopped(tiles, tmp_path):
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "rest").mkdir()
-    whole = fit(tiles, SETTINGS, tmp_path / "whole")
-    rest = fit(tiles, SETTINGS, tmp_path / "rest", state=tmp_path / "whole" / "1")
-    assert [epoch["epoch"] for epoch in rest] == [2, 3]
-    ends = [checkpoint.read_state(tmp_path / name / "3") for name in ("whole", "rest")]
-    assert all(torch.equal(value, ends[1].model[name]) for name, value in ends[0].model.items())
-    assert all(torch.equal(value, ends[1].optimizer[name]) for name, value in ends[0].optimizer.items())
-    for before, after in zip(whole, ends[1].history, strict=True):
-        assert {**before, "images_per_second": 0} == pytest.approx({**after, "images_per_second": 0}, nan_ok=True)
+def test_a_state_is_due_by_the_clock(tiles, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_LOOK_EVERY", 1)
+    now = iter(range(0, 10**6, 20))  # a third of a minute passes from look to look
+    monkeypatch.setattr(worker.time, "monotonic", lambda: float(next(now)))
+    settings = SETTINGS.model_copy(update={"epochs": 1, "checkpoint_minutes": 0.5})
+    fit(tiles, settings, tmp_path / "often")
+    fit(tiles, settings.model_copy(update={"checkpoint_minutes": 60.0}), tmp_path / "seldom")
+    assert [len(list((tmp_path / name).iterdir())) for name in ("often", "seldom")] == [3, 1]
+
+
+def test_a_broken_state_is_named_and_the_one_before_gone_on_from(tiles, tmp_path):
+    whole = fit(tiles, SETTINGS, tmp_path / "run").state
+    broken = tmp_path / "run" / "step-000000007" / "model.safetensors"
+    data = bytearray(broken.read_bytes())
+    data[-1] ^= 1
+    broken.write_bytes(data)
+    again = fit(tiles, SETTINGS, tmp_path / "run")
+    assert f"state {broken.parent} is broken: expected model.safetensors to have SHA-256" in again.said[0]
+    assert again.said[0].endswith("; going on from step 5")
+    assert again.said[1] == "going on with run run at epoch 3 of 3, step 6"
+    assert equal(again.state.model, whole.model)
+
+
+def test_where_every_state_is_broken_training_begins_anew(tiles, tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    whole = fit(tiles, settings, tmp_path / "run")
+    (tmp_path / "run" / "step-000000003" / "state.json").write_text("{")
+    again = fit(tiles, settings, tmp_path / "run")
+    assert again.said[0].endswith("; going on from the beginning")
+    assert len(again.said) == 1
+    assert equal(again.state.model, whole.state.model)
 
 
 def test_a_finished_training_has_nothing_left_to_do(tiles, tmp_path):
-    fit(tiles, SETTINGS, tmp_path)
-    assert fit(tiles, SETTINGS, tmp_path, state=tmp_path / "3") == []
+    assert fit(tiles, SETTINGS, tmp_path / "run").said == []
+    again = fit(tiles, SETTINGS, tmp_path / "run")
+    assert again.reports == []
+    assert again.said == ["run run is finished (python -m stages.train --fresh trains it anew)"]
 
 
 def test_the_best_epoch_is_kept(tiles, tmp_path):
-    metrics = fit(tiles, SETTINGS, tmp_path)
-    state = checkpoint.read_state(tmp_path / "3")
-    scores = [epoch["val/miou"] for epoch in metrics]
-    assert state.best_epoch == scores.index(max(scores))
-    model = checkpoint.read_state(tmp_path / f"{state.best_epoch + 1}").model
-    assert all(torch.equal(value, model[name]) for name, value in state.best.items())
+    found = fit(tiles, SETTINGS, tmp_path / "run")
+    scores = [epoch["val/miou"] for epoch in found.reports]
+    best_epoch = scores.index(max(scores))
+    assert found.state.best_epoch == best_epoch
+    assert equal(found.state.best, states.read(tmp_path / "run", (3, 5, 7)[best_epoch]).model)
 
 
 def test_it_stops_when_no_epoch_gets_better(tiles, tmp_path):
     # A learning rate this small changes no prediction: the first epoch stays the best.
-    settings = SETTINGS.model_copy(update={"epochs": 9, "patience_epochs": 2, "learning_rate": 1e-30})
-    settings = settings.model_copy(update={"optimizer": "sgd"})
-    worker = Worker(Job(tiles, TINY, settings, (1.0, 1.0)), CPU)
-    assert worker.rank == 0
-    metrics = fit(tiles, settings, tmp_path)
+    changes = {"epochs": 9, "patience_epochs": 2, "learning_rate": 1e-30, "optimizer": "sgd"}
+    metrics = fit(tiles, SETTINGS.model_copy(update=changes), tmp_path / "run").reports
     best = max(range(len(metrics)), key=lambda i: metrics[i]["val/miou"])
     assert len(metrics) == best + 3
 
@@ -134,18 +129,27 @@ def test_it_stops_when_no_epoch_gets_better(tiles, tmp_path):
 def test_a_loss_that_is_no_number_names_epoch_and_step(tiles, tmp_path):
     settings = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"expected a finite loss, got (nan|inf) at epoch 1, step [23]; lower"):
-        fit(tiles, settings, tmp_path)
+        fit(tiles, settings, tmp_path / "run")
 
 
 def test_a_batch_larger_than_the_split_is_refused(tiles, tmp_path):
-    with pytest.raises(ValueError, match=r"train\.batch_size: expected at most the 9 training tiles, got 12"):
-        fit(tiles, SETTINGS.model_copy(update={"batch_size": 12}), tmp_path)
+    with pytest.raises(TrainingError, match=r"train\.batch_size: expected at most the 9 training tiles, got 12"):
+        fit(tiles, SETTINGS.model_copy(update={"batch_size": 12}), tmp_path / "run")
 
 
-def test_progress_is_told_within_an_epoch(tiles):
+def test_a_batch_that_does_not_divide_is_refused(tiles, tmp_path):
+    message = (
+        r"train\.batch_size: expected a multiple of 3, the 1 workers times train\.accumulation 3, got 4; 3 would do"
+    )
+    with pytest.raises(TrainingError, match=message):
+        fit(tiles, SETTINGS.model_copy(update={"accumulation": 3}), tmp_path / "run")
+
+
+def test_progress_is_told_within_an_epoch(tiles, tmp_path):
     told = []
     job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 1}), (1.0, 1.0))
-    train.fit(job, report=lambda *_: None, progress=told.append, state=None, device=CPU)
+    silent = {"report": lambda epoch: None, "say": lambda text: None}
+    train.fit(job, folder=tmp_path, device=CPU, progress=told.append, **silent)
     assert told[-1]["epoch"] == 1
     assert told[-1]["done"] == 1
     assert math.isfinite(told[-1]["train/loss"])
@@ -170,15 +174,17 @@ def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
         train.prepare(tiles, TINY, settings, tiles)
 
 
-def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers():
+def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, monkeypatch):
     model = params.load(Path(__file__).with_name("scenes.yaml")).model
 
-    def name(data="d", code="c", **changes):
-        return train.run_name(data, model, SETTINGS.model_copy(update=changes), code)
+    def name(code="c", folder=tiles, **changes):
+        monkeypatch.setattr(train.digest, "code_sha256", lambda: code)
+        return run_name(train.inputs(folder, model, SETTINGS.model_copy(update=changes)))
 
-    assert name() == name(num_workers=2) == name(max_failures=9)
-    assert len({name(), name(data="e"), name(code="e"), name(seed=6), name(learning_rate=2e-3)}) == 5
-    assert len(name()) == 16
+    same = {"num_workers": 2, "max_failures": 9, "checkpoint_minutes": 1.0, "keep_states": 1}
+    assert {name(**{key: value}) for key, value in same.items()} == {name()}
+    others = {name(folder=tiles.parent), name(code="e"), name(seed=6), name(learning_rate=2e-3), name(ema_decay=0.5)}
+    assert len({name(), *others}) == 6
 
 
 def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path, monkeypatch):
@@ -191,33 +197,35 @@ def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path
     monkeypatch.chdir(tmp_path)
     model = Model(name="segnet", width=1.0, vgg16=Vgg16(path="vgg16.safetensors", sha256=None, trained_on="caffe"))
     job, _ = train.prepare(tiles, model, SETTINGS, tiles)
-    name = train.run_name("d", model, SETTINGS, "c")
+    before = train.inputs(tiles, model, SETTINGS)
     monkeypatch.chdir(tmp_path.parent)  # as in a Ray worker
-    worker = Worker(job, CPU)
-    assert worker.weights()["encoder.4.2.0.weight"].eq(0.01).all()
-    assert worker.weights()["encoder.4.2.0.bias"].eq(0.5).all()
+    weights = Worker(job, CPU).learner.published().state_dict()
+    assert weights["encoder.4.2.0.weight"].eq(0.01).all()
+    assert weights["encoder.4.2.0.bias"].eq(0.5).all()
 
     monkeypatch.chdir(tmp_path)
     save_file({**trained, "conv1_1.bias": torch.zeros(64)}, tmp_path / "vgg16.safetensors")
-    assert train.run_name("d", model, SETTINGS, "c") != name
+    assert train.inputs(tiles, model, SETTINGS)["vgg16"] != before["vgg16"]
 
 
 def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
-    fit(tiles, SETTINGS, tmp_path)
-    state = checkpoint.read_state(tmp_path / "3")
+    state = fit(tiles, SETTINGS, tmp_path / "run").state
     job, header = train.prepare(tiles, TINY, SETTINGS, tiles)
     spec = train.spec(job, header, "abc")
     for name in ("a", "b"):
         folder = tmp_path / name
-        train.write_outcome(state, spec, job, data="x.dir", model=folder / "model", reports=folder / "reports")
+        made_of = {"data": "x.dir"}
+        train.write_outcome(state, spec, job, made_of, model=folder / "model", reports=folder / "reports")
     files = ["model/model.safetensors", "model/model.json", "reports/train.json", "reports/history.csv"]
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
     tree = json.loads((tmp_path / "a" / "reports" / "train.json").read_text())
-    assert (tree["run"], tree["data"], tree["epochs"], tree["best_epoch"]) == ("abc", "x.dir", 3, state.best_epoch + 1)
+    assert (tree["run"], tree["inputs"], tree["epochs"], tree["best_epoch"]) == ("abc", {"data": "x.dir"}, 3, state.best_epoch + 1)
     assert tree["class_weights"] == dict(zip(("road", "sky"), job.class_weights, strict=True))
     with (tmp_path / "a" / "reports" / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert state.history[0]["workers"] == 1
+    assert not {"workers", "images_per_second"} & rows[0].keys()
     assert float(rows[2]["train/loss"]) == state.history[2]["train/loss"]
     found, model = checkpoint.read_model(tmp_path / "a" / "model")
     assert found == spec

@@ -27,7 +27,8 @@ def cross_entropy(logits_NCHW: Tensor, target_NHW: Tensor, weight_C: Tensor) -> 
     """
     classes = logits_NCHW.shape[1]
     logits = logits_NCHW.to(weight_C.dtype)
-    loss_sum = F.cross_entropy(logits, target_NHW, weight_C, ignore_index=classes, reduction="sum")
+    # CUDA's own sum of them has no deterministic version.
+    loss_sum = F.cross_entropy(logits, target_NHW, weight_C, ignore_index=classes, reduction="none").sum()
     pixels_C = target_NHW.flatten().bincount(minlength=classes + 1)[:classes]
     return loss_sum, (pixels_C * weight_C).sum()
 

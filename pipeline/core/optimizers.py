@@ -1,9 +1,9 @@
 """Optimizers by name. Convolution weights decay; biases and batch normalisation do not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 Builder = Callable[[nn.Module, float, float, float], Optimizer]
@@ -30,3 +30,22 @@ OPTIMIZERS: dict[str, Builder] = {
     "sgd": sgd,
     "adamw": adamw,
 }
+
+
+def tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return the optimizer's state, each tensor named <parameter number>.<key>."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{key}": value for i, values in state.items() for key, value in values.items()}
+
+
+def restore(optimizer: Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Set the optimizer's state to what `tensors` returned."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    values: dict[int, dict[str, Tensor]] = {}
+    for name, value in saved.items():
+        number, key = name.split(".")
+        like = parameters[int(number)]
+        if value.shape == like.shape:  # laid out as the parameter: fused optimizers go through memory in step
+            value = torch.empty_like(like).copy_(value)
+        values.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})

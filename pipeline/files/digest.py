@@ -30,3 +30,12 @@ def code_sha256() -> str:
         if path and name.partition(".")[0] in ("pipeline", "stages"):
             total.update(f"{name} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def content_sha256(folder: Path) -> str:
+    """Return a SHA-256 over the names and contents of all files in a folder."""
+    total = hashlib.sha256()
+    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+        with (folder / name).open("rb") as file:
+            total.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()

@@ -44,5 +44,9 @@ class Register(Section):
     """Largest expected calibration error; null: not checked."""
     min_gain: Fraction
     """The lower bound of its gain in mIoU over the champion (interval: section evaluate) must be above. A tie holds."""
+    max_megabytes: Annotated[float, Field(gt=0)] | None
+    """Largest size of its weights, 1e6 bytes; null: not checked."""
+    max_latency_ms: Annotated[float, Field(gt=0)] | None
+    """Longest time for an image of the tiles' size, milliseconds, on the machine that decides; null: not measured."""
     max_class_loss: Fraction
     """A class whose IoU falls by more holds the model back, and rejects it where the whole interval lies beyond."""

@@ -59,7 +59,11 @@ class Train(Section):
     num_workers: Positive | Literal["auto"]
     """DDP workers; auto: one for each GPU of the cluster, or one where there is none."""
     batch_size: Positive
-    """Tiles in a step, over all workers; must divide by the workers."""
+    """Tiles in a step, over all workers; must divide by the workers, and each worker's share by accumulation."""
+    accumulation: Positive
+    """Parts that a worker takes its share of a batch in, one after the other: less memory, and the same gradients, so
+    that one machine can run a cluster's params. Batch normalisation sees a part at a time (those of all workers, if
+    sync_batch_norm): its statistics are those of batch_size / accumulation tiles. 1: the share as a whole."""
     epochs: Positive
     """Passes over the training tiles."""
     loss: Literal["cross_entropy"]
@@ -93,12 +97,23 @@ class Train(Section):
     """Range of the random scale; the scaled tile is cropped or padded with void to its old size. [1, 1]: off."""
     colour_jitter: Fraction
     """Largest relative change of brightness, contrast and saturation. 0: off."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    """Of the exponential moving average of the weights, which is then validated and published in their place; smaller
+    in the first steps. Batch normalisation's statistics are averaged alike. 0: no average."""
     select_by: Literal["miou", "class_accuracy", "global_accuracy"]
     """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
     patience_epochs: Annotated[int, Field(ge=0)]
     """Stop after this many epochs without a better score; 0: never."""
     max_failures: Annotated[int, Field(ge=0)]
-    """How often lost workers are started again from the last checkpoint."""
+    """How often lost workers are started again from the last state."""
+    checkpoint_minutes: Annotated[float, Field(gt=0)] | None
+    """A state to go on from is stored after each epoch, and within one when the last is older than this; null: after
+    each epoch only."""
+    keep_states: Positive
+    """How many states of a run are kept: where the newest is broken, training goes on from the one before."""
+    deterministic: bool
+    """Only algorithms that give the same bits each time: slower, and an error where an operation has none. The number
+    of workers must be the same too, and of threads on a CPU."""
     seed: Seed
     """Decides initial weights, order and augmentation."""
 
@@ -106,8 +121,10 @@ class Train(Section):
     def _can_be_obeyed(self) -> Self:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}")
-        if self.num_workers != "auto" and self.batch_size % self.num_workers:
+        workers = 1 if self.num_workers == "auto" else self.num_workers
+        if self.batch_size % (workers * self.accumulation):
             raise ValueError(
-                f"expected a batch_size that num_workers {self.num_workers} divides, got {self.batch_size}"
+                f"expected a batch_size that num_workers {self.num_workers} times accumulation {self.accumulation} "
+                f"divides, got {self.batch_size}"
             )
         return self

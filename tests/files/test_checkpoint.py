@@ -1,5 +1,4 @@
 import json
-import math
 
 import pytest
 import torch
@@ -7,7 +6,7 @@ import torch
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
 from pipeline.files import checkpoint
-from pipeline.files.checkpoint import Spec, State
+from pipeline.files.checkpoint import Spec
 
 SPEC = Spec("segnet", 1 / 16, CAMVID, "toy", tile_height=48, tile_width=64, scale=0.5, run="0123456789abcdef")
 
@@ -33,18 +32,6 @@ def test_the_same_model_gives_the_same_bytes(tmp_path, weights):
         checkpoint.write_model(tmp_path / name, SPEC, weights)
     for file in ("model.safetensors", "model.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_a_state_is_read_as_it_was_written(tmp_path, weights):
-    history = ({"epoch": 1.0, "val/miou": 0.25}, {"epoch": 2.0, "val/miou": math.nan})
-    state = State(weights, {"0.step": torch.tensor(7.0)}, weights, 0, history)
-    checkpoint.write_state(tmp_path, state)
-    found = checkpoint.read_state(tmp_path)
-    assert found.optimizer["0.step"].item() == 7
-    assert found.best_epoch == 0
-    assert found.history[0] == history[0]
-    assert math.isnan(found.history[1]["val/miou"])
-    assert all(torch.equal(value, weights[name]) for name, value in found.best.items())
 
 
 def test_weights_of_another_width_are_refused(tmp_path, weights):
@@ -81,8 +68,3 @@ def test_a_pickled_model_is_refused(tmp_path, weights):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected a model\.json that the train stage wrote"):
         checkpoint.read_model(tmp_path)
-
-
-def test_a_folder_without_a_state_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected the state of a training run"):
-        checkpoint.read_state(tmp_path)

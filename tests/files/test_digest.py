@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -20,6 +21,13 @@ def test_a_folders_digest_is_the_one_that_dvc_computes(tmp_path):
 def test_a_files_digest_is_its_md5(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     assert digest.file_md5(tmp_path / "f") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_a_folders_contents_have_a_sha256_over_names_and_bytes(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/b").write_bytes(b"abc")
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert digest.content_sha256(tmp_path) == hashlib.sha256(f"d/b {abc}\n".encode()).hexdigest()
 
 
 def test_the_codes_digest_changes_with_an_imported_file_and_with_no_other(tmp_path):

@@ -1,0 +1,31 @@
+"""`segnet prune`."""
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import prune as step
+
+
+def prune(
+    *,
+    keep: Annotated[int, typer.Option(min=1, help="Runs that stay, beside that of models/segnet: the newest.")] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what goes as JSON.")] = False,
+) -> None:
+    """Remove old runs below runs/, and temporary files that killed processes have left an hour ago or more."""
+    root = Path()
+    found = step.find(root, keep)
+    if not dry_run:
+        for waste in found:
+            step.remove(root, waste)
+    size = sum(waste.size for waste in found)
+    if json:
+        removed = [{"path": str(waste.path), "bytes": waste.size} for waste in found]
+        typer.echo(json_text.dumps({"removed": removed, "bytes": size, "dry_run": dry_run}, indent=2))
+        return
+    for waste in found:
+        typer.echo(f"{'run' if waste.is_run else 'temporary'} {waste.path}: {waste.size:,} bytes")
+    typer.echo(f"{'would remove' if dry_run else 'removed'} {len(found)}: {size:,} bytes")

@@ -1,0 +1,65 @@
+import os
+
+import pytest
+
+from pipeline.files import inputs
+
+FIRST = {"data": "d", "code": "c", "vgg16": None, "model": {"name": "segnet"}, "train": {"seed": 1, "zoom": [1.0, 2.0]}}
+
+
+def changed(**sections):
+    return {**FIRST, **sections}
+
+
+def begin(runs, made_of, when, **options):
+    """Begin a run at a given time; return its folder and what was said."""
+    said = []
+    folder = inputs.begin(runs, made_of, **{"fresh": False, **options}, say=said.append)
+    os.utime(folder / "inputs.json", (when, when))
+    return folder, said
+
+
+def test_a_name_is_a_hash_of_the_inputs():
+    assert inputs.run_name(FIRST) == inputs.run_name(dict(reversed(FIRST.items())))
+    assert inputs.run_name(FIRST) != inputs.run_name(changed(data="e"))
+    assert len(inputs.run_name(FIRST)) == 16
+
+
+def test_the_first_run_and_the_same_inputs_say_nothing(tmp_path):
+    folder, said = begin(tmp_path, FIRST, 1)
+    assert folder == tmp_path / inputs.run_name(FIRST)
+    assert inputs.read(folder) == FIRST
+    assert said + begin(tmp_path, FIRST, 2)[1] == []
+
+
+def test_changed_inputs_are_named_against_the_run_that_was_trained_last(tmp_path):
+    first, _ = begin(tmp_path, FIRST, 1)
+    begin(tmp_path, changed(data="e"), 2)
+    begin(tmp_path, FIRST, 3)
+    new, said = begin(tmp_path, changed(code="x", train={"seed": 2, "zoom": [1.0, 2.0]}), 4)
+    assert said == [f"a new run {new.name}; against run {first.name} its inputs changed: code, train.seed 1 -> 2"]
+
+
+def test_a_fresh_run_loses_its_states(tmp_path):
+    folder, _ = begin(tmp_path, FIRST, 1)
+    (folder / "step-000000001").mkdir()
+    _, said = begin(tmp_path, FIRST, 2, fresh=True)
+    assert said == [f"the states of run {folder.name} are removed: it begins anew"]
+    assert [path.name for path in folder.iterdir()] == ["inputs.json"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_other_folders_are_no_runs(tmp_path):
+    (tmp_path / "unsent").mkdir()
+    old = tmp_path / "0123456789abcdef"  # without inputs
+    old.mkdir()
+    folder, said = begin(tmp_path, FIRST, 1)
+    assert said == []
+    assert inputs.folders(tmp_path) == [folder, old]
+
+
+def test_broken_inputs_are_refused(tmp_path):
+    folder, _ = begin(tmp_path, FIRST, 1)
+    (folder / "inputs.json").write_text("{")
+    with pytest.raises(ValueError, match=r"expected the inputs\.json of a training run: .*; remove the folder"):
+        inputs.read(folder)

@@ -1,0 +1,34 @@
+"""Training on toy tiles in this process."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+from pipeline import params, train
+from pipeline.files import states
+from pipeline.worker import Job
+
+CPU = torch.device("cpu")
+TINY = SimpleNamespace(name="segnet", width=1 / 16, vgg16=None)
+# Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every state is kept.
+SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
+    update={
+        "epochs": 3,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "warmup_epochs": 0.0,
+        "seed": 5,
+        "checkpoint_minutes": None,
+        "keep_states": 99,
+    }
+)
+
+
+def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0)):
+    """Train; return what was reported and said, and the last state."""
+    folder.mkdir(exist_ok=True)
+    reports, said = [], []
+    job = Job(tiles, network, settings, weights)
+    train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=said.append)
+    return SimpleNamespace(reports=reports, said=said, state=states.last(folder))
