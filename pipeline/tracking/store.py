@@ -1,31 +1,69 @@
 """Where MLflow keeps its records, and the one way to reach it: MLflow is imported here when it is first needed."""
 
 import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
+_HTTP = ("http://", "https://")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",  # MLflow understands this word only
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a command's output may be JSON
 }
+# What the user has set wins.
+_DEFAULTS = {
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by MLflow's own 7, and its pauses, a call fails after four minutes
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+_LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+_PROBE_SECONDS = 5  # a call's own time-out must do for an upload, and so takes two minutes
+_LOGIN_REFUSED = (401, 403)
+_TRY_LATER = (408, 429, 500, 502, 503, 504)  # what MLflow, too, tries again
+_LONGEST_REASON = 200  # characters
+
+
+class UnreachableError(ValueError):
+    """The store, or the place where it keeps files, does not answer at the moment."""
 
 
 def address() -> str:
-    """Return MLFLOW_TRACKING_URI, or mlflow.db in the current folder; an sqlite path is made absolute."""
+    """Return MLFLOW_TRACKING_URI, or mlflow.db in the current folder; an sqlite path is made absolute.
+
+    A server's address is returned without the user and password in it: they are put where MLflow looks for them, so
+    that no message and no file can hold them.
+    """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
-    return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}" if uri.startswith(_SQLITE) else uri
+    if uri.startswith(_SQLITE):
+        return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
+    parts = urlsplit(uri)
+    if uri.startswith(_HTTP) and parts.username and parts.password:
+        os.environ.update(zip(_LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return uri
+
+
+def shown(uri: str) -> str:
+    """Return an address as it may be shown and kept: without a user and password."""
+    return re.sub(r"//[^/@\s]*@", "//", uri)
 
 
 def configure() -> None:
-    """Switch off MLflow's calls home, unpickling and chatter; MLflow reads these settings while it is imported."""
+    """Switch off MLflow's calls home, unpickling, chatter and long waits; it reads this while it is imported."""
     os.environ.update(_SETTINGS)
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    for key, value in _DEFAULTS.items():
+        os.environ.setdefault(key, value)
 
 
 def client(uri: str) -> "MlflowClient":
@@ -36,23 +74,109 @@ def client(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
+def select(uri: str) -> None:
+    """Make `uri` the store of MLflow's own functions, some of which know no other way to be told."""
+    configure()
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+
+
+def probe(uri: str) -> None:
+    """Raise MLflow's error unless the server answers within seconds, whatever it answers; a file needs no asking."""
+    configure()
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    if uri.startswith(_HTTP):
+        http_request(get_default_host_creds(uri), "/health", "GET", timeout=_PROBE_SECONDS, max_retries=0)
+
+
+@contextmanager
+def reached(uri: str) -> Iterator[None]:
+    """Tell apart the errors of calls to MLflow: what may work later, a refused login, and the others, which pass.
+
+    Raises:
+        UnreachableError: the server or its storage did not answer, or with an error of its own.
+        ValueError: it refused the user.
+    """
+    try:
+        yield
+    except Exception as err:
+        status = _status(err)
+        if status in _LOGIN_REFUSED:
+            login = (
+                "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(_LOGIN)
+            )
+            raise ValueError(
+                f"{shown(uri)}: expected a user who may do this, got status {status}; set {login}"
+            ) from err
+        if status in _TRY_LATER:
+            reason = shown(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
+            raise UnreachableError(f"{shown(uri)} cannot be reached: {reason}") from err
+        raise
+
+
+def experiment_name(name: str) -> str:
+    """Return MLFLOW_EXPERIMENT_NAME, or else `name`."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+
+
 def experiment_id(uri: str, name: str) -> str:
-    """Return the id of the experiment MLFLOW_EXPERIMENT_NAME, or else `name`, which is created where it is missing.
+    """Return the id of the experiment `name`, which is created where it is missing.
 
     The artifacts of an experiment created in an sqlite store lie in mlartifacts beside its file.
 
     Raises:
         ValueError: the experiment was deleted.
     """
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     experiment = client(uri).get_experiment_by_name(name)
     if experiment is None:
         local = uri.startswith(_SQLITE)  # a server places artifacts itself
         place = Path(uri.removeprefix(_SQLITE)).with_name("mlartifacts").as_uri() if local else None
-        return client(uri).create_experiment(name, place)
+        from mlflow import MlflowException
+
+        try:
+            return client(uri).create_experiment(name, place)
+        except MlflowException as err:
+            if err.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, a moment ago
+                raise
+            return experiment_id(uri, name)
     if experiment.lifecycle_stage == "deleted":
         raise ValueError(
-            f"expected an experiment {name} in {uri}, got one that was deleted; restore it "
+            f"expected an experiment {name} in {shown(uri)}, got one that was deleted; restore it "
             f"(mlflow experiments restore --experiment-id {experiment.experiment_id}) or choose another name"
         )
     return str(experiment.experiment_id)
+
+
+def _status(err: BaseException) -> int | None:
+    """Return the HTTP status that an error stands for, 503 where there was no answer; None for errors of others."""
+    import requests
+    from mlflow import MlflowException
+
+    if isinstance(err, MlflowException):
+        return int(err.get_http_status_code())
+    if isinstance(err, requests.HTTPError) and err.response is not None:
+        return err.response.status_code
+    if isinstance(err, (requests.ConnectionError, requests.Timeout)):
+        return 503
+    return _storage_status(err)
+
+
+def _is_storage(err: BaseException) -> bool:
+    return type(err).__module__.startswith(("botocore", "boto3"))
+
+
+def _storage_status(err: BaseException | None) -> int | None:
+    """Return the status of an error of S3; its library, which is no dependency of ours, is loaded where it is used."""
+    botocore = sys.modules.get("botocore.exceptions")
+    if err is None or botocore is None:
+        return None
+    if type(err).__name__ == "S3UploadFailedError":
+        return _storage_status(err.__context__)  # which says what it was
+    if isinstance(err, botocore.ClientError):
+        return int(err.response["ResponseMetadata"]["HTTPStatusCode"])
+    if isinstance(err, botocore.NoCredentialsError):
+        return 401
+    return 503 if isinstance(err, (botocore.ConnectionError, botocore.HTTPClientError)) else None

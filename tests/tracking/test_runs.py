@@ -73,7 +73,7 @@ def test_a_repeated_step_keeps_its_first_point_even_in_a_new_process(run):
     runs.log_metrics(run, {"val/miou": 0.1}, 0)
     runs.log_metrics(run, {"val/miou": 0.2, "val/loss": 2.0}, 1)
     runs.log_metrics(run, {"val/miou": 0.9}, 1)
-    runs._steps.cache_clear()  # as after a restart
+    runs._delivery.cache_clear()  # as after a restart
     runs.log_metrics(run, {"val/miou": 0.8, "val/loss": 1.0}, 1)
     runs.log_metrics(run, {"val/miou": 0.3}, 2)
     assert curve(run, "val/miou") == [(0, 0.1), (1, 0.2), (2, 0.3)]

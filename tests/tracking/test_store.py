@@ -1,11 +1,20 @@
+import http.server
 import os
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import pytest
+from boto3.exceptions import S3UploadFailedError
+from botocore.config import Config
+from local_server import free_port
+from mlflow.exceptions import MlflowException
 
-from pipeline.tracking import store
+from pipeline.tracking import runs, store
 
 
 def test_importing_tracking_neither_imports_mlflow_nor_changes_the_environment():
@@ -51,6 +60,117 @@ def test_mlflow_tracking_uri_wins_over_the_default(given, used, tmp_path, monkey
     assert store.address() == used.format(here=tmp_path)
 
 
+def test_a_servers_address_holds_no_password_and_mlflow_finds_it_all_the_same(monkeypatch):
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "of another server")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:a%40b@host.example:5000/mlflow")
+    assert store.address() == "https://host.example:5000/mlflow"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "a@b")
+
+
+def test_a_shown_address_holds_no_password():
+    text = "could not reach postgresql://me:secret@host/db, x@y"
+    assert store.shown(text) == "could not reach postgresql://host/db, x@y"
+
+
+@contextmanager
+def answering(status, *, after=0.0):
+    """Yield the address of a server that answers all requests alike."""
+    ended = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            ended.wait(after)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_PUT = do_GET  # noqa: N815  http.server's names
+
+        def log_message(self, *_):
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def ask(uri):
+    with store.reached(uri):
+        store.client(uri).get_experiment_by_name("tests")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_login_says_what_to_set(status):
+    message = f"expected a user who may do this, got status {status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING"
+    with answering(status) as uri, pytest.raises(ValueError, match=f"{uri}: {message}") as caught:
+        ask(uri)
+    assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_an_error_of_the_server_itself_may_pass(status, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    message = f"cannot be reached: ResponseError.*many {status} error responses"
+    with answering(status) as uri, pytest.raises(store.UnreachableError, match=f"{uri} {message}"):
+        ask(uri)
+
+
+def test_an_answer_that_says_no_is_mlflows_error():
+    with answering(400) as uri, pytest.raises(MlflowException, match="400"):
+        ask(uri)
+
+
+@pytest.mark.parametrize("status", [200, 401, 404])
+def test_whatever_a_server_answers_to_the_probe_it_is_there(status):
+    with answering(status) as uri:
+        store.probe(uri)
+
+
+def test_a_server_that_never_answers_is_unreachable_within_seconds(monkeypatch):
+    monkeypatch.setattr(store, "_PROBE_SECONDS", 0.2)
+    began = time.monotonic()
+    with answering(200, after=60) as uri:
+        with pytest.raises(store.UnreachableError, match=r"cannot be reached: .*timed out"), store.reached(uri):
+            store.probe(uri)
+        assert time.monotonic() - began < 5
+
+
+def upload(endpoint):
+    """Upload a file as MLflow does where clients reach the storage themselves."""
+    settings = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "config": Config(retries={"max_attempts": 1})}
+    client = boto3.client("s3", "us-east-1", endpoint_url=endpoint, **settings)
+    with store.reached("the-store"):
+        client.upload_file(__file__, "bucket", "key")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(503, store.UnreachableError), (403, ValueError), (404, S3UploadFailedError)]
+)
+def test_the_storage_of_files_counts_as_the_server_does(status, error):
+    with answering(status) as endpoint, pytest.raises(error) as caught:
+        upload(endpoint)
+    assert type(caught.value) is error
+
+
+def test_storage_where_nobody_listens_is_unreachable():
+    with pytest.raises(store.UnreachableError, match="the-store cannot be reached: Could not connect"):
+        upload(f"http://127.0.0.1:{free_port()}")
+
+
+def test_an_error_of_ours_passes():
+    with pytest.raises(ValueError, match=r"^ours$"), store.reached("anywhere"):
+        raise ValueError("ours")
+
+
 def test_artifacts_lie_beside_the_store(mlflow_store):
     location = Path(mlflow_store.removeprefix("sqlite:///")).with_name("mlartifacts")
     experiment = store.client(mlflow_store).get_experiment(store.experiment_id(mlflow_store, "tests"))
@@ -59,8 +179,7 @@ def test_artifacts_lie_beside_the_store(mlflow_store):
 
 def test_mlflow_experiment_name_wins_over_the_param(mlflow_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of-the-environment")
-    number = store.experiment_id(mlflow_store, "of-the-params")
-    assert store.client(mlflow_store).get_experiment(number).name == "of-the-environment"
+    assert runs.start("of-the-params", "a").experiment == "of-the-environment"
 
 
 def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(mlflow_store):

@@ -1,0 +1,30 @@
+"""`segnet sync`."""
+
+import json as json_text
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipeline.tracking import delivery, store
+from pipeline.tracking.outbox import UNSENT
+
+
+def sync(*, json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False) -> None:
+    """Send what trainings could not send while MLflow's store did not answer; each thing arrives once.
+
+    It lies in runs/unsent, and is removed when it was sent. The exit code is 1 when some of it is left.
+    """
+    done = []
+    for each in delivery.sync(UNSENT, store.address()):
+        done.append(each)
+        if not json and each.sent:
+            typer.echo(f"{each.training}: sent {delivery.counted(each.sent)}")
+        if each.error:
+            typer.echo(f"segnet: {each.training}: {delivery.counted(each.left)} left: {each.error}", err=True)
+    if json:
+        typer.echo(json_text.dumps([asdict(each) for each in done], indent=2))
+    elif not done:
+        typer.echo(f"nothing waits in {UNSENT}")
+    if any(each.error for each in done):
+        raise typer.Exit(1)

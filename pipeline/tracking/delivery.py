@@ -1,0 +1,149 @@
+"""The way of a training's records to its MLflow run: at once, or by the outbox while the store does not answer."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.tracking import records, store
+from pipeline.tracking.outbox import Origin, Outbox, unsent
+from pipeline.tracking.records import Record, Writer
+
+_PAUSE_SECONDS = 20  # between tries: each can hold up whoever logs for 5 s, and what waits is safe
+_Answer = TypeVar("_Answer")
+
+_log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """The one way to a training's run; threads may share it."""
+
+    def __init__(self, uri: str, experiment: str, outbox: Outbox) -> None:
+        """For the training that the outbox's folder is called like; its run is created when it is first needed."""
+        self._uri, self._experiment, self._outbox = uri, experiment, outbox
+        self._lock = threading.Lock()
+        self._writer: Writer | None = None
+        self._created = self._away = False
+        self._next_try = 0.0
+
+    def open(self) -> bool:
+        """Send what waits and look for the run; return whether it was missing, and nothing waited to tell of it."""
+        with self._lock:
+            self._writer, self._created, waited = None, False, self._outbox.folder.exists()
+            with suppress(store.UnreachableError):
+                self._reach(lambda _: None)
+            return self._created and not waited
+
+    def ask(self, question: Callable[[Writer], _Answer]) -> _Answer:
+        """Send what waits, and return what `question` finds in the run.
+
+        Raises:
+            UnreachableError: the store does not answer.
+            ValueError: it refuses the user, or a record that waits.
+        """
+        with self._lock:
+            return self._reach(question)
+
+    def post(self, record: Record) -> None:
+        """Write a record to the run; while the store does not answer, leave it in the outbox, behind what waits there.
+
+        Raises:
+            ValueError: the store refuses the user, the record, or one that waits.
+        """
+        with self._lock:
+            if time.monotonic() >= self._next_try:
+                with suppress(store.UnreachableError):
+                    self._reach(lambda writer: writer.write(record))
+                    return
+            self._outbox.append(record, Origin(store.shown(self._uri), self._experiment))
+
+    def finish(self, record: Record) -> None:
+        """Post the last record, however short ago the last try was, and say what could not be sent."""
+        self._next_try = 0.0
+        self.post(record)
+        if left := self._outbox.kinds():
+            _log.warning(
+                f"{counted(left)} could not be sent to {store.shown(self._uri)} and lie in {self._outbox.folder}: run "
+                "`segnet sync` when it answers again"
+            )
+
+    def send_waiting(self) -> None:
+        """Send what the outbox holds, and remove it.
+
+        Raises:
+            UnreachableError: the store does not answer.
+            ValueError: it refuses the user, or a record.
+        """
+        with store.reached(self._uri):
+            store.probe(self._uri)
+            self._outbox.drain(lambda record: self._connected(record.at).write(record))
+
+    def _reach(self, action: Callable[[Writer], _Answer]) -> _Answer:
+        """Send what waits and act on the run; say when the store ceases to answer, and when it answers again."""
+        try:
+            self.send_waiting()
+            with store.reached(self._uri):
+                answer = action(self._connected(records.now()))
+        except store.UnreachableError as err:
+            # What the writer remembers may be wrong now: the store may have kept what it did not acknowledge.
+            self._writer, self._next_try = None, time.monotonic() + _PAUSE_SECONDS
+            if not self._away:
+                _log.warning(f"{err}; until it answers, what is to be recorded waits in {self._outbox.folder}")
+            self._away = True
+            raise
+        if self._away:
+            _log.warning(f"{store.shown(self._uri)} answers again: what waited was sent")
+        self._away = False
+        return answer
+
+    def _connected(self, began: int) -> Writer:
+        """Return the writer to the training's run, which began at `began` if it is not there yet."""
+        if self._writer is None:
+            name = self._outbox.folder.name
+            run_id = records.find(self._uri, self._experiment, name)
+            self._created = run_id is None
+            run_id = run_id or records.create(self._uri, self._experiment, name, began)
+            self._writer = Writer(self._uri, run_id)
+        return self._writer
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of an outbox."""
+
+    training: str
+    sent: Mapping[str, int]
+    """Records of each kind."""
+    left: Mapping[str, int]
+    error: str | None
+    """Why some are left."""
+
+
+def sync(folder: Path, uri: str) -> Iterator[Sent]:
+    """Send the outboxes in `folder` to the store `uri`, one after the other; yield what became of each."""
+    for outbox in unsent(folder):
+        waiting, error = outbox.kinds(), None
+        try:
+            origin = outbox.origin()
+            if origin.store != store.shown(uri):
+                raise ValueError(
+                    f"expected MLFLOW_TRACKING_URI={origin.store}, where the training is recorded, got "
+                    f"{store.shown(uri)}; set it, or if the store has moved, correct {outbox.folder}/origin.json"
+                )
+            Delivery(uri, origin.experiment, outbox).send_waiting()
+        except Exception as err:  # whatever it is: the other outboxes are sent
+            error = store.shown(str(err))
+        left = outbox.kinds()
+        sent = Counter(waiting) - Counter(left)
+        yield Sent(outbox.folder.name, dict(sent), left, error)
+
+
+def counted(kinds: Mapping[str, int]) -> str:
+    """Return how many records of each kind there are, in words."""
+    records_ = "record" if sum(kinds.values()) == 1 else "records"
+    return f"{sum(kinds.values())} {records_} ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})"

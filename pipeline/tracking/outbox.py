@@ -1,0 +1,122 @@
+"""The outbox: what a training could not send to its tracking store yet, on disk, in order.
+
+Below runs/unsent/<training> lie records.jsonl, a record a line, the oldest first; origin.json, which says to which
+store and experiment they belong; and copies of the files that go with them, each in a folder of its own.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from pipeline.files import atomic
+from pipeline.tracking.records import Record
+
+UNSENT = Path("runs/unsent")
+"""Where the outboxes of all trainings lie."""
+_ORIGIN = "origin.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the records of an outbox belong."""
+
+    store: str
+    """The store's address, without user and password."""
+    experiment: str
+
+
+class Outbox:
+    """The outbox of one training; several processes may use it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is called like the training; it is there only as long as something waits."""
+        self.folder = folder
+        self._path = folder / "records.jsonl"
+
+    def origin(self) -> Origin:
+        """Return where the records belong, as `append` was told last."""
+        return Origin(**json.loads((self.folder / _ORIGIN).read_text(encoding="utf-8")))
+
+    def records(self) -> list[Record]:
+        """Return what waits; a last line that a kill cut off is no record."""
+        trees = map(json.loads, self._whole_lines().splitlines())
+        return [Record(**tree | {"file": tree["file"] and self.folder / tree["file"]}) for tree in trees]
+
+    def kinds(self) -> dict[str, int]:
+        """Return how many records of each kind wait."""
+        return dict(Counter(record.kind for record in self.records()))
+
+    def append(self, record: Record, origin: Origin) -> None:
+        """Keep a record, and a copy of its file; it is safe once this returns."""
+        with self._locked():
+            self.folder.mkdir(exist_ok=True)
+            if not (self.folder / _ORIGIN).exists() or self.origin() != origin:
+                atomic.write_json(self.folder / _ORIGIN, asdict(origin))
+            tree = asdict(record) | {"file": record.file and self._copy(record.file)}
+            with self._path.open("ab") as file:
+                file.truncate(len(self._whole_lines()))
+                file.write(json.dumps(tree).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def drain(self, send: Callable[[Record], None]) -> None:
+        """Give the records to `send` in order; those that it took are removed, and the folder with the last one.
+
+        Its error ends this and is raised. After a kill all records are given again: `send` must stand that.
+        """
+        if not self.folder.exists():
+            return
+        with self._locked():
+            records, sent = self.records(), 0
+            try:
+                for record in records:
+                    send(record)
+                    sent += 1
+            finally:
+                self._remove(records[:sent], records[sent:])
+
+    def _remove(self, sent: list[Record], rest: list[Record]) -> None:
+        """Forget records, and then remove their files, so that no record is ever left without its file."""
+        if not rest:
+            self._path.unlink(missing_ok=True)
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+        elif sent:
+            lines = self._whole_lines().splitlines(keepends=True)
+            with atomic.replacing(self._path) as temporary:
+                temporary.write_bytes(b"".join(lines[len(sent) :]))
+            for record in sent:
+                if record.file is not None:
+                    shutil.rmtree(record.file.parent)
+
+    def _whole_lines(self) -> bytes:
+        if not self._path.exists():
+            return b""
+        content = self._path.read_bytes()
+        return content[: content.rfind(b"\n") + 1]
+
+    def _copy(self, source: Path) -> str:
+        """Copy a file or folder to a place of its own; return where, below the outbox."""
+        target = Path(mkdtemp(prefix="file-", dir=self.folder)) / source.name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+        return target.relative_to(self.folder).as_posix()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of all outboxes; it lies beside them, and dies with its holder."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def unsent(folder: Path) -> list[Outbox]:
+    """Return the outboxes that lie in `folder`, by name."""
+    return [Outbox(path.parent) for path in sorted(folder.glob(f"*/{_ORIGIN}"))]

@@ -1,0 +1,181 @@
+"""What is recorded of a training, one record at a time, and how each kind of record is written to an MLflow run."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.tracking import store
+
+NAME_TAG = "training_run"
+_PARAMS_A_REQUEST = 100  # MLflow refuses more
+
+
+def now() -> int:
+    """Return the time as MLflow counts it: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """Something that a training has to say; to write it twice is to write it once."""
+
+    kind: str
+    """A key of `KINDS`."""
+    content: Mapping[str, Any]
+    """Of its kind; anything that JSON can hold."""
+    at: int = field(default_factory=now)
+    """When it was so, in milliseconds since 1970: it may be written later."""
+    file: Path | None = None
+    """A file or folder that goes with it."""
+
+
+class Point(NamedTuple):
+    """A point of a curve."""
+
+    step: int
+    at: int
+    """Milliseconds since 1970."""
+    value: float
+
+
+class Writer:
+    """Writes records to a run."""
+
+    def __init__(self, uri: str, run_id: str) -> None:
+        """`uri` is the store's."""
+        self.client, self.run_id = store.client(uri), run_id
+        self._points: dict[str, set[Point]] = {}
+
+    def write(self, record: Record) -> None:
+        """Write a record; one that the run has already changes nothing.
+
+        Raises:
+            ValueError: a param was recorded with another value, which MLflow cannot change.
+        """
+        KINDS[record.kind](self, record)
+
+    def tags(self) -> dict[str, str]:
+        """Return the run's tags."""
+        return dict(self.client.get_run(self.run_id).data.tags)
+
+    def points(self, key: str) -> set[Point]:
+        """Return a curve's points, asked for once: this process is the run's only writer."""
+        if key not in self._points:
+            history = self.client.get_metric_history(self.run_id, key)
+            self._points[key] = {Point(point.step, point.timestamp, point.value) for point in history}
+        return self._points[key]
+
+    def add(self, points: Mapping[str, Point]) -> None:
+        """Add a point to each curve."""
+        from mlflow.entities import Metric
+
+        metrics = [Metric(key, point.value, point.at, point.step) for key, point in points.items()]
+        self.client.log_batch(self.run_id, metrics)
+        for key, point in points.items():
+            self.points(key).add(point)
+
+
+def find(uri: str, experiment: str, name: str) -> str | None:
+    """Return the id of the run of the training `name`, or None; of several, the one that began first."""
+    experiments = [store.experiment_id(uri, experiment)]
+    found = store.client(uri).search_runs(experiments, f"tags.{NAME_TAG} = '{name}'")
+    first = min(found, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+    return None if first is None else str(first.info.run_id)
+
+
+def create(uri: str, experiment: str, name: str, at: int) -> str:
+    """Create the run of the training `name`, which began at `at`; return its id.
+
+    Of two processes that do this at the same time, one's run is deleted, and both go on with the other.
+    """
+    number, client = store.experiment_id(uri, experiment), store.client(uri)
+    created = client.create_run(number, start_time=at, run_name=name, tags={NAME_TAG: name}).info.run_id
+    first = find(uri, experiment, name) or created
+    if first != created:
+        client.delete_run(created)
+    return str(first)
+
+
+def _write_status(writer: Writer, record: Record) -> None:
+    status = record.content["status"]
+    if status == "RUNNING":
+        writer.client.update_run(writer.run_id, status=status)
+    else:
+        writer.client.set_terminated(writer.run_id, status, end_time=record.at)
+
+
+def _write_params(writer: Writer, record: Record) -> None:
+    from mlflow.entities import Param
+
+    known = writer.client.get_run(writer.run_id).data.params
+    for key, value in record.content.items():
+        if known.get(key, value) != value:
+            raise ValueError(
+                f"expected {key} = {known[key]}, which run {writer.run_id} began with, got {value}; a run's params "
+                f"cannot be changed: delete the run (mlflow runs delete --run-id {writer.run_id}) to record it anew"
+            )
+    new = [Param(key, value) for key, value in record.content.items() if key not in known]
+    for first in range(0, len(new), _PARAMS_A_REQUEST):
+        writer.client.log_batch(writer.run_id, params=new[first : first + _PARAMS_A_REQUEST])
+
+
+def _write_metrics(writer: Writer, record: Record) -> None:
+    """Add points at a step, but none to a curve that has the step: MLflow would keep both."""
+    step, metrics = record.content["step"], record.content["metrics"]
+    new = [key for key in metrics if all(point.step != step for point in writer.points(key))]
+    writer.add({key: Point(step, record.at, metrics[key]) for key in new})
+
+
+def _write_load(writer: Writer, record: Record) -> None:
+    """Add points at each curve's next step, but none to a curve that has the time."""
+    curves = {key: writer.points(key) for key in record.content}
+    new = [key for key, points in curves.items() if all(point.at != record.at for point in points)]
+    steps = {key: 1 + max((point.step for point in curves[key]), default=-1) for key in new}
+    writer.add({key: Point(step, record.at, record.content[key]) for key, step in steps.items()})
+
+
+def _write_scores(writer: Writer, record: Record) -> None:
+    """Add points at step 0, but none that the curve has, or whose value it ends with."""
+    known = writer.client.get_run(writer.run_id).data.metrics
+    changed = {key: Point(0, record.at, value) for key, value in record.content.items() if known.get(key) != value}
+    writer.add({key: point for key, point in changed.items() if point not in writer.points(key)})
+
+
+def _write_dataset(writer: Writer, record: Record) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    content = record.content
+    source = json.dumps({"uri": content["source"]})
+    dataset = Dataset(content["name"], content["digest"], source_type="local", source=source)
+    context = InputTag("mlflow.data.context", content["context"])
+    writer.client.log_inputs(writer.run_id, [DatasetInput(dataset, [context])])
+
+
+def _write_tags(writer: Writer, record: Record) -> None:
+    from mlflow.entities import RunTag
+
+    writer.client.log_batch(writer.run_id, tags=[RunTag(key, value) for key, value in record.content.items()])
+
+
+def _write_document(writer: Writer, record: Record) -> None:
+    writer.client.log_dict(writer.run_id, record.content["tree"], record.content["name"])
+
+
+def _write_file(writer: Writer, record: Record) -> None:
+    writer.client.log_artifact(writer.run_id, str(record.file), record.content["folder"] or None)
+
+
+KINDS: Mapping[str, Callable[[Writer, Record], None]] = {
+    "status": _write_status,
+    "params": _write_params,
+    "metrics": _write_metrics,
+    "load": _write_load,
+    "scores": _write_scores,
+    "dataset": _write_dataset,
+    "tags": _write_tags,
+    "document": _write_document,
+    "file": _write_file,
+}

@@ -1,0 +1,122 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.tracking.outbox import Origin, Outbox, unsent
+from pipeline.tracking.records import Record
+
+ORIGIN = Origin("http://127.0.0.1:5000", "tests")
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    return Outbox(tmp_path / "unsent" / "run-a")
+
+
+def waiting(outbox):
+    """What another process finds."""
+    return [(record.kind, record.content, record.at) for record in Outbox(outbox.folder).records()]
+
+
+def test_records_wait_in_their_order(outbox):
+    outbox.append(Record("tags", {"a": "b"}, at=7), ORIGIN)
+    outbox.append(Record("metrics", {"metrics": {"val/miou": 0.1}, "step": 3}, at=5), ORIGIN)
+    assert waiting(outbox) == [("tags", {"a": "b"}, 7), ("metrics", {"metrics": {"val/miou": 0.1}, "step": 3}, 5)]
+    assert outbox.kinds() == {"tags": 1, "metrics": 1}
+    assert outbox.origin() == ORIGIN
+    assert [each.folder for each in unsent(outbox.folder.parent)] == [outbox.folder]
+
+
+def test_a_training_that_goes_on_at_another_store_takes_its_outbox_along(outbox):
+    other = Origin("http://127.0.0.1:6000", "tests")
+    outbox.append(Record("tags", {}), ORIGIN)
+    outbox.append(Record("tags", {}), other)
+    assert outbox.origin() == other
+
+
+def test_files_and_folders_wait_as_they_were(outbox, tmp_path):
+    (tmp_path / "plots").mkdir()
+    for name in ("scores.json", "plots/a.png"):
+        (tmp_path / name).write_text("old")
+    for name in ("scores.json", "plots"):
+        outbox.append(Record("file", {"folder": ""}, file=tmp_path / name), ORIGIN)
+        (tmp_path / "scores.json").write_text("new")
+    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "scores.json"), ORIGIN)
+    first, plots, second = [record.file for record in outbox.records()]
+    assert (first.read_text(), (plots / "a.png").read_text(), second.read_text()) == ("old", "old", "new")
+    assert first.name == second.name == "scores.json"
+
+
+@pytest.mark.parametrize("torn", ['{"kind": "ta', '{"kind": "tags", "content": {}, "at": 2, "file": null}'])
+def test_a_line_that_a_kill_cut_off_is_no_record_and_spoils_no_other(outbox, torn):
+    outbox.append(Record("tags", {"n": "1"}, at=1), ORIGIN)
+    with (outbox.folder / "records.jsonl").open("a") as file:
+        file.write(torn)
+    assert waiting(outbox) == [("tags", {"n": "1"}, 1)]
+    outbox.append(Record("tags", {"n": "3"}, at=3), ORIGIN)
+    assert waiting(outbox) == [("tags", {"n": "1"}, 1), ("tags", {"n": "3"}, 3)]
+
+
+def test_what_was_sent_is_removed_with_its_files(outbox, tmp_path):
+    (tmp_path / "a").write_text("a")
+    for _ in range(2):
+        outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), ORIGIN)
+    sent = []
+
+    def send(record):
+        if len(sent) == 1:
+            raise ConnectionError
+        sent.append(record.file.read_text())
+
+    with pytest.raises(ConnectionError):
+        outbox.drain(send)
+    assert sent == ["a"]
+    assert len(list(outbox.folder.glob("file-*"))) == len(outbox.records()) == 1
+    outbox.drain(lambda record: sent.append(record.file.read_text()))
+    assert sent == ["a", "a"]
+    assert not outbox.folder.exists()
+
+
+def test_an_empty_outbox_leaves_nothing_on_disk(outbox):
+    outbox.drain(pytest.fail)
+    assert not outbox.folder.parent.exists()
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from pipeline.tracking.outbox import Origin, Outbox
+from pipeline.tracking.records import Record
+outbox = Outbox(Path(sys.argv[1]))
+for n in range(int(sys.argv[2])):
+    outbox.append(Record("tags", {"n": n}), Origin("s", "e"))
+    print(n, flush=True)
+"""
+
+
+def test_a_killed_process_has_lost_nothing_that_it_queued(outbox):
+    command = [sys.executable, "-c", WRITES, outbox.folder, "100000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) == 20:
+                os.kill(process.pid, signal.SIGKILL)
+        last = int(line)
+    numbers = [record.content["n"] for record in outbox.records()]
+    assert numbers == list(range(len(numbers)))
+    assert last < len(numbers) <= last + 2
+    outbox.append(Record("tags", {"n": "next"}), ORIGIN)  # the lock died with its holder
+    assert outbox.records()[-1].content == {"n": "next"}
+
+
+def test_processes_that_write_at_once_lose_nothing(outbox):
+    command = [sys.executable, "-c", WRITES, outbox.folder, "50"]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    drained = []
+    while any(process.poll() is None for process in processes):
+        outbox.drain(lambda record: drained.append(record.content["n"]))
+    outbox.drain(lambda record: drained.append(record.content["n"]))
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(drained) == sorted([*range(50), *range(50)])
