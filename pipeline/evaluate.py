@@ -37,14 +37,14 @@ class Listener(Protocol):
         """Take an image (H, W, 3), its masks (H, W), uncertainty in [0, 1] (H, W), and its confusion matrix."""
 
 
-def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listener) -> Scores:
+def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listener | None = None) -> Scores:
     """Predict every test image and return the scores.
 
     Args:
         predictor: the model.
         manifest: of `raw`.
         raw: data/raw.
-        on_image: called with each image; its uncertainty is `Band.shade`.
+        on_image: called with each image, if given; its uncertainty is `Band.shade`.
 
     Raises:
         ValueError: the model's classes are not those of the data.
@@ -65,7 +65,8 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         counts.append(counted)
         boundaries.append(boundary.counts(found, truth, len(classes)))
         sureness.append(sure)
-        on_image(str(row.id), image, truth, found, uncertainty=uncertainty, counts_CC=counted)
+        if on_image is not None:
+            on_image(str(row.id), image, truth, found, uncertainty=uncertainty, counts_CC=counted)
     return Scores(
         run=spec.run,
         dataset=manifest.dataset,

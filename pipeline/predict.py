@@ -1,6 +1,7 @@
 """From any image to its mask, by the same windows wherever it is asked for: evaluation, command line, served model."""
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -216,3 +217,16 @@ def load(
     """
     spec, model = read_model(folder)
     return Predictor(spec, fold(model), overlap=overlap, batch_size=batch_size, flip=flip, samples=samples, seed=seed)
+
+
+def latency_ms(predictor: Predictor, *, repeats: int) -> float:
+    """Return the median time of predicting an image of the tiles' size, milliseconds, after a first one."""
+    spec = predictor.spec
+    size = (round(spec.tile_height / spec.scale), round(spec.tile_width / spec.scale), 3)
+    image = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    times = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        predictor.mask(image)
+        times.append(time.perf_counter() - began)
+    return 1000 * float(np.median(times[1:]))

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from math import isclose, nan
+from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from pipeline.core import bootstrap, metrics
 from pipeline.core.bootstrap import Difference, Resampling
-from pipeline.files import checkpoint, scores
+from pipeline.files import checkpoint
 from pipeline.files.registration import Outcome, Verdict
 from pipeline.files.scores import Scores
 from pipeline.params.judgement import Evaluate, Register
 
 _RESAMPLING = ("level", "resamples", "images_per_block", "seed")  # of evaluate: the part of the rule that it holds
-_BY_HAND = "or give this version the alias champion by hand"
+_BY_HAND = "or promote this version by segnet promote --force"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Standing:
             return cls(tags["fingerprint"], tags["training_run"], tags["test_data"], float(tags["test_miou"]))
         except (KeyError, ValueError) as err:
             raise ValueError(
-                "expected a champion with the tags fingerprint, training_run, test_data and test_miou, which the "
-                f"register stage sets, got {dict(tags)}; remove its alias champion, or give it to another version"
+                "expected a version with the tags fingerprint, training_run, test_data and test_miou, which the "
+                f"register stage sets, got {dict(tags)}; register it anew, or remove its alias"
             ) from err
 
 
@@ -67,24 +67,15 @@ class Champion:
     scores: Scores | None
     """Its counts on each test image; None where they are not at hand."""
 
-    @classmethod
-    def read(cls, tags: Mapping[str, str], folder: Path) -> "Champion":
-        """Return the model whose version has these tags; `folder` holds the newest scores of its training run.
 
-        A run may have been evaluated since with other options, or on other data. So scores that are not those of the
-        tags count as not at hand, as do missing and unreadable ones.
+@dataclass(frozen=True)
+class Costs:
+    """What using a model takes."""
 
-        Raises:
-            ValueError: a tag is missing, or the score is no number.
-        """
-        standing = Standing.from_tags(tags)
-        try:
-            found = scores.read(folder)
-        except ValueError:
-            return cls(standing, None)
-        same = (found.run, found.test_data) == (standing.run, standing.test_data)
-        miou = metrics.scores(found.confusion).miou  # on another processor its last bit may differ from the tag's
-        return cls(standing, found if same and isclose(miou, standing.miou, rel_tol=1e-9) else None)
+    megabytes: float
+    """Its weights on disk, 1e6 bytes."""
+    latency_ms: float | None
+    """Of one image, milliseconds; None: not measured, since no limit asks for it."""
 
 
 Finding = tuple[Outcome, str]
@@ -96,7 +87,13 @@ class IncomparableError(ValueError):
 
 
 def decide(
-    candidate: Standing, found: Scores, champion: Champion | None, *, gate: Register, evaluation: Evaluate
+    candidate: Standing,
+    found: Scores,
+    champion: Champion | None,
+    *,
+    costs: Costs,
+    gate: Register,
+    evaluation: Evaluate,
 ) -> Verdict:
     """Return whether `candidate` is to be champion.
 
@@ -114,6 +111,7 @@ def decide(
         candidate: the model.
         found: its scores.
         champion: the reigning model, if there is one.
+        costs: of the candidate.
         gate: section register of the params.
         evaluation: section evaluate, whose intervals are used.
     """
@@ -121,7 +119,7 @@ def decide(
     if champion is not None and champion.standing.fingerprint == candidate.fingerprint:
         stays = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
         return Verdict(Outcome.PROMOTE, (stays,), candidate.test_data, rule, {})
-    findings, gains = list(_limits(found, gate)), dict[str, Difference]()
+    findings, gains = [*_limits(found, gate), *_cost_limits(costs, gate)], dict[str, Difference]()
     if champion is None:
         findings.append((Outcome.PROMOTE, "there is no champion yet"))
     else:
@@ -137,7 +135,7 @@ def decide(
 
 
 def standing(model: Path, scores: Scores, options: Mapping[str, Any]) -> Standing:
-    """Return the standing of the model in the folder `model`, predicting with those options of predict.load.
+    """Return the standing of the model in the folder `model`, which predicts with those options of predict.load.
 
     Raises:
         ValueError: the scores are another model's.
@@ -145,8 +143,12 @@ def standing(model: Path, scores: Scores, options: Mapping[str, Any]) -> Standin
     run = checkpoint.read_spec(model).run
     if scores.run != run:
         raise ValueError(f"expected the scores of {model}, run {run}, got those of run {scores.run}; evaluate it again")
-    miou = metrics.scores(scores.confusion).miou
-    return Standing(_fingerprint(model, options), run, scores.test_data, miou)
+    return scored(Standing(fingerprint(model, options), run, scores.test_data, nan), scores)
+
+
+def scored(standing: Standing, scores: Scores) -> Standing:
+    """Return the standing of the same model by these scores."""
+    return replace(standing, test_data=scores.test_data, miou=metrics.scores(scores.confusion).miou)
 
 
 def _limits(found: Scores, gate: Register) -> Iterator[Finding]:
@@ -171,6 +173,18 @@ def _limits(found: Scores, gate: Register) -> Iterator[Finding]:
         yield outcome, f"test calibration error {error:.6f} {verb} register.max_calibration_error {limit:g}"
 
 
+def _cost_limits(costs: Costs, gate: Register) -> Iterator[Finding]:
+    """Yield what the limits of size and speed say."""
+    for what, value, key in (
+        ("the size of its weights in MB", costs.megabytes, "max_megabytes"),
+        ("its time for an image in ms", costs.latency_ms, "max_latency_ms"),
+    ):
+        limit = getattr(gate, key)
+        if limit is not None and value is not None:
+            outcome, verb = (Outcome.PROMOTE, "keeps within") if value <= limit else (Outcome.REJECT, "exceeds")
+            yield outcome, f"{what}, {value:.1f}, {verb} register.{key} {limit:g}"
+
+
 def _gains(found: Scores, champion: Champion, resampling: Resampling) -> dict[str, Difference]:
     """Return by how much the candidate exceeds the champion in miou and iou/<class>.
 
@@ -180,14 +194,13 @@ def _gains(found: Scores, champion: Champion, resampling: Resampling) -> dict[st
     run, reigning = f"the champion (run {champion.standing.run})", champion.scores
     if champion.standing.test_data != found.test_data:
         raise IncomparableError(
-            f"{run} was scored on other test data, {champion.standing.test_data}, than it, {found.test_data}: they "
-            f"cannot be compared; run dvc repro at the champion's commit with the new test data, {_BY_HAND}"
+            f"{run} was scored on other test data, {champion.standing.test_data}, than it, {found.test_data}, and "
+            f"data/raw does not hold the latter: they cannot be compared; run dvc repro there first, {_BY_HAND}"
         )
     if reigning is None:
         raise IncomparableError(
-            f"{run} cannot be compared: its MLflow run does not hold the counts of each image that belong to its "
-            "scores; run dvc repro --force --single-item evaluate at the champion's commit, which logs them, and then "
-            f"dvc repro --force --single-item register at this one, {_BY_HAND}"
+            f"{run} cannot be compared: its version does not hold the counts of each image that belong to its scores; "
+            f"run dvc repro --force --single-item register at the champion's commit, which keeps them, {_BY_HAND}"
         )
     targets, theirs = (counts.sum(axis=2) for counts in (found.counts, reigning.counts))
     if (found.ids, found.names) != (reigning.ids, reigning.names) or not np.array_equal(targets, theirs):
@@ -225,7 +238,7 @@ def _evidence(gains: Mapping[str, Difference], champion: Standing, level: float,
         yield outcome, f"{numbers} {verb} wholly beyond it"
 
 
-def _fingerprint(model: Path, options: Mapping[str, Any]) -> str:
+def fingerprint(model: Path, options: Mapping[str, Any]) -> str:
     """Return a SHA-256 of all that its masks depend on: its files, and the options of predict.load."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for path in sorted(model.iterdir()):

@@ -4,7 +4,9 @@ It is loaded where this repository is absent: the version also holds a copy of t
 folder. Importing it imports MLflow.
 """
 
+import base64
 import io
+import threading
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,14 +52,21 @@ CODE = (
 )
 """Files of the package `pipeline` that prediction needs."""
 
+MAX_PIXELS = 4096 * 4096
+"""Of an image: about as many as a narrow model predicts on two cores in the minute that MLflow's server waits."""
+
 _PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch")
 
 
 class ServedModel(PythonModel):
-    """Column `image` (encoded images of any size, or uint8 arrays (H, W, 3)) to column `mask` (index masks as PNG).
+    """Column `image` (encoded images, also in base64, or uint8 arrays (H, W, 3)) to column `mask` (index masks as PNG).
 
     With the param `probabilities`, also a column of that name: a float32 array (C, H, W) in NumPy's .npy format.
     """
+
+    def __init__(self) -> None:
+        """Predict nothing yet: MLflow calls `load_context` first."""
+        self._turn = threading.Lock()
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model's folder."""
@@ -70,14 +79,25 @@ class ServedModel(PythonModel):
         """Return one row for each row of `model_input`.
 
         Raises:
-            MlflowException: a row holds no image that can be read; a server answers 400 with the reason.
+            MlflowException: there is no row, or one holds no image that can be read, or one of more than MAX_PIXELS
+                (with probabilities: divided by the number of classes); a server answers 400 with the reason.
         """
-        pictures = [_pixels(row, value) for row, value in enumerate(model_input["image"])]
-        if not (params or {}).get("probabilities", False):
-            return pd.DataFrame({"mask": [images.encode_png(self._predictor.mask(p)) for p in pictures]})
-        probabilities = [self._predictor.probabilities(p) for p in pictures]
-        masks = [images.encode_png(p.argmax(axis=0).astype(np.uint8)) for p in probabilities]
-        return pd.DataFrame({"mask": masks, "probabilities": [_npy(p) for p in probabilities]})
+        if model_input.empty:
+            raise MlflowException("expected at least one image, got no row", INVALID_PARAMETER_VALUE)
+        probabilities = bool((params or {}).get("probabilities", False))
+        most = MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1)
+        rows = list(enumerate(model_input["image"]))
+        # A server calls this from several threads: by turns, they share neither memory nor the generator of dropout.
+        with self._turn:
+            for row, value in rows:  # before the work; kept for it, they would fill the memory
+                _pixels(row, value, most)
+            return pd.DataFrame([self._answer(_pixels(row, value, most), probabilities) for row, value in rows])
+
+    def _answer(self, picture: images.Pixels, probabilities: bool) -> dict[str, bytes]:
+        if not probabilities:
+            return {"mask": images.encode_png(self._predictor.mask(picture))}
+        found = self._predictor.probabilities(picture)
+        return {"mask": images.encode_png(found.argmax(axis=0).astype(np.uint8)), "probabilities": _npy(found)}
 
 
 def signature() -> ModelSignature:
@@ -107,16 +127,30 @@ def requirements() -> list[str]:
     return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in _PACKAGES]
 
 
-def _pixels(row: int, value: Any) -> images.Pixels:
-    if isinstance(value, bytes):
-        try:
-            return images.read_image(value)
-        except images.ImageError as err:
-            raise _refusal(row, str(err)) from err
+def _pixels(row: int, value: Any, most: int) -> images.Pixels:
+    """Return the picture of a row, of at most so many pixels if it is encoded."""
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape[2:] == (3,) and value.size:
         return value
-    kind = f"an array {value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-    raise _refusal(row, f"expected an encoded image, or a uint8 array (H, W, 3), got {kind}")
+    if not isinstance(value, bytes | str):
+        kind = f"an array {value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise _refusal(row, f"expected an encoded image, or a uint8 array (H, W, 3), got {kind}")
+    try:
+        encoded = value if isinstance(value, bytes) else _from_base64(value)
+        _, height, width = images.read_header(encoded)
+        if height * width > most:
+            got = f"{width} x {height}; cut it into parts, or call segnet predict"
+            raise images.ImageError(f"expected at most {most:,} pixels, got {got}")
+        return images.read_image(encoded)
+    except images.ImageError as err:
+        raise _refusal(row, str(err)) from err
+
+
+def _from_base64(text: str) -> bytes:
+    """Return what a text stands for: MLflow decodes those of JSON itself, but not those of CSV and Parquet."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError as err:
+        raise images.ImageError(f"expected an image in base64: {err}") from err
 
 
 def _refusal(row: int, reason: str) -> MlflowException:

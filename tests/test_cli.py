@@ -1,16 +1,16 @@
 """The command `segnet`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from tiny_model import write_model
+from tiny_version import registered
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.tracking import registry, runs
 
 SEGNET = Path(sys.executable).with_name("segnet")
 
@@ -18,7 +18,10 @@ SEGNET = Path(sys.executable).with_name("segnet")
 def test_help_names_the_commands():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    assert all(name in result.stdout for name in ("compare", "export"))
+    assert all(
+        name in result.stdout
+        for name in ("compare", "export", "status", "promote", "rollback", "history", "verify", "trace", "leaderboard")
+    )
 
 
 def test_an_error_is_one_line_without_a_traceback(tmp_path):
@@ -44,14 +47,26 @@ def test_a_model_in_a_folder_is_exported(tmp_path):
     assert torch.export.load(target).module()(images).shape[2:] == (40, 50)
 
 
-@pytest.mark.usefixtures("mlflow_store")
-def test_a_registered_model_is_exported(tmp_path):
-    run = runs.start("export", "run-a")
-    folder = write_model(tmp_path / "model")
-    tags = {"fingerprint": "f"}
-    number = registry.register(run, "segnet-exported", folder, {"overlap": 0.5}, {}, tags=tags, description="")
+def test_a_registered_model_is_exported(tmp_path, mlflow_store):
     target = tmp_path / "model.pt2"
-    address = f"models:/segnet-exported/{number}"
-    result = CliRunner().invoke(app, ["export", str(target), "--format", "pt2", "--model", address])
+    with registered("segnet-exported", write_model(tmp_path / "model"), mlflow_store) as address:
+        result = CliRunner().invoke(app, ["export", str(target), "--format", "pt2", "--model", address])
     assert result.exit_code == 0, result.output
     assert target.exists()
+
+
+def test_a_server_that_does_not_answer_is_one_line(tmp_path):
+    settings = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = subprocess.run([SEGNET, "status"], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("segnet: ")
+    assert "127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+COMPLETION = {"_SEGNET_COMPLETE": "complete_bash", "COMP_WORDS": "segnet ro", "COMP_CWORD": "1"}
+
+
+def test_the_shell_completes_commands():
+    done = subprocess.run([SEGNET], env={**os.environ, **COMPLETION}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["rollback"]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny_model import SPEC, write_model
+from tiny_version import OPTIONS, registered
 from typer.testing import CliRunner
 
 from pipeline import predict
 from pipeline.cli import app
 from pipeline.files.images import read_image, read_mask
-from pipeline.tracking import registry, runs
+from pipeline.tracking import versions
 
 
 @pytest.fixture
@@ -90,14 +91,12 @@ def test_images_that_cannot_be_had_are_an_error_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("mlflow_store")
-def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_path):
-    options = {"overlap": 0.25, "flip": True, "samples": 0, "seed": 3}
-    run_ = runs.start("predict", "run-a")
-    registry.register(run_, "segnet-predicting", model, options, {}, tags={"fingerprint": "f"}, description="")
-    registry.set_alias(run_.uri, "segnet-predicting", "champion", "1")
-    address, image = "models:/segnet-predicting@champion", pictures / "a.png"
-    for given, expected in (((), options), (("--no-flip", "--overlap", "0.5"), {"overlap": 0.5})):
+def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_path, mlflow_store):
+    image = pictures / "a.png"
+    with registered("segnet-predicting", model, mlflow_store) as number:
+        versions.set_alias(mlflow_store, "segnet-predicting", "champion", number.rpartition("/")[2])
+    address = "models:/segnet-predicting@champion"
+    for given, expected in (((), OPTIONS), (("--no-flip", "--overlap", "0.5"), {"overlap": 0.5})):
         result = run(image, "--model", address, "--out", tmp_path / "out", "--probabilities", *given)
         assert result.exit_code == 0, result.output
         found = np.load(tmp_path / "out/a_probabilities.npy")

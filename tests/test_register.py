@@ -4,14 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scored as examples
-from tiny_model import SPEC, write_model
 
-from pipeline import params, register
+from pipeline import params
 from pipeline.core.calibration import Reliability
-from pipeline.files import scores
 from pipeline.files.registration import Outcome
 from pipeline.params.judgement import Register
-from pipeline.register import Champion, Standing, decide
+from pipeline.register import Champion, Costs, Standing, decide
 
 PROMOTE, HOLD, REJECT = Outcome
 OPTIONS = {"overlap": 0.5, "flip": False}
@@ -22,6 +20,8 @@ GATE = Register(
     min_boundary_f1=0.0,
     min_class_iou=0.0,
     max_calibration_error=None,
+    max_megabytes=None,
+    max_latency_ms=None,
     min_gain=0.0,
     max_class_loss=1.0,
 )
@@ -46,13 +46,15 @@ def found(*images, **changes):
     return examples.scores(**values | changes)
 
 
+FREE = Costs(4.0, None)
 CHAMPION = Champion(OLD, found(HALF, HALF))
 
 
-def judged(new, champion=CHAMPION, *, images_per_block=1, standing=NEW, **gate):
+def judged(new, champion=CHAMPION, *, images_per_block=1, standing=NEW, costs=FREE, **gate):
     sampling = {"images_per_block": images_per_block, "resamples": 200, "level": 0.95, "seed": 1}
     evaluation = SETTINGS.evaluate.model_copy(update=sampling)
-    return decide(standing, new, champion, gate=GATE.model_copy(update=gate), evaluation=evaluation)
+    gate = GATE.model_copy(update=gate)
+    return decide(standing, new, champion, costs=costs, gate=gate, evaluation=evaluation)
 
 
 def test_the_first_model_that_keeps_the_limits_becomes_champion():
@@ -153,19 +155,17 @@ def incomparable(new, champion, says, **options):
     verdict = judged(new, champion, **options)
     assert (verdict.outcome, verdict.gains) == (HOLD, {})
     assert says in verdict.reasons[0]
-    assert verdict.reasons[0].endswith("or give this version the alias champion by hand")
+    assert verdict.reasons[0].endswith("or promote this version by segnet promote --force")
 
 
 def test_scores_on_other_test_data_are_not_compared():
     other = Champion(replace(OLD, test_data="data-2"), found(HALF, HALF, test_data="data-2"))
-    says = (
-        "(run run-old) was scored on other test data, data-2, than it, data-1: they cannot be compared; run dvc repro"
-    )
+    says = "(run run-old) was scored on other test data, data-2, than it, data-1, and data/raw does not hold the latter"
     incomparable(found((8, 8, 8)), other, says)
 
 
 def test_a_champion_without_counts_is_not_compared():
-    says = "its MLflow run does not hold the counts of each image that belong to its scores; run dvc repro --force"
+    says = "its version does not hold the counts of each image that belong to its scores; run dvc repro --force"
     incomparable(found((8, 8, 8)), Champion(OLD, None), says)
 
 
@@ -201,6 +201,8 @@ def test_the_rule_in_force_is_part_of_the_verdict():
         "min_boundary_f1": 0.0,
         "min_class_iou": 0.0,
         "max_calibration_error": None,
+        "max_megabytes": None,
+        "max_latency_ms": None,
         "min_gain": 0.01,
         "max_class_loss": 1.0,
         "level": 0.95,
@@ -210,41 +212,18 @@ def test_the_rule_in_force_is_part_of_the_verdict():
     }
 
 
-@pytest.mark.parametrize("miou", [0.1 + 0.2, float("nan")])
-def test_a_standing_survives_as_tags(miou):
-    tags = replace(NEW, miou=miou).tags()
-    assert Standing.from_tags({**tags, "other": "x"}).tags() == tags
-
-
-@pytest.mark.parametrize("broken", [{"test_data": "d"}, {**NEW.tags(), "test_miou": "good"}])
-def test_a_champion_without_its_tags_is_an_error(broken):
-    with pytest.raises(ValueError, match=r"expected a champion with the tags .* got .*; remove its alias champion"):
-        Standing.from_tags(broken)
-
-
-def test_the_counts_of_a_champion_are_those_that_its_tags_speak_of(tmp_path):
-    theirs = found(HALF, HALF, run="run-old")
-    scores.write(tmp_path, theirs, examples.INTERVALS)
-    assert Champion.read(OLD.tags(), tmp_path).scores.counts.tolist() == theirs.counts.tolist()
-    for changes in ({"miou": 0.3751}, {"test_data": "data-2"}, {"run": "run-x"}):  # evaluated anew since
-        assert Champion.read(replace(OLD, **changes).tags(), tmp_path).scores is None
-    (tmp_path / "images.parquet").write_bytes(b"cut")
-    assert Champion.read(OLD.tags(), tmp_path) == Champion(OLD, None)
-    assert Champion.read(OLD.tags(), tmp_path / "nothing") == Champion(OLD, None)
-
-
-def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
-    folder, evaluated = write_model(tmp_path / "a"), found(HALF, run=SPEC.run)
-    first = register.standing(folder, evaluated, OPTIONS)
-    assert (first.run, first.test_data, first.miou) == ("run-a", "data-1", 0.375)
-    assert register.standing(folder, found((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
-    for changed in ({"overlap": 0.25}, {"flip": True}):
-        assert register.standing(folder, evaluated, OPTIONS | changed).fingerprint != first.fingerprint
-    other = write_model(tmp_path / "b", seed=1)
-    assert register.standing(other, evaluated, OPTIONS).fingerprint != first.fingerprint
-
-
-def test_the_scores_of_another_model_are_refused(tmp_path):
-    folder = write_model(tmp_path / "a")
-    with pytest.raises(ValueError, match=r"scores of .*, run run-a, got those of run run-b; evaluate it again"):
-        register.standing(folder, found(HALF, run="run-b"), OPTIONS)
+@pytest.mark.parametrize(
+    ("key", "kept", "missed", "sentence"),
+    [
+        ("max_megabytes", 4.0, 3.9, "the size of its weights in MB, 4.0, {} register.max_megabytes"),
+        ("max_latency_ms", 20.0, 19.5, "its time for an image in ms, 20.0, {} register.max_latency_ms"),
+    ],
+)
+def test_a_model_that_is_too_large_or_slow_is_rejected(key, kept, missed, sentence):
+    costs = Costs(4.0, 20.0)
+    verdict = judged(found(HALF), None, costs=costs, **{key: missed})
+    assert verdict.outcome is REJECT
+    assert verdict.reasons[0] == f"{sentence.format('exceeds')} {missed:g}"
+    assert (
+        f"{sentence.format('keeps within')} {kept:g}" in judged(found(HALF), None, costs=costs, **{key: kept}).reasons
+    )

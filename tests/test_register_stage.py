@@ -2,112 +2,105 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import project as tree
 import pytest
-import scored as examples
-from ruamel.yaml import YAML
-from tiny_model import SPEC, write_model
 
-from pipeline.files import checkpoint, scores
-from pipeline.tracking import registry, runs, store
-from stages import evaluate
+from pipeline.files import digest, scores
+from pipeline.tracking import promotions, registry, store, versions
 from stages import register as stage
-
-PARAMS = Path(__file__).with_name("scenes.yaml")
-
-
-def scored(spec=SPEC, *, hits=1, test_data="d" * 64):
-    """Scores of two images of four pixels each: mIoU 1 with four hits, else hits / 8."""
-    counts = np.zeros((2, 11, 11), np.int64)
-    counts[:, 0, 0], counts[:, 0, 1] = hits, 4 - hits
-    return examples.scores(
-        run=spec.run,
-        dataset=spec.dataset,
-        test_data=test_data,
-        names=spec.classes.names,
-        counts=counts,
-        boundaries=np.zeros((2, 11, 5), np.int64),
-    )
 
 
 @pytest.fixture
-def project(tmp_path, mlflow_store, monkeypatch, request):
-    """A project folder in which train and evaluate have run, and a registered model of its own."""
-    tree = YAML(typ="safe").load(PARAMS)
-    tree["tracking"]["experiment"] = request.node.name
+def spec(tmp_path, mlflow_store, monkeypatch, request):
+    """The model of a working tree in which the stages before have run; its registered model is the test's own."""
     monkeypatch.chdir(tmp_path)
-    YAML().dump(tree, Path("params.yaml"))
-    return replace(SPEC, dataset=request.node.name.replace("_", "-"))
+    return tree.make(request.node.name[:60].replace("_", "-"))
 
 
-def registered(spec, *, logged=True, **score):
-    """Run the stage after a training and an evaluation with these results; return registration.json."""
-    if not stage.MODEL.exists() or checkpoint.read_spec(stage.MODEL) != spec:
-        write_model(stage.MODEL, spec)
-    scores.write(stage.REPORTS, scored(spec, **score), examples.INTERVALS)
-    if logged:
-        run = runs.start(spec.dataset.replace("-", "_"), spec.run)
-        runs.log_files(run, [stage.REPORTS / name for name in scores.READ])  # as the evaluate stage does
-    stage.main()
-    return json.loads((stage.REPORTS / "registration.json").read_text())
+def bearer(uri, spec, alias):
+    return versions.with_alias(uri, f"segnet-{spec.dataset}", alias)
 
 
-def version(uri, spec, alias):
-    return registry.with_alias(uri, f"segnet-{spec.dataset}", alias)
+def log(uri, spec):
+    entries = promotions.read(uri, f"segnet-{spec.dataset}")
+    return [(entry.kind, entry.version, entry.reign.champion, entry.reign.previous_champion) for entry in entries]
 
 
-def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(project, mlflow_store, capsys):
-    name = f"segnet-{project.dataset}"
-    first = registered(project, hits=3)
+def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlflow_store, capsys):
+    name = f"segnet-{spec.dataset}"
+    first = tree.registered(spec, hits=3)
     reasons = ["test mIoU 0.375000 reaches register.min_miou 0.3", "there is no champion yet"]
     assert (first["model"], first["version"], first["verdict"]) == (name, "1", "PROMOTE")
-    assert (first["reasons"], first["difference"], first["test_data"]) == (reasons, {}, "d" * 64)
+    assert (first["reasons"], first["difference"], first["test_data"]) == (reasons, {}, tree.test_data())
     assert f"register: PROMOTE {name} version 1: test mIoU 0.375000 reaches" in capsys.readouterr().out
-    found = version(mlflow_store, project, "champion")
-    assert found == version(mlflow_store, project, "challenger")
-    assert (found.tags["test_miou"], found.tags["test_data"]) == ("0.375", "d" * 64)
-    assert (found.tags["training_run"], found.tags["git_commit"]) == ("run-a", "unknown")
-    assert found.tags["validation_status"] == "approved"
-    assert found.run_id == runs.start(project.dataset.replace("-", "_"), "run-a").run_id
+    champion = bearer(mlflow_store, spec, "champion")
+    assert champion == bearer(mlflow_store, spec, "challenger")
+    assert (champion.tags["test_miou"], champion.tags["validation_status"]) == ("0.375", "approved")
+    assert (champion.tags["training_run"], champion.tags["git_commit"]) == ("run-a", "unknown")
+    assert champion.tags["data_md5"] == digest.directory_md5(stage.RAW)
+    assert champion.tags["promoted_at"].endswith("Z")
 
-    assert registered(project, hits=3)["version"] == "1"  # dvc repro --force
-    assert "this very model, test mIoU 0.375000, is champion already" in capsys.readouterr().out
+    assert tree.registered(spec, hits=3) == first  # dvc repro --force
+    assert log(mlflow_store, spec) == [("decided", "1", "1", None)]
 
-    other = replace(project, run="run-b")
-    held = registered(other, hits=3)
+    other = replace(spec, run="run-b")
+    held = tree.registered(other, hits=3)
     assert (held["version"], held["verdict"]) == ("2", "HOLD")
-    assert held["difference"]["miou"] == {"estimate": 0, "low": 0, "high": 0}
-    written = (stage.REPORTS / "registration.json").read_bytes()
-    assert registered(other, hits=3) == held
-    assert (stage.REPORTS / "registration.json").read_bytes() == written
+    assert held["difference"]["miou"] == {"estimate": 0, "low": 0, "high": 0, "better": 0}
+    assert tree.registered(other, hits=3) == held
+    assert log(mlflow_store, spec) == [("decided", "1", "1", None), ("decided", "2", "1", None)]
     assert f"register: HOLD {name} version 2: its mIoU differs from" in capsys.readouterr().out
-    assert version(mlflow_store, project, "champion").number == "1"
-    assert version(mlflow_store, project, "challenger").tags["validation_status"] == "held"
-    assert registered(other, hits=4, test_data="e" * 64)["verdict"] == "HOLD"
-    assert registered(other, hits=1)["verdict"] == "REJECT"  # below min_miou
-    assert version(mlflow_store, project, "challenger").tags["validation_status"] == "rejected"
+    assert bearer(mlflow_store, spec, "champion").number == "1"
+    assert bearer(mlflow_store, spec, "challenger").tags["validation_status"] == "held"
+    assert tree.registered(other, hits=1)["verdict"] == "REJECT"  # below min_miou
+    assert bearer(mlflow_store, spec, "challenger").tags["validation_status"] == "rejected"
 
-    better = registered(other, hits=4)
+    better = tree.registered(other, hits=4)
     assert (better["version"], better["verdict"]) == ("2", "PROMOTE")
-    assert better["difference"]["miou"] == {"estimate": 0.625, "low": 0.625, "high": 0.625}
-    assert better["difference"]["iou/Sky"] == {"estimate": 0.25, "low": 0.25, "high": 0.25}
+    assert better["difference"]["miou"] == {"estimate": 0.625, "low": 0.625, "high": 0.625, "better": 1}
+    assert better["difference"]["iou/road"] == {"estimate": 0.25, "low": 0.25, "high": 0.25, "better": 1}
     assert better["rule"]["max_class_loss"] == 0.05
-    champion = version(mlflow_store, project, "champion")
-    assert (champion.number, champion.tags["validation_status"]) == ("2", "approved")
-    assert version(mlflow_store, project, "previous_champion").number == "1"
-    assert (
-        "the 95% interval +0.625000 to +0.625000 lies above register.min_gain 0"
-        in store.client(mlflow_store).get_model_version(name, "2").description
+    assert (bearer(mlflow_store, spec, "champion").number, log(mlflow_store, spec)[-1]) == (
+        "2",
+        ("decided", "2", "2", "1"),
     )
+    assert bearer(mlflow_store, spec, "previous_champion").number == "1"
+    described = store.client(mlflow_store).get_model_version(name, "2").description
+    assert "the 95% interval +0.625000 to +0.625000 lies above register.min_gain 0" in described
 
 
-def test_evaluate_logs_what_a_later_comparison_needs():
-    assert set(scores.READ) <= set(evaluate.FILES)
+def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
+    tree.registered(spec, hits=3)
+    name, version = f"segnet-{spec.dataset}", bearer(mlflow_store, spec, "champion")
+    with registry.evidence(mlflow_store, name, version, version.tags["evidence"]) as folder:
+        assert scores.read(folder).run == "run-a"
+        assert (folder / "params.yaml").read_bytes() == Path("params.yaml").read_bytes()
+        assert json.loads((folder / "lineage.json").read_text())["hashes"]["data/raw"] == version.tags["data_md5"]
+    kept = registry.fetch(mlflow_store, name, version, "decisions/000001", tmp_path / "kept")
+    (entry,) = promotions.read(mlflow_store, name)
+    assert json.loads((kept / "verdict.json").read_text()) == entry.to_json()
+    assert [json.loads(line) for line in (kept / "promotions.jsonl").read_text().splitlines()] == [entry.to_json()]
+    assert "PROMOTE" in (kept / "card.md").read_text()
+    assert (kept / "card.html").read_text().startswith("<!doctype html>")
 
 
-def test_a_champion_whose_counts_were_not_logged_holds_a_better_model_back(project):
-    assert registered(project, hits=3, logged=False)["verdict"] == "PROMOTE"
-    held = registered(replace(project, run="run-b"), hits=4)
+def test_a_champion_scored_on_other_images_is_scored_again_on_these(spec, mlflow_store):
+    tree.registered(spec, hits=4, test_data="e" * 64)  # other images then
+    second = tree.registered(replace(spec, run="run-b"), hits=3)
+    # Random weights on random images: a mIoU far below 0.375.
+    assert second["verdict"] == "HOLD"  # the scores by hand are of two images, data/raw has three
+    assert "expected the same images, classes and target pixels in the scores of both" in second["reasons"][0]
+    champion = bearer(mlflow_store, spec, "champion")
+    key = f"evidence_on_{tree.test_data()[:16]}"
+    with registry.evidence(mlflow_store, f"segnet-{spec.dataset}", champion, champion.tags[key]) as folder:
+        found = scores.read(folder)
+    assert (found.run, found.test_data, len(found.ids)) == ("run-a", tree.test_data(), 3)
+
+
+def test_a_champion_on_other_images_that_are_not_here_holds(spec):
+    tree.registered(spec, hits=3)
+    held = tree.registered(replace(spec, run="run-b"), hits=4, test_data="e" * 64)
     assert held["verdict"] == "HOLD"
-    assert "(run run-a) cannot be compared: its MLflow run does not hold the counts" in held["reasons"][0]
+    assert "was scored on other test data" in held["reasons"][0]
+    assert "data/raw does not hold the latter" in held["reasons"][0]
     assert held["difference"] == {}

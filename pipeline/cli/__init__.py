@@ -1,20 +1,39 @@
-"""The command `segnet`: what one does with networks and models beside `dvc repro`."""
+"""The command `segnet`: what one does with networks and models beside `dvc repro`.
+
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted.
+"""
 
 import sys
 
 import typer
 
-from pipeline.cli import compare, export, predict
+from pipeline.cli import compare, export, leaderboard, lineage, predict, promotion, prune, sync
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-app.command()(compare.compare)
-app.command()(export.export)
-app.command()(predict.predict)
+for command in (
+    predict.predict,
+    export.export,
+    compare.compare,
+    promotion.status,
+    promotion.promote,
+    promotion.rollback,
+    promotion.history,
+    lineage.verify,
+    lineage.trace,
+    leaderboard.leaderboard,
+    sync.sync,
+    prune.prune,
+):
+    app.command()(command)
+
+_EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.")  # a server that does not answer, among others
 
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line, and the exit code is 1."""
     try:
         app()
-    except ValueError as err:
+    except Exception as err:
+        if not isinstance(err, ValueError) and not type(err).__module__.startswith(_EXPECTED):
+            raise
         sys.exit(f"segnet: {err}")

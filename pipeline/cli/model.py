@@ -1,4 +1,4 @@
-"""Where a command finds the model that it is told to use."""
+"""Where a command finds the model that it is told to use, or the registered model that it is about."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,38 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.tracking import registry, store
+from pipeline.files import checkpoint
+from pipeline.tracking import registry, store, versions
 
 Address = Annotated[
     str,
     typer.Option("--model", "-m", help="A folder, as models/segnet, or models:/NAME@ALIAS, or models:/NAME/NUMBER."),
 ]
+
+Name = Annotated[
+    str | None,
+    typer.Option("--name", "-n", help="Of the registered model; else the one of models/segnet, or the only one."),
+]
+_TRAINED = Path("models/segnet")
+
+
+def named(uri: str, name: str | None) -> str:
+    """Return the name of the registered model that is meant.
+
+    Raises:
+        ValueError: there is none of that name, or there are several and none is named.
+    """
+    known = versions.models(uri)
+    if name is None and (_TRAINED / "model.json").exists():
+        name = f"segnet-{checkpoint.read_spec(_TRAINED).dataset}"
+    if name is None and len(known) == 1:
+        return known[0]
+    if name not in known:
+        got = "none" if name is None else name
+        raise ValueError(
+            f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}"
+        )
+    return name
 
 
 @contextmanager

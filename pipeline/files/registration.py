@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.bootstrap import Difference
 from pipeline.files import atomic
+
+_DIFFERENCE = ("estimate", "low", "high", "better")
 
 
 class Outcome(IntEnum):
@@ -40,22 +43,36 @@ class Verdict:
     gains: Mapping[str, Difference]
     """By how much it exceeds the champion in miou and iou/<class>; empty where they could not be compared."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON's types."""
+        return {
+            "verdict": self.outcome.name,
+            "reasons": list(self.reasons),
+            "rule": dict(self.rule),
+            "test_data": self.test_data,
+            "difference": {
+                name: {key: _number(getattr(gain, key)) for key in _DIFFERENCE} for name, gain in self.gains.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> "Verdict":
+        """Return what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+        gains = {
+            name: Difference(**{key: nan if gain[key] is None else gain[key] for key in _DIFFERENCE})
+            for name, gain in tree["difference"].items()
+        }
+        outcome, reasons = Outcome[tree["verdict"]], tuple(tree["reasons"])
+        return cls(outcome, reasons, tree["test_data"], dict(tree["rule"]), gains)
+
 
 def write(path: Path, name: str, version: str, verdict: Verdict) -> None:
     """Write reports/registration.json: which version was registered, what was decided, by which numbers and rule."""
-    tree = {
-        "model": name,
-        "version": version,
-        "verdict": verdict.outcome.name,
-        "reasons": list(verdict.reasons),
-        "rule": dict(verdict.rule),
-        "test_data": verdict.test_data,
-        "difference": {
-            name: {key: _number(getattr(gain, key)) for key in ("estimate", "low", "high")}
-            for name, gain in verdict.gains.items()
-        },
-    }
-    atomic.write_json(path, tree)
+    atomic.write_json(path, {"model": name, "version": version, **verdict.to_json()})
 
 
 def _number(value: float) -> float | None:

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,28 @@ def read(folder: Path) -> Scores:
         )
     except (OSError, KeyError, TypeError, ValueError) as err:
         raise ValueError(f"{folder}: expected scores that the evaluate stage wrote: {err}; run it again") from err
+
+
+def read_intervals(folder: Path) -> Intervals:
+    """Read the intervals that `write` wrote.
+
+    Raises:
+        ValueError: they are missing, or not what `write` makes.
+    """
+    try:
+        tree = json.loads((folder / "intervals.json").read_text("utf-8"))
+        bounds = {
+            f"{group}/{name}" if name else group: (_bound(each["low"]), _bound(each["high"]))
+            for group, values in tree["test"].items()
+            for name, each in ({"": values} if "low" in values else values).items()
+        }
+        return Intervals(float(tree["level"]), str(tree["method"]), bounds)
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as err:
+        raise ValueError(f"{folder}: expected intervals that the evaluate stage wrote: {err}; run it again") from err
+
+
+def _bound(value: float | None) -> float:
+    return nan if value is None else float(value)
 
 
 def _table(scores: Scores) -> pa.Table:

@@ -1,12 +1,19 @@
 """What a run ran on: commit, versions and hardware of this machine."""
 
+import hashlib
+import json
 import os
 import platform
 import shutil
 import subprocess
 from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.tracking import store
+
+FILE = "environment.json"
 _WRITTEN_BY_A_RUN = (":(exclude)dvc.lock", ":(exclude)reports")
 
 
@@ -20,6 +27,38 @@ def commit() -> tuple[str, str]:
     if head is None or changes is None:
         return "unknown", "unknown"
     return head, "true" if changes else "false"
+
+
+def changed_files() -> tuple[str, ...]:
+    """Return the tracked files of the current folder that differ from the commit; none outside a git checkout."""
+    found = _output("git", "diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
+    return tuple(sorted((found or "").splitlines()))
+
+
+def files_at(commit: str) -> frozenset[str] | None:
+    """Return the files of a commit; None where the current folder's repository does not have it."""
+    found = _output("git", "ls-tree", "-r", "--name-only", commit)
+    return None if found is None else frozenset(found.splitlines())
+
+
+def md5_at(commit: str, path: str) -> str:
+    """Return the MD5 of a file as a commit has it, 32 hexadecimal digits."""
+    command = ("git", "cat-file", "blob", f"{commit}:./{path}")
+    found = subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603  no shell
+    return hashlib.md5(found, usedforsecurity=False).hexdigest()
+
+
+def recorded(uri: str, run_id: str) -> dict[str, Any]:
+    """Return what a training run recorded about itself: its name, commit, workers, versions, processors and memory."""
+    client = store.client(uri)
+    run = client.get_run(run_id).data
+    workers = sorted({int(point.value) for point in client.get_metric_history(run_id, "workers")})
+    tags = {"run": "training_run", "commit": "git_commit", "dirty": "git_dirty"}
+    found = {key: run.tags[tag] for key, tag in tags.items() if tag in run.tags}
+    with TemporaryDirectory() as folder:
+        if any(file.path == FILE for file in client.list_artifacts(run_id)):
+            found |= json.loads(Path(client.download_artifacts(run_id, FILE, folder)).read_text("utf-8"))
+    return {**found, "workers": workers}
 
 
 def describe() -> dict[str, Any]:

@@ -1,57 +1,21 @@
-"""MLflow's model registry: versions of a model, with tags, and the aliases that say which one reigns."""
+"""The files of registered models: what is uploaded with a version, and what is read of it again."""
 
 import json
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline.tracking import store
+from pipeline.tracking import store, versions
 from pipeline.tracking.runs import Run
+from pipeline.tracking.versions import Version
 
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
-CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
+EVIDENCE = "evidence"
 _ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
-_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; a model without such an alias
-_LONGEST_DESCRIPTION = 5000  # characters; the width of MLflow's column
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a registered model."""
-
-    number: str
-    tags: Mapping[str, str]
-    run_id: str | None = None
-    """The training run that it is an output of, if any."""
-
-
-def with_alias(uri: str, model: str, alias: str) -> Version | None:
-    """Return the version of `model` that bears `alias`, or None."""
-    client = store.client(uri)
-    from mlflow import MlflowException
-
-    try:
-        found = client.get_model_version_by_alias(model, alias)
-    except MlflowException as err:
-        if err.error_code in _NOT_THERE:
-            return None
-        raise
-    return _version(found)
-
-
-def with_tag(uri: str, model: str, key: str, value: str) -> Version | None:
-    """Return the newest version of `model` whose tag `key` is `value`, or None."""
-    found = store.client(uri).search_model_versions(f"name = '{model}' and tag.{key} = '{value}'")
-    newest = max(found, key=lambda version: int(version.version), default=None)
-    return None if newest is None else _version(newest)
 
 
 def register(
@@ -61,12 +25,12 @@ def register(
     options: Mapping[str, Any],
     metadata: Mapping[str, Any],
     *,
+    evidence: Path,
     tags: Mapping[str, str],
-    description: str,
-) -> str:
-    """Make a model a version of `model` and describe it; return its number.
+) -> Version:
+    """Make a model a version of `model`, with the evidence about it; return the version.
 
-    The newest version with the same tag `fingerprint` is this very model: it is only described anew.
+    The newest version with the same tag `fingerprint` is this very model: it only gets the evidence and the tags.
 
     Args:
         run: the training run, which the model becomes an output of.
@@ -74,29 +38,51 @@ def register(
         folder: the model's folder, as the train stage wrote it.
         options: of predict.load, by which it was evaluated and is to predict.
         metadata: what a user should know about the model; anything that JSON can hold.
-        tags: of the version; `fingerprint` among them.
-        description: of the version; cut where MLflow cannot keep it whole.
+        evidence: folder of files that lie beside the model from now on, whatever becomes of its run.
+        tags: of the version; among them `fingerprint`, and `evidence`, which names the folder there.
     """
-    client = store.client(run.uri)
-    known = with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
-    number = known.number if known else _add_version(run, model, folder, options, metadata, tags=tags)
-    for key, value in tags.items():
-        client.set_model_version_tag(model, number, key, value)
-    client.update_model_version(model, number, description[:_LONGEST_DESCRIPTION])
-    return number
+    known = versions.with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
+    if known is None:
+        known = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
+    elif known.tags.get("evidence") != tags["evidence"]:
+        upload(run.uri, known, evidence, f"{EVIDENCE}/{tags['evidence']}")
+    versions.describe(run.uri, model, known.number, tags)
+    return versions.version(run.uri, model, known.number)
 
 
-def set_alias(uri: str, model: str, alias: str, number: str) -> None:
-    """Give `alias` to a version of `model`, and take it from the one that had it."""
-    store.client(uri).set_registered_model_alias(model, alias, number)
+def upload(uri: str, version: Version, folder: Path, into: str) -> None:
+    """Add the files of `folder` to those of a version, below its folder `into`."""
+    store.client(uri).log_model_artifacts(version.model_id or "", str(folder), into)
 
 
-def crown(uri: str, model: str, number: str) -> None:
-    """Make a version champion, and the one that was it previous_champion."""
-    reigning = with_alias(uri, model, CHAMPION)
-    if reigning is not None and reigning.number != number:
-        set_alias(uri, model, PREVIOUS_CHAMPION, reigning.number)
-    set_alias(uri, model, CHAMPION, number)
+@contextmanager
+def evidence(uri: str, model: str, version: Version, name: str | None) -> Iterator[Path]:
+    """Yield a temporary folder with the evidence of a version that has this digest; empty where it is None.
+
+    Raises:
+        ValueError: the version does not have it.
+    """
+    with TemporaryDirectory() as folder:
+        yield fetch(uri, model, version, f"{EVIDENCE}/{name}", Path(folder)) if name else Path(folder)
+
+
+def fetch(uri: str, model: str, version: Version, path: str, into: Path) -> Path:
+    """Copy a file or folder out of those of a version; return where it is, in `into`.
+
+    Raises:
+        ValueError: the version does not have it.
+    """
+    store.select(uri)
+    from mlflow import MlflowException, artifacts
+
+    address = f"models:/{model}/{version.number}/{path}"
+    try:
+        found = Path(artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri))
+    except (MlflowException, OSError) as err:
+        raise ValueError(
+            f"expected {path} beside version {version.number} of {model} in {store.shown(uri)}: {err}"
+        ) from err
+    return found
 
 
 def download(uri: str, address: str, into: Path) -> Path:
@@ -112,54 +98,26 @@ def download(uri: str, address: str, into: Path) -> Path:
     """
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}")
-    store.client(uri)
+    store.select(uri)
     from mlflow import MlflowException, artifacts
 
     try:
         found = artifacts.download_artifacts(
             f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
         )
-    except MlflowException as err:
-        if err.error_code in _NOT_THERE:
-            raise ValueError(f"expected a version {address} made by the register stage in {uri}: {err}") from err
-        raise
+    except (MlflowException, OSError) as err:
+        raise ValueError(
+            f"expected a version {address} made by the register stage in {store.shown(uri)}: {err}"
+        ) from err
     return next(Path(found).iterdir())
-
-
-@contextmanager
-def run_files(uri: str, version: Version, names: Iterable[str]) -> Iterator[Path]:
-    """Yield a temporary folder with files of a version's training run; what the run does not hold is left out."""
-    client, run_id = store.client(uri), version.run_id or ""
-    with TemporaryDirectory() as folder:
-        for name in _held(uri, run_id).intersection(names):
-            client.download_artifacts(run_id, name, folder)
-        yield Path(folder)
 
 
 def options(uri: str, address: str) -> dict[str, Any]:
     """Return the options of predict.load that a version was registered with; `address` as for `download`."""
-    store.client(uri)
+    store.select(uri)
     import mlflow
 
-    mlflow.set_tracking_uri(uri)  # the function below knows no other way to be told
     return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
-
-
-def _held(uri: str, run_id: str) -> set[str]:
-    """Return the files at the root of a run's artifacts; none where there is no such run."""
-    client = store.client(uri)
-    from mlflow import MlflowException
-
-    try:
-        return {file.path for file in client.list_artifacts(run_id)}
-    except MlflowException as err:
-        if err.error_code in _NOT_THERE:
-            return set()
-        raise
-
-
-def _version(found: "ModelVersion") -> Version:
-    return Version(str(found.version), found.tags, found.run_id or None)
 
 
 def _add_version(
@@ -169,14 +127,15 @@ def _add_version(
     options: Mapping[str, Any],
     metadata: Mapping[str, Any],
     *,
+    evidence: Path,
     tags: Mapping[str, str],
-) -> str:
+) -> Version:
     """Upload the model with all it needs to be served where this repository is absent, and register that."""
+    store.select(run.uri)
     import mlflow
 
     from pipeline import served_model  # here, since it imports MLflow
 
-    mlflow.set_tracking_uri(run.uri)  # the functions below know no other way to be told
     script = Path(served_model.__file__)
     with TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
         package = Path(temporary, "pipeline")
@@ -197,4 +156,6 @@ def _add_version(
     path = sys.path.copy()
     mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow only warns where this fails
     sys.path[:] = path  # the copy of our code inside the model came first on it
-    return str(mlflow.register_model(info.model_uri, model, tags=dict(tags)).version)
+    store.client(run.uri).log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
+    made = mlflow.register_model(info.model_uri, model, tags=dict(tags))  # last: a version is whole from its beginning
+    return versions.version(run.uri, model, str(made.version))

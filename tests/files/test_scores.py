@@ -89,3 +89,14 @@ def test_a_file_that_was_cut_off_is_an_error(tmp_path):
     (tmp_path / "images.parquet").write_bytes(table[: len(table) // 2])
     with pytest.raises(ValueError, match=r"expected scores that the evaluate stage wrote.*run it again"):
         files.read(tmp_path)
+
+
+def test_intervals_are_read_as_they_were_written(tmp_path):
+    files.write(tmp_path, scores(), INTERVALS)
+    found = files.read_intervals(tmp_path)
+    assert (found.level, found.method, found.bounds["miou"]) == (0.9, "by hand", (0.5, 0.75))
+    low, high = found.bounds["iou/road"]
+    assert (low, high != high) == (0.25, True)
+    (tmp_path / "intervals.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"expected intervals that the evaluate stage wrote: .*; run it again"):
+        files.read_intervals(tmp_path)

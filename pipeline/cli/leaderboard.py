@@ -1,0 +1,182 @@
+"""`segnet leaderboard`."""
+
+import json as json_text
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from pipeline import params
+from pipeline.tracking import leaderboard as tracking
+from pipeline.tracking import store
+from pipeline.tracking.leaderboard import Entry
+
+LOWEST_FIRST = ("loss", "calibration_error")
+"""Last parts of the names of metrics that are the better the lower they are."""
+_NONE = "-"
+_MANY = 4  # values of a list; class weights and the like are shortened
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The runs of an experiment in the order of a metric."""
+
+    experiment: str
+    metric: str
+    ascending: bool
+    """The lowest first."""
+    ranked: tuple[Entry, ...]
+    unranked: tuple[Entry, ...]
+    """Those without the metric."""
+    total: int
+    """Of the runs of the experiment; more than are held here where only the first were asked for."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All that are to be shown, in their order."""
+        return *self.ranked, *self.unranked
+
+
+def leaderboard(
+    *,
+    experiment: Annotated[
+        str | None,
+        typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="Whose runs; else params.yaml's tracking.experiment."),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="To rank by; the newest value of each run counts.")] = "test/miou",
+    ascending: Annotated[
+        bool | None,
+        typer.Option(
+            "--ascending/--descending",
+            help="Lowest or highest first; if not given, highest, but lowest of metrics whose name's last part is "
+            f"{' or '.join(LOWEST_FIRST)}.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Show the first runs only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all that is known of the runs as JSON.")] = False,
+) -> None:
+    """Rank the runs of an experiment by a metric; show in which params they differ, and what versions they became.
+
+    Runs that lack the metric come last, and are named. Where the table is too wide, each run has a block of lines.
+    """
+    name = experiment or params.load().tracking.experiment
+    if ascending is None:
+        ascending = metric.rpartition("/")[2] in LOWEST_FIRST
+    found = rank(name, tracking.entries(store.address(), name), metric, ascending=ascending, top=top)
+    if json:
+        typer.echo(json_text.dumps(as_json(found), indent=2))
+    else:
+        _show(found, Console(markup=False, emoji=False, highlight=False))
+
+
+def rank(experiment: str, entries: Sequence[Entry], metric: str, *, ascending: bool, top: int | None) -> Ranking:
+    """Return the first `top` runs, or all, in the order of a metric; equal ones keep the order of `entries`.
+
+    Raises:
+        ValueError: no run has the metric.
+    """
+    ranked = [entry for entry in entries if metric in entry.metrics]
+    if not ranked:
+        known = ", ".join(sorted({name for entry in entries for name in entry.metrics})) or "none yet"
+        raise ValueError(
+            f"expected a metric that a run of the experiment {experiment} has ({known}), got {metric}; choose another"
+        )
+    ranked.sort(key=lambda entry: entry.metrics[metric], reverse=not ascending)
+    unranked = [entry for entry in entries if metric not in entry.metrics]
+    rest = None if top is None else max(top - len(ranked), 0)
+    return Ranking(experiment, metric, ascending, tuple(ranked[:top]), tuple(unranked[:rest]), len(entries))
+
+
+def differing(entries: Sequence[Entry]) -> list[str]:
+    """Return the params that not all runs share: the values differ, or some lack it; runs without any do not count."""
+    params = [entry.params for entry in entries if entry.params]
+    keys = sorted({key for each in params for key in each})
+    return [key for key in keys if len({each.get(key) for each in params}) > 1]
+
+
+def as_json(found: Ranking) -> dict[str, Any]:
+    """Return all that is known of the runs; the rank and value of those without the metric are None."""
+    shown = [
+        {
+            "rank": number if found.metric in entry.metrics else None,
+            "value": entry.metrics.get(found.metric),
+            **asdict(entry),
+            "started": entry.started.isoformat(),
+        }
+        for number, entry in enumerate(found.entries, 1)
+    ]
+    return {
+        "experiment": found.experiment,
+        "metric": found.metric,
+        "ascending": found.ascending,
+        "total": found.total,
+        "differing_params": differing(found.entries),
+        "runs": shown,
+    }
+
+
+def _show(found: Ranking, console: Console) -> None:
+    """Print a table, or where it is too wide, as text in a pipe may be, a block of lines for each run."""
+    order = "lowest" if found.ascending else "highest"
+    caption = f"{found.experiment} by {found.metric}, {order} first: {len(found.entries)} of {found.total} runs"
+    console.print(caption, soft_wrap=True)
+    if found.unranked:
+        names = ", ".join(entry.name for entry in found.unranked)
+        console.print(f"not ranked, without {found.metric}: {names}", soft_wrap=True)
+    headings, columns = zip(*_columns(found), strict=True)
+    rows = list(zip(*columns, strict=True))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("rank", found.metric) else "left")
+    for row in rows:
+        table.add_row(*row)
+    unbounded = console.options.update(width=1_000_000)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        console.print(table)
+        return
+    width = max(map(len, headings))
+    for row in rows:
+        lines = [f"{heading:{width}}  {cell}" for heading, cell in zip(headings, row, strict=True)]
+        console.print("", *lines, sep="\n", soft_wrap=True)
+
+
+def _columns(found: Ranking) -> Iterator[tuple[str, list[str]]]:
+    """Yield the heading of each column, and its cells from the top down."""
+    entries, missing = found.entries, [_NONE] * len(found.unranked)
+    yield "rank", [str(number) for number in range(1, len(found.ranked) + 1)] + missing
+    yield "run", [entry.name for entry in entries]
+    yield found.metric, [f"{entry.metrics[found.metric]:.6g}" for entry in found.ranked] + missing
+    for key in differing(entries):
+        yield key, _shortened([entry.params.get(key, _NONE) for entry in entries])
+    if any(entry.versions for entry in entries):
+        yield "version", [_versions(entry) for entry in entries]
+    yield "started (UTC)", [f"{entry.started:%Y-%m-%d %H:%M}" for entry in entries]
+    yield "status", [entry.status for entry in entries]
+
+
+def _versions(entry: Entry) -> str:
+    """Return what a run became as models:/ names it, with the aliases."""
+    names = [" ".join((f"{each.model}/{each.number}", *each.aliases)) for each in entry.versions]
+    return ", ".join(names) or _NONE
+
+
+def _shortened(values: Sequence[str]) -> list[str]:
+    """Return values of a param with long lists cut, unless that would make different ones look alike."""
+    short = {value: _without_tail(value) for value in values}
+    return [short[value] for value in values] if len(set(short.values())) == len(short) else list(values)
+
+
+def _without_tail(value: str) -> str:
+    try:
+        found = json_text.loads(value)
+    except ValueError:  # text
+        return value
+    if not isinstance(found, list) or len(found) <= _MANY:
+        return value
+    head = ", ".join(json_text.dumps(each) for each in found[: _MANY - 1])
+    return f"[{head}, ... {len(found)} values]"

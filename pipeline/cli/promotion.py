@@ -1,0 +1,161 @@
+"""`segnet status | promote | rollback | history`: who reigns over a registered model, and since when and why."""
+
+import json as json_text
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from pipeline import params, promotion
+from pipeline.cli.model import Name, named
+from pipeline.files.promotions import Entry, Log
+from pipeline.judgement import Rule
+from pipeline.tracking import promotions, store, versions
+from pipeline.tracking.versions import Version
+
+NOT_PROMOTED = 3
+"""Exit code of promote where the rule does not say PROMOTE, and of promote and rollback where somebody was faster."""
+RAW = Path("data/raw")
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def status(*, name: Name = None, json: Json = False) -> None:
+    """Say who reigns, since when and by which decision, and list the versions.
+
+    What a killed promotion left undone is done first.
+    """
+    uri = store.address()
+    model = named(uri, name)
+    log, found = promotions.settled(uri, model), versions.versions(uri, model)
+    by = _reigns_by(log)
+    if json:
+        tree = {
+            "model": model,
+            "champion": by.to_json() if by else None,
+            "versions": [_tree(each, log) for each in found],
+        }
+        typer.echo(json_text.dumps(tree, indent=2))
+        return
+    if by is None:
+        typer.echo(f"{model}: no champion")
+    else:
+        typer.echo(
+            f"{model}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}"
+        )
+        typer.echo(f"  {by.reason}")
+    heads = ("version", "aliases", "status", "test mIoU", "test data", "training run", "commit", "promoted at")
+    typer.echo(_table(heads, [_row(each, log) for each in reversed(found)]))
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="Number of the version.")],
+    *,
+    name: Name = None,
+    force: Annotated[str | None, typer.Option(metavar="REASON", help="Whatever the rule says; it is logged.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a version champion if the rule of params.yaml says PROMOTE: the same that the register stage follows.
+
+    Exit code 3: it was not promoted, and the reasons are printed.
+    """
+    uri, settings = store.address(), params.load()
+    model, rule = named(uri, name), Rule(settings.registration, settings.evaluate, RAW)
+    try:
+        if force is None:
+            entry, _ = promotion.consider(uri, model, version, rule)
+        else:
+            entry = promotion.force(uri, model, version, force, rule)
+    except promotions.OutrunError as err:
+        _stop(str(err))
+    _say(model, entry, json=json)
+    if entry.reign.champion != version:
+        raise typer.Exit(NOT_PROMOTED)
+
+
+def rollback(*, name: Name = None, json: Json = False) -> None:
+    """Make the previous champion champion again; a second time returns."""
+    uri = store.address()
+    model = named(uri, name)
+    try:
+        entry = promotion.roll_back(uri, model)
+    except promotions.OutrunError as err:
+        _stop(str(err))
+    _say(model, entry, json=json)
+
+
+def history(*, name: Name = None, json: Json = False) -> None:
+    """List every decision about a registered model, refusals too, oldest first."""
+    uri = store.address()
+    model = named(uri, name)
+    log = promotions.read(uri, model)
+    if json:
+        typer.echo(json_text.dumps([entry.to_json() for entry in log], indent=2))
+        return
+    heads = ("entry", "at", "by", "what", "version", "champion", "previous", "reason")
+    typer.echo(_table(heads, [_line(entry) for entry in log]) if log else f"{model}: no decision yet")
+
+
+def _say(model: str, entry: Entry, *, json: bool) -> None:
+    if json:
+        typer.echo(json_text.dumps({"model": model, **entry.to_json()}, indent=2))
+        return
+    typer.echo(f"{model}: champion is {_named(entry.reign.champion)}; entry {entry.number}, {_what(entry)}")
+    reasons: Sequence[str] = [entry.reason] if entry.kind != "decided" else []
+    for reason in (*reasons, *(entry.verdict.reasons if entry.verdict else ())):
+        typer.echo(f"  {reason}")
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(f"segnet: {message}", err=True)
+    raise typer.Exit(NOT_PROMOTED)
+
+
+def _reigns_by(log: Log) -> Entry | None:
+    """Return the entry since which the champion reigns without a break, if there is a champion."""
+    by = None
+    for entry in log:
+        if by is None or entry.reign.champion != by.reign.champion:
+            by = entry
+    return by if by and by.reign.champion else None
+
+
+def _aliases(version: Version, log: Log) -> list[str]:
+    if not log:
+        return []
+    return [alias for alias, number in asdict(log[-1].reign).items() if number == version.number]
+
+
+def _tree(version: Version, log: Log) -> dict[str, Any]:
+    return {"version": version.number, "aliases": _aliases(version, log), "tags": dict(version.tags)}
+
+
+def _row(version: Version, log: Log) -> list[str]:
+    tags: Mapping[str, str] = version.tags
+    miou = f"{float(tags['test_miou']):.4f}" if "test_miou" in tags else ""
+    short = [tags.get(key, "")[:length] for key, length in (("test_data", 8), ("training_run", 16), ("git_commit", 8))]
+    aliases = ", ".join(_aliases(version, log))
+    return [version.number, aliases, tags.get("validation_status", ""), miou, *short, tags.get("promoted_at", "")]
+
+
+def _line(entry: Entry) -> list[str]:
+    reign = entry.reign
+    numbers = [number or "-" for number in (entry.version, reign.champion, reign.previous_champion)]
+    return [str(entry.number), entry.at, entry.by, _what(entry), *numbers, entry.reason]
+
+
+def _what(entry: Entry) -> str:
+    if entry.kind == "decided" and entry.verdict:
+        return entry.verdict.outcome.name
+    return f"{entry.kind}, rule: {entry.verdict.outcome.name}" if entry.verdict else entry.kind
+
+
+def _named(number: str | None) -> str:
+    return "no version" if number is None else f"version {number}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows))
+    return "\n".join(line.rstrip() for line in lines)

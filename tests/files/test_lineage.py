@@ -1,0 +1,51 @@
+import pytest
+
+from pipeline.files import lineage
+from pipeline.files.lineage import Lineage
+
+DVC = """
+stages:
+  download: {cmd: a, deps: [code.py], outs: [data/raw]}
+  evaluate: {cmd: b, deps: [data/raw], metrics: [reports/scores.json: {cache: false}], plots: [reports/history.csv]}
+  register: {cmd: c, deps: [code.py], outs: [reports/registration.json]}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    files = {
+        "code.py": "abc",
+        "data/raw/a": "abc",
+        "reports/scores.json": "{}",
+        "reports/history.csv": "",
+        "params.yaml": "",
+    }
+    for name, text in {**files, "dvc.yaml": DVC}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_every_dep_and_out_but_the_last_stages_own_is_hashed(tree):
+    found = lineage.collect(tree)
+    paths = ["code.py", "data/raw", "dvc.yaml", "params.yaml", "reports/history.csv", "reports/scores.json"]
+    assert list(found) == paths
+    assert found["code.py"] == "900150983cd24fb0d6963f7d28e17f72"  # MD5 of abc
+    assert found["data/raw"].endswith(".dir")
+
+
+def test_a_missing_file_is_named(tree):
+    (tree / "code.py").unlink()
+    with pytest.raises(ValueError, match=r"expected .*code\.py, which dvc\.yaml names, found none; run dvc repro"):
+        lineage.collect(tree)
+
+
+def test_a_lineage_is_read_as_it_was_written(tmp_path):
+    origin = Lineage("c" * 40, ("params.yaml",), {"data/raw": "a.dir"}, {"workers": [1], "packages": {"torch": "2"}})
+    lineage.write(tmp_path, origin)
+    assert lineage.read(tmp_path) == origin
+    (tmp_path / "lineage.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"expected a lineage\.json that the register stage wrote: .*; register it anew"
+    ):
+        lineage.read(tmp_path)

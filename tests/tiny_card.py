@@ -1,0 +1,90 @@
+"""A model card of two small images, and what a Markdown parser makes of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import scored
+from rich.markdown import Markdown
+
+from pipeline import card
+from pipeline.card import Card
+from pipeline.core.classes import ClassTable
+from pipeline.files.checkpoint import Spec
+from pipeline.files.registration import Outcome, Verdict
+from pipeline.files.validation import Finding, Offender, Split, Validation
+
+OFFENDERS = tuple(Offender(f"seq{i}", f"train {i}", ()) for i in range(5))
+VALIDATION = Validation(
+    "toy",
+    (Split("test", 2, 1, {"8 x 6": 1, "16 x 12": 3}, {"road": 0.75, "sky": 0.25, "car": 0}, 0.125),),
+    (
+        Finding("empty_split", "error", True, "an image", "2 images", ()),
+        Finding("shared_sequence", "warning", False, "no sequence twice", "5 of 9", OFFENDERS),
+    ),
+)
+
+
+def spec(names=("road", "sky", "car"), **changes):
+    values = Spec(
+        "segnet", 0.25, ClassTable(names, ((1, 2, 3),) * len(names), (0, 0, 0), None), "toy", 96, 128, 0.5, "abc"
+    )
+    return replace(values, **changes)
+
+
+def tiny(**changes):
+    """The card of the two images of scored.py; `changes` are fields with other values."""
+    values = {
+        "model": "segnet-toy",
+        "version": "3",
+        "spec": spec(),
+        "scores": scored.scores(),
+        "intervals": scored.INTERVALS,
+        "validation": VALIDATION,
+        "verdict": Verdict(Outcome.HOLD, ("too little", "too late"), "f" * 64, {"min_miou": 0.3, "max_gain": None}, {}),
+        "training": {"model": {"name": "segnet", "vgg16": None}, "train": {"zoom": [0.75, 1.5], "learning_rate": 2e-3}},
+        "lineage": {"git commit": "c0ffee", "tree dirty": "no"},
+        "licence": "Public domain.",
+        "options": {"overlap": 0.5, "flip": False},
+    }
+    return Card(**values | changes)
+
+
+def of_images(*images, names=("road", "sky", "car"), **changes):
+    """The card of images with these counts, (C, C) each."""
+    counts = np.array(images)
+    ids = tuple(f"test/{number}" for number in range(len(counts)))
+    boundaries = np.zeros((*counts.shape[:2], 5), np.int64)
+    values = {"names": names, "ids": ids, "sequences": ids, "counts": counts, "boundaries": boundaries} | changes
+    return tiny(scores=scored.scores(**values), spec=spec(names))
+
+
+def parsed(text):
+    """What a Markdown parser makes of the text: headings, the tables of each, and the texts that are in none."""
+    found, heading, inside = {}, None, None
+    for token in Markdown(text).parsed:
+        if token.type == "inline":
+            # Bold is our own; any other markup would have come out of a name.
+            kinds = {child.type for child in token.children}
+            assert kinds <= {"text", "strong_open", "strong_close"}, (kinds, token.content)
+            shown = "".join(child.content for child in token.children)
+            if inside == "heading":
+                heading = found.setdefault(shown, {"tables": [], "texts": []})
+            elif inside == "cell":
+                heading["tables"][-1][-1].append(shown)
+            else:
+                heading["texts"].append(shown)
+        elif token.type == "fence":
+            heading["texts"].append(token.content)
+        elif token.type == "table_open":
+            heading["tables"].append([])
+        elif token.type == "tr_open":
+            heading["tables"][-1].append([])
+        elif token.type in ("heading_open", "th_open", "td_open", "paragraph_open"):
+            inside = {"h": "heading", "t": "cell", "p": "text"}[token.type[0]]
+    return found
+
+
+def section(made, title):
+    """The tables, without their headers, and the texts of a section."""
+    found = parsed(card.markdown(made))[title]
+    return [table[1:] for table in found["tables"]], found["texts"]
