@@ -1,10 +1,12 @@
 """Where MLflow keeps its records, and the one way to reach it: MLflow is imported here when it is first needed."""
 
+import fcntl
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -71,7 +73,26 @@ def client(uri: str) -> "MlflowClient":
     configure()
     from mlflow import MlflowClient
 
+    if uri.startswith(_SQLITE):
+        _create_tables(uri)
     return MlflowClient(uri)
+
+
+@cache
+def _create_tables(uri: str) -> None:
+    """Let MLflow create an sqlite store's tables where they are missing, one process after the other.
+
+    MLflow 3.17 does not lock this (mlflow/store/tracking/sqlalchemy_store.py): of experiments that begin at once with a
+    new store most fail. A server has its tables before it answers.
+    """
+    from mlflow import MlflowClient
+
+    folder = os.open(Path(uri.removeprefix(_SQLITE)).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process, whatever becomes of it
+        MlflowClient(uri).search_experiments(max_results=1)
+    finally:
+        os.close(folder)
 
 
 def select(uri: str) -> None:

@@ -71,7 +71,9 @@ def versions(uri: str, model: str) -> list[Version]:
     found: list[ModelVersion] = []
     client, token = store.client(uri), None
     while True:
-        page = client.search_model_versions(f"name = '{model}'", max_results=_PAGE, page_token=token)
+        page = client.search_model_versions(
+            f"name = '{model}'", max_results=_PAGE, order_by=["version_number ASC"], page_token=token
+        )  # by its own order, newest update first, versions could be missed while others are tagged
         found += page
         token = page.token
         if not token:

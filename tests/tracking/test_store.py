@@ -187,3 +187,10 @@ def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(mlflow_store):
     store.client(mlflow_store).delete_experiment(number)
     with pytest.raises(ValueError, match=rf"experiment gone .* deleted; restore it .*--experiment-id {number}"):
         store.experiment_id(mlflow_store, "gone")
+
+
+def test_processes_that_begin_at_once_with_a_new_store_all_find_its_tables(tmp_path):
+    code = "from pipeline.tracking import store; store.client(store.address()).search_experiments()"
+    settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    started = [subprocess.Popen([sys.executable, "-c", code], env=settings) for _ in range(3)]
+    assert [process.wait() for process in started] == [0, 0, 0]
