@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from pipeline import interruption
 from pipeline.files.checkpoint import Metrics
 
 # Read when Ray is imported or started; what the user has set wins.
@@ -22,6 +23,9 @@ _LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled"}
 _STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 
 
+_RESIZE_SECONDS = 60.0  # between looks for room for more workers; each change costs the work since the last state
+
+Number = int | Literal["auto"] | tuple[int, int]
 Listener = Callable[[Metrics], None]
 
 
@@ -47,8 +51,8 @@ class Plan:
 
     folder: Path
     """Of the run, which all nodes see: what is to outlast a worker lies there. Made where it is missing."""
-    num_workers: int | Literal["auto"]
-    """auto: one for each GPU of the cluster, or one where there is none."""
+    num_workers: Number
+    """auto: one for each GPU of the cluster, or one where there is none; (fewest, most): as there is room."""
     max_failures: int
     """How often lost workers are started again."""
     certain: type[Exception]
@@ -76,8 +80,8 @@ def run(
         function: called once in each worker, inside torch's process group (nccl with GPUs, else gloo).
         job: its first argument.
         plan: where and on how many workers.
-        on_report: called in this process, in a thread of its own, with what a worker reports. An error of it, or of the
-            two others, ends the calls, and is raised when the workers have ended.
+        on_report: called in this process, in a thread of its own, with what a worker reports. An error of it, or of
+            the two others, ends the calls, and is raised when the workers have ended.
         on_progress: likewise, with what a worker tells of its progress.
         on_say: likewise, with what a worker says, and with the cause when workers failed.
 
@@ -90,8 +94,9 @@ def run(
     import ray
 
     own = {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": _STORE_BYTES} if local else {}
-    ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
     try:
+        with interruption.sigterm_kept():
+            ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
         share = _share(ray.nodes(), plan.num_workers)
         error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": on_say})
     finally:
@@ -116,7 +121,6 @@ def _fit(
     queue = Queue(actor_options={"num_cpus": 0})
     folder = plan.folder.resolve()  # a worker's current folder is another
     folder.mkdir(parents=True, exist_ok=True)
-    resources = {"CPU": share.cpus, **({"GPU": 1} if share.use_gpu else {})}
     trainer = TorchTrainer(
         _on_worker,
         train_loop_config={
@@ -125,7 +129,12 @@ def _fit(
             "queue": queue,
             "threads": share.cpus,
         },
-        scaling_config=ScalingConfig(num_workers=share.workers, use_gpu=share.use_gpu, resources_per_worker=resources),
+        scaling_config=ScalingConfig(
+            num_workers=share.workers,
+            use_gpu=share.use_gpu,
+            resources_per_worker={"CPU": share.cpus, **({"GPU": 1} if share.use_gpu else {})},
+            elastic_resize_monitor_interval_s=_RESIZE_SECONDS,
+        ),
         run_config=RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
@@ -133,9 +142,10 @@ def _fit(
             callbacks=[_failure_callback(queue)],
         ),
     )
+    trainer._register_sigint_handler = lambda _: None  # Ray's handler would end the process with status 0
     with ThreadPoolExecutor(1) as threads:
-        listening = threads.submit(_listen, queue, listeners)
         try:
+            listening = threads.submit(_listen, queue, listeners)
             trainer.fit()
         except (TrainingFailedError, RayError) as err:
             failures = getattr(err, "worker_failures", None)
@@ -149,27 +159,28 @@ def _fit(
 class _Share:
     """How the cluster is shared out."""
 
-    workers: int
+    workers: int | tuple[int, int]
+    """Their number, or the fewest and the most."""
     cpus: int
     """Of each worker."""
     use_gpu: bool
     """Whether each has one."""
 
 
-def _share(nodes: list[dict[str, Any]], num_workers: int | Literal["auto"]) -> _Share:
-    """Return how the alive nodes are shared out."""
+def _share(nodes: list[dict[str, Any]], num_workers: Number) -> _Share:
+    """Return how the alive nodes are shared out; of a range the fewest must find room now."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = int(sum(node.get("GPU", 0) for node in alive))
-    workers = (gpus or 1) if num_workers == "auto" else num_workers
-    if gpus and workers > gpus:
-        raise ClusterError(f"train.num_workers: expected at most the cluster's {gpus} GPUs, got {workers}")
+    wanted = (gpus or 1) if num_workers == "auto" else num_workers
+    fewest, most = wanted if isinstance(wanted, tuple) else (wanted, wanted)
     slots = [node.get("GPU", 0) if gpus else node.get("CPU", 0) for node in alive]
-    if workers > sum(slots):
-        raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} CPUs, got {workers}")
+    if fewest > sum(slots):
+        kind = "GPUs" if gpus else "CPUs"
+        raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} {kind}, got {fewest}")
     # The fullest node decides: workers are alike, and Ray may place as many on a node as it has slots.
-    per_node = -(-workers // sum(1 for slot in slots if slot))
+    per_node = -(-min(most, int(sum(slots))) // sum(1 for slot in slots if slot))
     cpus = min(int(node.get("CPU", 0) // per_node) for node, slot in zip(alive, slots, strict=True) if slot)
-    return _Share(workers, max(1, cpus), bool(gpus))
+    return _Share(wanted, max(1, cpus), bool(gpus))
 
 
 def _on_worker(config: dict[str, Any]) -> None:
@@ -220,7 +231,7 @@ def _listen(queue: Any, listeners: dict[str, Callable[[Any], None]]) -> Exceptio
 
 
 def _cause(failures: dict[int, Exception]) -> str:
-    """Return the first worker's error, as far as Ray kept it; that of a lost worker is the cause of others' errors."""
+    """Return the first worker's error, as far as Ray kept it; a lost worker's is the cause of others'."""
     lost = {rank: err for rank, failure in failures.items() if (err := getattr(failure, "health_check_failure", None))}
     rank, failure = min((lost or failures).items())
     text = " ".join(line for line in str(failure).splitlines() if not line.startswith("\t"))  # Ray's ids

@@ -47,6 +47,7 @@ CODE = (
     "files/__init__.py",
     "files/atomic.py",
     "files/checkpoint.py",
+    "files/documents.py",
     "files/images.py",
     "predict.py",
 )
@@ -55,7 +56,7 @@ CODE = (
 MAX_PIXELS = 4096 * 4096
 """Of an image: about as many as a narrow model predicts on two cores in the minute that MLflow's server waits."""
 
-_PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch")
+_PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
 
 
 class ServedModel(PythonModel):
@@ -79,11 +80,14 @@ class ServedModel(PythonModel):
         """Return one row for each row of `model_input`.
 
         Raises:
-            MlflowException: there is no row, or one holds no image that can be read, or one of more than MAX_PIXELS
-                (with probabilities: divided by the number of classes); a server answers 400 with the reason.
+            MlflowException: there is no row or no column image, or one holds no image that can be read, or one of more
+                than MAX_PIXELS (with probabilities: divided by the number of classes); a server answers 400 with the
+                reason.
         """
         if model_input.empty:
             raise MlflowException("expected at least one image, got no row", INVALID_PARAMETER_VALUE)
+        if "image" not in model_input:
+            raise MlflowException(f"expected a column image, got {list(model_input)}", INVALID_PARAMETER_VALUE)
         probabilities = bool((params or {}).get("probabilities", False))
         most = MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1)
         rows = list(enumerate(model_input["image"]))

@@ -1,17 +1,26 @@
 """One file a stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
+
+from pipeline import interruption
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages in the order of the path."""
 
 
 def execute(main: Callable[[], None]) -> None:
-    """Run a stage's main; an error of ours ends it with exit status 1 and the message alone, without a traceback."""
+    """Run a stage's main; an error of ours ends it with exit status 1 and the message alone, without a traceback.
+
+    SIGTERM and SIGINT end it cleanly, and so does the death of the dvc that started it.
+    """
+    if "DVC_STAGE" in os.environ:  # one started by hand, under nohup, may outlive its shell
+        interruption.when_orphaned()
     try:
-        main()
+        with interruption.handled():
+            main()
     except Exception as err:
         if not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
             raise

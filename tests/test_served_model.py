@@ -204,7 +204,7 @@ def test_the_version_belongs_to_the_training_run_and_its_experiment(version, mlf
 
 def test_the_packages_are_pinned_to_public_versions(copy):
     pins = (copy / "requirements.txt").read_text().split()
-    installed = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch")
+    installed = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
     assert pins == [f"{name}=={metadata.version(name).split('+')[0]}" for name in installed]
 
 

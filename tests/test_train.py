@@ -219,7 +219,8 @@ def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
     files = ["model/model.safetensors", "model/model.json", "reports/train.json", "reports/history.csv"]
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
     tree = json.loads((tmp_path / "a" / "reports" / "train.json").read_text())
-    assert (tree["run"], tree["inputs"], tree["epochs"], tree["best_epoch"]) == ("abc", {"data": "x.dir"}, 3, state.best_epoch + 1)
+    assert (tree["run"], tree["inputs"]) == ("abc", {"data": "x.dir"})
+    assert (tree["epochs"], tree["best_epoch"]) == (3, state.best_epoch + 1)
     assert tree["class_weights"] == dict(zip(("road", "sky"), job.class_weights, strict=True))
     with (tmp_path / "a" / "reports" / "history.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -33,6 +33,9 @@ class ClassTable:
         for what, values in (("colours", self.colours), ("published weights", self.published_weights)):
             if values is not None and len(values) != len(self.names):
                 raise ValueError(f"expected {len(self.names)} {what}, one a class, got {len(values)}")
+        for colour in (*self.colours, self.void_colour):
+            if not all(0 <= value <= 255 for value in colour):
+                raise ValueError(f"expected colours of 0 to 255, got {colour}; correct it")
 
     def __len__(self) -> int:
         """Return the number of classes C, void not counted."""

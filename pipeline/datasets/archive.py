@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import stat
+import struct
 import sys
 import time
 import zipfile
@@ -20,6 +21,13 @@ from pipeline.params.steps import Download
 MIRROR = "SEGNET_MIRROR"
 _CHUNK = 2**20  # bytes
 _TRY_AGAIN = (408, 429)  # the client errors that pass: time-out, too many requests
+_LONGEST, _LONGEST_PATH = 255, 1000  # bytes of a file's or folder's name, and of a path in an archive
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a limit
+# What zipfile raises on a broken archive: what it means to, and whatever else it stumbles over.
+_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
+    *(LookupError, OverflowError, UnicodeError),
+)
 _log = logging.getLogger(__name__)
 
 
@@ -71,7 +79,7 @@ def unpack(path: Path, inside: str, folder: Path, limits: Download) -> None:
         with _opened(path) as archive:
             members = [m for m in _members(archive, limits) if m.filename.startswith(f"{inside}/") and not m.is_dir()]
             for member in members:
-                target = folder / member.filename.removeprefix(f"{inside}/")
+                target = folder / PurePosixPath(member.filename).relative_to(inside)  # never absolute: a/b//c is b/c
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # zipfile stops at the size in the header and then compares the checksum: a false size is an error.
                 with archive.open(member) as packed, target.open("xb") as unpacked:
@@ -139,7 +147,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as err:
+    except _FAULTS as err:
         raise ArchiveError(f"expected a whole zip archive, got: {err}") from err
 
 
@@ -161,9 +169,10 @@ def _members(archive: zipfile.ZipFile, limits: Download) -> list[zipfile.ZipInfo
             f"expected at most {limits.max_megabytes:,} MB, got {size / 1e6:,.1f} MB when unpacked; if the archive is "
             f"to be trusted, raise download.max_megabytes"
         )
+    files = {PurePosixPath(member.filename) for member in members if not member.is_dir()}
     seen: set[PurePosixPath] = set()
     for member in members:
-        fault = _fault(member, seen)
+        fault = _fault(member) or _clash(PurePosixPath(member.filename), files, seen)
         if fault:
             raise UnsafeArchiveError(
                 f"expected files and folders below the target only, got {member.filename!r}, {fault}; do not trust "
@@ -172,19 +181,32 @@ def _members(archive: zipfile.ZipFile, limits: Download) -> list[zipfile.ZipInfo
     return members
 
 
-def _fault(member: zipfile.ZipInfo, seen: set[PurePosixPath]) -> str:
-    """Return what is wrong with a member, or nothing; add it to `seen`."""
+def _fault(member: zipfile.ZipInfo) -> str:
+    """Return what is wrong with a member, or nothing."""
     path = PurePosixPath(member.filename)
     kind = stat.S_IFMT(member.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts:
         return "which lies outside"
+    if not path.name or member.filename.endswith("/.") or max(len(part.encode()) for part in path.parts) > _LONGEST:
+        return "which is no name of a file"
+    if len(member.filename.encode()) > _LONGEST_PATH:
+        return "whose name is too long"
     if "\\" in member.filename or ":" in member.filename:
         return "which lies outside on Windows"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "which is a link or device"
     if member.flag_bits & 1:
         return "which is encrypted"
+    if member.compress_type not in _METHODS:
+        return "which is compressed by another method than deflate"
+    return ""
+
+
+def _clash(path: PurePosixPath, files: set[PurePosixPath], seen: set[PurePosixPath]) -> str:
+    """Return what is wrong with a member beside the others, or nothing; add it to `seen`."""
     if path in seen:
         return "which comes twice"
+    if not files.isdisjoint(path.parents):
+        return "which lies in a file"
     seen.add(path)
     return ""

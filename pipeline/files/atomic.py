@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it takes the place of `path`.
 
     The block makes a file or a folder there. On an error, what it made is removed and `path` stays as it was. A
-    folder is replaced by two renames: killed between them, a process leaves nothing at `path`, never a part.
+    folder is replaced by two renames: killed between them, a process leaves nothing at `path`, never a part. What
+    killed processes have left beside `path` is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced.partial")
-    _remove(temporary)
+    for left in _left(path):
+        _remove(left)
     try:
         yield temporary
         if temporary.is_dir() and path.exists():
@@ -39,6 +42,24 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, tree: Any) -> None:
     """Write `tree` as indented JSON with sorted keys: the same tree gives the same bytes."""
     write_text(path, json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _left(path: Path) -> list[Path]:
+    """Return the temporary paths beside `path` whose process is no more, or is this one."""
+    beside = path.parent.glob(".*.partial")
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)(\.replaced)?\.partial")
+    found = [(match, each) for each in beside if (match := name.fullmatch(each.name))]
+    return [each for match, each in found if (pid := int(match[1])) == os.getpid() or not _lives(pid)]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:

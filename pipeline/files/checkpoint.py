@@ -1,21 +1,23 @@
 """A model: safetensors beside a JSON; nothing here can run code when it is read."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS
-from pipeline.files import atomic
+from pipeline.files import atomic, documents
 
 Tensors = Mapping[str, Tensor]
 Metrics = dict[str, float]
+Side = Annotated[int, Field(ge=1, le=20_000)]
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,13 @@ class Spec:
 
     network: str
     """A key of MODELS."""
-    width: float
+    width: Annotated[float, Field(gt=0, le=4)]
     classes: ClassTable
     dataset: str
-    tile_height: int
+    tile_height: Side
     """Of the tiles that it was trained on, pixels."""
-    tile_width: int
-    scale: float
+    tile_width: Side
+    scale: Annotated[float, Field(gt=0, le=1)]
     """By which images are resized before the network sees them."""
     run: str
     """Name of the training run: a hash of its inputs."""
@@ -51,9 +53,8 @@ def read_spec(folder: Path) -> Spec:
         ValueError: it is missing, or not what `write_model` makes.
     """
     try:
-        tree = json.loads((folder / "model.json").read_text("utf-8"))
-        return Spec(**{**tree, "classes": ClassTable.from_json(tree["classes"])})
-    except (OSError, KeyError, TypeError, ValueError) as err:
+        return documents.parse((folder / "model.json").read_bytes(), Spec)
+    except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected a model.json that the train stage wrote: {err}") from err
 
 
@@ -66,9 +67,10 @@ def read_model(folder: Path) -> tuple[Spec, nn.Module]:
     spec = read_spec(folder)
     if spec.network not in MODELS:
         raise ValueError(f"{folder}: expected a network among {', '.join(MODELS)}, got {spec.network}")
-    model = MODELS[spec.network](len(spec.classes), spec.width)
+    weights = dict(_load(folder / "model.safetensors"))
     try:
-        model.load_state_dict(dict(_load(folder / "model.safetensors")))
+        model = MODELS[spec.network](len(spec.classes), spec.width)
+        model.load_state_dict(weights)
     except RuntimeError as err:
         raise ValueError(f"{folder}: expected the weights of {spec.network} at width {spec.width:g}: {err}") from err
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub

@@ -1,6 +1,8 @@
 """Reading and writing images and masks: every picture of the pipeline passes here."""
 
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +13,36 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 20_000 * 20_000
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""What is read. Pillow would try others too, such as EPS, for which it starts Ghostscript on the file."""
 Pixels = npt.NDArray[np.uint8]
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
 _TO_8_BITS = ((np.arange(65_536) + 128) // 257).astype(np.uint8)  # nearest: 65535 -> 255
 _STRIP = 1024  # rows
+# What Pillow raises on a broken file: what it means to, and whatever the readers of its formats stumble over.
+_FAULTS = (
+    *(OSError, SyntaxError, EOFError, struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+)
 
 
 class ImageError(ValueError):
     """A picture that cannot be read rightly; the message says why."""
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn whatever Pillow says of a picture into an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as err:
+        raise ImageError("expected an image file, got something else or a broken header") from err
+    except _FAULTS as err:
+        raise ImageError(f"expected a whole image file: {err}") from err
 
 
 def read_header(source: Path | bytes) -> tuple[str, int, int]:
@@ -33,6 +55,7 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
         return image.mode, image.height, image.width
 
 
+@_explained()
 def read_image(source: Path | bytes) -> Pixels:
     """Return a picture as RGB, (H, W, 3) uint8.
 
@@ -57,6 +80,7 @@ def read_image(source: Path | bytes) -> Pixels:
     return pixels
 
 
+@_explained()
 def read_mask(source: Path | bytes) -> Pixels:
     """Return an index mask, (H, W) uint8: the stored values, palette indices included, never converted.
 
@@ -119,20 +143,13 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
     """Yield a picture whose pixels are not yet decoded; whatever is wrong with it becomes an ImageError."""
     Image.MAX_IMAGE_PIXELS = None  # the limit below replaces Pillow's, which warns at 89 million pixels
     stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-    with stream:
-        try:
-            image = Image.open(stream)
-            if not 0 < image.width * image.height <= MAX_PIXELS:
-                raise ImageError(
-                    f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
-                )
-            yield image
-        except ImageError:
-            raise
-        except UnidentifiedImageError as err:
-            raise ImageError("expected an image file, got something else or a broken header") from err
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as err:
-            raise ImageError(f"expected a whole image file: {err}") from err
+    with stream, _explained():
+        image = Image.open(stream, formats=FORMATS)
+        if not 0 < image.width * image.height <= MAX_PIXELS:
+            raise ImageError(
+                f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
+            )
+        yield image
 
 
 def _is_opaque(image: Image.Image) -> bool:

@@ -1,6 +1,5 @@
 """What a registered version was made from: the commit, the hash of every file along the path, and the training."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.files import atomic, digest
+from pipeline.files import atomic, digest, documents
 
 NAME = "lineage.json"
 _ALSO = ("dvc.yaml", "params.yaml")  # DVC keeps the latter's values, not its text
@@ -65,9 +64,8 @@ def read(folder: Path) -> Lineage:
         ValueError: it is missing or something else.
     """
     try:
-        tree = json.loads((folder / NAME).read_text("utf-8"))
-        return Lineage(tree["commit"], tuple(tree["changed"]), dict(tree["hashes"]), dict(tree["training"]))
-    except (OSError, KeyError, TypeError, ValueError) as err:
+        return documents.parse((folder / NAME).read_bytes(), Lineage)
+    except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected a {NAME} that the register stage wrote: {err}; register it anew") from err
 
 

@@ -1,13 +1,12 @@
 """data/raw: images, index masks, and the manifest with one row an image. Written by download, read by all after it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.core.classes import ClassTable
-from pipeline.files import atomic
+from pipeline.files import atomic, documents, tables
 
 SPLITS = ("train", "val", "test")
 COLUMNS = {
@@ -57,17 +56,24 @@ def read(folder: Path) -> Manifest:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: a file is missing or not what `write` makes.
+        ValueError: a file is missing or not what `write` makes, or an image or mask lies outside `folder`.
     """
     try:
-        tree = json.loads((folder / "dataset.json").read_text("utf-8"))
-        images = pd.read_parquet(folder / "manifest.parquet")
-        missing = [column for column in (*COLUMNS, PIXELS) if column not in images]
-        if missing:
-            raise ValueError(f"expected columns {missing}")
-        classes = ClassTable.from_json(tree["classes"])
-        return Manifest(str(tree["dataset"]), classes, str(tree["licence"]), images.astype(COLUMNS))
-    except (OSError, KeyError, TypeError, ValueError) as err:
+        head = documents.parse((folder / "dataset.json").read_bytes(), _Head)
+        images = tables.read_frame(folder / "manifest.parquet", COLUMNS, {PIXELS: len(head.classes) + 1})
+        for column in ("image", "mask"):
+            tables.check_paths(images[column])
+    except (OSError, ValueError) as err:
         raise ValueError(
             f"{folder}: expected the manifest that the download stage writes: {err}; run it again"
         ) from err
+    return Manifest(head.dataset, head.classes, head.licence, images)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """dataset.json: a Manifest without its images."""
+
+    dataset: str
+    classes: ClassTable
+    licence: str

@@ -8,13 +8,16 @@ lock that a dead promoter could hold.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from secrets import token_hex
 from typing import Any, Literal
 
+from pipeline.files import documents
 from pipeline.files.registration import Verdict
 
+_Number = int | float | None  # an integer stays one: the same text again, and so the same SHA-256
+_SHOWN = 200  # characters of a text that is no entry
 Kind = Literal["decided", "forced", "rolled back", "found"]
 """found: somebody moved an alias by other means."""
 
@@ -98,16 +101,47 @@ class Entry:
             ValueError: it is no such text.
         """
         try:
-            tree = json.loads(text)
-            verdict = tree.pop("verdict")
-            reign = Reign(tree.pop("champion"), tree.pop("previous_champion"))
-            return cls(
-                **tree, reign=reign, verdict=None if verdict is None else Verdict.from_json(verdict), number=number
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as err:
+            stored = documents.parse(text, _Stored)
+            verdict = None if stored.verdict is None else Verdict.from_json(asdict(stored.verdict))
+        except (KeyError, ValueError) as err:
             raise ValueError(
-                f"entry {number}: expected a decision that this program logged, got {text}: {err}"
+                f"entry {number}: expected a decision that this program logged, got {text[:_SHOWN]}: {err}"
             ) from err
+        reign = Reign(stored.champion, stored.previous_champion)
+        same = {key: getattr(stored, key) for key in _SAME}
+        return cls(**same, reign=reign, verdict=verdict, number=number)
+
+
+@dataclass(frozen=True)
+class _StoredVerdict:
+    """A verdict as `Verdict.to_json` makes it."""
+
+    verdict: Literal["PROMOTE", "HOLD", "REJECT"]
+    reasons: tuple[str, ...]
+    rule: dict[str, _Number]
+    test_data: str
+    difference: dict[str, dict[str, _Number]]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An entry as its text says it."""
+
+    kind: Kind
+    version: str | None
+    champion: str | None
+    previous_champion: str | None
+    at: str
+    by: str
+    reason: str
+    verdict: _StoredVerdict | None
+    evidence: dict[str, str | None]
+    after: int
+    chain: str
+    mark: str = ""
+
+
+_SAME = ("kind", "version", "at", "by", "reason", "evidence", "after", "chain", "mark")
 
 
 Log = tuple[Entry, ...]

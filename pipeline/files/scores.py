@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, nan, prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.core import boundary, metrics
 from pipeline.core.calibration import Reliability
 from pipeline.core.metrics import Counts
-from pipeline.files import atomic
+from pipeline.files import atomic, documents, tables
 
 HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
 READ = ("scores.json", "images.parquet", "reliability.csv")  # the files that `read` needs
@@ -145,28 +145,19 @@ def read(folder: Path) -> Scores:
         ValueError: a file is missing, or is not what `write` makes.
     """
     try:
-        tree = json.loads((folder / "scores.json").read_text("utf-8"))
-        table = pq.read_table(folder / "images.parquet")
-        names = tuple(json.loads(table.schema.metadata[b"classes"]))
-        with (folder / "reliability.csv").open(encoding="utf-8", newline="") as file:
-            bins = list(csv.DictReader(file))
-        return Scores(
-            run=str(tree["run"]),
-            dataset=str(tree["dataset"]),
-            test_data=str(tree["test_data"]),
-            names=names,
-            ids=tuple(map(str, table["id"].to_pylist())),
-            sequences=tuple(map(str, table["sequence"].to_pylist())),
-            counts=_array(table["counts"], (len(names), len(names))),
-            boundaries=_array(table["boundaries"], (len(names), len(boundary.COLUMNS))),
-            reliability=Reliability(
-                np.array([int(row["pixels"]) for row in bins], np.int64),
-                np.array([int(row["correct"]) for row in bins], np.int64),
-                np.array([float(row["confidence"]) for row in bins]),
-            ),
-        )
-    except (OSError, KeyError, TypeError, ValueError) as err:
+        head = documents.parse((folder / "scores.json").read_bytes(), dict[str, str | int | dict[str, Any]])
+        run, dataset, test_data = (str(head[key]) for key in ("run", "dataset", "test_data"))
+        metadata = pq.read_schema(folder / "images.parquet").metadata or {}
+        names = documents.parse(metadata[b"classes"], tuple[str, ...])
+        shapes = (len(names), len(names)), (len(names), len(boundary.COLUMNS))
+        lists = {"counts": prod(shapes[0]), "boundaries": prod(shapes[1])}
+        table = tables.read(folder / "images.parquet", tables.schema({"id": "str", "sequence": "str"}, lists))
+        ids, sequences = (tuple(map(str, table[name].to_pylist())) for name in ("id", "sequence"))
+        counts, boundaries = (_array(table[name], shape) for name, shape in zip(lists, shapes, strict=True))
+        reliability = _reliability(folder / "reliability.csv")
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error, pa.ArrowException) as err:
         raise ValueError(f"{folder}: expected scores that the evaluate stage wrote: {err}; run it again") from err
+    return Scores(run, dataset, test_data, names, ids, sequences, counts, boundaries, reliability)
 
 
 def read_intervals(folder: Path) -> Intervals:
@@ -176,19 +167,36 @@ def read_intervals(folder: Path) -> Intervals:
         ValueError: they are missing, or not what `write` makes.
     """
     try:
-        tree = json.loads((folder / "intervals.json").read_text("utf-8"))
-        bounds = {
-            f"{group}/{name}" if name else group: (_bound(each["low"]), _bound(each["high"]))
-            for group, values in tree["test"].items()
-            for name, each in ({"": values} if "low" in values else values).items()
-        }
-        return Intervals(float(tree["level"]), str(tree["method"]), bounds)
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as err:
+        found = documents.parse((folder / "intervals.json").read_bytes(), _Intervals)
+    except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected intervals that the evaluate stage wrote: {err}; run it again") from err
+    bounds = {
+        f"{group}/{name}" if name else group: (_bound(each.low), _bound(each.high))
+        for group, values in found.test.items()
+        for name, each in ({"": values} if isinstance(values, _Bounds) else values).items()
+    }
+    return Intervals(found.level, found.method, bounds)
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """An interval in intervals.json."""
+
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class _Intervals:
+    """intervals.json."""
+
+    level: float
+    method: str
+    test: Mapping[str, _Bounds | Mapping[str, _Bounds]]
 
 
 def _bound(value: float | None) -> float:
-    return nan if value is None else float(value)
+    return nan if value is None else value
 
 
 def _table(scores: Scores) -> pa.Table:
@@ -203,7 +211,17 @@ def _table(scores: Scores) -> pa.Table:
 
 
 def _array(column: "pa.ChunkedArray[Any]", shape: tuple[int, int]) -> Counts:
-    return np.array(column.to_pylist(), np.int64).reshape(len(column), *shape)
+    values = np.array(column.to_pylist(), np.int64).reshape(len(column), *shape)
+    if values.min(initial=0) < 0:
+        raise ValueError(f"expected counts of pixels, got {values.min()}")
+    return values
+
+
+def _reliability(path: Path) -> Reliability:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pixels, correct = (np.array([int(row[name]) for row in rows], np.int64) for name in ("pixels", "correct"))
+    return Reliability(pixels, correct, np.array([float(row["confidence"]) for row in rows]))
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -4,23 +4,24 @@ A shard holds the tiles of consecutive images of one split, a record batch for e
 (h * w * 3) uint8 RGB in row-major order, and `mask`, (h * w) uint8.
 """
 
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from pydantic import Field
 
 from pipeline.core.classes import ClassTable
-from pipeline.files import atomic
+from pipeline.files import atomic, documents, tables
 
 Pixels = npt.NDArray[np.uint8]
+Side = Annotated[int, Field(ge=1, le=20_000)]
 Batch = tuple[Pixels, Pixels]  # images (N, h, w, 3) and masks (N, h, w), uint8
 
 COLUMNS = {
@@ -43,10 +44,10 @@ class Header:
 
     dataset: str
     classes: ClassTable
-    height: int
+    height: Side
     """Of a tile, pixels."""
-    width: int
-    scale: float
+    width: Side
+    scale: Annotated[float, Field(gt=0, le=1)]
     """By which the images were resized before they were cut."""
 
 
@@ -77,8 +78,7 @@ class Tileset:
         """
         self.header, index = read_index(folder)
         self.index = index[index["split"] == split].reset_index(drop=True)
-        shape = (self.header.height, self.header.width)
-        shards = {name: _Shard(folder / name, shape) for name in self.index["shard"].unique()}
+        shards = {name: _Shard(folder / name, self.header) for name in self.index["shard"].unique()}
         rows = zip(self.index["shard"], self.index["row"], strict=True)
         self._tiles = [(shards[name], *shards[name].locate(int(row))) for name, row in rows]
 
@@ -116,23 +116,29 @@ def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
         ValueError: not a folder that the tile stage wrote.
     """
     try:
-        tree = json.loads((folder / "tiles.json").read_text("utf-8"))
-        header = Header(**{**tree, "classes": ClassTable.from_json(tree["classes"])})
-        return header, pd.read_parquet(folder / "tiles.parquet").astype(COLUMNS)
-    except (OSError, KeyError, TypeError, ValueError) as err:
+        header = documents.parse((folder / "tiles.json").read_bytes(), Header)
+        index = tables.read_frame(folder / "tiles.parquet", COLUMNS, {PIXELS: len(header.classes) + 1})
+        tables.check_paths(index["shard"])
+    except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected tiles that the tile stage wrote: {err}; run it again") from err
+    return header, index
 
 
 class _Shard:
     """One mapped file: per record batch an array of images and one of masks."""
 
-    def __init__(self, path: Path, shape: tuple[int, int]) -> None:
+    def __init__(self, path: Path, header: Header) -> None:
+        shape = (header.height, header.width)
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            if not reader.schema.equals(_schema(header)):
+                raise ValueError(f"got {reader.schema}")
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+            for batch in batches:
+                batch.validate()  # else a damaged length would be read beyond the end of the file
             self.images = [_view(batch.column("image"), (*shape, 3)) for batch in batches]
             self.masks = [_view(batch.column("mask"), shape) for batch in batches]
-        except (OSError, KeyError, ValueError) as err:  # pyarrow's errors are among these
+        except (OSError, ValueError, pa.ArrowException) as err:
             raise ValueError(f"{path}: expected a shard of {shape} tiles: {err}; run the tile stage again") from err
         self.path, self.starts = path, np.cumsum([0, *(len(images) for images in self.images)])
 
@@ -156,4 +162,4 @@ def _column(tiles: Sequence[Pixels], field: Any) -> Any:
 
 def _view(column: Any, shape: tuple[int, ...]) -> Pixels:
     values: Pixels = column.flatten().to_numpy(zero_copy_only=True)
-    return values.reshape(-1, *shape)
+    return values.reshape(len(column), *shape)

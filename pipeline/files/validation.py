@@ -1,11 +1,10 @@
 """reports/validation.json: what the data set looks like and what each check found. Written by validate."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pipeline.files import atomic
+from pipeline.files import atomic, documents
 
 
 @dataclass(frozen=True)
@@ -86,18 +85,17 @@ def read(path: Path) -> Validation:
         ValueError: the file is missing or not what `write` makes.
     """
     try:
-        tree = json.loads(path.read_text("utf-8"))
-        return Validation(
-            dataset=tree["dataset"],
-            splits=tuple(Split(**split) for split in tree["splits"]),
-            findings=tuple(
-                Finding(**{**finding, "offenders": tuple(_offender(o) for o in finding["offenders"])})
-                for finding in tree["findings"]
-            ),
-        )
-    except (OSError, KeyError, TypeError, ValueError) as err:
+        found = documents.parse(path.read_bytes(), _Document)
+    except (OSError, ValueError) as err:
         raise ValueError(f"{path}: expected the report that the validate stage writes: {err}; run it again") from err
+    return Validation(found.dataset, found.splits, found.findings)
 
 
-def _offender(tree: dict[str, Any]) -> Offender:
-    return Offender(**{**tree, "images": tuple(tree["images"])})
+@dataclass(frozen=True)
+class _Document:
+    """A Validation as it is written: with its verdict, for those who read the file without this program."""
+
+    ok: bool
+    dataset: str
+    splits: tuple[Split, ...]
+    findings: tuple[Finding, ...]

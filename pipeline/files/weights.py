@@ -1,6 +1,7 @@
 """Fetching and reading somebody else's trained weights; nothing in the file is run."""
 
 import hashlib
+import struct
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -8,6 +9,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+# What the readers raise on a broken file: their own errors, and whatever torch's restricted unpickler stumbles over.
+_FAULTS = (
+    *(OSError, EOFError, SafetensorError, UnpicklingError, struct.error, MemoryError, RuntimeError, AssertionError),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -20,7 +27,7 @@ def read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError) as err:
+    except _FAULTS as err:
         raise ValueError(f"{path}: expected a file of tensors (.safetensors, or a state dict): {err}") from err
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"{path}: expected a state dict, tensors by name, got {type(found).__name__} of other things")

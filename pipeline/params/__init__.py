@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -17,6 +18,9 @@ from pipeline.params.steps import Download, Tile, Tracking, Validate
 from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
+_MAX_BYTES, _MAX_PARTS = 50_000, 100_000
+# What ruamel.yaml raises on a broken file: its own errors, and those of its parts.
+_FAULTS = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 _ADD = ", got nothing; add the key (presets/ shows every key)"
 _QUOTE = "'"
 _WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
@@ -56,16 +60,30 @@ def load(path: Path = PATH) -> Params:
         ParamsError: not readable, not YAML, or a key or value that cannot be obeyed.
     """
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"of at most {_MAX_BYTES:,} bytes")
         tree = YAML(typ="safe", pure=True).load(path)
-    except (OSError, UnicodeDecodeError, YAMLError) as err:
+    except _FAULTS as err:
         raise ParamsError(f"{path}: expected a readable YAML file: {err}") from err
     try:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is meant.
-        return Params.model_validate_json(json.dumps(tree))
-    except TypeError as err:
-        raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
+        return Params.model_validate_json(_as_json(tree))
     except ValidationError as err:
         raise ParamsError(f"{path} cannot be obeyed:\n" + _explain(err.errors(), tree)) from err
+    except (TypeError, ValueError, OverflowError, RecursionError) as err:
+        raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
+
+
+def _as_json(tree: Any) -> str:
+    """Return the tree as JSON; a few lines of YAML whose aliases name each other could stand for any number of values.
+
+    Raises:
+        ValueError: there are too many values, or a value holds itself.
+    """
+    parts = list(islice(json.JSONEncoder().iterencode(tree), _MAX_PARTS + 1))
+    if len(parts) > _MAX_PARTS:
+        raise ValueError(f"they stand for more than {_MAX_PARTS:,} values; write out what its aliases stand for")
+    return "".join(parts)
 
 
 def _explain(errors: list[ErrorDetails], tree: Any) -> str:

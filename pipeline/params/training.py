@@ -56,10 +56,11 @@ class Model(Section):
 class Train(Section):
     """How the network is trained."""
 
-    num_workers: Positive | Literal["auto"]
-    """DDP workers; auto: one for each GPU of the cluster, or one where there is none."""
+    num_workers: Positive | Literal["auto"] | tuple[Positive, Positive]
+    """DDP workers; auto: one for each GPU of the cluster, or one where there is none. [fewest, most]: as many as the
+    cluster has room for at the time; when nodes come or go, all go on from the last state with another number."""
     batch_size: Positive
-    """Tiles in a step, over all workers; must divide by the workers, and each worker's share by accumulation."""
+    """Tiles in a step, over all workers; must divide by any number of them, and a worker's share by accumulation."""
     accumulation: Positive
     """Parts that a worker takes its share of a batch in, one after the other: less memory, and the same gradients, so
     that one machine can run a cluster's params. Batch normalisation sees a part at a time (those of all workers, if
@@ -121,10 +122,14 @@ class Train(Section):
     def _can_be_obeyed(self) -> Self:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}")
-        workers = 1 if self.num_workers == "auto" else self.num_workers
-        if self.batch_size % (workers * self.accumulation):
-            raise ValueError(
-                f"expected a batch_size that num_workers {self.num_workers} times accumulation {self.accumulation} "
-                f"divides, got {self.batch_size}"
-            )
+        number = 1 if self.num_workers == "auto" else self.num_workers
+        fewest, most = number if isinstance(number, tuple) else (number, number)
+        if fewest > most:
+            raise ValueError(f"expected num_workers [fewest, most], got [{fewest}, {most}]")
+        for workers in range(fewest, most + 1):
+            if self.batch_size % (workers * self.accumulation):
+                raise ValueError(
+                    f"expected a batch_size that num_workers {workers} times accumulation {self.accumulation} divides, "
+                    f"got {self.batch_size}"
+                )
         return self

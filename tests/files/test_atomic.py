@@ -1,9 +1,12 @@
+import os
 import subprocess
 import sys
 
 import pytest
 
 from pipeline.files import atomic
+
+GONE = 2**22 + 1  # no process has it: Linux counts to 2**22
 
 
 def names(folder):
@@ -82,6 +85,22 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
 
     assert killed.returncode == -9
     assert target.read_text() == "old"
+    assert len(names(tmp_path)) == 2
+
+    atomic.write_text(target, "new")
+    assert names(tmp_path) == ["scores.json"]
+
+
+def test_what_others_are_writing_stays(tmp_path):
+    theirs = [f".raw.{os.getppid()}.partial", f".raw.png.{GONE}.partial", f".other.{GONE}.partial", ".raw.x.partial"]
+    left = [f".raw.{GONE}.partial", f".raw.{GONE}.replaced.partial", f".raw.{os.getpid()}.partial"]
+    for name in (*theirs, *left):
+        (tmp_path / name).mkdir()
+
+    with atomic.replacing(tmp_path / "raw") as temporary:
+        temporary.touch()
+
+    assert set(names(tmp_path)) == {"raw", *theirs}
 
 
 def test_missing_parent_folders_are_made(tmp_path):

@@ -61,5 +61,5 @@ def test_a_broken_class_table_is_an_error(tmp_path):
     manifest.write(example(), tmp_path)
     (tmp_path / "dataset.json").write_text('{"dataset": "a", "licence": "", "classes": {}}')
 
-    with pytest.raises(ValueError, match="expected a class table"):
+    with pytest.raises(ValueError, match=r"expected the manifest .*: classes\.names: Field required"):
         manifest.read(tmp_path)

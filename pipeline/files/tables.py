@@ -1,0 +1,57 @@
+"""Parquet tables of known columns."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_TYPES: dict[str, pa.DataType] = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+
+
+def schema(columns: Mapping[str, str], lists: Mapping[str, int]) -> pa.Schema:
+    """Return the schema of columns, "str", "int64" or "float64" by name, and of lists of so many int64."""
+    types: dict[str, pa.DataType] = {name: _TYPES[kind] for name, kind in columns.items()}
+    return pa.schema({**types, **{name: pa.list_(pa.int64(), length) for name, length in lists.items()}})
+
+
+def read(path: Path, expected: pa.Schema) -> pa.Table:
+    """Return the columns that `expected` names, of its types; others are left out.
+
+    Raises:
+        ValueError: no whole Parquet file, a column is missing or of another type, or a value is missing.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        missing = [name for name in expected.names if name not in table.column_names]
+        if missing:
+            raise ValueError(f"expected columns {missing}")
+        table = table.select(expected.names).cast(expected)
+        table.validate(full=True)
+    except (OSError, OverflowError, TypeError, pa.ArrowException) as err:
+        raise ValueError(f"{path.name}: {err}") from err
+    for name in table.column_names:
+        column = table[name]
+        if column.null_count or (pa.types.is_fixed_size_list(column.type) and pc.list_flatten(column).null_count):
+            raise ValueError(f"{path.name}: expected a value of {name} in every row, got none in some")
+    return table
+
+
+def check_paths(paths: Iterable[str]) -> None:
+    """Raise ValueError unless each of these "/"-separated paths stays in its folder; "" stands for no file."""
+    for path in paths:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
+            raise ValueError(f"expected paths that stay in the folder, got {path!r}")
+
+
+def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int]) -> pd.DataFrame:
+    """Return a table of `columns` and `lists`, as `schema` takes them, as a data frame.
+
+    Raises:
+        ValueError: as of `read`.
+    """
+    return read(path, schema(columns, lists)).to_pandas(ignore_metadata=True).astype(columns)

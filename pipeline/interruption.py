@@ -1,0 +1,68 @@
+"""How a stage ends early: on SIGTERM and SIGINT, and when dvc, which started it, is gone."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_PARENT = os.getppid()  # read early: a stage's imports take seconds, in which dvc may be killed
+_CLEAN_UP_SECONDS = 60
+_LOOK_EVERY = 1.0  # seconds
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """End the block by KeyboardInterrupt on SIGTERM or SIGINT, and the process with status 128 + the signal.
+
+    A second signal does not disturb what cleans up. That may take a minute; then SIGALRM kills the process, which also
+    happens where a library has swallowed the KeyboardInterrupt.
+    """
+    caught: list[signal.Signals] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if not caught:
+            caught.append(signal.Signals(number))
+            signal.alarm(_CLEAN_UP_SECONDS)
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    except BaseException:
+        if not caught:
+            raise
+        sys.stderr.write(f"ended by {caught[0].name}; the next dvc repro goes on from here\n")
+        sys.exit(128 + caught[0])  # whatever followed from the interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM where the block sets one that ends the process by SystemExit, as ray.init does."""
+    handler, caught = signal.getsignal(signal.SIGTERM), False
+    try:
+        yield
+    except SystemExit:
+        caught = True
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    if caught:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def when_orphaned() -> None:
+    """Send this process SIGTERM when its parent is gone: dvc, killed alone, leaves its stage running."""
+
+    def watch() -> None:
+        while os.getppid() == _PARENT:
+            time.sleep(_LOOK_EVERY)
+        signal.pthread_kill(main, signal.SIGTERM)
+
+    main = threading.main_thread().ident or 0
+    threading.Thread(target=watch, daemon=True).start()
