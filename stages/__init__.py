@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from pipeline import interruption
+from pipeline.files.addresses import shown
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages in the order of the path."""
@@ -24,7 +25,7 @@ def execute(main: Callable[[], None]) -> None:
     except Exception as err:
         if not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
             raise
-        sys.exit(f"error: {err}")
+        sys.exit(f"error: {shown(str(err))}")
 
 
 def option(name: str) -> bool:

@@ -56,3 +56,15 @@ def test_the_exit_code_says_that_something_is_left(switch):
     result = segnet_sync("--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == [{"training": "sync-b", "sent": {"params": 1}, "left": {}, "error": None}]
+
+
+def test_an_outbox_that_cannot_be_read_stops_no_other(switch):
+    switch.on = False
+    for name in ("sync-c", "sync-d"):
+        runs.log_params(runs.start("tests", name), {"epochs": 2})
+    switch.on = True
+    (UNSENT / "sync-c" / "records.jsonl").write_text("{\n")
+    result = segnet_sync()
+    assert (result.exit_code, result.stdout) == (1, "sync-d: sent 1 record (params 1)\n")
+    assert "segnet: sync-c: " in result.stderr
+    assert "expected line 1 to be a record of a training" in result.stderr

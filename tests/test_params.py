@@ -1,5 +1,6 @@
 """Every preset can be obeyed, and what cannot be obeyed is named: the key, what was expected, what was found."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,13 @@ def test_an_address_of_weights_needs_a_digest(tmp_path):
     assert load(tmp_path, changed(SCENES, "vgg16: null", vgg16.replace("null", "a" * 64))).model.vgg16 is not None
 
 
+def test_an_address_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
+    vgg16 = f"vgg16: {{path: 'https://me:secret@example.org/vgg16.pth', sha256: {'a' * 64}, trained_on: torchvision}}"
+    message = refusal(tmp_path, changed(SCENES, "vgg16: null", vgg16))
+    assert "model.vgg16: expected an address without a user and password, got one with an @" in message
+    assert "secret" not in message
+
+
 def test_a_fault_in_a_section_does_not_print_the_section(tmp_path):
     message = refusal(tmp_path, changed(SCENES, "model:", "modell:"))
     assert "  modell: expected no such key; correct its name or remove it" in message
@@ -165,3 +173,22 @@ def test_params_cannot_be_changed(tmp_path):
     loaded = load(tmp_path, SCENES)
     with pytest.raises(ValueError, match="frozen"):
         loaded.train.epochs = 1
+
+
+BOMB = "a: &a [1, 1, 1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in pairwise("abcdefghijk"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (BOMB, "they stand for more than 100,000 values; write out what its aliases stand for"),
+        ("a: &a [*a]", "expected numbers, text, lists and mappings only: Circular reference"),
+        ("a: " + "[" * 2_000, "params.yaml: expected a readable YAML file: maximum recursion depth exceeded"),
+        ("a: " + "9" * 5_000, "params.yaml: expected a readable YAML file: Exceeds the limit"),
+        ("a: !!float x", "params.yaml: expected a readable YAML file: could not convert"),
+        ("#" * 50_001, "params.yaml: expected a readable YAML file: of at most 50,000 bytes"),
+    ],
+    ids=["bomb", "holds itself", "deep", "long number", "no number", "large"],
+)
+def test_a_file_that_would_fill_memory_or_stack_is_refused(tmp_path, text, fault):
+    assert fault in refusal(tmp_path, text)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from stages import option
+from stages import execute, option
 
 
 def test_a_stage_is_given_its_one_option(monkeypatch):
@@ -19,3 +19,11 @@ def test_another_argument_is_a_usage_error(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         option("--fresh")
     assert "unrecognized arguments: --frseh" in capsys.readouterr().err
+
+
+def test_an_error_is_said_without_the_password_of_an_address():
+    def main():
+        raise ValueError("expected an answer of http://me:secret@host.example, got none")
+
+    with pytest.raises(SystemExit, match=r"^error: expected an answer of http://host\.example, got none$"):
+        execute(main)

@@ -1,6 +1,7 @@
 """`segnet verify | trace`: whether a version is what its record says, and how to make it again."""
 
 import json as json_text
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -54,10 +55,10 @@ def trace(
     if params:
         typer.echo(text, nl=False)
         return
-    place = f"../{model}-{version}"
+    place = shlex.quote(f"../{model}-{version}")  # whoever may write to the store has named them
     commands = [
         f"git worktree add --detach {place} {origin.commit}",
-        f"segnet trace {version} --name {model} --params > {place}/params.yaml",
+        f"segnet trace {version} --name {shlex.quote(model)} --params > {place}/params.yaml",
         f"cd {place}",
         "make setup",
         "source .venv/bin/activate",

@@ -21,7 +21,8 @@ def sync(*, json: Annotated[bool, typer.Option("--json", help="Print what was do
         if not json and each.sent:
             typer.echo(f"{each.training}: sent {delivery.counted(each.sent)}")
         if each.error:
-            typer.echo(f"segnet: {each.training}: {delivery.counted(each.left)} left: {each.error}", err=True)
+            left = f"{delivery.counted(each.left)} left: " if each.left else ""
+            typer.echo(f"segnet: {each.training}: {left}{each.error}", err=True)
     if json:
         typer.echo(json_text.dumps([asdict(each) for each in done], indent=2))
     elif not done:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import pooch
 import requests
 
+from pipeline.files.addresses import shown
 from pipeline.params.steps import Download
 
 MIRROR = "SEGNET_MIRROR"
@@ -60,7 +61,7 @@ def fetch(name: str, url: str, limits: Download) -> Path:
         try:
             return _transfer(place, name, limits) if "://" in place else _in_folder(Path(place).expanduser(), limits)
         except ArchiveError as err:
-            failures.append(f"{place}: {err}")
+            failures.append(shown(f"{place}: {err}"))
             _log.warning("%s", failures[-1])
     raise ArchiveError(
         f"expected the archive {name}, got\n  " + "\n  ".join(failures) + f"\nCheck the network, or set {MIRROR} to a "
@@ -119,7 +120,7 @@ def _transfer(url: str, name: str, limits: Download) -> Path:
             if attempt == limits.attempts or _is_final(err):
                 raise ArchiveError(f"{err} (attempt {attempt} of {limits.attempts})") from err
             pause = 2 ** (attempt - 1)
-            _log.warning("%s: %s; attempt %d of %d in %d s", url, err, attempt + 1, limits.attempts, pause)
+            _log.warning(shown(f"{url}: {err}; attempt {attempt + 1} of {limits.attempts} in {pause} s"))
             time.sleep(pause)
 
 
@@ -146,6 +147,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive; whatever is wrong with it becomes an ArchiveError."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.header_offset < 0 for member in archive.infolist()):  # zipfile would seek there
+                raise zipfile.BadZipFile("a member that begins before the archive")
             yield archive
     except _FAULTS as err:
         raise ArchiveError(f"expected a whole zip archive, got: {err}") from err

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from ruamel.yaml import YAML
 
 from pipeline.files import atomic, digest, documents
@@ -17,7 +18,7 @@ _ALSO = ("dvc.yaml", "params.yaml")  # DVC keeps the latter's values, not its te
 class Lineage:
     """Where a version comes from."""
 
-    commit: str
+    commit: Annotated[str, Field(pattern="^(unknown|[0-9a-f]{40}|[0-9a-f]{64})$")]
     """Of git when it was registered; unknown outside a checkout."""
     changed: tuple[str, ...]
     """Tracked files that differed from the commit."""

@@ -10,6 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.files.addresses import shown
+
 # What the readers raise on a broken file: their own errors, and whatever torch's restricted unpickler stumbles over.
 _FAULTS = (
     *(OSError, EOFError, SafetensorError, UnpicklingError, struct.error, MemoryError, RuntimeError, AssertionError),
@@ -72,4 +74,5 @@ def _fetch(address: str, sha256: str, folder: Path) -> Path:
     try:
         return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=name, path=folder)).resolve()
     except (ValueError, OSError, requests.RequestException) as err:
-        raise ValueError(f"{address}: expected weights of SHA-256 {sha256}: {err}; correct model.vgg16") from err
+        fault = f"{address}: expected weights of SHA-256 {sha256}: {err}; correct model.vgg16"
+        raise ValueError(shown(fault)) from err

@@ -19,7 +19,12 @@ class Vgg16(Section):
     """How its images were prepared: torchvision's RGB of unit range, or Caffe's and Keras' BGR minus the mean."""
 
     @model_validator(mode="after")
-    def _an_address_has_a_digest(self) -> Self:
+    def _an_address_has_a_digest_and_no_login(self) -> Self:
+        if "@" in self.path.partition("//")[2]:
+            raise ValueError(
+                "expected an address without a user and password, got one with an @: it would be recorded in dvc.lock "
+                "and MLflow; put them into ~/.netrc, or write %40 for an @ in its path"
+            )
         if "://" in self.path and self.sha256 is None:
             raise ValueError(f"expected the sha256 of {self.path}, got null; name what the address must give")
         return self

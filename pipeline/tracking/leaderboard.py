@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeline.files.addresses import shown
 from pipeline.tracking import runs, store
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def entries(uri: str, experiment: str) -> list[Entry]:
     if found is None or found.lifecycle_stage == "deleted":
         names = ", ".join(sorted(each.name for each in _all(client.search_experiments)))
         raise ValueError(
-            f"expected an experiment of {uri} ({names}), got {experiment}, which is missing or deleted; correct the "
-            "name, or set MLFLOW_TRACKING_URI to the store that holds it"
+            f"expected an experiment of {shown(uri)} ({names}), got {experiment}, which is missing or deleted; "
+            "correct the name, or set MLFLOW_TRACKING_URI to the store that holds it"
         )
     versions = _versions(client)
     order = ["attributes.start_time ASC"]

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Annotated, Any
 
-from pipeline.files import atomic
-from pipeline.tracking.records import Record
+from pydantic import Field
+
+from pipeline.files import atomic, documents
+from pipeline.tracking.records import KINDS, Record
 
 UNSENT = Path("runs/unsent")
 """Where the outboxes of all trainings lie."""
@@ -32,6 +35,16 @@ class Origin:
     experiment: str
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line of records.jsonl: a record, whose file is named as `Outbox` names its copies."""
+
+    kind: str
+    content: dict[str, Any]
+    at: int
+    file: Annotated[str, Field(pattern=r"^file-\w+/[^/\x00]*[^./\x00][^/\x00]*$")] | None
+
+
 class Outbox:
     """The outbox of one training; several processes may use it at once."""
 
@@ -41,13 +54,37 @@ class Outbox:
         self._path = folder / "records.jsonl"
 
     def origin(self) -> Origin:
-        """Return where the records belong, as `append` was told last."""
-        return Origin(**json.loads((self.folder / _ORIGIN).read_text(encoding="utf-8")))
+        """Return where the records belong, as `append` was told last.
+
+        Raises:
+            ValueError: origin.json is missing or broken.
+        """
+        path = self.folder / _ORIGIN
+        try:
+            return documents.parse(path.read_bytes(), Origin)
+        except (OSError, ValueError) as err:
+            raise ValueError(
+                f"{path}: expected the store and experiment of a training: {err}; write them, or remove the folder"
+            ) from err
 
     def records(self) -> list[Record]:
-        """Return what waits; a last line that a kill cut off is no record."""
-        trees = map(json.loads, self._whole_lines().splitlines())
-        return [Record(**tree | {"file": tree["file"] and self.folder / tree["file"]}) for tree in trees]
+        """Return what waits; a last line that a kill cut off is no record.
+
+        Raises:
+            ValueError: a line before it is broken.
+        """
+        return [self._record(number, line) for number, line in enumerate(self._whole_lines().splitlines(), 1)]
+
+    def _record(self, number: int, text: bytes) -> Record:
+        try:
+            line = documents.parse(text, _Line)
+            if line.kind not in KINDS:
+                raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {line.kind}")
+        except ValueError as err:
+            raise ValueError(
+                f"{self._path}: expected line {number} to be a record of a training: {err}; remove the line"
+            ) from err
+        return Record(line.kind, line.content, line.at, None if line.file is None else self.folder / line.file)
 
     def kinds(self) -> dict[str, int]:
         """Return how many records of each kind wait."""

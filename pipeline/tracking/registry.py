@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.files.addresses import shown
 from pipeline.tracking import store, versions
 from pipeline.tracking.runs import Run
 from pipeline.tracking.versions import Version
@@ -79,9 +80,7 @@ def fetch(uri: str, model: str, version: Version, path: str, into: Path) -> Path
     try:
         found = Path(artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri))
     except (MlflowException, OSError) as err:
-        raise ValueError(
-            f"expected {path} beside version {version.number} of {model} in {store.shown(uri)}: {err}"
-        ) from err
+        raise ValueError(shown(f"expected {path} beside version {version.number} of {model} in {uri}: {err}")) from err
     return found
 
 
@@ -106,9 +105,7 @@ def download(uri: str, address: str, into: Path) -> Path:
             f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
         )
     except (MlflowException, OSError) as err:
-        raise ValueError(
-            f"expected a version {address} made by the register stage in {store.shown(uri)}: {err}"
-        ) from err
+        raise ValueError(shown(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
     return next(Path(found).iterdir())
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.files.addresses import shown
 from pipeline.tracking import environment, store
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.outbox import UNSENT, Outbox
@@ -75,7 +76,7 @@ def resume(experiment: str, name: str) -> Run:
     run = Run(store.address(), store.experiment_name(experiment), name, UNSENT.absolute())
     if _delivery(run).open():
         _log.warning(
-            f"{store.shown(run.uri)} holds no run of the training {name} (was it trained elsewhere?): what follows is "
+            f"{shown(run.uri)} holds no run of the training {name} (was it trained elsewhere?): what follows is "
             f"recorded in the new run {run.run_id}, without the training's curves"
         )
     return run
@@ -122,7 +123,7 @@ def system_metrics(run: Run) -> Iterator[None]:
         finally:
             ended.set()
     if error := sampling.exception():
-        _log.warning(f"the load of this machine was not recorded to the end: {error}")
+        _log.warning(shown(f"the load of this machine was not recorded to the end: {error}"))
 
 
 def log_params(run: Run, params: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from pipeline.files.addresses import shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,11 +55,6 @@ def address() -> str:
         os.environ.update(zip(_LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return uri
-
-
-def shown(uri: str) -> str:
-    """Return an address as it may be shown and kept: without a user and password."""
-    return re.sub(r"//[^/@\s]*@", "//", uri)
 
 
 def configure() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.files.addresses import shown
 from pipeline.tracking import store
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def version(uri: str, model: str, number: str) -> Version:
         if err.error_code in NOT_THERE:
             numbers = ", ".join(each.number for each in versions(uri, model)) or "none"
             raise ValueError(
-                f"expected a version of {model} in {store.shown(uri)}, got {number}; its versions are {numbers}"
+                f"expected a version of {model} in {shown(uri)}, got {number}; its versions are {numbers}"
             ) from err
         raise
 

@@ -49,3 +49,10 @@ def test_a_lineage_is_read_as_it_was_written(tmp_path):
         ValueError, match=r"expected a lineage\.json that the register stage wrote: .*; register it anew"
     ):
         lineage.read(tmp_path)
+
+
+@pytest.mark.parametrize("commit", ["HEAD; touch owned", "--output=owned", "", "c" * 39])
+def test_a_commit_that_a_shell_or_git_could_take_for_something_else_is_refused(tmp_path, commit):
+    lineage.write(tmp_path, Lineage(commit, (), {}, {}))
+    with pytest.raises(ValueError, match=r"expected a lineage\.json .*: commit: String should match pattern"):
+        lineage.read(tmp_path)

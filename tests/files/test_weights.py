@@ -89,6 +89,11 @@ def test_an_address_that_does_not_answer_is_an_error(address, tmp_path):
         weights.locate(address.replace("vgg16.safetensors", "nothing.pth"), "0" * 64, tmp_path / "runs")
 
 
+def test_the_error_of_an_address_does_not_show_its_password(address, tmp_path):
+    with pytest.raises(ValueError, match=r"^(?!.*secret)http://127\.0\.0\.1.*404.*correct model\.vgg16$"):
+        weights.locate(address.replace("://", "://me:secret@") + ".none?token=secret", "0" * 64, tmp_path / "runs")
+
+
 def test_a_file_is_taken_where_it_lies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_file(TENSORS, "w.safetensors")
@@ -103,3 +108,10 @@ def test_a_file_of_another_digest_is_refused(tmp_path):
         weights.locate(str(tmp_path / "w.safetensors"), "0" * 64, tmp_path / "runs")
     with pytest.raises(ValueError, match=r"none\.pth: expected a file of weights"):
         weights.locate(str(tmp_path / "none.pth"), "0" * 64, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"QK\x03\x04\x00\x00\x08"], ids=["a protocol", "no stack"])
+def test_a_pickle_that_trips_its_reader_is_refused(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*: (index out of range|pop from empty)"):
+        weights.read(tmp_path / "w.pth")

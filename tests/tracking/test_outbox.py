@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -120,3 +121,38 @@ def test_processes_that_write_at_once_lose_nothing(outbox):
     outbox.drain(lambda record: drained.append(record.content["n"]))
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(drained) == sorted([*range(50), *range(50)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"kind": "secret"}, "kind: expected one of status, .*, got secret"),
+        ({"at": "now"}, "at: Input should be a valid integer"),
+        ({"file": "/etc/passwd"}, "file: String should match pattern"),
+        ({"file": "file-a/.."}, "file: String should match pattern"),
+        ({"file": "file-a/../../a"}, "file: String should match pattern"),
+        ({"unknown": 1}, "unknown: Unexpected keyword argument"),
+    ],
+)
+def test_a_broken_record_is_refused_and_no_file_outside_is_sent(outbox, changes, fault):
+    outbox.append(Record("tags", {}, at=7), ORIGIN)
+    path = outbox.folder / "records.jsonl"
+    path.write_text(
+        path.read_text() + json.dumps({"kind": "tags", "content": {}, "at": 8, "file": None} | changes) + "\n"
+    )
+    with pytest.raises(
+        ValueError, match=rf"records\.jsonl: expected line 2 to be a record .*: {fault}.*; remove the line"
+    ):
+        outbox.records()
+
+
+def test_a_broken_origin_is_refused(outbox):
+    outbox.append(Record("tags", {}), ORIGIN)
+    (outbox.folder / "origin.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"origin\.json: expected the store and experiment of a training: .*; write"):
+        outbox.origin()
+
+
+def test_a_score_that_is_no_number_waits_too(outbox):
+    outbox.append(Record("scores", {"test/miou": float("nan")}), ORIGIN)
+    assert repr(outbox.records()[0].content) == "{'test/miou': nan}"

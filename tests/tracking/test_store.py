@@ -68,11 +68,6 @@ def test_a_servers_address_holds_no_password_and_mlflow_finds_it_all_the_same(mo
     assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "a@b")
 
 
-def test_a_shown_address_holds_no_password():
-    text = "could not reach postgresql://me:secret@host/db, x@y"
-    assert store.shown(text) == "could not reach postgresql://host/db, x@y"
-
-
 @contextmanager
 def answering(status, *, after=0.0):
     """Yield the address of a server that answers all requests alike."""
@@ -122,6 +117,13 @@ def test_an_error_of_the_server_itself_may_pass(status, monkeypatch):
     message = f"cannot be reached: ResponseError.*many {status} error responses"
     with answering(status) as uri, pytest.raises(store.UnreachableError, match=f"{uri} {message}"):
         ask(uri)
+
+
+def test_a_token_that_no_header_can_hold_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "kept-secret\n")  # as of a file; requests quotes it
+    with pytest.raises(store.UnreachableError, match=r"in header value: 'Bearer \$MLFLO") as caught:
+        ask("http://127.0.0.1:9")
+    assert "kept-secret" not in str(caught.value)
 
 
 def test_an_answer_that_says_no_is_mlflows_error():
