@@ -1,6 +1,7 @@
 """A user's own images and masks: images are copied as they are, masks become index masks."""
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -142,7 +143,8 @@ def _name(path: str, taken: set[str]) -> str:
 def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Entry:
     image = mask = None
     problem, outside = "", 0
-    if job.pair.image is not None and (root / job.pair.image).is_file():  # a list may name what is not there
+    # A list may name what is not there; pathlib's is_file raises for a name that is too long.
+    if job.pair.image is not None and os.path.isfile(root / job.pair.image):  # noqa: PTH113
         image = _copy(root / job.pair.image, folder / "images" / job.split / job.name)
     if job.pair.mask is not None:
         path = root / job.pair.mask

@@ -52,7 +52,7 @@ def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Deal
             raise ValueError(f"dataset.splits.{split}: expected a readable UTF-8 list file: {err}") from err
         paths = [str(PurePosixPath(line.strip())) for line in lines if line.strip()]
         for path, count in Counter(paths).items():
-            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            if path == "." or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
                 raise ValueError(f"{lists[split]}: expected paths below {root}, got {path}; make it relative to it")
             if count > 1:
                 raise ValueError(f"{lists[split]}: expected each image once, got {path} {count} times; remove one")

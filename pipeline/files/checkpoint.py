@@ -34,7 +34,7 @@ class Spec:
     tile_width: Side
     scale: Annotated[float, Field(gt=0, le=1)]
     """By which images are resized before the network sees them."""
-    run: str
+    run: Annotated[str, Field(pattern=r"^\w[\w-]*$")]
     """Name of the training run: a hash of its inputs."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import atomic
+from pipeline.files import atomic, documents
 
 Inputs = Mapping[str, Any]
 
@@ -51,10 +51,9 @@ def read(folder: Path) -> Inputs:
         ValueError: not recorded, or broken.
     """
     try:
-        tree: Inputs = dict(json.loads((folder / _FILE).read_text("utf-8")))
-    except (OSError, TypeError, ValueError) as err:
+        return documents.parse((folder / _FILE).read_bytes(), dict[str, Any])
+    except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected the {_FILE} of a training run: {err}; remove the folder") from err
-    return tree
 
 
 def folders(runs: Path) -> list[Path]:

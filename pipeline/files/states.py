@@ -9,18 +9,20 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from pipeline.files import atomic
+from pipeline.files import atomic, documents
 from pipeline.files.checkpoint import Metrics, Tensors, save_tensors
 
+_Count = Annotated[int, Field(ge=0)]
 _PARTS = ("model", "optimizer", "average", "best", "epoch")  # a .safetensors file each
 
 
@@ -117,19 +119,37 @@ def read(folder: Path, step: int) -> State:
 
 def _read(path: Path) -> State:
     try:
-        tree = json.loads((path / "state.json").read_text("utf-8"))
-        body = tree["state"]
-        _check("state.json", tree["sha256"], _json_sha256(body))
+        document = documents.parse((path / "state.json").read_bytes(), _Document)
+        body = document.state
+        _check("state.json", document.sha256, _json_sha256(asdict(body)))
         parts = []
         for name in _PARTS:
             data = (path / f"{name}.safetensors").read_bytes()  # mapped into memory, it could still change
-            _check(f"{name}.safetensors", body["sha256"][name], hashlib.sha256(data).hexdigest())
+            _check(f"{name}.safetensors", body.sha256[name], hashlib.sha256(data).hexdigest())
             parts.append(load(data))
         model, optimizer, average, best, epoch = parts
-        history = tuple(_decode(metrics) for metrics in body["history"])
-        return State(body["step"], model, optimizer, average, best, body["best_epoch"], epoch["sums"], history)
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as err:
+        history = tuple(_decode(metrics) for metrics in body.history)
+        return State(body.step, model, optimizer, average, best, body.best_epoch, epoch["sums"], history)
+    except (OSError, KeyError, ValueError, SafetensorError) as err:
         raise ValueError(f"state {path} is broken: {err}") from err
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What state.json says of a state."""
+
+    step: _Count
+    best_epoch: _Count
+    history: tuple[dict[str, int | float | None], ...]  # an integer stays one: the same text, the same SHA-256
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Document:
+    """state.json."""
+
+    state: _Body
+    sha256: str
 
 
 def _check(name: str, expected: str, got: str) -> None:

@@ -36,6 +36,9 @@ def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, ga
         spec: of the model.
         history: reports/history.csv.
         gallery: holds every test image.
+
+    Raises:
+        ValueError: the history is missing, or not what the train stage writes.
     """
     paper = _PAPER.get(scores.dataset, {})
     found = scores.metrics
@@ -80,5 +83,8 @@ def _columns(scores: Scores, intervals: Intervals) -> dict[str, Column]:
 
 
 def _history(path: Path) -> Sequence[dict[str, float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, TypeError, ValueError, csv.Error) as err:
+        raise ValueError(f"{path}: expected the curves that the train stage wrote: {err}; run it again") from err

@@ -76,3 +76,9 @@ def test_camvid_is_the_release():
     assert min(weights, key=weights.get) == "Road"
     assert weights["SignSymbol"] == 9.6446
     assert CAMVID.palette()[3].tolist() == [128, 64, 128]
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 256), (-1, 0, 0)])
+def test_a_colour_out_of_range_is_refused(colour):
+    with pytest.raises(ValueError, match=r"expected colours of 0 to 255, got \(.*\); correct it"):
+        table(colours=(COLOURS[0], colour))

@@ -241,3 +241,10 @@ def test_large_images_are_worked_on_one_at_a_time_where_memory_has_no_room_for_t
     increase = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert 210_000_000 < increase < 400_000_000  # 7 bytes a pixel at the least: decoded, and as an array
+
+
+def test_a_list_may_name_what_no_file_system_holds(root):
+    paths = {"train": "y" * 300, "val": "images/val/val_1.jpg", "test": "a\0b"}
+    assert all((root / f"{split}.txt").write_text(path) for split, path in paths.items())
+    found = entries(root, splits={"by": "list", **{split: f"{split}.txt" for split in paths}})
+    assert [entry.image is None for entry in found.values()] == [True, False, True]

@@ -65,7 +65,7 @@ def test_an_image_in_two_lists_is_in_both_splits_for_validate_to_judge(tmp_path)
     assert splits.by_list([a], tmp_path, LISTS) == {"train": [a], "val": [a], "test": [a]}
 
 
-@pytest.mark.parametrize("path", ["../secret.png", "i/../../secret.png", "/etc/secret.png"])
+@pytest.mark.parametrize("path", ["../secret.png", "i/../../secret.png", "/etc/secret.png", "."])
 def test_a_listed_path_that_leaves_the_folder_is_refused(tmp_path, path):
     write_lists(tmp_path, test=path)
 

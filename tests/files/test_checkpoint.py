@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,3 +69,21 @@ def test_a_pickled_model_is_refused(tmp_path, weights):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected a model\.json that the train stage wrote"):
         checkpoint.read_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("width", 1e9), ("width", 0), ("tile_height", 0), ("tile_width", 20_001), ("scale", 0)]
+)
+def test_a_spec_out_of_range_is_refused_before_a_network_is_built(tmp_path, weights, key, value):
+    checkpoint.write_model(tmp_path / "m", SPEC, weights)
+    tree = json.loads((tmp_path / "m" / "model.json").read_text())
+    (tmp_path / "m" / "model.json").write_text(json.dumps({**tree, key: value}))
+    with pytest.raises(ValueError, match=rf"expected a model\.json that the train stage wrote: {key}: Input should be"):
+        checkpoint.read_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("run", ["..", "../../else", "/else", "a/b", "C:\\else", ""])
+def test_a_run_that_is_no_name_of_a_folder_below_runs_is_refused(tmp_path, run):
+    checkpoint.write_model(tmp_path, replace(SPEC, run=run), {})
+    with pytest.raises(ValueError, match=r"expected a model\.json .*: run: String should match pattern"):
+        checkpoint.read_spec(tmp_path)

@@ -1,5 +1,6 @@
 """Against a real DVC repository."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -43,3 +44,28 @@ def test_a_changed_file_is_named(repository):
     place.write_text("other")
     with pytest.raises(ChangedError, match=f"expected out/a in DVC's cache to have the MD5 {name}, got"):
         list(dvc_objects.check(repository, "out", md5))
+
+
+@pytest.mark.parametrize("text", ["[]", "stages: 3", "stages: {a: {outs: [1]}}", "[" * 2_000, "a: !!float x"])
+def test_a_broken_lock_is_refused(tmp_path, text):
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(
+        ChangedError, match=r"dvc\.lock: expected what dvc repro writes, got .*; git checkout dvc\.lock"
+    ):
+        list(dvc_objects.check(tmp_path, "out", "0" * 32))
+
+
+@pytest.mark.parametrize("text", ["{}", '[{"md5": "a"}]', "[" * 100_000])
+def test_a_broken_list_of_a_folder_is_refused(tmp_path, text):
+    name = hashlib.md5(text.encode()).hexdigest()
+    place = tmp_path / ".dvc/cache/files/md5" / name[:2] / f"{name[2:]}.dir"
+    place.parent.mkdir(parents=True)
+    place.write_text(text)
+    with pytest.raises(ChangedError, match=r"\.dir: expected the list of a folder's files that DVC makes, got "):
+        list(dvc_objects.check(tmp_path, "out", f"{name}.dir"))
+
+
+@pytest.mark.parametrize("md5", ["", "../../../../etc/passwd", "0" * 31, "0" * 32 + "/"])
+def test_what_is_no_md5_is_never_a_path(tmp_path, md5):
+    with pytest.raises(ChangedError, match="expected an MD5 of 32 hexadecimal digits in DVC's files, got '"):
+        list(dvc_objects.check(tmp_path, "out", md5))

@@ -192,3 +192,17 @@ def test_a_resized_mask_invents_no_label():
 
     assert images.resize_mask(mask, (1, 2)).tolist() == [[0, 9]]
     assert set(np.unique(images.resize_mask(mask, (5, 7)))) == {0, 9}
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("read", [images.read_header, images.read_image, images.read_mask])
+def test_a_format_that_pillow_gives_to_another_program_is_not_opened(read):
+    with pytest.raises(ImageError, match="expected an image file, got something else"):
+        read(EPS)
+
+
+def test_a_header_that_is_no_number_is_refused():
+    with pytest.raises(ImageError, match="expected a whole image file: invalid literal for int"):
+        images.read_mask(b"P6\n8 8\n\xff\xfe\xab\xd4U D\x00")

@@ -58,8 +58,9 @@ def test_other_folders_are_no_runs(tmp_path):
     assert inputs.folders(tmp_path) == [folder, old]
 
 
-def test_broken_inputs_are_refused(tmp_path):
+@pytest.mark.parametrize("text", ["{", "[[1, 2]]", '{"a":' * 100_000], ids=["cut off", "a list", "deep"])
+def test_broken_inputs_are_refused(tmp_path, text):
     folder, _ = begin(tmp_path, FIRST, 1)
-    (folder / "inputs.json").write_text("{")
+    (folder / "inputs.json").write_text(text)
     with pytest.raises(ValueError, match=r"expected the inputs\.json of a training run: .*; remove the folder"):
         inputs.read(folder)

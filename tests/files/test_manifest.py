@@ -63,3 +63,34 @@ def test_a_broken_class_table_is_an_error(tmp_path):
 
     with pytest.raises(ValueError, match=r"expected the manifest .*: classes\.names: Field required"):
         manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../a.png", "a/../../b.png", "..\\a.png", "a\0.png"])
+@pytest.mark.parametrize("column", ["image", "mask"])
+def test_a_picture_outside_the_folder_is_refused(tmp_path, column, path):
+    example_ = example()
+    example_.images.loc[0, column] = path
+    manifest.write(example_, tmp_path)
+
+    with pytest.raises(ValueError, match=r"expected the manifest .*: expected paths that stay in the folder, got "):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fault"),
+    [
+        ("height", "a", "string: 'a' as a scalar of type int64"),
+        ("height", 2.5, "truncated"),
+        ("sequence", None, "expected a value of sequence in every row, got none in some"),
+        (PIXELS, [1, 2], "ListType can only be casted to FixedSizeListType"),
+        (PIXELS, [None] * 12, "expected a value of pixels in every row, got none in some"),
+    ],
+)
+def test_a_column_of_other_values_is_refused(tmp_path, column, value, fault):
+    manifest.write(example(), tmp_path)
+    images = example().images
+    images[column] = pd.Series([value] * len(images), dtype=object)
+    images.to_parquet(tmp_path / "manifest.parquet")
+
+    with pytest.raises(ValueError, match=rf"expected the manifest .*: manifest\.parquet: .*{fault}"):
+        manifest.read(tmp_path)

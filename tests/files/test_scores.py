@@ -1,6 +1,6 @@
 import csv
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -100,3 +100,26 @@ def test_intervals_are_read_as_they_were_written(tmp_path):
     (tmp_path / "intervals.json").write_text("[]")
     with pytest.raises(ValueError, match=r"expected intervals that the evaluate stage wrote: .*; run it again"):
         files.read_intervals(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "fault"),
+    [
+        ("scores.json", "[" * 100_000, "Invalid JSON: recursion limit exceeded"),
+        ("scores.json", "{}", "'run'"),
+        ("reliability.csv", "pixels,correct\n1,1\n", "'confidence'"),
+        ("reliability.csv", "pixels,correct,confidence\none,1,0.5\n", "invalid literal"),
+    ],
+)
+def test_a_broken_text_is_refused(tmp_path, file, text, fault):
+    files.write(tmp_path, scores(), INTERVALS)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ValueError, match=f"expected scores that the evaluate stage wrote: .*{fault}.*; run it again"):
+        files.read(tmp_path)
+
+
+def test_counts_below_zero_are_refused(tmp_path):
+    found = scores()
+    files.write(tmp_path, replace(found, boundaries=found.boundaries - 1), INTERVALS)
+    with pytest.raises(ValueError, match="expected counts of pixels, got -1; run it again"):
+        files.read(tmp_path)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -90,14 +91,50 @@ def test_a_changed_figure_is_found(tmp_path):
         states.last(tmp_path)
 
 
+def rewrite(folder, **changes):
+    """Change what state.json says, and its SHA-256 with it."""
+    tree = json.loads((folder / "state.json").read_text())
+    tree["state"] |= changes
+    tree["sha256"] = hashlib.sha256(json.dumps(tree["state"], sort_keys=True).encode()).hexdigest()
+    (folder / "state.json").write_text(json.dumps(tree))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"step": "7"}, r"state\.step: Input should be a valid integer"),
+        ({"best_epoch": -1}, r"state\.best_epoch: Input should be greater than or equal to 0"),
+        ({"history": [None]}, r"state\.history\.0: Input should be an object"),
+        ({"history": [{"val/miou": "a"}]}, r"state\.history\.0\.val/miou.*: Input should be a valid"),
+        ({"unknown": 1}, r"state\.unknown: Unexpected keyword argument"),
+        ({"sha256": {}}, "'model'"),
+    ],
+)
+def test_a_state_of_other_types_is_refused(tmp_path, changes, fault):
+    write(tmp_path, 6)
+    rewrite(tmp_path / "step-000000006", **changes)
+    with pytest.raises(ValueError, match=f"state .*step-000000006 is broken: {fault}"):
+        states.last(tmp_path)
+
+
+def test_a_state_that_is_nested_without_end_is_refused(tmp_path):
+    write(tmp_path, 6)
+    (tmp_path / "step-000000006" / "state.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="is broken: the file: Invalid JSON: recursion limit exceeded"):
+        states.last(tmp_path)
+
+
+def test_a_whole_number_in_the_history_stays_one(tmp_path):
+    states.write(tmp_path, replace(STATE, history=({"epoch": 1, "val/miou": 0.1},)), keep=1)
+    assert repr(states.last(tmp_path).history) == "({'epoch': 1, 'val/miou': 0.1},)"
+
+
 def test_a_pickle_in_place_of_tensors_is_refused(tmp_path):
     write(tmp_path, 6)
     folder = tmp_path / "step-000000006"
     torch.save(WEIGHTS, folder / "model.safetensors")
-    tree = json.loads((folder / "state.json").read_text())
-    tree["state"]["sha256"]["model"] = states._file_sha256(folder / "model.safetensors")
-    tree["sha256"] = states._json_sha256(tree["state"])
-    (folder / "state.json").write_text(json.dumps(tree))
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    rewrite(folder, sha256={**json.loads((folder / "state.json").read_text())["state"]["sha256"], "model": digest})
     with pytest.raises(ValueError, match=r"state .*step-000000006 is broken: Error while deserializing"):
         states.last(tmp_path)
 

@@ -98,3 +98,27 @@ def test_a_row_beyond_its_shard_is_an_error(folder):
     tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
     with pytest.raises(ValueError, match=r"a\.arrow: expected tile 5, got 5 tiles"):
         Tileset(folder, "train")
+
+
+def test_a_shard_of_other_tiles_is_refused(folder):
+    header = Header("toy", CLASSES, height=5, width=4, scale=0.5)
+    swapped = [values.swapaxes(1, 2) for values in tiles(5)]
+    tileset.write_shard(folder / "a.arrow", Header("toy", CLASSES, height=2, width=2, scale=0.5), [])
+    with pytest.raises(ValueError, match=r"a\.arrow: expected a shard of \(4, 5\) tiles: got image: fixed_size_list"):
+        Tileset(folder, "train")
+    tileset.write_shard(folder / "a.arrow", header, [tuple(swapped)])  # of the same number of pixels: it cannot be told
+    assert len(Tileset(folder, "train")) == 5
+
+
+def test_a_shard_outside_the_folder_is_refused(folder):
+    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "../a.arrow", 1)))
+    with pytest.raises(ValueError, match=r"expected paths that stay in the folder, got '\.\./a\.arrow'; run it again"):
+        Tileset(folder, "train")
+
+
+@pytest.mark.parametrize(("key", "value"), [("height", 0), ("width", 20_001), ("scale", 0), ("scale", 1.5)])
+def test_a_header_out_of_range_is_refused(folder, key, value):
+    tree = json.loads((folder / "tiles.json").read_text())
+    (folder / "tiles.json").write_text(json.dumps({**tree, key: value}))
+    with pytest.raises(ValueError, match=f"expected tiles that the tile stage wrote: {key}: Input should be"):
+        Tileset(folder, "train")

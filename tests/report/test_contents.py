@@ -57,3 +57,10 @@ def test_the_history_is_read_as_numbers(history):
     first, second = page(history).history
     assert np.isnan(first["val/miou"])
     assert second == {"epoch": 2, "train/loss": 0.25, "val/miou": 0.75}
+
+
+@pytest.mark.parametrize("text", ["epoch,a\n1.0\n", "epoch\n1.0,2.0\n", "epoch\none\n", 'epoch\n"' + "1" * 200_000])
+def test_a_broken_history_is_refused(history, text):
+    history.write_text(text)
+    with pytest.raises(ValueError, match=r"history\.csv: expected the curves that the train stage wrote: .*; run it"):
+        page(history)

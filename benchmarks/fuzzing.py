@@ -1,0 +1,148 @@
+"""Try every reader of the pipeline on thousands of broken inputs.
+
+    python benchmarks/fuzzing.py [RESULT.json] [--cases 1500] [--seed 1]
+
+A case is a file, folder, archive or request with faults (tests/mutations.py). It fails where a reader neither gives a
+right result nor refuses by an error of the pipeline's own (tests/readers.py), takes over ten seconds, or the process
+takes over 512 MB more than before the reader. Exits with 1 where a case failed.
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import resource
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from pipeline import served_model
+from pipeline.files import atomic, images
+from pipeline.tracking import store
+
+TESTS = Path(__file__).parents[1] / "tests"
+SECONDS = 10  # of a case
+MEGABYTES = 512  # that the process may grow by in a reader's cases
+FEWER = {"params.yaml": 0.5}  # its library reads some 30 files a second
+
+
+class HangError(BaseException):
+    """A case took too long; no reader can catch it."""
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raise HangError where the block takes longer."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise HangError
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Drop what libraries written in C say on standard error, such as libtiff of each broken picture."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def peak() -> float:
+    """Return the most memory that the process has had so far, 1e6 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def fuzz(reader: Any, cases: int, number: int) -> dict[str, Any]:
+    """Return how many cases of a reader ended how, and the texts of the faults."""
+    outcome = importlib.import_module("readers").outcome
+    ends: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    slowest = 0.0
+
+    @seed(number)
+    @settings(
+        max_examples=cases, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
+    )
+    @given(reader.cases)
+    def attempt(case: Any) -> None:
+        nonlocal slowest
+        start = monotonic()
+        try:
+            with limited(SECONDS):
+                ends[outcome(reader, case)] += 1
+        except AssertionError as err:
+            faults[str(err).splitlines()[0][:200] if str(err) else "a wrong result"] += 1
+        except HangError:
+            faults[f"over {SECONDS} seconds"] += 1
+        slowest = max(slowest, monotonic() - start)
+
+    before, start = peak(), monotonic()
+    with silent():
+        attempt()
+    seconds, grown = monotonic() - start, peak() - before
+    if grown > MEGABYTES:
+        faults[f"over {MEGABYTES} MB"] += 1
+    return {
+        "reader": reader.name,
+        "cases": ends.total() + faults.total(),
+        "refused": ends["refused"],
+        "read": ends["read"],
+        "failures": faults.total(),
+        "seconds": round(seconds, 1),
+        "slowest_ms": round(1000 * slowest),
+        "megabytes": round(grown),
+        "faults": dict(faults.most_common(20)),
+    }
+
+
+def main() -> None:
+    """Print the table and write the JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("result", type=Path, nargs="?", default=Path(__file__).parent / "results" / "fuzzing.json")
+    parser.add_argument("--cases", type=int, default=1500, help="of each reader")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    store.configure()
+    sys.path.insert(0, str(TESTS))
+    modules = map(importlib.import_module, ("readers_of_input", "readers_of_files"))
+    readers = [reader for module in modules for reader in module.READERS]
+    images.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # so that a picture's memory has a bound
+    print(f"{'reader':20}   cases refused    read failures  seconds  slowest ms  MB more")
+    rows = []
+    for reader in readers:
+        row = fuzz(reader, round(options.cases * FEWER.get(reader.name, 1)), options.seed)
+        rows.append(row)
+        counts = f"{row['cases']:7} {row['refused']:7} {row['read']:7} {row['failures']:8}"
+        print(
+            f"{reader.name:20} {counts} {row['seconds']:8.1f} {row['slowest_ms']:11} {row['megabytes']:8}", flush=True
+        )
+        for fault, count in row["faults"].items():
+            print(f"    {count} x {fault}")
+    totals = {key: sum(row[key] for row in rows) for key in ("cases", "refused", "read", "failures", "seconds")}
+    print(f"{'all':20} {totals['cases']:7} {totals['refused']:7} {totals['read']:7} {totals['failures']:8}")
+    machine = {"cpus": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()}
+    atomic.write_json(options.result, {"machine": machine, "seed": options.seed, "total": totals, "readers": rows})
+    sys.exit(1 if totals["failures"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pipeline.files import tables
+
+COLUMNS, LISTS = {"name": "str", "count": "int64"}, {"pixels": 2}
+FRAME = pd.DataFrame({"name": ["a", "b"], "count": [1, 2], "pixels": [[1, 2], [3, 4]]})
+
+
+def read(tmp_path, frame):
+    frame.to_parquet(tmp_path / "a.parquet")
+    return tables.read_frame(tmp_path / "a.parquet", COLUMNS, LISTS)
+
+
+def test_the_columns_wanted_are_read_and_others_left_out(tmp_path):
+    found = read(tmp_path, FRAME.assign(more=1.5))
+    assert {name: str(found[name].dtype) for name in found} == {"name": "str", "count": "int64", "pixels": "object"}
+    assert [found["name"].tolist(), found["count"].tolist()] == [["a", "b"], [1, 2]]
+    assert [list(each) for each in found["pixels"]] == [[1, 2], [3, 4]]
+
+
+def test_the_schema_names_columns_then_lists():
+    assert tables.schema(COLUMNS, LISTS) == pa.schema(
+        [("name", pa.string()), ("count", pa.int64()), ("pixels", pa.list_(pa.int64(), 2))]
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "fault"),
+    [
+        (FRAME.drop(columns="count"), r"expected columns \['count'\]"),
+        (FRAME.assign(count=["x", "y"]), r"a\.parquet: .*'[xy]'"),
+        (FRAME.assign(name=[None, "b"]), r"a\.parquet: expected a value of name in every row, got none in some"),
+        (FRAME.assign(pixels=[[1, None], [3, 4]]), r"a\.parquet: expected a value of pixels in every row, got none"),
+        (FRAME.assign(pixels=[[1, 2], [3]]), r"a\.parquet: "),
+    ],
+)
+def test_other_tables_are_refused(tmp_path, frame, fault):
+    with pytest.raises(ValueError, match=fault):
+        read(tmp_path, frame)
+
+
+def test_what_is_no_parquet_is_refused(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"^a\.parquet: "):
+        tables.read(tmp_path / "a.parquet", tables.schema(COLUMNS, LISTS))
+
+
+@pytest.mark.parametrize("path", ["/a", "../a", "a/../../b", "a\\b", "a\0b"])
+def test_paths_that_leave_the_folder_are_refused(path):
+    tables.check_paths(["", "a/b.png", "a..b"])
+    with pytest.raises(ValueError, match="expected paths that stay in the folder, got "):
+        tables.check_paths(["a", path])

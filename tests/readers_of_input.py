@@ -1,0 +1,228 @@
+"""READERS of what comes from outside: params, archives, pictures, trained weights and requests."""
+
+import base64
+import io
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+from hypothesis import strategies as st
+from mutations import OUTSIDE, PATHS, VALUES, Whole, archives, arrays, damaged, declared, pngs, trees
+from PIL import Image
+from readers import Reader, broken, example, file_reader, folder_reader
+from ruamel.yaml import YAML
+from safetensors.torch import save_file
+from tiny_model import SPEC, write_model
+
+from pipeline import download, params, served_model
+from pipeline.datasets import archive
+from pipeline.files import images, manifest, weights
+from pipeline.params.dataset import FolderDataset
+from pipeline.params.steps import Download
+
+ROOT = Path(__file__).parents[1]
+MAX_PIXELS = 2**20  # of a picture while fuzzing, so that the memory has a bound
+
+# params.yaml ------------------------------------------------------------------------------------------------------
+
+PARAMS = [Whole((ROOT / path).read_bytes()) for path in ("tests/scenes.yaml", "presets/folder.yaml")]
+BOMB = b"a: &a [1,1,1,1,1,1,1,1,1]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (name, name, b",".join([b"*%c" % (name - 1)] * 9)) for name in range(ord("b"), ord("l"))
+)  # 9 ** 11 values
+VALUES_OF_YAML = (
+    *(b"!!timestamp x", b"!!binary x", b"!!float x", b"!!float ''", b"!!bool x", b"!!int x", b"!!set {b}", b"\x00"),
+    *(b"2001-99-99", b"2001-02-30", b"0x", b"0o9", b"1_", b".e", b"1:99:99", b"9" * 5000, b'"\\ud800"'),
+    *(b"&a *a", b"*z", b"&a [*a]", b"{[1]: 2}", b"[[" * 500, b"{<<: 1}", b"\n  <<: [1]", b"!!python/name:os.system"),
+)
+TEXTS = (BOMB, b"", b"{[1]: 2}", b"? {a: 1}\n: 2", b"<<: 1", b"%YAML 3.0\n---\n", b"--- 1\n--- 2", b"# " * 10**6)
+
+
+@st.composite
+def retold(draw, text):
+    """A YAML file with another value in one place."""
+    lines = text.splitlines(keepends=True)
+    row = draw(st.sampled_from([i for i, line in enumerate(lines) if b": " in line]))
+    key = lines[row].partition(b":")[0]
+    return Whole(b"".join([*lines[:row], key, b": ", draw(st.sampled_from(VALUES_OF_YAML)), b"\n", *lines[row + 1 :]]))
+
+
+def params_cases():
+    loaded = [YAML(typ="safe", pure=True).load(text) for text in PARAMS]
+    wholes = st.sampled_from([*PARAMS, *map(Whole, TEXTS)])
+    return st.one_of(*map(trees, loaded), *map(damaged, PARAMS), *map(retold, PARAMS), wholes)
+
+
+def read_params(path):
+    assert isinstance(params.load(path), params.Params)
+
+
+# Archives and pictures --------------------------------------------------------------------------------------------
+
+LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1)
+
+
+def read_archive(path):
+    """Unpack; nothing may come to lie outside the target, nor more than the limit in it."""
+    Path(OUTSIDE).unlink(missing_ok=True)
+    try:
+        archive.unpack(path, "root/data", path.parent / "out", LIMITS)
+    finally:
+        assert {p.name for p in path.parent.iterdir()} <= {"file", "out"}
+        assert not Path(OUTSIDE).exists()
+        assert sum(p.stat().st_size for p in (path.parent / "out").rglob("*") if p.is_file()) <= 1e6
+
+
+@cache
+def pictures():
+    """Pictures of each format and mode, some of 16 bits, rotated, transparent, or of a huge declared size."""
+    found = []
+    grey = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    for kind in images.FORMATS:
+        for mode in ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "F", "YCbCr", "LAB", "I"):
+            for options in ({}, {"exif": exif}, {"compression": "tiff_lzw"}, {"progressive": True}, {"interlace": 1}):
+                buffer = io.BytesIO()
+                try:
+                    grey.convert(mode).save(buffer, kind, **options)
+                except (OSError, ValueError, KeyError):
+                    continue  # a format has not every mode
+                found.append(Whole(buffer.getvalue()))
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    sizes = ((0, 5), (20_000, 20_000), (2**31 - 1, 2**31 - 1), (2**20, 1))
+    return [*dict.fromkeys(found), *(declared(*size) for size in sizes), eps, b"P6 99999 99999 255 ", b"", b"<svg/>"]
+
+
+def picture_cases():
+    png = [data for data in pictures() if data[1:4] == b"PNG"]
+    every = st.sampled_from(pictures())
+    return every | every.flatmap(damaged) | st.sampled_from(png[:-4]).flatmap(pngs)
+
+
+def read_header(path):
+    mode, height, width = images.read_header(path.read_bytes())
+    assert mode
+    assert 0 < height * width <= images.MAX_PIXELS
+
+
+def read_image(path):
+    found = images.read_image(path)
+    _, height, width = images.read_header(path)
+    assert found.dtype == np.uint8
+    assert found.shape in ((height, width, 3), (width, height, 3))
+
+
+def read_mask(path):
+    found = images.read_mask(path)
+    assert (found.dtype, found.ndim) == (np.uint8, 2)
+    assert found.shape == images.read_header(path)[1:]
+
+
+# A user's data set ------------------------------------------------------------------------------------------------
+
+LISTS = {"by": "list", **{split: f"{split}.txt" for split in manifest.SPLITS}}
+OF_FIELDS = {"images": "images/*.png", "masks": "masks/*.png", "sequence": "(.*)", "splits": LISTS}
+
+
+def write_fields(folder):
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for split in manifest.SPLITS:
+        Image.new("RGB", (4, 3)).save(folder / f"images/{split}.png")
+        Image.new("L", (4, 3), 1).save(folder / f"masks/{split}.png")
+        (folder / f"{split}.txt").write_text(f"images/{split}.png\n")
+
+
+def data_set_cases():
+    """A folder of images, masks and lists, of which one is anything else."""
+    files = example(write_fields)
+    lines = st.sampled_from(("images/train.png", "masks/val.png", "a\0b", *PATHS)) | st.text()
+    texts = st.lists(lines, max_size=3).map(lambda found: "\n".join(found).encode("utf-8", "surrogatepass"))
+    places = st.sampled_from(("images/train.png", "masks/val.png"))
+    pictured = st.builds(lambda place, data: {**files, place: data}, places, picture_cases())
+    return broken(write_fields) | texts.map(lambda text: {**files, "train.txt": text}) | pictured
+
+
+def read_data_set(folder):
+    """Download: a picture that cannot be read stops nothing, but is told."""
+    tree = YAML(typ="safe", pure=True).load(PARAMS[1])["dataset"] | OF_FIELDS | {"path": str(folder)}
+    settings = FolderDataset.model_validate_json(json.dumps(tree))
+    found = download.run(settings, LIMITS, folder / "raw").images
+    assert manifest.read(folder / "raw").images["id"].tolist() == found["id"].tolist()
+    assert ((found["height"] > 0) | (found["image"] == "") | (found["problem"] != "")).all()
+
+
+# Trained weights --------------------------------------------------------------------------------------------------
+
+TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.int64)}
+
+
+def write_zip(folder):
+    torch.save(TENSORS, folder / "w.pth")
+
+
+def write_legacy(folder):
+    torch.save(TENSORS, folder / "w.pth", _use_new_zipfile_serialization=False)
+
+
+def write_safetensors(folder):
+    save_file(TENSORS, folder / "w.safetensors")
+
+
+def read_weights(folder):
+    for path in folder.iterdir():
+        for value in weights.read(path).values():
+            assert value.to(torch.complex128).sum().ndim == 0  # every byte is there
+
+
+# Requests of the served model -------------------------------------------------------------------------------------
+
+
+@cache
+def served():
+    model = served_model.ServedModel()
+    with TemporaryDirectory() as folder:
+        write_model(Path(folder) / "m", replace(SPEC, network="segnet_basic"))
+        options = {"overlap": 0.0, "flip": False, "samples": 0, "seed": 1}
+        model.load_context(SimpleNamespace(artifacts={"model": f"{folder}/m"}, model_config={"serving": options}))
+    return model
+
+
+def requests():
+    """Frames of pictures, whole and broken, encoded or not, and of anything else, under that name or another."""
+    encoded = picture_cases()
+    texts = encoded.map(base64.b64encode).map(bytes.decode)
+    values = encoded | encoded | texts | arrays() | VALUES | st.text(max_size=20) | encoded.map(bytearray)
+    names = st.sampled_from(("image", "image", "image", "image", "picture", 0, None))
+    params = st.none() | st.fixed_dictionaries({}, optional={"probabilities": VALUES | st.booleans()})
+    return st.tuples(names, st.lists(values, max_size=2), params)
+
+
+def answer(case, _):
+    name, values, options = case
+    column = pd.Series(index=range(len(values)), dtype=object)
+    for row, value in enumerate(values):
+        column.iat[row] = value
+    found = served().predict(None, pd.DataFrame({name: column}), options)
+    assert len(found) == len(values) > 0
+    assert all(mask.ndim == 2 for mask in map(images.read_mask, found["mask"]))
+
+
+READERS = (
+    file_reader("params.yaml", params_cases, read_params),
+    file_reader("archives", archives, read_archive),
+    file_reader("image headers", picture_cases, read_header),
+    file_reader("images", picture_cases, read_image),
+    file_reader("masks", picture_cases, read_mask),
+    folder_reader("weights, zip", lambda: broken(write_zip), read_weights),
+    folder_reader("weights, old .pth", lambda: broken(write_legacy), read_weights),
+    folder_reader("weights, safetensors", lambda: broken(write_safetensors), read_weights),
+    folder_reader("data sets", data_set_cases, read_data_set),
+    Reader("requests", st.deferred(requests), answer),
+)

@@ -1,0 +1,78 @@
+"""Broken input of every kind gives a right result or an error of ours, soon, and in bounded memory.
+
+A few cases of each reader; benchmarks/fuzzing.py tries thousands.
+"""
+
+import subprocess
+import sys
+import zipfile
+from datetime import timedelta
+
+import pytest
+import readers_of_files
+import readers_of_input
+from hypothesis import HealthCheck, Phase, given, settings
+from mutations import declared
+from readers import outcome
+
+from pipeline import served_model
+from pipeline.files import images
+
+READERS = {reader.name: reader for reader in (*readers_of_input.READERS, *readers_of_files.READERS)}
+QUICK = settings(
+    max_examples=50,
+    deadline=timedelta(seconds=10),
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", readers_of_input.MAX_PIXELS)
+    monkeypatch.setattr(served_model, "MAX_PIXELS", 2**16)
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_broken_input_is_read_rightly_or_refused(reader):
+    tried = []
+    QUICK(given(reader.cases)(lambda case: tried.append(outcome(reader, case))))()
+    assert len(tried) > 10
+
+
+# Under a limit of memory, as each file of a few kilobytes stands for gigabytes.
+IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from pipeline import params
+from pipeline.datasets import archive
+from pipeline.files import images
+from pipeline.params.steps import Download
+
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000, resource.RLIM_INFINITY))
+folder, limits = Path(sys.argv[1]), Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=100)
+readers = {".zip": lambda path: archive.unpack(path, "a", folder / "out", limits), ".yaml": params.load}
+for path in sorted(folder.iterdir()):
+    try:
+        readers.get(path.suffix, images.read_image)(path)
+    except ValueError as err:
+        print(path.name, err)
+"""
+
+
+def test_bombs_are_refused_in_little_memory(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as packed, packed.open("a/b", "w") as member:
+        for _ in range(300):
+            member.write(bytes(1_000_000))
+    (tmp_path / "params.yaml").write_bytes(readers_of_input.BOMB)
+    (tmp_path / "size.png").write_bytes(declared(30_000, 30_000))
+    command = [sys.executable, "-c", IN_LITTLE_MEMORY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    archive, params, size = done.stdout.splitlines()
+    assert "at most 100 MB, got 300.0 MB when unpacked" in archive
+    assert "they stand for more than 100,000 values; write out what its aliases stand for" in params
+    assert "expected 1 to 400,000,000 pixels, got 30000 x 30000; cut it into parts" in size
