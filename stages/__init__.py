@@ -1,6 +1,7 @@
 """One file a stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from pipeline.files.addresses import shown
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages in the order of the path."""
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def execute(main: Callable[[], None]) -> None:
-    """Run a stage's main; an error of ours ends it with exit status 1 and the message alone, without a traceback.
+    """Run a stage's main; an error of ours or of the disk ends it with exit status 1 and the message, no traceback.
 
     SIGTERM and SIGINT end it cleanly, and so does the death of the dvc that started it.
     """
@@ -23,9 +25,15 @@ def execute(main: Callable[[], None]) -> None:
         with interruption.handled():
             main()
     except Exception as err:
-        if not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
+        message = shown(str(err))
+        if isinstance(err, OSError) and err.errno in _OF_THE_DISK:
+            message = (
+                f"expected to write this stage's files, got {message}; make room or correct the folder's rights, then "
+                "dvc repro again: what was whole is as it was"
+            )
+        elif not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
             raise
-        sys.exit(f"error: {shown(str(err))}")
+        sys.exit(f"error: {message}")
 
 
 def option(name: str) -> bool:

@@ -1,5 +1,7 @@
 """What every stage has from its package."""
 
+import errno
+import os
 import sys
 
 import pytest
@@ -26,4 +28,22 @@ def test_an_error_is_said_without_the_password_of_an_address():
         raise ValueError("expected an answer of http://me:secret@host.example, got none")
 
     with pytest.raises(SystemExit, match=r"^error: expected an answer of http://host\.example, got none$"):
+        execute(main)
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_what_the_disk_refuses_is_said_with_what_to_do(reason):
+    def main():
+        raise OSError(reason, os.strerror(reason), "data/tiles")
+
+    said = r"^error: expected to write this stage's files, got .*'data/tiles'; make room or correct the folder's rights"
+    with pytest.raises(SystemExit, match=said):
+        execute(main)
+
+
+def test_a_defect_of_the_program_keeps_its_traceback():
+    def main():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "forgotten")
+
+    with pytest.raises(FileNotFoundError):
         execute(main)

@@ -1,5 +1,6 @@
 """A model: safetensors beside a JSON; nothing here can run code when it is read."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,9 +79,16 @@ def read_model(folder: Path) -> tuple[Spec, nn.Module]:
 
 
 def save_tensors(path: Path, tensors: Tensors) -> None:
-    """Write tensors of any device as a safetensors file."""
+    """Write tensors of any device as a safetensors file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     with atomic.replacing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        except SafetensorError as err:  # of the file system
+            raise OSError(errno.EIO, str(err), str(path)) from err
 
 
 def _load(path: Path) -> Tensors:
