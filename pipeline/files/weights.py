@@ -30,7 +30,9 @@ def read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except _FAULTS as err:
-        raise ValueError(f"{path}: expected a file of tensors (.safetensors, or a state dict): {err}") from err
+        # torch advises to unpickle all the same
+        reason = "it holds something else; nothing of it was run" if isinstance(err, UnpicklingError) else err
+        raise ValueError(f"{path}: expected a file of tensors (.safetensors, or a state dict): {reason}") from err
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"{path}: expected a state dict, tensors by name, got {type(found).__name__} of other things")
     return found

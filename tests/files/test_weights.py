@@ -31,7 +31,7 @@ class Malicious:
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Malicious()}, "w.pth")
-    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors"):
+    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*; nothing of it was run$"):
         weights.read(tmp_path / "w.pth")
     assert not (tmp_path / "owned").exists()
 

@@ -1,0 +1,105 @@
+"""What SECURITY.md promises and the tests of no single module hold: nothing unpickles, no shell is built from data."""
+
+import ast
+import hashlib
+import json
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_model import SPEC, write_model
+
+from pipeline.files import checkpoint, states
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path for top in ("pipeline", "stages") for path in (ROOT / top).rglob("*.py"))
+DANGEROUS = {"eval", "exec", "compile", "os.system", "os.popen", "tempfile.mktemp", "joblib.load"}
+DANGEROUS |= {
+    f"{module}.{name}" for module in ("pickle", "marshal", "dill", "cloudpickle") for name in ("load", "loads")
+}
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("owned",)
+
+
+def dangers(source):
+    """The calls that run what data say: a shell, a pickle, an expression."""
+    found = []
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+        name, options = ast.unparse(call.func), {each.arg: ast.unparse(each.value) for each in call.keywords}
+        if (
+            name in DANGEROUS
+            or options.get("shell", "False") != "False"
+            or options.get("allow_pickle", "False") != "False"
+            or options.get("typ") == "'unsafe'"
+            or (name.startswith("subprocess.") and any(isinstance(each, ast.JoinedStr) for each in call.args))
+            or (name == "torch.load" and options.get("weights_only") != "True")
+        ):
+            found.append(ast.unparse(call))
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "eval(text)",
+        "os.system(f'rm {name}')",
+        "subprocess.run('ls', shell=True)",
+        "subprocess.run(f'ls {name}')",
+        "pickle.loads(data)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "YAML(typ='unsafe')",
+    ],
+)
+def test_a_dangerous_call_is_found(source):
+    assert dangers(source)
+
+
+def test_no_source_runs_what_data_say():
+    assert len(SOURCES) > 100
+    assert {str(path): found for path in SOURCES if (found := dangers(path.read_text()))} == {}
+
+
+@pytest.fixture
+def bombs(tmp_path, monkeypatch):
+    """Files whose unpickling makes the folder owned below the current one."""
+    monkeypatch.chdir(tmp_path)
+    torch.save({"a": Malicious()}, "zip")
+    torch.save({"a": Malicious()}, "legacy", _use_new_zipfile_serialization=False)
+    Path("plain").write_bytes(pickle.dumps(Malicious()))
+    for name in ("zip", "legacy", "plain"):
+        torch.load(name, weights_only=False) if name != "plain" else pickle.loads(Path(name).read_bytes())
+        Path("owned").rmdir()  # they work
+    return ["zip", "legacy", "plain"]
+
+
+def test_a_model_of_a_pickle_is_refused_and_not_run(bombs):
+    write_model(Path("m"), replace(SPEC, network="segnet_basic"))
+    for bomb in bombs:
+        Path("m/model.safetensors").write_bytes(Path(bomb).read_bytes())
+        with pytest.raises(ValueError, match=r"model\.safetensors: expected a whole safetensors file"):
+            checkpoint.read_model(Path("m"))
+    assert not Path("owned").exists()
+
+
+def test_a_state_of_a_pickle_is_refused_and_not_run_though_its_digest_is_right(bombs):
+    for bomb in bombs:
+        states.write(Path("run"), replace(states.beginning(), step=7), keep=1)
+        (folder,) = Path("run").glob("step-*")
+        data = Path(bomb).read_bytes()
+        (folder / "optimizer.safetensors").write_bytes(data)
+        document = json.loads((folder / "state.json").read_text())
+        document["state"]["sha256"]["optimizer"] = hashlib.sha256(data).hexdigest()
+        document["sha256"] = hashlib.sha256(json.dumps(document["state"], sort_keys=True).encode()).hexdigest()
+        (folder / "state.json").write_text(json.dumps(document))
+        found, faults = states.newest(Path("run"))
+        assert found is None
+        assert "header" in str(faults)
+    assert not Path("owned").exists()
