@@ -190,7 +190,7 @@ def dvc_cases():
         return {f".dvc/cache/files/md5/{name[:2]}/{name[2:]}.dir": text, "asked": f"{name}.dir".encode()}
 
     files = {"out": b"a", f".dvc/cache/files/md5/{MD5[:2]}/{MD5[2:]}": b"a", "asked": MD5.encode()}
-    locks = (trees(LOCK) | damaged(LOCK_TEXT)).map(lambda lock: files | {"dvc.lock": lock})
+    locks = (trees(LOCK) | damaged(LOCK_TEXT) | st.just(b"[" * 2000)).map(lambda lock: files | {"dvc.lock": lock})
     return documents(LISTING).map(lambda text: files | listing(text)) | locks
 
 

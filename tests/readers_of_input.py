@@ -38,7 +38,7 @@ BOMB = b"a: &a [1,1,1,1,1,1,1,1,1]\n" + b"".join(
 VALUES_OF_YAML = (
     *(b"!!timestamp x", b"!!binary x", b"!!float x", b"!!float ''", b"!!bool x", b"!!int x", b"!!set {b}", b"\x00"),
     *(b"2001-99-99", b"2001-02-30", b"0x", b"0o9", b"1_", b".e", b"1:99:99", b"9" * 5000, b'"\\ud800"'),
-    *(b"&a *a", b"*z", b"&a [*a]", b"{[1]: 2}", b"[[" * 500, b"{<<: 1}", b"\n  <<: [1]", b"!!python/name:os.system"),
+    *(b"&a *a", b"*z", b"&a [*a]", b"{[1]: 2}", b"[" * 2000, b"{<<: 1}", b"\n  <<: [1]", b"!!python/name:os.system"),
 )
 TEXTS = (BOMB, b"", b"{[1]: 2}", b"? {a: 1}\n: 2", b"<<: 1", b"%YAML 3.0\n---\n", b"--- 1\n--- 2", b"# " * 10**6)
 

@@ -20,7 +20,7 @@ from pipeline.files import images
 
 READERS = {reader.name: reader for reader in (*readers_of_input.READERS, *readers_of_files.READERS)}
 QUICK = settings(
-    max_examples=50,
+    max_examples=25,
     deadline=timedelta(seconds=10),
     derandomize=True,
     database=None,

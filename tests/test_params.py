@@ -183,7 +183,7 @@ BOMB = "a: &a [1, 1, 1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for
     [
         (BOMB, "they stand for more than 100,000 values; write out what its aliases stand for"),
         ("a: &a [*a]", "expected numbers, text, lists and mappings only: Circular reference"),
-        ("a: " + "[" * 2_000, "params.yaml: expected a readable YAML file: maximum recursion depth exceeded"),
+        ("a: " + "[" * 2_000, "params.yaml: expected a readable YAML file: maximum depth of data structure exceeded"),
         ("a: " + "9" * 5_000, "params.yaml: expected a readable YAML file: Exceeds the limit"),
         ("a: !!float x", "params.yaml: expected a readable YAML file: could not convert"),
         ("#" * 50_001, "params.yaml: expected a readable YAML file: of at most 50,000 bytes"),

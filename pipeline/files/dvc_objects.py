@@ -13,6 +13,7 @@ from pipeline.files.digest import directory_md5, file_md5
 
 _CACHE = Path(".dvc/cache/files/md5")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_MAX_DEPTH = 20  # ruamel.yaml looks ahead at every level: 2,000 brackets would take 20 seconds
 # What ruamel.yaml raises on a broken file: its own errors, and those of its parts.
 _FAULTS = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 
@@ -77,7 +78,9 @@ def _locked(root: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     try:
-        stages: dict[str, Any] = YAML(typ="safe", pure=True).load(file)["stages"]
+        yaml = YAML(typ="safe", pure=True)
+        yaml.max_depth = _MAX_DEPTH
+        stages: dict[str, Any] = yaml.load(file)["stages"]
         return {str(out["path"]): str(out["md5"]) for stage in stages.values() for out in stage.get("outs", [])}
     except _FAULTS as err:
         raise ChangedError(f"{file}: expected what dvc repro writes, got {err!r:.200}; git checkout dvc.lock") from err

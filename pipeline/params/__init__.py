@@ -19,6 +19,7 @@ from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
+_MAX_DEPTH = 20  # ruamel.yaml looks ahead at every level: 2,000 brackets would take 20 seconds
 # What ruamel.yaml raises on a broken file: its own errors, and those of its parts.
 _FAULTS = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 _ADD = ", got nothing; add the key (presets/ shows every key)"
@@ -62,7 +63,9 @@ def load(path: Path = PATH) -> Params:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"of at most {_MAX_BYTES:,} bytes")
-        tree = YAML(typ="safe", pure=True).load(path)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.max_depth = _MAX_DEPTH
+        tree = yaml.load(path)
     except _FAULTS as err:
         raise ParamsError(f"{path}: expected a readable YAML file: {err}") from err
     try:
