@@ -6,6 +6,8 @@ import shutil
 import pytest
 from repository import Repository
 
+from pipeline.files import digest
+
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
@@ -66,3 +68,17 @@ class TestRepro:
         shutil.rmtree(repository.folder / "runs")
         assert repository.stages_run(repository.run("dvc", "repro", "--force", "--single-item", "train")) == ["train"]
         assert (repository.folder / "models/segnet/model.safetensors").read_bytes() == weights
+
+    def test_the_commands_that_trace_prints_make_the_version_again_elsewhere(self, repository, first):
+        told = json.loads(repository.run("segnet", "trace", "1", "--json"))
+        assert told["differed_from_the_commit"] == []
+        assert told["commands"][3:5] == ["make setup", "source .venv/bin/activate"]  # of packages: the ones here do
+        place = repository.folder.with_name("segnet-scenes-1")
+        commands = [*told["commands"][:3], *told["commands"][5:]]
+        repository.run("bash", "-euc", "\n".join(commands), PYTHONPATH=str(place))
+        assert digest.directory_md5(place / "models/segnet") == told["expected"]["models/segnet"]
+        scores = json.loads((place / "reports/scores.json").read_text())
+        assert (scores["run"], scores["test"]["miou"]) == (
+            told["expected"]["training run"],
+            told["expected"]["test mIoU"],
+        )
