@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro setup test test-all check format lock clean
+.PHONY: repro setup test test-all torture check format lock clean
 
 repro: setup # the whole path: what has not changed is not run again
 	dvc repro
@@ -26,6 +26,9 @@ test: setup
 
 test-all: setup
 	pytest
+
+torture: setup # hours: kills every process at every moment, and looks whether dvc repro goes on
+	python benchmarks/torture.py
 
 check: setup
 	ruff check

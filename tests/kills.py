@@ -1,0 +1,214 @@
+"""Killing any process at any moment: what tests/test_torture.py and benchmarks/torture.py share.
+
+A moment is exact: an audit hook of Python, which a sitecustomize.py on PYTHONPATH sets, lets the process that is about
+to open or rename a certain file wait there until it was struck.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+import left_behind
+from left_behind import until
+from repository import Repository
+
+EPOCHS = 6
+CHANGES = {
+    r"\n  epochs: 2\b": f"\n  epochs: {EPOCHS}",
+    r"deterministic: false": "deterministic: true",
+    r"num_workers: auto": "num_workers: 1",
+}
+EARLY = ("download", "validate", "tile")
+STEPS_OF_AN_EPOCH = 3
+MOMENTS = {
+    "state": rf"os\.rename .*/runs/.*/\.step-0+{2 * STEPS_OF_AN_EPOCH}\.",
+    "download": r"open .*/\.raw\.\d+\.partial/.*_0002\.png",
+    "validate": r"os\.rename (.*/)?reports/\.validation\.html\.",
+    "tile": r"os\.rename .*/\.tiles\.\d+\.partial/\.val-",
+    "train": r"os\.rename (.*/)?reports/\.history\.csv\.",
+    "evaluate": r"os\.rename (.*/)?reports/\.images\.parquet\.",
+    "upload": r"open .*/mlartifacts/.*model\.safetensors",
+    "register": r"os\.rename (.*/)?reports/\.registration\.json\.",
+}
+"""When somebody writes, some files are in place, and this one is not: state and upload are of train and register."""
+VICTIMS = {
+    "driver": r"stages\.train$",
+    "worker": r"^ray::RayTrainWorker",
+    "raylet": r"/raylet/raylet",
+    "gcs_server": r"/gcs/gcs_server",
+}
+"""Command lines of the processes of a training; the last two are Ray's head."""
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
+HOLD = r"""
+import os, re, sys, time
+_pattern, _place = re.compile(os.environ.get("HOLD_AT", "$")), os.environ.get("HOLD_PLACE", "")
+def _hold(event, args):
+    if event not in ("open", "os.rename") or not _pattern.match(f"{event} {args[0]}"):
+        return
+    if event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR):
+        return
+    try:
+        held = os.open(_place + "/held", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return
+    os.write(held, b"%d\n" % os.getpid())
+    os.close(held)
+    while not os.path.exists(_place + "/go"):
+        time.sleep(0.02)
+sys.addaudithook(_hold)
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is struck, with which signal."""
+
+    target: str
+    """A key of MOMENTS: who writes then; a key of VICTIMS: while it trains; or "dvc in" a stage: while that writes."""
+    signal: str
+
+    def __str__(self):
+        return f"{self.target}, {self.signal}"
+
+    @property
+    def stage(self):
+        name = self.target.removeprefix("dvc in ")
+        return "train" if name in {*VICTIMS, "state"} else "register" if name == "upload" else name
+
+    @property
+    def moment(self):
+        return MOMENTS[self.target if self.target in MOMENTS else "state" if self.stage == "train" else self.stage]
+
+
+TARGETS = ("driver", "dvc in train", "worker", "raylet", "gcs_server", *MOMENTS, "dvc in tile")
+SCENARIOS = [Scenario(target, signal) for signal in SIGNALS for target in TARGETS]
+
+
+@dataclass
+class Outcome:
+    """What became of a scenario."""
+
+    scenario: str
+    status: int | None = None
+    """Of the dvc repro that was struck; negative: the signal that ended it."""
+    gone_seconds: float = 0.0
+    """After the strike, until all processes were gone, or the path was finished."""
+    again_seconds: float = 0.0
+    """Of the next dvc repro."""
+    said: str = ""
+    """What the struck path said last, and what dvc made of it."""
+    faults: list[str] = field(default_factory=list)
+
+
+class Torture:
+    """A small path in a folder, which is put back to where a scenario begins."""
+
+    def __init__(self, folder):
+        """Run the path undisturbed, and keep what is there before the stages that scenarios begin with."""
+        self.folder, self.root, self.hold = folder, folder / "repository", folder / "hold"
+        self.hold.mkdir(parents=True)
+        (self.hold / "sitecustomize.py").write_text(HOLD)
+        self.root.mkdir()
+        self.repository = Repository(self.root)
+        params = self.root / "params.yaml"
+        text = params.read_text()
+        for old, new in CHANGES.items():
+            text, count = re.subn(old, new, text)
+            assert count, f"params.yaml has no {old}"
+        params.write_text(text)
+        for first, last in {
+            "download": "tile",
+            "train": "train",
+            "evaluate": "evaluate",
+            "register": "register",
+        }.items():
+            shutil.copytree(self.root, folder / f"before {first}", symlinks=True)
+            self.repository.run("dvc", "repro", last)
+        self.undisturbed = left_behind.files(self.root)
+
+    def run(self, scenario):
+        """Strike, look, run dvc repro again, and look again."""
+        goal = "tile" if scenario.stage in EARLY else "register"
+        shutil.rmtree(self.root)
+        before = "download" if scenario.stage in EARLY else scenario.stage
+        shutil.copytree(self.folder / f"before {before}", self.root, symlinks=True)
+        for mark in ("held", "go"):
+            (self.hold / mark).unlink(missing_ok=True)
+        outcome, struck = Outcome(str(scenario)), time.monotonic()
+        with (self.folder / "log").open("w") as log:
+            dvc = self._start(goal, scenario.moment, log)
+            try:
+                struck = self._strike(scenario, dvc)
+                outcome.status = dvc.wait(240)
+            except (subprocess.TimeoutExpired, LookupError, ValueError) as err:
+                outcome.faults.append(f"{type(err).__name__}: {err}")
+            (self.hold / "go").touch()
+        if left := left_behind.orphans(self.root, 150):
+            outcome.faults.append(f"left running: {left}")
+        outcome.gone_seconds = time.monotonic() - struck
+        lines = [line for line in (self.folder / "log").read_text().splitlines() if line.strip()]
+        outcome.said = "\n".join(lines[-3:])
+        outcome.faults += self._wrong_files("struck")
+        self._again(goal, outcome)
+        return outcome
+
+    def _start(self, goal, moment, log):
+        path = f"{self.hold}{os.pathsep}{self.root}"
+        environment = self.repository.environment(PYTHONPATH=path, HOLD_AT=moment, HOLD_PLACE=str(self.hold))
+        command = ["dvc", "repro", goal]
+        return subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+    def _strike(self, scenario, dvc):
+        """Strike when the moment is there, and let whoever waits go on; return when."""
+        held, number = self.hold / "held", getattr(signal, scenario.signal)
+        if not until(lambda: held.exists() and held.read_text().endswith("\n"), 240, dvc):
+            raise LookupError(f"the moment did not come: {(self.folder / 'log').read_text()[-1500:]}")
+        victim = int(held.read_text())
+        if scenario.target in VICTIMS:
+            pattern = re.compile(VICTIMS[scenario.target])
+            found = {pid for pid, command in left_behind.processes(self.root).items() if pattern.search(command)}
+            (victim,) = found
+            (self.hold / "go").touch()  # it is struck while it trains on
+        if scenario.target.startswith("dvc"):
+            # A terminal's Ctrl-C reaches the whole group; the others are sent to dvc alone.
+            (os.killpg if number == signal.SIGINT else os.kill)(dvc.pid, number)
+        else:
+            os.kill(victim, number)
+        struck = time.monotonic()
+        time.sleep(0.5)
+        (self.hold / "go").touch()
+        return struck
+
+    def _again(self, goal, outcome):
+        start = time.monotonic()
+        try:
+            self.repository.run("dvc", "repro", goal)
+        except (AssertionError, subprocess.TimeoutExpired) as err:
+            outcome.faults.append(f"dvc repro again: {str(err)[-1500:]}")
+        outcome.again_seconds = time.monotonic() - start
+        if left := left_behind.orphans(self.root, 150):
+            outcome.faults.append(f"dvc repro again left running: {left}")
+        outcome.faults += self._wrong_files("after dvc repro again", goal)
+        if held := left_behind.locks(self.root):
+            outcome.faults.append(f"dvc holds locks: {held}")
+        if goal == "register":
+            outcome.faults += left_behind.wrong_records(self.repository, EPOCHS)
+
+    def _wrong_files(self, when, goal=None):
+        """What differs from the undisturbed path's files; with a goal, all of them must be there, and nothing else."""
+        found = left_behind.files(self.root)
+        partial = {name for name in found if ".partial" in name}
+        wrong = sorted(name for name in found.keys() - partial if self.undisturbed.get(name) != found[name])
+        faults = [f"{when}: not as undisturbed: {wrong}"] if wrong else []
+        if goal:
+            early = ("data/", "reports/validation")
+            wanted = {name for name in self.undisturbed if goal == "register" or name.startswith(early)}
+            if missing := sorted(wanted - found.keys()):
+                faults.append(f"{when}: missing: {missing}")
+            if partial:
+                faults.append(f"{when}: half-written: {sorted(partial)}")
+        return faults
