@@ -1,6 +1,7 @@
 """Running a function on N workers with Ray Train, and passing on what they report: the one file that imports ray."""
 
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,11 @@ _ENVIRONMENT = {
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
 _LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled"}
 _STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
-
+_MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)  # as all say it
+_LESS_MEMORY = (
+    "; expected room in memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
+    "train.batch_size, or train.num_workers on one machine"
+)
 
 _RESIZE_SECONDS = 60.0  # between looks for room for more workers; each change costs the work since the last state
 
@@ -86,12 +91,15 @@ def run(
         on_say: likewise, with what a worker says, and with the cause when workers failed.
 
     Raises:
-        ClusterError: the cluster lacks the resources, or a worker failed once too often or for certain.
+        ClusterError: the cluster lacks the resources, or a worker failed once too often or for certain. Where memory
+            ran out, it says what needs less.
     """
     local = "RAY_ADDRESS" not in os.environ
     for key, value in {**_ENVIRONMENT, **(_LOCAL_ENVIRONMENT if local else {})}.items():
         os.environ.setdefault(key, value)
     import ray
+    from ray.exceptions import RayError
+    from ray.train.v2.api.exceptions import TrainingFailedError
 
     own = {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": _STORE_BYTES} if local else {}
     try:
@@ -99,6 +107,9 @@ def run(
             ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
         share = _share(ray.nodes(), plan.num_workers)
         error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": on_say})
+    except (TrainingFailedError, RayError) as err:
+        failures = getattr(err, "worker_failures", None)
+        raise ClusterError(_cause(failures) if failures else _told(err)) from err
     finally:
         ray.shutdown()
     if error:
@@ -112,10 +123,8 @@ def _fit(
 
     Ray starts workers again, but keeps no checkpoints: see files/states.py.
     """
-    from ray.exceptions import RayError
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.util.queue import Queue
 
     queue = Queue(actor_options={"num_cpus": 0})
@@ -147,9 +156,6 @@ def _fit(
         try:
             listening = threads.submit(_listen, queue, listeners)
             trainer.fit()
-        except (TrainingFailedError, RayError) as err:
-            failures = getattr(err, "worker_failures", None)
-            raise ClusterError(_cause(failures) if failures else str(err)) from err
         finally:
             queue.put(None)
     return listening.result()
@@ -234,5 +240,11 @@ def _cause(failures: dict[int, Exception]) -> str:
     """Return the first worker's error, as far as Ray kept it; a lost worker's is the cause of others'."""
     lost = {rank: err for rank, failure in failures.items() if (err := getattr(failure, "health_check_failure", None))}
     rank, failure = min((lost or failures).items())
-    text = " ".join(line for line in str(failure).splitlines() if not line.startswith("\t"))  # Ray's ids
-    return f"worker {rank}: {type(failure).__name__}: {text}"
+    return f"worker {rank}: {_told(failure)}"
+
+
+def _told(error: Exception) -> str:
+    """Return an error's kind and text without Ray's ids and tables, and what to do where memory ran out."""
+    text = " ".join(line for line in str(error).splitlines() if not line.startswith(("\t", "- ")))
+    text = f"{type(error).__name__}: {text.partition(' Object store memory usage')[0]}"
+    return text + _LESS_MEMORY if _MEMORY.search(text) else text

@@ -1,10 +1,14 @@
 """Real Ray clusters on this machine."""
 
 import os
+import resource
 import signal
+import time
 from types import SimpleNamespace
 
+import psutil
 import pytest
+import torch
 from toy_data import write_tiles
 from toy_training import SETTINGS, TINY
 
@@ -106,6 +110,79 @@ def test_a_lost_worker_is_the_cause_of_what_the_others_raise():
     lost.health_check_failure = ValueError("it died\n\tactor_id: 7\nof old age")
     assert cluster._cause({0: OSError("closed by peer"), 3: lost}) == "worker 3: ValueError: it died of old age"
     assert cluster._cause({2: OSError("full"), 1: OSError("no room")}) == "worker 1: OSError: no room"
+
+
+RAY_SAYS = """1 worker(s) were killed due to the node running low on memory. Memory was 22.60GB used / 23.54GB limit
+OOM kill reason: Memory usage 24266073984B exceeded threshold
+Object store memory usage: [- objects spillable: 1
+- bytes spillable: 4603
+Selected to kill: (Actor(4b4b))"""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "MemoryError: "),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "OutOfMemoryError: CUDA out"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "RuntimeError: DefaultCPUAllocator"),
+        (
+            OSError(RAY_SAYS),
+            "OSError: 1 worker(s) were killed due to the node running low on memory. Mem",
+        ),
+    ],
+)
+def test_where_memory_ran_out_what_needs_less_is_said(error, said):
+    found = cluster._cause({0: error})
+    assert found.startswith(f"worker 0: {said}")
+    assert "raise train.accumulation (the same steps in smaller parts), or lower train.batch_size" in found
+    assert "spillable" not in found
+
+
+def test_of_another_error_nothing_is_said_of_memory():
+    killed = RuntimeError("it died: (1) The process is killed by SIGKILL by OOM killer due to high memory usage.")
+    assert "accumulation" not in cluster._cause({0: killed})
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_has(run, tmp_path):
+    def allocating_too_much(job, *, folder, **options):
+        from pipeline.worker import Worker
+
+        train_an_epoch = Worker.train
+
+        def train_or_allocate(self, epoch, done, **listeners):
+            if epoch == 1:
+                resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+                torch.ones(9 << 28)  # 9 GiB
+            return train_an_epoch(self, epoch, done, **listeners)
+
+        Worker.train = train_or_allocate
+        train.fit(job, folder=folder, **options)
+
+    said, again = [], "going on with run toy at epoch 2 of 2, step 4"
+    with pytest.raises(
+        ClusterError, match=r"worker 0: RuntimeError: .* can't allocate memory.*; expected room in memory"
+    ):
+        run(function=allocating_too_much, max_failures=1, said=said)
+    assert [text.split(":")[0] for text in said] == ["failed", again, "failed"]
+    assert len(states.last(tmp_path / "toy").history) == 1
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_machine_low_on_memory_ends_the_run_with_what_to_do(run, monkeypatch):
+    def filling(job, **_):
+        kept = []
+        while len(kept) < 200:  # of 0.1 GB, until Ray's monitor ends it
+            kept.append(torch.ones(25_000_000))
+            time.sleep(0.05)
+
+    memory = psutil.virtual_memory()
+    threshold = (memory.total - memory.available + 2.5e9) / memory.total
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{threshold:.3f}")
+    with pytest.raises(ClusterError, match=r"low on memory.*; expected room in memory for the workers: raise"):
+        run(function=filling)
 
 
 def node(**resources):
