@@ -1,0 +1,64 @@
+"""The whole path, and the commands after it, with MLflow as teams run it: a login, PostgreSQL, artifacts on S3."""
+
+import json
+
+import pytest
+import stores
+from repository import Repository
+
+from pipeline.files import images
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module", params=["proxied", "direct"])
+def team(request, tmp_path_factory):
+    """A repository whose path was run against a server, and `run`, which runs commands with its login."""
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "repository").mkdir()
+    repository = Repository(folder / "repository")
+    with stores.stack(folder, proxied=request.param == "proxied") as server:
+
+        def run(*command):
+            return repository.run(*command, **server.environment)
+
+        run("dvc", "repro")
+        yield repository, run
+
+
+def champion(run):
+    return json.loads(run("segnet", "status", "--json"))["champion"]["champion"]
+
+
+def test_the_path_leaves_a_champion_on_the_server_and_nothing_here(team):
+    repository, run = team
+    assert champion(run) == "1"
+    assert not (repository.folder / "mlflow.db").exists()
+    assert not (repository.folder / "mlartifacts").exists()
+    assert run("segnet", "verify", "1").count("holds") == 11
+
+
+def test_a_second_model_is_forced_rolled_back_and_remembered(team):
+    _, run = team
+    run("dvc", "exp", "run", "-S", "train.seed=2")
+    run("segnet", "promote", "2", "--force", "to see it served")
+    assert champion(run) == "2"
+    run("segnet", "rollback")
+    assert champion(run) == "1"
+    log = json.loads(run("segnet", "history", "--json"))
+    assert [(entry["kind"], entry["champion"]) for entry in log] == [
+        ("decided", "1"),
+        ("decided", log[1]["champion"]),
+        ("forced", "2"),
+        ("rolled back", "1"),
+    ]
+    board = json.loads(run("segnet", "leaderboard", "--json"))
+    assert len(board["runs"]) == 2
+
+
+def test_the_champion_predicts(team):
+    repository, run = team
+    picture = next((repository.folder / "data/raw").rglob("*.png"))
+    run("segnet", "predict", str(picture), "--model", "models:/segnet-scenes@champion", "--out", "found")
+    mask = images.read_mask(repository.folder / "found" / f"{picture.stem}_mask.png")
+    assert mask.shape == images.read_image(picture).shape[:2]
