@@ -130,8 +130,8 @@ class Torture:
             self.repository.run("dvc", "repro", last)
         self.undisturbed = left_behind.files(self.root)
 
-    def run(self, scenario):
-        """Strike, look, run dvc repro again, and look again."""
+    def run(self, scenario, **settings):
+        """Strike, look, run dvc repro again, with these settings of its environment, and look again."""
         goal = "tile" if scenario.stage in EARLY else "register"
         shutil.rmtree(self.root)
         before = "download" if scenario.stage in EARLY else scenario.stage
@@ -153,7 +153,7 @@ class Torture:
         lines = [line for line in (self.folder / "log").read_text().splitlines() if line.strip()]
         outcome.said = "\n".join(lines[-3:])
         outcome.faults += self._wrong_files("struck")
-        self._again(goal, outcome)
+        self._again(goal, outcome, settings)
         return outcome
 
     def _start(self, goal, moment, log):
@@ -183,10 +183,10 @@ class Torture:
         (self.hold / "go").touch()
         return struck
 
-    def _again(self, goal, outcome):
+    def _again(self, goal, outcome, settings):
         start = time.monotonic()
         try:
-            self.repository.run("dvc", "repro", goal)
+            self.repository.run("dvc", "repro", goal, **settings)
         except (AssertionError, subprocess.TimeoutExpired) as err:
             outcome.faults.append(f"dvc repro again: {str(err)[-1500:]}")
         outcome.again_seconds = time.monotonic() - start

@@ -1,5 +1,7 @@
 """A part of what `make torture` does: whatever is killed, dvc repro again finishes with the same model."""
 
+from pathlib import Path
+
 import pytest
 from kills import Scenario, Torture
 
@@ -19,3 +21,12 @@ def test_a_killed_path_goes_on_as_if_nothing_had_happened(torture, target, signa
     outcome = torture.run(Scenario(target, signal))
     assert outcome.faults == []
     assert outcome.status != 0
+
+
+def test_a_clock_that_is_set_back_a_day_meanwhile_changes_nothing(torture):
+    libraries = list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not libraries:
+        pytest.skip("no libfaketime here, which sets a process's clock back: install Debian's faketime")
+    outcome = torture.run(Scenario("driver", "SIGTERM"), LD_PRELOAD=str(libraries[0]), FAKETIME="-1d")
+    assert outcome.faults == []
+    assert outcome.again_seconds > 5  # it had work left
