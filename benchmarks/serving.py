@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 import torch
 from PIL import Image
 

@@ -1,17 +1,18 @@
 """How a stage ends early: on SIGTERM and SIGINT, and when dvc, which started it, is gone."""
 
-import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-_PARENT = os.getppid()  # read early: a stage's imports take seconds, in which dvc may be killed
+import psutil
+
 _CLEAN_UP_SECONDS = 60
 _LOOK_EVERY = 1.0  # seconds
+_OF_A_STAGE = "DVC_STAGE"  # what dvc sets in the environment of what it starts
 
 
 @contextmanager
@@ -57,12 +58,27 @@ def sigterm_kept() -> Iterator[None]:
 
 
 def when_orphaned() -> None:
-    """Send this process SIGTERM when its parent is gone: dvc, killed alone, leaves its stage running."""
+    """Send this process SIGTERM when the dvc that started it is gone: killed alone, it leaves its stage running."""
 
     def watch() -> None:
-        while os.getppid() == _PARENT:
+        while _ancestry() == _ANCESTRY:
             time.sleep(_LOOK_EVERY)
         signal.pthread_kill(main, signal.SIGTERM)
 
     main = threading.main_thread().ident or 0
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _ancestry() -> list[int]:
+    """Return the processes between this one and dvc, and dvc: a shell may lie between (dash stays, bash does not)."""
+    found, process = list[int](), psutil.Process()
+    with suppress(psutil.Error):  # it ended at this moment
+        while (parent := process.parent()) is not None:
+            found.append(parent.pid)
+            if _OF_A_STAGE not in parent.environ():
+                break
+            process = parent
+    return found
+
+
+_ANCESTRY = _ancestry()  # early: a stage's imports take seconds, in which dvc may be killed

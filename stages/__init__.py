@@ -25,15 +25,12 @@ def execute(main: Callable[[], None]) -> None:
         with interruption.handled():
             main()
     except Exception as err:
-        message = shown(str(err))
         if isinstance(err, OSError) and err.errno in _OF_THE_DISK:
-            message = (
-                f"expected to write this stage's files, got {message}; make room or correct the folder's rights, then "
-                "dvc repro again: what was whole is as it was"
-            )
-        elif not isinstance(err, ValueError) and not type(err).__module__.startswith("pipeline."):
-            raise
-        sys.exit(f"error: {message}")
+            then = "make room or correct the folder's rights, then dvc repro again: what was whole is as it was"
+            sys.exit(f"error: expected to write this stage's files, got {shown(str(err))}; {then}")
+        if isinstance(err, ValueError) or type(err).__module__.startswith("pipeline."):
+            sys.exit(f"error: {shown(str(err))}")
+        raise
 
 
 def option(name: str) -> bool:

@@ -36,10 +36,10 @@ MOMENTS = {
 }
 """When somebody writes, some files are in place, and this one is not: state and upload are of train and register."""
 VICTIMS = {
-    "driver": r"stages\.train$",
-    "worker": r"^ray::RayTrainWorker",
-    "raylet": r"/raylet/raylet",
-    "gcs_server": r"/gcs/gcs_server",
+    "driver": r"\S*python\S* -m stages\.train$",
+    "worker": r"ray::RayTrainWorker",
+    "raylet": r"\S*/raylet/raylet",
+    "gcs_server": r"\S*/gcs/gcs_server",
 }
 """Command lines of the processes of a training; the last two are Ray's head."""
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
@@ -158,7 +158,9 @@ class Torture:
 
     def _start(self, goal, moment, log):
         path = f"{self.hold}{os.pathsep}{self.root}"
-        environment = self.repository.environment(PYTHONPATH=path, HOLD_AT=moment, HOLD_PLACE=str(self.hold))
+        # By dvc's own choice of a shell: it stays between dvc and the stage, where bash would make way.
+        own = {"SHELL": "/bin/sh", "PYTHONPATH": path, "HOLD_AT": moment, "HOLD_PLACE": str(self.hold)}
+        environment = self.repository.environment(**own)
         command = ["dvc", "repro", goal]
         return subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log, start_new_session=True)
 
@@ -170,7 +172,7 @@ class Torture:
         victim = int(held.read_text())
         if scenario.target in VICTIMS:
             pattern = re.compile(VICTIMS[scenario.target])
-            found = {pid for pid, command in left_behind.processes(self.root).items() if pattern.search(command)}
+            found = {pid for pid, command in left_behind.processes(self.root).items() if pattern.match(command)}
             (victim,) = found
             (self.hold / "go").touch()  # it is struck while it trains on
         if scenario.target.startswith("dvc"):

@@ -83,12 +83,15 @@ def test_a_clean_up_that_hangs_is_ended(stage):
     assert process.wait(timeout=10) == -signal.SIGALRM
 
 
-def test_a_stage_ends_when_the_dvc_that_started_it_is_killed(tmp_path):
-    shell = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": "tile"}
-    command = [sys.executable, "-c", shell, STAGE.format(clean_up="time.sleep(0)"), str(tmp_path)]
+@pytest.mark.parametrize("shell", [(), ("/bin/sh", "-c", '"$@"; exit $?', "sh")], ids=["directly", "by a shell"])
+def test_a_stage_ends_when_the_dvc_that_started_it_is_killed(tmp_path, shell):
+    dvc = "import os, subprocess, sys; subprocess.run(sys.argv[1:], env=os.environ | {'DVC_STAGE': 'tile'})"
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"} | {"PYTHONPATH": str(ROOT)}
+    stage = [*shell, sys.executable, "-c", STAGE.format(clean_up="time.sleep(0)"), str(tmp_path)]
+    command = [sys.executable, "-c", dvc, *stage]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as parent:
         wait_for(tmp_path / "begun")
+        time.sleep(1.5)  # it has looked once
         assert not (tmp_path / "clean").exists()
         parent.kill()
         wait_for(tmp_path / "clean", seconds=5)
