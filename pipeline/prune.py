@@ -42,7 +42,7 @@ def find(root: Path, keep: int) -> list[Waste]:
     model = root / "models" / "segnet"
     reigning = checkpoint.read_spec(model).run if model.exists() else None
     others = [folder for folder in inputs.folders(root / "runs") if folder.name != reigning]
-    old = others[keep:]
+    old = [folder for folder in others[keep:] if not inputs.is_in_use(folder)]
     temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
     whole = [path for path in temporary if not {*path.parents} & {*temporary, *old, root / _UNSENT}]
     left = [path for path in whole if _last_written(path) < time.time() - _TOO_OLD]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pipeline.core.balance import WEIGHTINGS
 from pipeline.files import atomic, checkpoint, digest, states
 from pipeline.files.checkpoint import Metrics, Spec
-from pipeline.files.inputs import Inputs
+from pipeline.files.inputs import Inputs, worked_on
 from pipeline.files.states import State
 from pipeline.files.tileset import Header, Tileset
 from pipeline.files.weights import locate
@@ -127,7 +127,7 @@ def fit(
         ValueError: a state cannot be written.
     """
     settings = job.settings
-    with deterministic() if settings.deterministic else nullcontext():
+    with worked_on(folder), deterministic() if settings.deterministic else nullcontext():
         worker = Worker(job, device)
         state = _newest(worker, folder, say)
 

@@ -27,31 +27,25 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory):
-    """Of a store outside the temporary folders in which dvc runs experiments."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-
-
-@pytest.fixture(scope="module")
-def client(repository, uri):
+def client(repository):
     """MLflow's client of the store, once the experiments have run."""
     for seed in SEEDS:
         repository.run("dvc", "exp", "run", "--queue", "-S", f"train.seed={seed}")
     try:
-        start_workers(repository, uri)
+        start_workers(repository)
         while re.search("Queued|Running", status := repository.run("dvc", "queue", "status")):
             time.sleep(2)
         failed = re.findall(r"(\S+)[^\n]* Failed", status)
         assert status.count("Success") == len(SEEDS), [repository.run("dvc", "queue", "logs", task) for task in failed]
     finally:
         repository.run("dvc", "queue", "stop", "--kill")  # its workers wait for more, and outlive dvc
-    return store.client(uri)
+    return store.client(f"sqlite:///{repository.folder}/mlflow.db")  # not in the folders in which dvc ran them
 
 
-def start_workers(repository, uri):
+def start_workers(repository):
     """Not by Repository.run, which would wait for them: they keep the pipe open to which dvc writes."""
     command = ["dvc", "queue", "start", "--quiet", "--jobs", "2"]
-    environment = repository.environment(MLFLOW_TRACKING_URI=uri)
+    environment = repository.environment()
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(command, cwd=repository.folder, env=environment, check=True, **nowhere)
 
@@ -141,8 +135,8 @@ class TestExperiments:
         assert set(aliases) <= {"champion", "previous_champion", "challenger"}
         assert aliases.get("challenger", "1") in versions
 
-    def test_the_leaderboard_ranks_them_and_shows_in_what_they_differ(self, client, repository, uri, runs):
-        board = json.loads(repository.run("segnet", "leaderboard", "--json", MLFLOW_TRACKING_URI=uri))
+    def test_the_leaderboard_ranks_them_and_shows_in_what_they_differ(self, client, repository, runs):
+        board = json.loads(repository.run("segnet", "leaderboard", "--json"))
         assert board["differing_params"] == ["train.seed"]
         assert [run["rank"] for run in board["runs"]] == [1, 2, 3]
         values = [run["value"] for run in board["runs"]]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline import prune
 from pipeline.cli.prune import prune as command
+from pipeline.files import inputs
 
 NAMES = [f"{i:016x}" for i in range(5)]  # the first is the newest
 HOURS = 3600
@@ -53,6 +54,11 @@ def found(root, keep):
 def test_the_models_run_and_the_newest_others_stay(repository):
     assert found(repository, 2) == [(f"runs/{NAMES[2]}", 10), (f"runs/{NAMES[3]}", 10)]
     assert found(repository, 4) == []
+
+
+def test_a_run_that_is_being_trained_stays(repository):
+    with inputs.worked_on(repository / "runs" / NAMES[2]):
+        assert found(repository, 2) == [(f"runs/{NAMES[3]}", 10)]
 
 
 def test_without_a_model_the_newest_stay(repository):

@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import atomic, documents
+from pipeline.files import atomic, documents, locks
 
 Inputs = Mapping[str, Any]
 
@@ -23,17 +24,48 @@ def run_name(inputs: Inputs) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def begin(runs: Path, inputs: Inputs, *, fresh: bool, say: Callable[[str], None]) -> Path:
-    """Record a run's inputs in its folder, runs/<name>, and return the folder.
+@contextmanager
+def begun(runs: Path, inputs: Inputs, *, fresh: bool, say: Callable[[str], None]) -> Iterator[Path]:
+    """Record a run's inputs in its folder, runs/<name>, and yield the folder; no other process begins it meanwhile.
+
+    A process that trains the same run is waited for, and so are workers that outlive one that was killed.
 
     Args:
         runs: folder of all runs.
         inputs: all that decides what the run becomes.
         fresh: remove the run's states, if there are any.
-        say: told what was removed, or what a new run has changed against the last one begun or gone on with.
+        say: told what is waited for, what was removed, or what a new run has changed against the last one begun or gone
+            on with.
     """
-    name = run_name(inputs)
-    folder = runs / name
+    folder = runs / run_name(inputs)
+    with locks.held(_lock(folder), say=say):
+        with locks.held(_lock_of_workers(folder), say=say):
+            _record(folder, inputs, fresh=fresh, say=say)
+        yield folder
+
+
+@contextmanager
+def worked_on(folder: Path) -> Iterator[None]:
+    """Let the next process that begins the run in `folder` wait for the end of the block; each worker does this."""
+    with locks.held(_lock_of_workers(folder), shared=True):
+        yield
+
+
+def is_in_use(folder: Path) -> bool:
+    """Say whether a process trains the run in `folder`, or workers of one do that was killed."""
+    return locks.is_held(_lock(folder)) or locks.is_held(_lock_of_workers(folder))
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_suffix(".lock")  # beside it: a folder that is removed takes no lock with it
+
+
+def _lock_of_workers(folder: Path) -> Path:
+    return folder.with_suffix(".workers.lock")
+
+
+def _record(folder: Path, inputs: Inputs, *, fresh: bool, say: Callable[[str], None]) -> None:
+    name, runs = folder.name, folder.parent
     if fresh and folder.exists():
         remove(folder)
         say(f"the states of run {name} are removed: it begins anew")
@@ -41,7 +73,6 @@ def begin(runs: Path, inputs: Inputs, *, fresh: bool, say: Callable[[str], None]
         changed = ", ".join(differences(read(others[0]), inputs))
         say(f"a new run {name}; against run {others[0].name} its inputs changed: {changed}")
     atomic.write_json(folder / _FILE, inputs)
-    return folder
 
 
 def read(folder: Path) -> Inputs:

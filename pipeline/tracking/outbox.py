@@ -4,13 +4,12 @@ Below runs/unsent/<training> lie records.jsonl, a record a line, the oldest firs
 store and experiment they belong; and copies of the files that go with them, each in a folder of its own.
 """
 
-import fcntl
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.files import atomic, documents
+from pipeline.files import atomic, documents, locks
 from pipeline.tracking.records import KINDS, Record
 
 UNSENT = Path("runs/unsent")
@@ -145,13 +144,9 @@ class Outbox:
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         return target.relative_to(self.folder).as_posix()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock of all outboxes; it lies beside them, and dies with its holder."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / ".lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        """Hold the lock of all outboxes, which lies beside them."""
+        return locks.held(self.folder.parent / ".lock")
 
 
 def unsent(folder: Path) -> list[Outbox]:

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import home
 from pipeline.files.addresses import shown
 from pipeline.tracking import environment, store
 from pipeline.tracking.delivery import Delivery
@@ -62,7 +63,7 @@ def start(experiment: str, name: str) -> Run:
     Raises:
         ValueError: the experiment was deleted, or the store refuses the user.
     """
-    run = Run(store.address(), store.experiment_name(experiment), name, UNSENT.absolute())
+    run = Run(store.address(), store.experiment_name(experiment), name, (home.repository() / UNSENT).absolute())
     _delivery(run).open()
     return run
 
@@ -73,7 +74,7 @@ def resume(experiment: str, name: str) -> Run:
     Raises:
         ValueError: as of `start`.
     """
-    run = Run(store.address(), store.experiment_name(experiment), name, UNSENT.absolute())
+    run = Run(store.address(), store.experiment_name(experiment), name, (home.repository() / UNSENT).absolute())
     if _delivery(run).open():
         _log.warning(
             f"{shown(run.uri)} holds no run of the training {name} (was it trained elsewhere?): what follows is "

@@ -1,6 +1,5 @@
 """Where MLflow keeps its records, and the one way to reach it: MLflow is imported here when it is first needed."""
 
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from pipeline.files import home, locks
 from pipeline.files.addresses import shown
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class UnreachableError(ValueError):
 
 
 def address() -> str:
-    """Return MLFLOW_TRACKING_URI, or mlflow.db in the current folder; an sqlite path is made absolute.
+    """Return MLFLOW_TRACKING_URI, or mlflow.db in the repository's folder; an sqlite path is made absolute.
 
     A server's address is returned without the user and password in it: they are put where MLflow looks for them, so
     that no message and no file can hold them.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{home.repository() / 'mlflow.db'}"
     if uri.startswith(_SQLITE):
         return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
     parts = urlsplit(uri)
@@ -83,12 +83,8 @@ def _create_tables(uri: str) -> None:
     """
     from mlflow import MlflowClient
 
-    folder = os.open(Path(uri.removeprefix(_SQLITE)).parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process, whatever becomes of it
+    with locks.held(Path(uri.removeprefix(_SQLITE)).parent):
         MlflowClient(uri).search_experiments(max_results=1)
-    finally:
-        os.close(folder)
 
 
 def select(uri: str) -> None:

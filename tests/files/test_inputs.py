@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 
 import pytest
 
@@ -14,8 +16,8 @@ def changed(**sections):
 def begin(runs, made_of, when, **options):
     """Begin a run at a given time; return its folder and what was said."""
     said = []
-    folder = inputs.begin(runs, made_of, **{"fresh": False, **options}, say=said.append)
-    os.utime(folder / "inputs.json", (when, when))
+    with inputs.begun(runs, made_of, **{"fresh": False, **options}, say=said.append) as folder:
+        os.utime(folder / "inputs.json", (when, when))
     return folder, said
 
 
@@ -46,7 +48,7 @@ def test_a_fresh_run_loses_its_states(tmp_path):
     _, said = begin(tmp_path, FIRST, 2, fresh=True)
     assert said == [f"the states of run {folder.name} are removed: it begins anew"]
     assert [path.name for path in folder.iterdir()] == ["inputs.json"]
-    assert list(tmp_path.iterdir()) == [folder]
+    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder]
 
 
 def test_other_folders_are_no_runs(tmp_path):
@@ -64,3 +66,23 @@ def test_broken_inputs_are_refused(tmp_path, text):
     (folder / "inputs.json").write_text(text)
     with pytest.raises(ValueError, match=r"expected the inputs\.json of a training run: .*; remove the folder"):
         inputs.read(folder)
+
+
+def test_workers_that_outlive_a_killed_training_are_waited_for(tmp_path):
+    folder, _ = begin(tmp_path, FIRST, 1)
+    said, threads = [], []
+    with inputs.worked_on(folder), inputs.worked_on(folder):
+        assert inputs.is_in_use(folder)
+        threads.append(threading.Thread(target=lambda: said.extend([*begin(tmp_path, FIRST, 2)[1], "begun"])))
+        threads[0].start()
+        time.sleep(0.3)
+        assert said == []
+    threads[0].join(10)
+    assert said == [f"waiting for the processes that hold {folder}.workers.lock", "begun"]
+    assert not inputs.is_in_use(folder)
+
+
+def test_a_run_is_in_use_while_a_process_trains_it(tmp_path):
+    with inputs.begun(tmp_path, FIRST, fresh=False, say=print) as folder:
+        assert inputs.is_in_use(folder)
+    assert not inputs.is_in_use(folder)

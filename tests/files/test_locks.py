@@ -1,0 +1,107 @@
+"""Real locks between real processes."""
+
+import errno
+import fcntl
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import locks
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from pipeline.files import locks
+with locks.held(Path(sys.argv[2]), shared=sys.argv[3] == "shared"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def hold():
+    """Start processes that hold a lock until they are killed."""
+    started = []
+
+    def hold(path, kind="alone"):
+        command = [sys.executable, "-c", HOLDER, str(Path(__file__).parents[2]), str(path), kind]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_who_holds_a_lock_is_waited_for_even_where_it_is_killed(tmp_path, hold):
+    path, said, order = tmp_path / "deeper" / "lock", [], []
+    holder = hold(path)
+    assert locks.is_held(path)
+
+    def wait():
+        with locks.held(path, say=said.append):
+            order.append("held")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not said:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    order.append("killed")
+    holder.send_signal(signal.SIGKILL)
+    thread.join(10)
+    assert order == ["killed", "held"]
+    assert said == [f"waiting for the processes that hold {path}"]
+    assert not locks.is_held(path)
+
+
+def test_those_who_share_a_lock_do_not_wait_for_each_other(tmp_path, hold):
+    path, said = tmp_path / "lock", []
+    hold(path, "shared")
+    with locks.held(path, shared=True, say=said.append):
+        assert locks.is_held(path)
+    assert said == []
+
+
+def test_a_folder_can_be_the_lock(tmp_path):
+    with locks.held(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_nobody_has_made_is_not_held_and_not_made(tmp_path):
+    assert not locks.is_held(tmp_path / "lock")
+    assert list(tmp_path.iterdir()) == []
+
+
+def refusing(reason):
+    def flock(*_):
+        raise OSError(reason, "no locks")
+
+    return flock
+
+
+def test_a_file_system_without_locks_is_said_and_works(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
+    said = []
+    with locks.held(tmp_path / "lock", say=said.append):
+        assert not locks.is_held(tmp_path / "lock")
+    text = "its file system has no locks (no locks); see that no two processes train the same run"
+    assert said == [f"{tmp_path / 'lock'}: {text}"]
+
+
+def test_another_error_of_the_file_system_is_raised(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.EIO))
+    with pytest.raises(OSError, match="no locks"), locks.held(tmp_path / "lock"):
+        pass
+    with pytest.raises(OSError, match="no locks"):
+        locks.is_held(tmp_path / "lock")
