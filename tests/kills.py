@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import left_behind
@@ -95,10 +96,12 @@ class Outcome:
     scenario: str
     status: int | None = None
     """Of the dvc repro that was struck; negative: the signal that ended it."""
+    ended_seconds: float = 0.0
+    """After the strike, until it ended."""
     gone_seconds: float = 0.0
-    """After the strike, until all processes were gone, or the path was finished."""
+    """After the strike, until no process of it was left."""
     again_seconds: float = 0.0
-    """Of the next dvc repro."""
+    """Of the next dvc repro, which begins at once, whatever is left of the one before."""
     said: str = ""
     """What the struck path said last, and what dvc made of it."""
     faults: list[str] = field(default_factory=list)
@@ -131,7 +134,7 @@ class Torture:
         self.undisturbed = left_behind.files(self.root)
 
     def run(self, scenario, **settings):
-        """Strike, look, run dvc repro again, with these settings of its environment, and look again."""
+        """Strike, look, run dvc repro again at once, with these settings of its environment, and look again."""
         goal = "tile" if scenario.stage in EARLY else "register"
         shutil.rmtree(self.root)
         before = "download" if scenario.stage in EARLY else scenario.stage
@@ -147,13 +150,15 @@ class Torture:
             except (subprocess.TimeoutExpired, LookupError, ValueError) as err:
                 outcome.faults.append(f"{type(err).__name__}: {err}")
             (self.hold / "go").touch()
-        if left := left_behind.orphans(self.root, 150):
-            outcome.faults.append(f"left running: {left}")
-        outcome.gone_seconds = time.monotonic() - struck
+        outcome.ended_seconds = time.monotonic() - struck
+        left = set(left_behind.processes(self.root))
         lines = [line for line in (self.folder / "log").read_text().splitlines() if line.strip()]
         outcome.said = "\n".join(lines[-3:])
         outcome.faults += self._wrong_files("struck")
-        self._again(goal, outcome, settings)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(until, lambda: not left & left_behind.processes(self.root).keys(), 400)
+            waiting.add_done_callback(lambda _: setattr(outcome, "gone_seconds", time.monotonic() - struck))
+            self._again(goal, outcome, settings)
         return outcome
 
     def _start(self, goal, moment, log):
@@ -193,7 +198,7 @@ class Torture:
             outcome.faults.append(f"dvc repro again: {str(err)[-1500:]}")
         outcome.again_seconds = time.monotonic() - start
         if left := left_behind.orphans(self.root, 150):
-            outcome.faults.append(f"dvc repro again left running: {left}")
+            outcome.faults.append(f"left running: {left}")
         outcome.faults += self._wrong_files("after dvc repro again", goal)
         if held := left_behind.locks(self.root):
             outcome.faults.append(f"dvc holds locks: {held}")

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -48,7 +49,8 @@ def files(root):
         for path in (root / top).rglob("*"):
             name = path.relative_to(root).as_posix()
             if path.is_file() and path.name != ".gitignore" and (top != "runs" or ".partial" in name):
-                found[name] = path.read_bytes()
+                with suppress(FileNotFoundError):  # a moment ago by a stage that cleans up
+                    found[name] = path.read_bytes()
     return found
 
 
