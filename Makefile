@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
+# A file's tests share what is costly to set up; the order is tests/conftest.py's.
+PYTEST := pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: repro setup test test-all torture check format lock clean
 
@@ -22,10 +24,10 @@ setup: .venv/ready
 	touch $@
 
 test: setup
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: setup
-	pytest
+	$(PYTEST)
 
 torture: setup # hours: kills every process at every moment, and looks whether dvc repro goes on
 	python benchmarks/torture.py

@@ -21,6 +21,11 @@ def pytest_configure():
     store.configure()
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest, so that of several processes none is left alone with them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+
+
 @pytest.fixture(autouse=True)
 def without_user_settings(monkeypatch):
     """Hide the environment variables that name servers, clusters and mirrors."""

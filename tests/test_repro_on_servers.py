@@ -38,6 +38,7 @@ def test_the_path_leaves_a_champion_on_the_server_and_nothing_here(team):
     assert run("segnet", "verify", "1").count("holds") == 11
 
 
+@pytest.mark.parametrize("team", ["proxied"], indirect=True)  # what of it depends on where files lie: test_stores.py
 def test_a_second_model_is_forced_rolled_back_and_remembered(team):
     _, run = team
     run("dvc", "exp", "run", "-S", "train.seed=2")
