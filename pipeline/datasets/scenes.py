@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,9 @@ def write(settings: ScenesDataset, folder: Path) -> Source:
 
     An image depends on the seed, its size, its split and its place therein: more training images leave the test
     images as they are.
+
+    Raises:
+        ValueError: a process that draws was killed.
     """
     entries, scenes = [], []
     for number, split in enumerate(SPLITS):
@@ -58,9 +62,15 @@ def _draw_all(scenes: list[_Scene], workers: int) -> None:
     # Processes: of threads, Python's lock lets one draw at a time. Spawned: forking a process with threads may hang.
     context = multiprocessing.get_context("spawn")
     console = Console(stderr=True)
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        drawn = pool.map(_draw, scenes, chunksize=4)
-        list(track(drawn, "drawing scenes", len(scenes), console=console, transient=True))
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            drawn = pool.map(_draw, scenes, chunksize=4)
+            list(track(drawn, "drawing scenes", len(scenes), console=console, transient=True))
+    except BrokenProcessPool as err:
+        raise ValueError(
+            f"expected {workers} processes to draw scenes, got one that was killed (did memory run out?); make room in "
+            "memory or lower dataset.height and dataset.width, then dvc repro again"
+        ) from err
 
 
 def _draw(scene: _Scene) -> None:

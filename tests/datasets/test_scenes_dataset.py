@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +61,13 @@ def test_more_training_images_leave_all_others_as_they_are(written, tmp_path):
     after = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.png")}
     assert len(after) == len(before) + 2
     assert before.items() <= after.items()
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "_draw", die)
+    with pytest.raises(ValueError, match=r"processes to draw scenes, got one that was killed .*; make room in memory"):
+        scenes.write(settings(train=5), tmp_path)
