@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         spec = tree.make("commands")
         tree.registered(spec, hits=3)
-        tree.registered(replace(spec, run="run-b"), hits=3)
+        tree.registered(replace(spec, run="run-b"), hits=3)  # by the stage, which makes it the challenger
         yield f"sqlite:///{folder}/mlflow.db"
 
 
@@ -46,11 +46,11 @@ class TestCommands:
         assert "test mIoU 0.375000 reaches register.min_miou 0.3" in text
         lines = [line.split() for line in text.splitlines()[2:]]
         assert lines[0][:3] == ["version", "aliases", "status"]
-        assert lines[1][:3] == ["2", "held", "0.3750"]
+        assert lines[1][:3] == ["2", "challenger", "held"]
         assert lines[2][:4] == ["1", "champion", "approved", "0.3750"]
         found = json.loads(run("status", "--json"))
         assert found["champion"]["number"] == 1
-        assert [each["aliases"] for each in found["versions"]] == [["champion"], []]
+        assert [each["aliases"] for each in found["versions"]] == [["champion"], ["challenger"]]
 
     def test_a_version_without_evidence_is_not_promoted(self):
         text = run("promote", "2", code=3)

@@ -2,7 +2,6 @@
 
 import json as json_text
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -29,12 +28,13 @@ def status(*, name: Name = None, json: Json = False) -> None:
     uri = store.address()
     model = named(uri, name)
     log, found = promotions.settled(uri, model), versions.versions(uri, model)
+    aliases = versions.aliases(uri, model)
     by = _reigns_by(log)
     if json:
         tree = {
             "model": model,
             "champion": by.to_json() if by else None,
-            "versions": [_tree(each, log) for each in found],
+            "versions": [_tree(each, aliases) for each in found],
         }
         typer.echo(json_text.dumps(tree, indent=2))
         return
@@ -46,7 +46,7 @@ def status(*, name: Name = None, json: Json = False) -> None:
         )
         typer.echo(f"  {by.reason}")
     heads = ("version", "aliases", "status", "test mIoU", "test data", "training run", "commit", "promoted at")
-    typer.echo(_table(heads, [_row(each, log) for each in reversed(found)]))
+    typer.echo(_table(heads, [_row(each, aliases) for each in reversed(found)]))
 
 
 def promote(
@@ -121,22 +121,16 @@ def _reigns_by(log: Log) -> Entry | None:
     return by if by and by.reign.champion else None
 
 
-def _aliases(version: Version, log: Log) -> list[str]:
-    if not log:
-        return []
-    return [alias for alias, number in asdict(log[-1].reign).items() if number == version.number]
+def _tree(version: Version, aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    return {"version": version.number, "aliases": aliases.get(version.number, ()), "tags": dict(version.tags)}
 
 
-def _tree(version: Version, log: Log) -> dict[str, Any]:
-    return {"version": version.number, "aliases": _aliases(version, log), "tags": dict(version.tags)}
-
-
-def _row(version: Version, log: Log) -> list[str]:
+def _row(version: Version, aliases: Mapping[str, tuple[str, ...]]) -> list[str]:
     tags: Mapping[str, str] = version.tags
     miou = f"{float(tags['test_miou']):.4f}" if "test_miou" in tags else ""
     short = [tags.get(key, "")[:length] for key, length in (("test_data", 8), ("training_run", 16), ("git_commit", 8))]
-    aliases = ", ".join(_aliases(version, log))
-    return [version.number, aliases, tags.get("validation_status", ""), miou, *short, tags.get("promoted_at", "")]
+    borne = ", ".join(aliases.get(version.number, ()))
+    return [version.number, borne, tags.get("validation_status", ""), miou, *short, tags.get("promoted_at", "")]
 
 
 def _line(entry: Entry) -> list[str]:

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.files.addresses import shown
-from pipeline.tracking import runs, store
+from pipeline.tracking import runs, store, versions
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
     from mlflow.store.entities import PagedList
 
@@ -67,30 +66,28 @@ def entries(uri: str, experiment: str) -> list[Entry]:
             f"expected an experiment of {shown(uri)} ({names}), got {experiment}, which is missing or deleted; "
             "correct the name, or set MLFLOW_TRACKING_URI to the store that holds it"
         )
-    versions = _versions(client)
+    became = _versions(uri)
     order = ["attributes.start_time ASC"]
     return [
-        _entry(run, versions) for run in _all(client.search_runs, experiment_ids=[found.experiment_id], order_by=order)
+        _entry(run, became) for run in _all(client.search_runs, experiment_ids=[found.experiment_id], order_by=order)
     ]
 
 
-def _versions(client: "MlflowClient") -> dict[str, list[Registered]]:
+def _versions(uri: str) -> dict[str, list[Registered]]:
     """Return the versions that trainings became, by the training's name."""
     query = {"filter_string": f"tag.{runs.NAME_TAG} LIKE '%'", "order_by": ["name ASC", "version_number ASC"]}
-    found = list(_all(client.search_model_versions, **query))
-    aliases = defaultdict[tuple[str, str], list[str]](list)  # a search's versions come without theirs
-    for model in {version.name for version in found}:
-        for alias, number in client.get_registered_model(model).aliases.items():
-            aliases[model, str(number)].append(alias)
-    versions = defaultdict[str, list[Registered]](list)
+    found = list(_all(store.client(uri).search_model_versions, **query))
+    # A search's versions come without their aliases.
+    aliases = {model: versions.aliases(uri, model) for model in {version.name for version in found}}
+    became = defaultdict[str, list[Registered]](list)
     for version in found:
         number = str(version.version)
-        bearer = Registered(version.name, number, tuple(sorted(aliases[version.name, number])))
-        versions[version.tags[runs.NAME_TAG]].append(bearer)
-    return versions
+        bearer = Registered(version.name, number, aliases[version.name].get(number, ()))
+        became[version.tags[runs.NAME_TAG]].append(bearer)
+    return became
 
 
-def _entry(run: "MlflowRun", versions: Mapping[str, list[Registered]]) -> Entry:
+def _entry(run: "MlflowRun", became: Mapping[str, list[Registered]]) -> Entry:
     training = run.data.tags.get(runs.NAME_TAG, "")
     return Entry(
         name=training or run.info.run_name,
@@ -100,7 +97,7 @@ def _entry(run: "MlflowRun", versions: Mapping[str, list[Registered]]) -> Entry:
         metrics={key: value for key, value in sorted(run.data.metrics.items()) if not math.isnan(value)},
         params=dict(sorted(run.data.params.items())),
         tags=dict(sorted(run.data.tags.items())),
-        versions=tuple(versions.get(training, ())),
+        versions=tuple(became.get(training, ())),
     )
 
 

@@ -81,6 +81,13 @@ def versions(uri: str, model: str) -> list[Version]:
             return sorted(map(_version, found), key=lambda each: int(each.number))
 
 
+def aliases(uri: str, model: str) -> dict[str, tuple[str, ...]]:
+    """Return the aliases of each version of `model` that bears any, in alphabetical order, by the version's number."""
+    found = sorted(store.client(uri).get_registered_model(model).aliases.items())
+    numbers = {str(number) for _, number in found}
+    return {each: tuple(alias for alias, number in found if str(number) == each) for each in numbers}
+
+
 def models(uri: str) -> list[str]:
     """Return the names of the registered models that this program made, sorted."""
     names: list[str] = []
