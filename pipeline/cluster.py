@@ -20,14 +20,14 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default warns
 }
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
-_LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled"}
+# Its head does not come back where it was killed: Ray would wait for it a minute (measured: 60 s, then 11).
+_LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
 _STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 _MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)  # as all say it
 _LESS_MEMORY = (
     "; expected room in memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
     "train.batch_size, or train.num_workers on one machine"
 )
-
 _RESIZE_SECONDS = 60.0  # between looks for room for more workers; each change costs the work since the last state
 
 Number = int | Literal["auto"] | tuple[int, int]
