@@ -4,8 +4,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
-# A file's tests share what is costly to set up; the order is tests/conftest.py's.
-PYTEST := pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# A file's tests share what is costly to set up; the order is tests/conftest.py's. torch's threads may not spin while they
+# wait for each other: two processes on two cores took twice the time.
+PYTEST := OMP_WAIT_POLICY=PASSIVE pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: repro setup test test-all torture check format lock clean
 
