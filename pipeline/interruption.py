@@ -1,11 +1,13 @@
 """How a stage ends early: on SIGTERM and SIGINT, and when dvc, which started it, is gone."""
 
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from types import FrameType
 
 import psutil
@@ -61,7 +63,7 @@ def when_orphaned() -> None:
     """Send this process SIGTERM when the dvc that started it is gone: killed alone, it leaves its stage running."""
 
     def watch() -> None:
-        while _ancestry() == _ANCESTRY:
+        while not _is_orphaned():
             time.sleep(_LOOK_EVERY)
         signal.pthread_kill(main, signal.SIGTERM)
 
@@ -70,15 +72,22 @@ def when_orphaned() -> None:
 
 
 def _ancestry() -> list[int]:
-    """Return the processes between this one and dvc, and dvc: a shell may lie between (dash stays, bash does not)."""
-    found, process = list[int](), psutil.Process()
-    with suppress(psutil.Error):  # it ended at this moment
-        while (parent := process.parent()) is not None:
-            found.append(parent.pid)
-            if _OF_A_STAGE not in parent.environ():
-                break
-            process = parent
+    """Return this process, those between it and dvc, and dvc: a shell may lie between (dash stays, bash does not).
+
+    By their numbers alone: psutil's own search for a parent compares times of start, which clocks can change.
+    """
+    found = [os.getpid()]
+    with suppress(psutil.Error):  # of one that has ended, or is another user's
+        while _OF_A_STAGE in psutil.Process(found[-1]).environ():
+            found.append(psutil.Process(found[-1]).ppid())
     return found
+
+
+def _is_orphaned() -> bool:
+    try:
+        return any(psutil.Process(child).ppid() != parent for child, parent in pairwise(_ANCESTRY))
+    except psutil.NoSuchProcess:
+        return True
 
 
 _ANCESTRY = _ancestry()  # early: a stage's imports take seconds, in which dvc may be killed
