@@ -2,9 +2,9 @@
 
     python benchmarks/fuzzing.py [RESULT.json] [--cases 1500] [--seed 1]
 
-A case is a file, folder, archive or request with faults (tests/mutations.py). It fails where a reader neither gives a
-right result nor refuses by an error of the pipeline's own (tests/readers.py), takes over ten seconds, or the process
-takes over 512 MB more than before the reader. Exits with 1 where a case failed.
+A case is a file, folder, archive or request with faults (tests/support/mutations.py). It fails where a reader neither
+gives a right result nor refuses by an error of the pipeline's own (tests/support/readers.py), takes over ten seconds,
+or the process takes over 512 MB more than before the reader. Exits with 1 where a case failed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pipeline import served_model
 from pipeline.files import atomic, images
 from pipeline.tracking import store
 
-TESTS = Path(__file__).parents[1] / "tests"
+ROOT = Path(__file__).parents[1]
 SECONDS = 10  # of a case
 MEGABYTES = 512  # that the process may grow by in a reader's cases
 FEWER = {"params.yaml": 0.5, "data sets": 0.5}  # some 50 and 20 a second
@@ -73,7 +73,7 @@ def peak() -> float:
 
 def fuzz(reader: Any, cases: int, number: int) -> dict[str, Any]:
     """Return how many cases of a reader ended how, and the texts of the faults."""
-    outcome = importlib.import_module("readers").outcome
+    outcome = importlib.import_module("tests.support.readers").outcome
     ends: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     slowest = 0.0
@@ -122,8 +122,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     store.configure()
-    sys.path.insert(0, str(TESTS))
-    modules = map(importlib.import_module, ("readers_of_input", "readers_of_files"))
+    sys.path.insert(0, str(ROOT))
+    modules = map(importlib.import_module, ("tests.support.readers_of_input", "tests.support.readers_of_files"))
     readers = [reader for module in modules for reader in module.READERS]
     images.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # so that a picture's memory has a bound
     print(f"{'reader':20}   cases refused    read failures  seconds  slowest ms  MB more")

@@ -14,11 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from kills import SCENARIOS, Torture  # type: ignore[import-not-found]  # of the tests, which are not checked
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipeline.files import atomic
+from tests.support.kills import SCENARIOS, Torture  # type: ignore[import-not-found]  # of the tests, which are not checked
 
 
 def main() -> None:

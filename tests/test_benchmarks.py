@@ -1,14 +1,14 @@
 """What the benchmarks compare with is what they say."""
 
 import runpy
-from pathlib import Path
 
 import pytest
 import torch
 
 from pipeline.core.models import MODELS
+from tests.support import ROOT
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def test_the_usual_segnet_is_segnet():

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scored
-from tiny_card import of_images, parsed, section, tiny
 
 from pipeline import card
 from pipeline.core.calibration import Reliability
 from pipeline.files.registration import Outcome
 from pipeline.files.scores import Intervals
+from tests.support import scored
+from tests.support.tiny_card import of_images, parsed, section, tiny
 
 TITLES = [
     "What it is",

@@ -6,14 +6,14 @@ import shutil
 from dataclasses import replace
 
 import pytest
-import scored
-from browser import running
-from tiny_card import VALIDATION, parsed, section, spec, tiny
 
 from pipeline import card
 from pipeline.card import document
 from pipeline.card.document import Bullets, Section, Table
 from pipeline.files.validation import Offender
+from tests.support import scored
+from tests.support.browser import running
+from tests.support.tiny_card import VALIDATION, parsed, section, spec, tiny
 
 PROGRAM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 HOSTILE = "a|b `c` <i>d</i>\n*e* [f](g) __h__ \\| ~~i~~ &amp; ```"

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import torch
-from tiny_model import write_model
-from tiny_version import registered
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from tests.support.tiny_model import write_model
+from tests.support.tiny_version import registered
 
 SEGNET = Path(sys.executable).with_name("segnet")
 

@@ -4,13 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from repository import ROOT
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.cli.leaderboard import Ranking, as_json, differing, rank
 from pipeline.tracking import runs, store
 from pipeline.tracking.leaderboard import Entry, Registered
+from tests.support import ROOT
 
 
 def entry(name, params=None, *versions, **metrics):

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_model import SPEC, write_model
-from tiny_version import OPTIONS, registered
 from typer.testing import CliRunner
 
 from pipeline import predict
 from pipeline.cli import app
 from pipeline.files.images import read_image, read_mask
 from pipeline.tracking import versions
+from tests.support.tiny_model import SPEC, write_model
+from tests.support.tiny_version import OPTIONS, registered
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 import json
 from dataclasses import replace
 
-import project as tree
 import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.tracking import promotions, versions
+from tests.support import project as tree
 
 MODEL = "segnet-commands"
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import typer
-from absent import Switch
 from typer.testing import CliRunner
 
 from pipeline.cli.sync import sync
 from pipeline.tracking import runs, store
 from pipeline.tracking.outbox import UNSENT
+from tests.support.absent import Switch
 
 
 @pytest.fixture

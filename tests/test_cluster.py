@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from toy_data import write_tiles
-from toy_training import SETTINGS, TINY
 
 from pipeline import cluster, train
 from pipeline.cluster import ClusterError, Plan
 from pipeline.files import states
 from pipeline.train import TrainingError
 from pipeline.worker import Job
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, TINY
 
 
 @pytest.fixture(scope="module")

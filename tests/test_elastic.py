@@ -7,14 +7,14 @@ import time
 
 import pytest
 import torch
-from toy_data import write_tiles
-from toy_training import SETTINGS, TINY
 
 from pipeline import cluster, train
 from pipeline.cluster import Plan
 from pipeline.files import states
 from pipeline.train import TrainingError
 from pipeline.worker import Job
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, TINY
 
 EPOCHS = 10
 # Nodes in a process of their own: the driver's own Ray must be able to come and go.

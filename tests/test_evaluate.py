@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scored import scores
 from torch import nn
-from toy_data import CLASSES, write_raw
 
 from pipeline import evaluate
 from pipeline.core.classes import ClassTable
 from pipeline.files.checkpoint import Spec
 from pipeline.predict import Predictor
+from tests.support.scored import scores
+from tests.support.tiny_data import CLASSES, write_raw
 
 SETTINGS = SimpleNamespace(images_per_block=10, resamples=200, level=0.9, seed=1)
 

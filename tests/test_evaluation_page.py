@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 import pytest
-import tiny_page
-from browser import running
-from tiny_page import CLASSES
 
 from pipeline import report
 from pipeline.report.gallery import Gallery
+from tests.support import tiny_page
+from tests.support.browser import running
+from tests.support.tiny_page import CLASSES
 
 PROGRAM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium or google-chrome is installed")

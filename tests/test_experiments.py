@@ -10,12 +10,12 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from repository import Repository
 
 from pipeline import params
 from pipeline.core import bootstrap
 from pipeline.files import scores
 from pipeline.tracking import store
+from tests.support.repository import Repository
 
 SEEDS = ("1", "2", "3")
 MODEL = "segnet-scenes"

@@ -4,13 +4,13 @@ import sys
 
 import pytest
 import torch
-from tiny_model import SPEC, write_model
 
 from pipeline import export
 from pipeline.core.folding import fold
 from pipeline.core.models import MODELS
 from pipeline.export import FORMATS
 from pipeline.files import checkpoint
+from tests.support.tiny_model import SPEC, write_model
 
 TOLERANCES = {"pt2": 1e-5, "onnx": 1e-4}
 # Height and width, odd and even, of images that no export tries: the smallest, and one that each pooling rounds up.

@@ -1,9 +1,9 @@
 import math
 
 import pytest
-from tiny_dataset import change, drop, flip, make, value
 
 from pipeline import findings
+from tests.support.tiny_dataset import change, drop, flip, make, value
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-from repository import Repository
+
+from tests.support.repository import Repository
 
 pytestmark = [
     pytest.mark.ray,

@@ -9,14 +9,13 @@ import zipfile
 from datetime import timedelta
 
 import pytest
-import readers_of_files
-import readers_of_input
 from hypothesis import HealthCheck, Phase, given, settings
-from mutations import declared
-from readers import outcome
 
 from pipeline import served_model
 from pipeline.files import images
+from tests.support import readers_of_files, readers_of_input
+from tests.support.mutations import declared
+from tests.support.readers import outcome
 
 READERS = {reader.name: reader for reader in (*readers_of_input.READERS, *readers_of_files.READERS)}
 QUICK = settings(

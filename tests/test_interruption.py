@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from pipeline import interruption
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[1]
 STAGE = """
 import sys, time
 from pathlib import Path

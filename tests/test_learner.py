@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from toy_data import write_tiles
-from toy_training import SETTINGS, TINY, fit
 
 from pipeline import learner
 from pipeline.core.models import MODELS
 from pipeline.learner import Learner, TrainingError
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, TINY, fit
 
 SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0})
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from repository import Repository
 
 from pipeline.core.models import MODELS
 from pipeline.files import checkpoint
+from tests.support.repository import Repository
 
 # A cluster that lives until its standard input ends; each training joins it, which is faster than one for each.
 CLUSTER = """

@@ -1,16 +1,15 @@
 """Every preset can be obeyed, and what cannot be obeyed is named: the key, what was expected, what was found."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from pipeline import params
+from tests.support import ROOT, SCENES
 
-ROOT = Path(__file__).parents[1]
-SCENES = (ROOT / "tests/scenes.yaml").read_text()
+TEXT = SCENES.read_text()
 FOLDER = (ROOT / "presets/folder.yaml").read_text()
-PRESETS = [ROOT / "params.yaml", ROOT / "tests/scenes.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+PRESETS = [ROOT / "params.yaml", SCENES, *sorted((ROOT / "presets").glob("*.yaml"))]
 RATIO = "{by: ratio, train: 0.7, val: 0.15, test: 0.15, seed: 1}"
 
 
@@ -37,11 +36,11 @@ def test_every_preset_can_be_obeyed(path):
 
 
 def test_numbers_are_read_as_yaml_1_2(tmp_path):
-    assert load(tmp_path, changed(SCENES, "learning_rate: 3e-3", "learning_rate: 1e-3")).train.learning_rate == 0.001
+    assert load(tmp_path, changed(TEXT, "learning_rate: 3e-3", "learning_rate: 1e-3")).train.learning_rate == 0.001
 
 
 def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
-    loaded = load(tmp_path, changed(SCENES, "class_weights: median_frequency", "class_weights: [1, 0.5, 0]"))
+    loaded = load(tmp_path, changed(TEXT, "class_weights: median_frequency", "class_weights: [1, 0.5, 0]"))
     assert loaded.train.class_weights == (1.0, 0.5, 0.0)
 
 
@@ -93,7 +92,7 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, old, new, line):
-    assert line in refusal(tmp_path, changed(SCENES, old, new))
+    assert line in refusal(tmp_path, changed(TEXT, old, new))
 
 
 @pytest.mark.parametrize(
@@ -125,26 +124,26 @@ def test_a_folder_can_be_split_in_other_ways(tmp_path, splits):
 
 
 def test_every_fault_is_named_at_once(tmp_path):
-    text = changed(changed(SCENES, "flip: 0.5", "flip: 2"), "resamples: 10000", "resamples: 0")
+    text = changed(changed(TEXT, "flip: 0.5", "flip: 2"), "resamples: 10000", "resamples: 0")
     assert len(refusal(tmp_path, text).splitlines()) == 3  # the file, and a line for each fault
 
 
 def test_an_address_of_weights_needs_a_digest(tmp_path):
     vgg16 = "vgg16: {path: 'https://example.org/vgg16.pth', sha256: null, trained_on: torchvision}"
-    message = refusal(tmp_path, changed(SCENES, "vgg16: null", vgg16))
+    message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
     assert "expected the sha256 of https://example.org/vgg16.pth, got null; name what the address must give" in message
-    assert load(tmp_path, changed(SCENES, "vgg16: null", vgg16.replace("null", "a" * 64))).model.vgg16 is not None
+    assert load(tmp_path, changed(TEXT, "vgg16: null", vgg16.replace("null", "a" * 64))).model.vgg16 is not None
 
 
 def test_an_address_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
     vgg16 = f"vgg16: {{path: 'https://me:secret@example.org/vgg16.pth', sha256: {'a' * 64}, trained_on: torchvision}}"
-    message = refusal(tmp_path, changed(SCENES, "vgg16: null", vgg16))
+    message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
     assert "model.vgg16: expected an address without a user and password, got one with an @" in message
     assert "secret" not in message
 
 
 def test_a_fault_in_a_section_does_not_print_the_section(tmp_path):
-    message = refusal(tmp_path, changed(SCENES, "model:", "modell:"))
+    message = refusal(tmp_path, changed(TEXT, "model:", "modell:"))
     assert "  modell: expected no such key; correct its name or remove it" in message
     assert "0.25" not in message
 
@@ -165,12 +164,12 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
 
 
 def test_a_date_is_refused(tmp_path):
-    text = changed(SCENES, "seed: 7", "seed: 2001-01-01")
+    text = changed(TEXT, "seed: 7", "seed: 2001-01-01")
     assert "expected numbers, text, lists and mappings only" in refusal(tmp_path, text)
 
 
 def test_params_cannot_be_changed(tmp_path):
-    loaded = load(tmp_path, SCENES)
+    loaded = load(tmp_path, TEXT)
     with pytest.raises(ValueError, match="frozen"):
         loaded.train.epochs = 1
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from toy_networks import Brightness, Place, Recorder, blended, image, network, predictor, spec
 
 from pipeline import predict
 from pipeline.core import tiles
 from pipeline.files import checkpoint
 from pipeline.files.images import resize_image
 from pipeline.predict import Band, Predictor
+from tests.support.tiny_networks import Brightness, Place, Recorder, blended, image, network, predictor, spec
 
 # Windows ----------------------------------------------------------------------------------------------------------
 

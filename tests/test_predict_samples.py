@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from toy_networks import Brightness, Drop, Recorder, blended, image, network, predictor
 
 from pipeline.predict import Band
+from tests.support.tiny_networks import Brightness, Drop, Recorder, blended, image, network, predictor
 
 
 @pytest.mark.parametrize("size", [(32, 48), (33, 48), (70, 90)])

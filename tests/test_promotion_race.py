@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import project as tree
 import pytest
-import stores
-from tiny_model import write_model
-from tiny_version import registered
 
 from pipeline.tracking import promotions, store, versions
+from tests.support import project as tree
+from tests.support import stores
+from tests.support.tiny_model import write_model
+from tests.support.tiny_version import registered
 
 SEGNET = Path(sys.executable).with_name("segnet")
 APPEND = """

@@ -6,12 +6,12 @@ import time
 
 import pytest
 import typer
-from tiny_model import write_model
 from typer.testing import CliRunner
 
 from pipeline import prune
 from pipeline.cli.prune import prune as command
 from pipeline.files import inputs
+from tests.support.tiny_model import write_model
 
 NAMES = [f"{i:016x}" for i in range(5)]  # the first is the newest
 HOURS = 3600

@@ -1,19 +1,19 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import scored as examples
 
 from pipeline import params
 from pipeline.core.calibration import Reliability
 from pipeline.files.registration import Outcome
 from pipeline.params.judgement import Register
 from pipeline.register import Champion, Costs, Standing, decide
+from tests.support import SCENES
+from tests.support import scored as examples
 
 PROMOTE, HOLD, REJECT = Outcome
 OPTIONS = {"overlap": 0.5, "flip": False}
-SETTINGS = params.load(Path(__file__).with_name("scenes.yaml"))
+SETTINGS = params.load(SCENES)
 GATE = Register(
     min_miou=0.0,
     min_class_accuracy=0.0,

@@ -2,12 +2,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import project as tree
 import pytest
 
 from pipeline.files import digest, scores
 from pipeline.tracking import promotions, registry, store, versions
 from stages import register as stage
+from tests.support import project as tree
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
-import tiny_page
-from tiny_page import CAR, CLASSES, SKY
 
 from pipeline import report
 from pipeline.core.calibration import Reliability
 from pipeline.report import Column, Score
 from pipeline.report.gallery import Gallery
+from tests.support import tiny_page
+from tests.support.tiny_page import CAR, CLASSES, SKY
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from repository import Repository
 
 from pipeline.files import digest
+from tests.support.repository import Repository
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import stores
-from repository import Repository
 
 from pipeline.files import images
+from tests.support import stores
+from tests.support.repository import Repository
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import SPEC, write_model
 
 from pipeline.files import checkpoint, states
+from tests.support import ROOT
+from tests.support.tiny_model import SPEC, write_model
 
-ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for top in ("pipeline", "stages") for path in (ROOT / top).rglob("*.py"))
 DANGEROUS = {"eval", "exec", "compile", "os.system", "os.popen", "tempfile.mktemp", "joblib.load"}
 DANGEROUS |= {

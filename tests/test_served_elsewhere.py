@@ -14,11 +14,11 @@ import mlflow
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
-from tiny_model import write_model
-from tiny_version import OPTIONS, PICTURE, registered
 
 from pipeline import predict
 from pipeline.files import images
+from tests.support.tiny_model import write_model
+from tests.support.tiny_version import OPTIONS, PICTURE, registered
 
 pytestmark = pytest.mark.slow
 

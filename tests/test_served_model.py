@@ -17,13 +17,13 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 from PIL import Image
-from tiny_model import SPEC, write_model
-from tiny_version import OPTIONS, PICTURE, registered
 
 from pipeline import predict, served_model
 from pipeline.core.classes import CAMVID
 from pipeline.files import images
 from pipeline.tracking import store
+from tests.support.tiny_model import SPEC, write_model
+from tests.support.tiny_version import OPTIONS, PICTURE, registered
 
 
 @pytest.fixture(scope="module")

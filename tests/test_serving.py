@@ -12,15 +12,15 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from local_server import serving
 from PIL import Image
-from tiny_model import write_model
-from tiny_version import OPTIONS, PICTURE, registered
 from typer.testing import CliRunner
 
 from pipeline import predict
 from pipeline.cli import app
 from pipeline.files import images
+from tests.support.local_server import serving
+from tests.support.tiny_model import write_model
+from tests.support.tiny_version import OPTIONS, PICTURE, registered
 
 pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scored as examples
-from tiny_model import SPEC, write_model
 
 from pipeline import register
 from pipeline.register import Standing
+from tests.support import scored as examples
+from tests.support.tiny_model import SPEC, write_model
 
 OPTIONS = {"overlap": 0.5, "flip": False}
 NEW, OLD = Standing("f-new", "run-new", "data-1", 0.5), Standing("f-old", "run-old", "data-1", 0.375)

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import psycopg2
 import pytest
-import stores
-from tiny_model import SPEC, write_model
-from tiny_version import OPTIONS, PICTURE
 
 from pipeline import predict
 from pipeline.tracking import registry, runs, store, versions
+from tests.support import stores
+from tests.support.tiny_model import SPEC, write_model
+from tests.support.tiny_version import OPTIONS, PICTURE
 
 pytestmark = pytest.mark.slow
 DIGEST = "0123456789abcdef" * 2 + ".dir"

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from toy_data import write_raw
 
 from pipeline import tile
 from pipeline.files import images
 from pipeline.files.tileset import Tileset, read_index
 from pipeline.params.steps import Tile
+from tests.support.tiny_data import write_raw
 
 VOID = 2
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from kills import Scenario, Torture
+
+from tests.support.kills import Scenario, Torture
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]  # the first test runs the path undisturbed
 

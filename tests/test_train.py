@@ -4,14 +4,11 @@ import csv
 import json
 import math
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from toy_data import write_tiles
-from toy_training import CPU, SETTINGS, TINY, fit
 
 from pipeline import params, train, worker
 from pipeline.files import checkpoint, states
@@ -19,6 +16,9 @@ from pipeline.files.inputs import run_name
 from pipeline.params.training import Model, Vgg16
 from pipeline.train import TrainingError
 from pipeline.worker import Job, Worker
+from tests.support import SCENES
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
 
 
 def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, monkeypatch):
-    model = params.load(Path(__file__).with_name("scenes.yaml")).model
+    model = params.load(SCENES).model
 
     def name(code="c", folder=tiles, **changes):
         monkeypatch.setattr(train.digest, "code_sha256", lambda: code)

@@ -15,8 +15,8 @@ from packaging.version import Version
 from ruamel.yaml import YAML
 
 from stages import ORDER
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))

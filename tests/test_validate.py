@@ -1,10 +1,8 @@
 import shutil
 import socket
 import tempfile
-from pathlib import Path
 
 import pytest
-from tiny_dataset import change, drop, flip, make, value
 
 from pipeline import findings, validate
 from pipeline.files import manifest as manifests
@@ -12,6 +10,8 @@ from pipeline.files import validation
 from pipeline.files.validation import Finding, Offender
 from pipeline.params.steps import Severities, Validate
 from stages import validate as stage
+from tests.support import ROOT
+from tests.support.tiny_dataset import change, drop, flip, make, value
 
 CHECKS = tuple(Severities.model_fields)
 
@@ -164,7 +164,7 @@ def test_a_description_names_ten_and_counts_the_rest():
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project folder with params.yaml and a data set; returns the data set's manifest."""
-    shutil.copy(Path(__file__).parents[1] / "params.yaml", tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     return make(stage.RAW)
 

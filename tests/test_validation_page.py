@@ -5,10 +5,10 @@ import re
 
 import pytest
 from PIL import Image
-from tiny_dataset import change, make
 
 from pipeline import findings, validation_page
 from pipeline.files.validation import Finding, Offender, Validation
+from tests.support.tiny_dataset import change, make
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import project as tree
 import pytest
 from typer.testing import CliRunner
 
@@ -16,6 +15,7 @@ from pipeline.files import checkpoint, digest, evidence, lineage
 from pipeline.files.atomic import write_text
 from pipeline.tracking import promotions, store, versions
 from stages import register as stage
+from tests.support import project as tree
 
 MODEL = "segnet-verified"
 ORDER = [

@@ -8,8 +8,6 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
-from toy_data import write_raw
-from toy_training import CPU, SETTINGS, TINY
 
 from pipeline import tile
 from pipeline.core import order
@@ -17,6 +15,8 @@ from pipeline.core.models import MODELS
 from pipeline.files import states
 from pipeline.params.steps import Tile
 from pipeline.worker import Job, Worker
+from tests.support.tiny_data import write_raw
+from tests.support.tiny_training import CPU, SETTINGS, TINY
 
 VOID, SKY = 2, 1
 # Adam divides by the size of a gradient, and so blows errors up where a gradient is nought.

@@ -1,9 +1,9 @@
 import pytest
-from zipped import WHOLE, zipped
 
 from pipeline.datasets import archive
 from pipeline.datasets.archive import ArchiveError
 from pipeline.params.steps import Download
+from tests.support.zipped import WHOLE, zipped
 
 LIMITS = Download(attempts=4, timeout_seconds=0.5, max_members=10, max_megabytes=1)
 

@@ -8,8 +8,9 @@ import pytest
 from pipeline.datasets import camvid
 from pipeline.files.images import read_header, read_mask
 from pipeline.params.steps import Download
+from tests.support import ROOT
 
-MIRROR = Path(os.environ.get("SEGNET_MIRROR", Path(__file__).parents[3] / "shared" / "data"))
+MIRROR = Path(os.environ.get("SEGNET_MIRROR", ROOT.parent / "shared" / "data"))
 LIMITS = Download(attempts=1, timeout_seconds=5.0, max_members=20_000, max_megabytes=4_000)
 FILES = {
     "train/0016E5_00390.png": b"image 1", "trainannot/0016E5_00390.png": b"mask 1",

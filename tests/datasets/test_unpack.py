@@ -3,11 +3,11 @@ import struct
 import zipfile
 
 import pytest
-from zipped import WHOLE, zipped
 
 from pipeline.datasets import archive
 from pipeline.datasets.archive import ArchiveError
 from pipeline.params.steps import Download
+from tests.support.zipped import WHOLE, zipped
 
 LIMITS = Download(attempts=1, timeout_seconds=0.5, max_members=10, max_megabytes=1)
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from pipeline.files import locks
+from tests.support import ROOT
 
 HOLDER = """
 import sys, time
@@ -30,7 +30,7 @@ def hold():
     started = []
 
     def hold(path, kind="alone"):
-        command = [sys.executable, "-c", HOLDER, str(Path(__file__).parents[2]), str(path), kind]
+        command = [sys.executable, "-c", HOLDER, str(ROOT), str(path), kind]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout.readline() == "held\n"

@@ -4,10 +4,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from scored import INTERVALS, scores
 
 from pipeline.files import scores as files
 from pipeline.files.scores import Scores
+from tests.support.scored import INTERVALS, scores
 
 
 def test_what_was_written_is_read(tmp_path):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import tiny_page
-from scored import INTERVALS, scores
 
 from pipeline.files.checkpoint import Spec
 from pipeline.files.scores import Intervals
 from pipeline.report.contents import contents
+from tests.support import tiny_page
+from tests.support.scored import INTERVALS, scores
 
 SPEC = Spec("segnet", 0.25, tiny_page.CLASSES, "camvid", 96, 128, 0.5, "abc")
 BOUNDS = {**INTERVALS.bounds, **dict.fromkeys(("iou/sky", "iou/car"), (0.0, 1.0))}

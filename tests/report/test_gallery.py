@@ -2,14 +2,14 @@ import io
 
 import numpy as np
 import pytest
-import tiny_page
 from PIL import Image
-from tiny_page import CAR, CLASSES, ROAD, SKY, VOID
 
 from pipeline import report
 from pipeline.core.classes import ClassTable
 from pipeline.core.scenes import draw
 from pipeline.report.gallery import LAYERS, MIN_CHARACTERS, UNSURE, WRONG, Gallery, encode
+from tests.support import tiny_page
+from tests.support.tiny_page import CAR, CLASSES, ROAD, SKY, VOID
 
 
 def layer(picture, name):

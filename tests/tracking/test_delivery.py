@@ -1,14 +1,14 @@
 import time
 
 import pytest
-from absent import Switch, as_after_a_restart
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
-from recorded import curve, recorded
-from small_training import ALL, assert_recorded_once, record_a_training, waiting
 
 from pipeline.tracking import delivery, records, runs, store
 from pipeline.tracking.outbox import UNSENT, Outbox
+from tests.support.absent import Switch, as_after_a_restart
+from tests.support.recorded import curve, recorded
+from tests.support.tiny_run import ALL, assert_recorded_once, record_a_training, waiting
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
-from tiny_model import write_model
 
 from pipeline.tracking import registry, store, versions
+from tests.support.tiny_model import write_model
 
 
 @pytest.fixture

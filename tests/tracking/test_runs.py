@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
-from recorded import curve, log_elsewhere, recorded
 
 from pipeline.tracking import environment, runs
+from tests.support.recorded import curve, log_elsewhere, recorded
 
 
 @pytest.fixture

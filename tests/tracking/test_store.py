@@ -11,10 +11,10 @@ import boto3
 import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
-from local_server import free_port
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import runs, store
+from tests.support.local_server import free_port
 
 
 def test_importing_tracking_neither_imports_mlflow_nor_changes_the_environment():

@@ -4,13 +4,13 @@ import sys
 import time
 
 import pytest
-from absent import Switch
-from local_server import free_port, serving
-from recorded import curve, recorded
-from small_training import ALL, assert_recorded_once, record_a_training, waiting
 
 from pipeline.tracking import delivery, runs, store
 from pipeline.tracking.outbox import UNSENT, Outbox
+from tests.support.absent import Switch
+from tests.support.local_server import free_port, serving
+from tests.support.recorded import curve, recorded
+from tests.support.tiny_run import ALL, assert_recorded_once, record_a_training, waiting
 
 
 @pytest.fixture

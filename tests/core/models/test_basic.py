@@ -1,11 +1,11 @@
 """SegNet-Basic against the numbers of the release's prototxt."""
 
-import full_size
 import pytest
 import torch
 from torch import nn
 
 from pipeline.core.models import MODELS
+from tests.support import full_size
 
 
 @pytest.fixture(scope="module")

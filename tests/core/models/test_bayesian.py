@@ -1,12 +1,12 @@
 """The Bayesian networks against the release's prototxts."""
 
-import full_size
 import pytest
 import torch
 from torch import nn
 
 from pipeline.core.models import MODELS
 from pipeline.core.models.bayesian import sample_dropout
+from tests.support import full_size
 
 PLACES = {
     "bayesian_segnet": ["after_pool.2", "after_pool.3", "after_pool.4", "decoder.0.3", "decoder.1.3", "decoder.2.3"],

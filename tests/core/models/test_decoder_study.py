@@ -1,12 +1,12 @@
 """The decoder study against the arithmetic of the paper's Table 1."""
 
-import full_size
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from pipeline.core.models import MODELS
+from tests.support import full_size
 
 ENCODER = 3 * 64 * 49 + 3 * 64 * 64 * 49  # four 7x7 convolutions, 611,520
 # Convolution weights at 11 classes, and what Table 1 prints, in millions.

@@ -1,7 +1,8 @@
 """The paper's DeconvNet against DeconvNet's published layers."""
 
-import full_size
 from torch import nn
+
+from tests.support import full_size
 
 # (in, out, kernel) of fc6-deconv, deconv5_1 ... deconv1_2 (1505.04366, Table 3), with the paper's 1024 for 4096.
 DECONVOLUTIONS = [

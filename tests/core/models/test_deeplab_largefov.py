@@ -1,11 +1,11 @@
 """The paper's DeepLab-LargeFOV against DeepLab's published layers and Table 6."""
 
-import full_size
 import pytest
 import torch
 from torch import nn
 
 from pipeline.core.models import MODELS
+from tests.support import full_size
 
 
 @pytest.fixture(scope="module")

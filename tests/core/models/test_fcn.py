@@ -1,12 +1,12 @@
 """The paper's FCN against FCN-8s's layers and Table 6."""
 
-import full_size
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from pipeline.core.models import MODELS
+from tests.support import full_size
 
 # Convolution weights: VGG16's 13, fc6, fc7, the scores of fc7, pool4, pool3; two 4x4 and one 16x16 deconvolution.
 FIXED = 14_710_464 + 512 * 4096 * 49 + 4096 * 4096 + (4096 + 512 + 256) * 11

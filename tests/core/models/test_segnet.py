@@ -3,12 +3,12 @@
 import hashlib
 import math
 
-import full_size
 import pytest
 import torch
 from torch import nn
 
 from pipeline.core.models import MODELS
+from tests.support import full_size
 
 # Models/segnet_train.prototxt: (in, out) of conv1_1 ... conv5_3, conv5_3_D ... conv1_1_D (the classifier).
 CONVOLUTIONS = [

@@ -1,11 +1,11 @@
 """U-Net against Fig. 1 of its paper."""
 
-import full_size
 import pytest
 import torch
 from torch import nn
 
 from pipeline.core.models import MODELS
+from tests.support import full_size
 
 # (in, out, kernel) of all convolutions; the image has three channels here, one in the paper.
 INWARDS = [

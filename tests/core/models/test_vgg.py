@@ -1,6 +1,5 @@
 """VGG16's trained weights in our encoders, against convolutions of the images that a VGG16 is shown."""
 
-import full_size
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +7,7 @@ from torch import nn
 
 from pipeline.core.models import MODELS, vgg
 from pipeline.core.models.vgg import CAFFE, TORCHVISION, load_vgg16
+from tests.support import full_size
 
 SHAPES = [(64, 3), (64, 64), (128, 64), (128, 128), (256, 128), (256, 256), (256, 256), (512, 256), *[(512, 512)] * 5]
 # Where torchvision's `features` and Caffe's prototxt have the 13 convolutions.

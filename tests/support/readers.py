@@ -12,9 +12,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
-from mutations import Whole, damaged, documents, tables
 
-PIPELINE = str(Path(__file__).parents[1] / "pipeline")
+from tests.support import ROOT
+from tests.support.mutations import Whole, damaged, documents, tables
+
+PIPELINE = str(ROOT / "pipeline")
 
 
 @dataclass(frozen=True)

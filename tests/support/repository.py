@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
+
 TINY = {
     r"height: 96": "height: 32",
     r"width: 128": "width: 48",

@@ -13,25 +13,25 @@ import numpy as np
 import pandas as pd
 import torch
 from hypothesis import strategies as st
-from mutations import OUTSIDE, PATHS, VALUES, Whole, archives, arrays, damaged, declared, pngs, trees
 from PIL import Image
-from readers import Reader, broken, example, file_reader, folder_reader
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
-from tiny_model import SPEC, write_model
 
 from pipeline import download, params, served_model
 from pipeline.datasets import archive
 from pipeline.files import images, manifest, weights
 from pipeline.params.dataset import FolderDataset
 from pipeline.params.steps import Download
+from tests.support import ROOT, SCENES
+from tests.support.mutations import OUTSIDE, PATHS, VALUES, Whole, archives, arrays, damaged, declared, pngs, trees
+from tests.support.readers import Reader, broken, example, file_reader, folder_reader
+from tests.support.tiny_model import SPEC, write_model
 
-ROOT = Path(__file__).parents[1]
 MAX_PIXELS = 2**20  # of a picture while fuzzing, so that the memory has a bound
 
 # params.yaml ------------------------------------------------------------------------------------------------------
 
-PARAMS = [Whole((ROOT / path).read_bytes()) for path in ("tests/scenes.yaml", "presets/folder.yaml")]
+PARAMS = [Whole(path.read_bytes()) for path in (SCENES, ROOT / "presets" / "folder.yaml")]
 BOMB = b"a: &a [1,1,1,1,1,1,1,1,1]\n" + b"".join(
     b"%c: &%c [%s]\n" % (name, name, b",".join([b"*%c" % (name - 1)] * 9)) for name in range(ord("b"), ord("l"))
 )  # 9 ** 11 values

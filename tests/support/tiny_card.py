@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import scored
 from rich.markdown import Markdown
 
 from pipeline import card
@@ -12,6 +11,7 @@ from pipeline.core.classes import ClassTable
 from pipeline.files.checkpoint import Spec
 from pipeline.files.registration import Outcome, Verdict
 from pipeline.files.validation import Finding, Offender, Split, Validation
+from tests.support import scored
 
 OFFENDERS = tuple(Offender(f"seq{i}", f"train {i}", ()) for i in range(5))
 VALIDATION = Validation(

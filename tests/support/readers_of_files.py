@@ -11,13 +11,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from mutations import Whole, damaged, documents, trees
-from readers import broken, example, file_reader, folder_reader
-from scored import INTERVALS, scores
-from tiny_dataset import make
-from tiny_model import SPEC, write_model
-from tiny_page import gallery
-from toy_data import write_tiles
 
 from pipeline.core.bootstrap import Difference
 from pipeline.files import checkpoint, dvc_objects, inputs, lineage, manifest, promotions, states, tileset, validation
@@ -26,6 +19,13 @@ from pipeline.files.promotions import Entry, Reign
 from pipeline.files.registration import Outcome, Verdict
 from pipeline.report.contents import contents
 from pipeline.tracking import outbox, records
+from tests.support.mutations import Whole, damaged, documents, trees
+from tests.support.readers import broken, example, file_reader, folder_reader
+from tests.support.scored import INTERVALS, scores
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_dataset import make
+from tests.support.tiny_model import SPEC, write_model
+from tests.support.tiny_page import gallery
 
 # What the stages hand each other ----------------------------------------------------------------------------------
 

@@ -2,10 +2,9 @@
 
 import time
 
-from recorded import curve, recorded
-
 from pipeline.tracking import runs, store
 from pipeline.tracking.outbox import UNSENT, Outbox
+from tests.support.recorded import curve, recorded
 
 ALL = {"status": 2, "tags": 1, "document": 1, "params": 1, "dataset": 1, "metrics": 4, "file": 1, "scores": 2}
 """The records of it."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from local_server import answers, free_port, running, serving
+
+from tests.support.local_server import answers, free_port, running, serving
 
 BUCKET = "segnet"
 USER, PASSWORD = "segnet-admin", "kept-by-the-first-start"  # a later start with the same database cannot change it

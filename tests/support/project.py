@@ -6,18 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import scored as examples
-import tiny_dataset
 from ruamel.yaml import YAML
-from tiny_model import SPEC, write_model
 
 from pipeline import evaluate, params, served_model
 from pipeline.files import atomic, checkpoint, digest, inputs, manifest, scores, validation
 from pipeline.files.validation import Validation
 from pipeline.tracking import runs
 from stages import register as stage
+from tests.support import SCENES, tiny_dataset
+from tests.support import scored as examples
+from tests.support.tiny_model import SPEC, write_model
 
-PARAMS = Path(__file__).with_name("scenes.yaml")
 DVC = """
 stages:
   download: {cmd: a, outs: [data/raw]}
@@ -31,7 +30,7 @@ stages:
 
 def make(name, **gate):
     """Fill the current folder; the registered model is segnet-<name>, the experiment <name>."""
-    tree = YAML(typ="safe").load(PARAMS)
+    tree = YAML(typ="safe").load(SCENES)
     tree["tracking"]["experiment"] = name
     tree["register"] |= gate
     YAML().dump(tree, Path("params.yaml"))

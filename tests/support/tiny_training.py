@@ -1,6 +1,5 @@
 """Training on toy tiles in this process."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -8,11 +7,12 @@ import torch
 from pipeline import params, train
 from pipeline.files import states
 from pipeline.worker import Job
+from tests.support import SCENES
 
 CPU = torch.device("cpu")
 TINY = SimpleNamespace(name="segnet", width=1 / 16, vgg16=None)
 # Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every state is kept.
-SETTINGS = params.load(Path(__file__).with_name("scenes.yaml")).train.model_copy(
+SETTINGS = params.load(SCENES).train.model_copy(
     update={
         "epochs": 3,
         "batch_size": 4,

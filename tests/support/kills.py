@@ -13,9 +13,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import left_behind
-from left_behind import until
-from repository import Repository
+from tests.support import left_behind
+from tests.support.left_behind import until
+from tests.support.repository import Repository
 
 EPOCHS = 6
 CHANGES = {
