@@ -22,7 +22,7 @@ from scipy.spatial.distance import cdist
 
 from pipeline.core.boundary import TOLERANCE, Mask, Pixels, boundary_pixels, counts
 from pipeline.core.metrics import Counts
-from pipeline.core.scenes import CLASSES, draw
+from pipeline.data.scenes import CLASSES, draw
 from pipeline.files import atomic
 
 SEED = 7

@@ -24,8 +24,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from pipeline import served_model
 from pipeline.files import atomic, images
+from pipeline.inference import served_model
 from pipeline.tracking import store
 
 ROOT = Path(__file__).parents[1]

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline import compare
 from pipeline.cli.compare import as_json, measured, table
 from pipeline.core.models import MODELS
 from pipeline.files import atomic
+from pipeline.inference import compare
 
 USUAL = "segnet (nn.MaxPool2d + nn.MaxUnpool2d)"
 ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

@@ -31,11 +31,13 @@ import psutil
 import torch
 from PIL import Image
 
+from pipeline.artifacts.model import Spec, write_model
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
-from pipeline.core.scenes import draw
-from pipeline.files import atomic, checkpoint
-from pipeline.tracking import registry, runs, store
+from pipeline.data.scenes import draw
+from pipeline.files import atomic
+from pipeline.registry import model_files
+from pipeline.tracking import runs, store
 
 SIZE = (360, 480)
 OPTIONS = {"overlap": 0.5, "flip": False, "samples": 0, "seed": 1}
@@ -56,14 +58,14 @@ class Row:
 
 def register(folder: Path, width: float) -> str:
     """Register a SegNet in a store in `folder`; return the version's address."""
-    spec = checkpoint.Spec("segnet", width, CAMVID, "none", *SIZE, 1.0, "benchmark")
+    spec = Spec("segnet", width, CAMVID, "none", *SIZE, 1.0, "benchmark")
     torch.manual_seed(1)
-    checkpoint.write_model(folder / "segnet", spec, MODELS["segnet"](len(CAMVID), width).state_dict())
+    write_model(folder / "segnet", spec, MODELS["segnet"](len(CAMVID), width).state_dict())
     (folder / "evidence").mkdir()
     tags = {"fingerprint": "none", "evidence": "none"}
     run = runs.start("serving", "benchmark")
     options: dict[str, Any] = {"evidence": folder / "evidence", "tags": tags}
-    version = registry.register(run, "segnet", folder / "segnet", OPTIONS, asdict(spec), **options)
+    version = model_files.register(run, "segnet", folder / "segnet", OPTIONS, asdict(spec), **options)
     return f"models:/segnet/{version.number}"
 
 

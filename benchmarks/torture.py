@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipeline.files import atomic
-from tests.support.kills import SCENARIOS, Torture  # type: ignore[import-not-found]  # of the tests, which are not checked
+from tests.support.kills import SCENARIOS, Torture
 
 
 def main() -> None:

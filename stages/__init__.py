@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from pipeline import interruption
-from pipeline.files.addresses import shown
+from pipeline.files import signals
+from pipeline.files.redact import redact
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages in the order of the path."""
@@ -20,16 +20,16 @@ def execute(main: Callable[[], None]) -> None:
     SIGTERM and SIGINT end it cleanly, and so does the death of the dvc that started it.
     """
     if "DVC_STAGE" in os.environ:  # one started by hand, under nohup, may outlive its shell
-        interruption.when_orphaned()
+        signals.when_orphaned()
     try:
-        with interruption.handled():
+        with signals.handled():
             main()
     except Exception as err:
         if isinstance(err, OSError) and err.errno in _OF_THE_DISK:
             then = "make room or correct the folder's rights, then dvc repro again: what was whole is as it was"
-            sys.exit(f"error: expected to write this stage's files, got {shown(str(err))}; {then}")
+            sys.exit(f"error: expected to write this stage's files, got {redact(str(err))}; {then}")
         if isinstance(err, ValueError) or type(err).__module__.startswith("pipeline."):
-            sys.exit(f"error: {shown(str(err))}")
+            sys.exit(f"error: {redact(str(err))}")
         raise
 
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pipeline import download, params
-from pipeline.files.manifest import SPLITS
+from pipeline import params
+from pipeline.artifacts.manifest import SPLITS
+from pipeline.data import download
 from stages import execute
 
 RAW = Path("data/raw")

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pipeline import evaluate, params, predict, report
-from pipeline.files import manifest, scores
-from pipeline.report.contents import contents
-from pipeline.report.gallery import Gallery, budget
+from pipeline import params
+from pipeline.artifacts import manifest, scores
+from pipeline.evaluation import evaluate, report
+from pipeline.evaluation.report import contents, gallery
+from pipeline.inference import predict
 from pipeline.tracking import runs
 from stages import execute
 
@@ -21,11 +22,11 @@ def main() -> None:
     """Predict every test image, write scores and page, and add them to the training's MLflow run."""
     settings, source = params.load(), manifest.read(RAW)
     predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
-    gallery = Gallery(source.classes, max_characters=budget((source.images["split"] == "test").sum()))
-    found = evaluate.run(predictor, source, RAW, on_image=gallery.add)
+    pictures = gallery.Gallery(source.classes, max_characters=gallery.budget((source.images["split"] == "test").sum()))
+    found = evaluate.run(predictor, source, RAW, on_image=pictures.add)
     intervals = evaluate.intervals(found, settings.evaluate)
     scores.write(REPORTS, found, intervals)
-    page = contents(found, intervals, predictor.spec, REPORTS / "history.csv", gallery)
+    page = contents.contents(found, intervals, predictor.spec, REPORTS / "history.csv", pictures)
     report.write(REPORTS / "evaluation.html", page)
     run = runs.resume(settings.tracking.experiment, found.run)
     with runs.running(run):

@@ -4,9 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline import judgement, params, promotion, register
-from pipeline.files import checkpoint, evidence, registration, scores
-from pipeline.tracking import registry, runs, store, versions
+from pipeline import params
+from pipeline.artifacts import scores
+from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.verdict import write_verdict
+from pipeline.registry import evidence, gate, judge, model_files, promote, versions
+from pipeline.tracking import runs, store
 from stages import execute
 
 RAW = Path("data/raw")
@@ -17,17 +20,17 @@ OPTIONS = ("overlap", "flip", "samples", "seed")  # of evaluate: the served mode
 
 def main() -> None:
     """Make the model a version and challenger, and champion where the rule says so; write and say the verdict."""
-    settings, spec, found = params.load(), checkpoint.read_spec(MODEL), scores.read(REPORTS)
+    settings, spec, found = params.load(), read_spec(MODEL), scores.read(REPORTS)
     options = settings.evaluate.model_dump(include=set(OPTIONS))
-    name, standing = f"segnet-{spec.dataset}", register.standing(MODEL, found, options)
+    name, standing = f"segnet-{spec.dataset}", gate.standing(MODEL, found, options)
     run = runs.resume(settings.tracking.experiment, spec.run)
-    rule = judgement.Rule(settings.registration, settings.evaluate, RAW)
+    rule = judge.Rule(settings.registration, settings.evaluate, RAW)
     with store.reached(run.uri), runs.running(run), TemporaryDirectory() as temporary:
-        tags = evidence.gather(Path(), Path(temporary), promotion.origin(run)) | standing.tags()
-        version = registry.register(run, name, MODEL, options, asdict(spec), evidence=Path(temporary), tags=tags)
+        tags = evidence.gather(Path(), Path(temporary), promote.origin(run)) | standing.tags()
+        version = model_files.register(run, name, MODEL, options, asdict(spec), evidence=Path(temporary), tags=tags)
         versions.set_alias(run.uri, name, versions.CHALLENGER, version.number)
-        _, verdict = promotion.consider(run.uri, name, version.number, rule)
-    registration.write(REPORTS / "registration.json", name, version.number, verdict)
+        _, verdict = promote.consider(run.uri, name, version.number, rule)
+    write_verdict(REPORTS / "registration.json", name, version.number, verdict)
     reasons = "; ".join(verdict.reasons)
     print(f"register: {verdict.outcome.name} {name} version {version.number}: {reasons}")  # noqa: T201
 

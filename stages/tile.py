@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pipeline import params, tile
-from pipeline.files import manifest
+from pipeline import params
+from pipeline.artifacts import manifest
+from pipeline.data import tile
 from stages import execute
 
 RAW = Path("data/raw")

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pipeline import cluster, params, progress, train
-from pipeline.files import checkpoint, home, inputs, states
+from pipeline import params
+from pipeline.cluster.run import Plan, run_on_workers
 from pipeline.tracking import runs
+from pipeline.training import checkpoint, progress, run, train
 from stages import execute, option
 
 TILES = Path("data/tiles")
@@ -14,26 +15,25 @@ REPORTS = Path("reports")
 
 def main(*, fresh: bool = False) -> None:
     """Train on Ray's workers, recording one MLflow run; the same inputs go on where they were left, unless `fresh`."""
-    settings, all_runs = params.load(), home.repository() / "runs"
-    job, tiles = train.prepare(TILES, settings.model, settings.train, all_runs)
-    made_of = train.inputs(TILES, settings.model, settings.train)
-    with inputs.begun(all_runs, made_of, fresh=fresh, say=progress.say) as folder:
-        plan = cluster.Plan(folder, settings.train.num_workers, settings.train.max_failures, train.TrainingError)
-        run = runs.start(settings.tracking.experiment, folder.name)
+    settings, all_runs = params.load(), run.all_runs()
+    job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, all_runs)
+    with run.begun(all_runs, made_of, fresh=fresh, say=progress.say) as folder:
+        plan = Plan(folder, settings.train.num_workers, settings.train.max_failures, train.TrainingError)
+        tracked = runs.start(settings.tracking.experiment, folder.name)
+        with runs.running(tracked), runs.system_metrics(tracked), progress.TrainingLine(settings.train.epochs) as line:
 
-        def log(epoch: checkpoint.Metrics) -> None:
-            line.report(epoch)
-            runs.log_history(run, [epoch])
+            def log(epoch: dict[str, float]) -> None:
+                line.report(epoch)
+                runs.log_history(tracked, [epoch])
 
-        with runs.running(run), runs.system_metrics(run), progress.TrainingLine(settings.train.epochs) as line:
-            runs.log_environment(run)
-            runs.log_params(run, train.record(job, tiles))
-            runs.log_dataset(run, tiles.dataset, made_of["data"], source=str(TILES), context="training")
-            cluster.run(train.fit, job, plan, on_report=log, on_progress=line.progress, on_say=progress.say)
-            found = states.last(folder)
-            runs.log_history(run, found.history)  # again: what could not be sent at the time
+            runs.log_environment(tracked)
+            runs.log_params(tracked, train.record(job, tiles))
+            runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
+            run_on_workers(train.fit, job, plan, on_report=log, on_progress=line.progress, on_say=progress.say)
+            found = checkpoint.last(folder)
+            runs.log_history(tracked, found.history)  # again: what could not be sent at the time
             train.write_outcome(found, train.spec(job, tiles, folder.name), job, made_of, model=MODEL, reports=REPORTS)
-            runs.log_files(run, [REPORTS / "history.csv", REPORTS / "train.json"])
+            runs.log_files(tracked, [REPORTS / "history.csv", REPORTS / "train.json"])
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
-from pipeline import params, validate, validation_page
-from pipeline.files import manifest, validation
+from pipeline import params
+from pipeline.artifacts import manifest, validation
+from pipeline.validation import validate
+from pipeline.validation.page import write_page
 from stages import execute
 
 RAW = Path("data/raw")
@@ -18,7 +20,7 @@ def main() -> None:
     images = manifest.read(RAW)
     found = validate.run(images, settings)
     validation.write(found, REPORT)
-    validation_page.write(found, images, RAW, PAGE)
+    write_page(found, images, RAW, PAGE)
     for finding in found.warnings:
         print("warning:", validate.describe(finding))  # noqa: T201
     if not found.ok:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import params
+from pipeline.artifacts import scores
 from pipeline.core import bootstrap
-from pipeline.files import scores
 from pipeline.tracking import store
 from tests.support.repository import Repository
 

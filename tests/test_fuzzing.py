@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from pipeline import served_model
 from pipeline.files import images
+from pipeline.inference import served_model
 from tests.support import readers_of_files, readers_of_input
 from tests.support.mutations import declared
 from tests.support.readers import outcome
@@ -46,7 +46,7 @@ IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
 from pipeline import params
-from pipeline.datasets import archive
+from pipeline.data import archive
 from pipeline.files import images
 from pipeline.params.steps import Download
 

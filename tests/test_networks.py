@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
+from pipeline.artifacts.model import read_model
 from pipeline.core.models import MODELS
-from pipeline.files import checkpoint
 from tests.support.repository import Repository
 
 # A cluster that lives until its standard input ends; each training joins it, which is faster than one for each.
@@ -72,7 +72,7 @@ def cluster(repository):
 def assert_trained(repository, names, output):
     assert output.count("epoch 1/1") == len(names)
     for name in names:
-        spec, _ = checkpoint.read_model(repository.folder / f"models/{name}_trained")
+        spec, _ = read_model(repository.folder / f"models/{name}_trained")
         assert spec.network == name
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.files import checkpoint, states
+from pipeline.artifacts.model import read_model
+from pipeline.training import checkpoint
 from tests.support import ROOT
 from tests.support.tiny_model import SPEC, write_model
 
@@ -85,13 +86,13 @@ def test_a_model_of_a_pickle_is_refused_and_not_run(bombs):
     for bomb in bombs:
         Path("m/model.safetensors").write_bytes(Path(bomb).read_bytes())
         with pytest.raises(ValueError, match=r"model\.safetensors: expected a whole safetensors file"):
-            checkpoint.read_model(Path("m"))
+            read_model(Path("m"))
     assert not Path("owned").exists()
 
 
 def test_a_state_of_a_pickle_is_refused_and_not_run_though_its_digest_is_right(bombs):
     for bomb in bombs:
-        states.write(Path("run"), replace(states.beginning(), step=7), keep=1)
+        checkpoint.write(Path("run"), replace(checkpoint.beginning(), step=7), keep=1)
         (folder,) = Path("run").glob("step-*")
         data = Path(bomb).read_bytes()
         (folder / "optimizer.safetensors").write_bytes(data)
@@ -99,7 +100,7 @@ def test_a_state_of_a_pickle_is_refused_and_not_run_though_its_digest_is_right(b
         document["state"]["sha256"]["optimizer"] = hashlib.sha256(data).hexdigest()
         document["sha256"] = hashlib.sha256(json.dumps(document["state"], sort_keys=True).encode()).hexdigest()
         (folder / "state.json").write_text(json.dumps(document))
-        found, faults = states.newest(Path("run"))
+        found, faults = checkpoint.newest(Path("run"))
         assert found is None
         assert "header" in str(faults)
     assert not Path("owned").exists()

@@ -2,9 +2,7 @@
 
 import ast
 import re
-import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from tests.support import ROOT
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))
+TEMPLATES = {".j2", ".css", ".js"}
 # Attributes of Params whose names in params.yaml pydantic's own methods have taken.
 SECTIONS = {"validation": "validate", "registration": "register"}
 
@@ -79,7 +78,7 @@ def closure(graph, module):
     folders = {name for name in found if (ROOT / name.replace(".", "/")).is_dir()}
     files = {ROOT / name.replace(".", "/") / "__init__.py" for name in folders}
     files |= {ROOT / (name.replace(".", "/") + ".py") for name in found - folders}
-    templates = {path.name: path for path in (ROOT / "pipeline/templates").iterdir()}
+    templates = {path.name: path for path in (ROOT / "pipeline").rglob("*") if path.suffix in TEMPLATES}
     return files | {templates[text] for file in files for text in strings(file) if text in templates}
 
 
@@ -158,6 +157,15 @@ def test_a_folder_of_python_files_is_a_package():
     assert [short(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
+def test_the_rooms_are_packages_and_all_are_on_the_map():
+    """README's map names each room, and nothing that is not there."""
+    tree = (ROOT / "README.md").read_text().split("## The tree")[1].split("```")[1]
+    tops, rooms = (set(re.findall(rf"(?m)^{indent}([a-z_.]+/?)  ", tree)) for indent in ("", "  "))
+    assert rooms == {f"{path.name}/" for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name[0] != "_"}
+    assert [path.name for path in (ROOT / "pipeline").glob("*.py")] == ["__init__.py"]
+    assert all((ROOT / name).exists() for name in tops | {"presets/"})
+
+
 def pins():
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     return dict(line.split("==") for line in lines)
@@ -176,52 +184,3 @@ def test_the_lock_is_within_the_bounds_of_pyproject():
     bounds = PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]
     for requirement in map(Requirement, bounds):
         assert requirement.specifier.contains(pinned[requirement.name]), requirement
-
-
-# Imports ----------------------------------------------------------------------------------------------------------
-
-VIOLATIONS = {
-    "Steps know files, files know core": ("pipeline/core/classes.py", "import pipeline.files.atomic"),
-    "The pipeline does not know its stages": ("pipeline/files/atomic.py", "import stages"),
-    "Stages do not know each other": ("stages/tile.py", "import stages.train"),
-    "Only stages, steps and data sets read params": ("pipeline/files/atomic.py", "import pipeline.params"),
-    "Only evaluation, the command line and the served model predict": ("pipeline/tile.py", "import pipeline.predict"),
-    "Core is pure": ("pipeline/core/classes.py", "import os"),
-    "Ray is known to cluster alone": ("pipeline/train.py", "import ray.train"),
-    "MLflow is known to tracking alone": ("pipeline/register.py", "import mlflow"),
-    "Great Expectations is known to validate alone": ("pipeline/tile.py", "import great_expectations"),
-    "DVC is a command, not a library": ("stages/register.py", "import dvc.api"),
-}
-
-
-def broken_contracts(folder):
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"]
-    output = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
-    assert "Contracts: " in output, output
-    return set(re.findall(r"^(.+) BROKEN$", output, re.MULTILINE))
-
-
-@pytest.fixture
-def copy(tmp_path):
-    for top in ("pipeline", "stages"):
-        shutil.copytree(ROOT / top, tmp_path / top, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
-
-
-def test_each_contract_has_a_violation_that_proves_it():
-    assert set(VIOLATIONS) == {contract["name"] for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
-
-
-@pytest.mark.parametrize("contract", VIOLATIONS)
-def test_a_violation_breaks_its_contract(copy, contract):
-    path, line = VIOLATIONS[contract]
-    with (copy / path).open("a") as file:
-        file.write(f"\n{line}\n")
-    assert contract in broken_contracts(copy)
-
-
-@pytest.mark.parametrize("path", ["pipeline/unplaced.py", "stages/unplaced.py"])
-def test_a_module_that_nobody_placed_breaks_a_contract(copy, path):
-    (copy / path).write_text("")
-    assert broken_contracts(copy)

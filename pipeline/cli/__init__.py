@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from pipeline.cli import compare, export, leaderboard, lineage, predict, promotion, prune, sync
+from pipeline.cli import compare, export, leaderboard, predict, promotion, prune, sync, verify
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 for command in (
@@ -18,8 +18,8 @@ for command in (
     promotion.promote,
     promotion.rollback,
     promotion.history,
-    lineage.verify,
-    lineage.trace,
+    verify.verify,
+    verify.trace,
     leaderboard.leaderboard,
     sync.sync,
     prune.prune,

@@ -9,9 +9,9 @@ import torch
 import typer
 from rich.console import Console
 
-from pipeline import compare as step
 from pipeline.core.models import MODELS
 from pipeline.files import atomic
+from pipeline.inference import compare as step
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline import export as step
 from pipeline.cli import model as models
+from pipeline.inference import export as step
 
 
 def export(

@@ -11,9 +11,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline import params
-from pipeline.tracking import leaderboard as tracking
+from pipeline.registry import leaderboard as tracking
+from pipeline.registry.leaderboard import Entry
 from pipeline.tracking import store
-from pipeline.tracking.leaderboard import Entry
 
 LOWEST_FIRST = ("loss", "calibration_error")
 """Last parts of the names of metrics that are the better the lower they are."""

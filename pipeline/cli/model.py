@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.files import checkpoint
-from pipeline.tracking import registry, store, versions
+from pipeline.artifacts.model import read_spec
+from pipeline.registry import model_files, versions
+from pipeline.tracking import store
 
 Address = Annotated[
     str,
@@ -31,7 +32,7 @@ def named(uri: str, name: str | None) -> str:
     """
     known = versions.models(uri)
     if name is None and (_TRAINED / "model.json").exists():
-        name = f"segnet-{checkpoint.read_spec(_TRAINED).dataset}"
+        name = f"segnet-{read_spec(_TRAINED).dataset}"
     if name is None and len(known) == 1:
         return known[0]
     if name not in known:
@@ -44,7 +45,7 @@ def named(uri: str, name: str | None) -> str:
 
 @contextmanager
 def folder(address: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the folder of a model (files/checkpoint.py) and the options of predict.load that it was registered with.
+    """Yield the folder of a model (artifacts/model.py) and the options of predict.load that it was registered with.
 
     What a registered version is copied to is gone afterwards.
 
@@ -56,4 +57,4 @@ def folder(address: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         return
     with TemporaryDirectory() as temporary:
         uri = store.address()
-        yield registry.download(uri, address, Path(temporary)), registry.options(uri, address)
+        yield model_files.download(uri, address, Path(temporary)), model_files.options(uri, address)

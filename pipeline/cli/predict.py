@@ -14,7 +14,7 @@ from rich.progress import track
 from pipeline.cli import model as models
 from pipeline.files import atomic
 from pipeline.files.images import ImageError, Pixels, encode_png, read_image
-from pipeline.predict import Predictor, load
+from pipeline.inference.predict import Predictor, load
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import params, promotion
+from pipeline import params
 from pipeline.cli.model import Name, named
-from pipeline.files.promotions import Entry, Log
-from pipeline.judgement import Rule
-from pipeline.tracking import promotions, store, versions
-from pipeline.tracking.versions import Version
+from pipeline.registry import champion, promote as step, versions
+from pipeline.registry.decision_log import Entry, Log
+from pipeline.registry.judge import Rule
+from pipeline.registry.versions import Version
+from pipeline.tracking import store
 
 NOT_PROMOTED = 3
 """Exit code of promote where the rule does not say PROMOTE, and of promote and rollback where somebody was faster."""
@@ -27,7 +28,7 @@ def status(*, name: Name = None, json: Json = False) -> None:
     """
     uri = store.address()
     model = named(uri, name)
-    log, found = promotions.settled(uri, model), versions.versions(uri, model)
+    log, found = champion.settled(uri, model), versions.versions(uri, model)
     aliases = versions.aliases(uri, model)
     by = _reigns_by(log)
     if json:
@@ -64,10 +65,10 @@ def promote(
     model, rule = named(uri, name), Rule(settings.registration, settings.evaluate, RAW)
     try:
         if force is None:
-            entry, _ = promotion.consider(uri, model, version, rule)
+            entry, _ = step.consider(uri, model, version, rule)
         else:
-            entry = promotion.force(uri, model, version, force, rule)
-    except promotions.OutrunError as err:
+            entry = step.force(uri, model, version, force, rule)
+    except champion.OutrunError as err:
         _stop(str(err))
     _say(model, entry, json=json)
     if entry.reign.champion != version:
@@ -79,8 +80,8 @@ def rollback(*, name: Name = None, json: Json = False) -> None:
     uri = store.address()
     model = named(uri, name)
     try:
-        entry = promotion.roll_back(uri, model)
-    except promotions.OutrunError as err:
+        entry = step.roll_back(uri, model)
+    except champion.OutrunError as err:
         _stop(str(err))
     _say(model, entry, json=json)
 
@@ -89,7 +90,7 @@ def history(*, name: Name = None, json: Json = False) -> None:
     """List every decision about a registered model, refusals too, oldest first."""
     uri = store.address()
     model = named(uri, name)
-    log = promotions.read(uri, model)
+    log = champion.read(uri, model)
     if json:
         typer.echo(json_text.dumps([entry.to_json() for entry in log], indent=2))
         return

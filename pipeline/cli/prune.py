@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import prune as step
+from pipeline.training import prune as step
 
 
 def prune(

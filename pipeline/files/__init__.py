@@ -1,1 +1,1 @@
-"""What the stages hand each other: for each file its dataclass, its write and its read."""
+"""Reading and writing files at all: whole or not at all, by their digests, under locks."""

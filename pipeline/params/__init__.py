@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.params.dataset import Dataset
-from pipeline.params.judgement import Evaluate, Register
+from pipeline.params.evaluation import Evaluate, Register
 from pipeline.params.section import Section
 from pipeline.params.steps import Download, Tile, Tracking, Validate
 from pipeline.params.training import Model, Train

@@ -78,7 +78,7 @@ class Train(Section):
         Literal["none", "root_median_frequency", "median_frequency", "published"]
         | tuple[Annotated[float, Field(ge=0)], ...]
     )
-    """In the loss: a key of pipeline.core.balance.WEIGHTINGS, the data set's published list, or a number each."""
+    """In the loss: a key of pipeline.core.class_weights.WEIGHTINGS, the data set's published list, or a number each."""
     optimizer: Literal["sgd", "adamw"]
     """sgd is the paper's."""
     learning_rate: Annotated[float, Field(gt=0)]

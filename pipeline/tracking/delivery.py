@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.files.addresses import shown
+from pipeline.files.redact import redact
 from pipeline.tracking import records, store
 from pipeline.tracking.outbox import Origin, Outbox, unsent
 from pipeline.tracking.records import Record, Writer
@@ -61,7 +61,7 @@ class Delivery:
                 with suppress(store.UnreachableError):
                     self._reach(lambda writer: writer.write(record))
                     return
-            self._outbox.append(record, Origin(shown(self._uri), self._experiment))
+            self._outbox.append(record, Origin(redact(self._uri), self._experiment))
 
     def finish(self, record: Record) -> None:
         """Post the last record, however short ago the last try was, and say what could not be sent."""
@@ -69,7 +69,7 @@ class Delivery:
         self.post(record)
         if left := self._outbox.kinds():
             _log.warning(
-                f"{counted(left)} could not be sent to {shown(self._uri)} and lie in {self._outbox.folder}: run "
+                f"{counted(left)} could not be sent to {redact(self._uri)} and lie in {self._outbox.folder}: run "
                 "`segnet sync` when it answers again"
             )
 
@@ -98,7 +98,7 @@ class Delivery:
             self._away = True
             raise
         if self._away:
-            _log.warning(f"{shown(self._uri)} answers again: what waited was sent")
+            _log.warning(f"{redact(self._uri)} answers again: what waited was sent")
         self._away = False
         return answer
 
@@ -132,14 +132,14 @@ def sync(folder: Path, uri: str) -> Iterator[Sent]:
         try:
             waiting = outbox.kinds()
             origin = outbox.origin()
-            if origin.store != shown(uri):
+            if origin.store != redact(uri):
                 raise ValueError(
                     f"expected MLFLOW_TRACKING_URI={origin.store}, where the training is recorded, got "
-                    f"{shown(uri)}; set it, or if the store has moved, correct {outbox.folder}/origin.json"
+                    f"{redact(uri)}; set it, or if the store has moved, correct {outbox.folder}/origin.json"
                 )
             Delivery(uri, origin.experiment, outbox).send_waiting()
         except Exception as err:  # whatever it is: the other outboxes are sent
-            error = shown(str(err))
+            error = redact(str(err))
         left = outbox.kinds() if waiting else {}  # none: there are none, or they cannot be read
         sent = Counter(waiting) - Counter(left)
         yield Sent(outbox.folder.name, dict(sent), left, error)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.files import atomic, documents, locks
+from pipeline.files import atomic, locks, strict_json
 from pipeline.tracking.records import KINDS, Record
 
 UNSENT = Path("runs/unsent")
@@ -60,7 +60,7 @@ class Outbox:
         """
         path = self.folder / _ORIGIN
         try:
-            return documents.parse(path.read_bytes(), Origin)
+            return strict_json.parse(path.read_bytes(), Origin)
         except (OSError, ValueError) as err:
             raise ValueError(
                 f"{path}: expected the store and experiment of a training: {err}; write them, or remove the folder"
@@ -76,7 +76,7 @@ class Outbox:
 
     def _record(self, number: int, text: bytes) -> Record:
         try:
-            line = documents.parse(text, _Line)
+            line = strict_json.parse(text, _Line)
             if line.kind not in KINDS:
                 raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {line.kind}")
         except ValueError as err:

@@ -16,13 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import home
-from pipeline.files.addresses import shown
+from pipeline.files import repository
+from pipeline.files.redact import redact
 from pipeline.tracking import environment, store
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.outbox import UNSENT, Outbox
-from pipeline.tracking.records import NAME_TAG as NAME_TAG  # part of what this module offers
-from pipeline.tracking.records import Record
+from pipeline.tracking.records import (
+    NAME_TAG as NAME_TAG,  # part of what this module offers
+    Record,
+)
 
 _LONGEST_PARAM = 6000  # characters; MLflow cuts or refuses longer ones
 _LONGEST_DIGEST = 36  # characters; just a DVC hash, <32 hex>.dir
@@ -63,7 +65,7 @@ def start(experiment: str, name: str) -> Run:
     Raises:
         ValueError: the experiment was deleted, or the store refuses the user.
     """
-    run = Run(store.address(), store.experiment_name(experiment), name, (home.repository() / UNSENT).absolute())
+    run = Run(store.address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
     _delivery(run).open()
     return run
 
@@ -74,10 +76,10 @@ def resume(experiment: str, name: str) -> Run:
     Raises:
         ValueError: as of `start`.
     """
-    run = Run(store.address(), store.experiment_name(experiment), name, (home.repository() / UNSENT).absolute())
+    run = Run(store.address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
     if _delivery(run).open():
         _log.warning(
-            f"{shown(run.uri)} holds no run of the training {name} (was it trained elsewhere?): what follows is "
+            f"{redact(run.uri)} holds no run of the training {name} (was it trained elsewhere?): what follows is "
             f"recorded in the new run {run.run_id}, without the training's curves"
         )
     return run
@@ -124,7 +126,7 @@ def system_metrics(run: Run) -> Iterator[None]:
         finally:
             ended.set()
     if error := sampling.exception():
-        _log.warning(shown(f"the load of this machine was not recorded to the end: {error}"))
+        _log.warning(redact(f"the load of this machine was not recorded to the end: {error}"))
 
 
 def log_params(run: Run, params: Mapping[str, Any]) -> None:

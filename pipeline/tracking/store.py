@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from pipeline.files import home, locks
-from pipeline.files.addresses import shown
+from pipeline.files import locks, repository
+from pipeline.files.redact import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ def address() -> str:
     A server's address is returned without the user and password in it: they are put where MLflow looks for them, so
     that no message and no file can hold them.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{home.repository() / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{repository.root() / 'mlflow.db'}"
     if uri.startswith(_SQLITE):
         return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
     parts = urlsplit(uri)
@@ -122,11 +122,11 @@ def reached(uri: str) -> Iterator[None]:
                 "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(_LOGIN)
             )
             raise ValueError(
-                f"{shown(uri)}: expected a user who may do this, got status {status}; set {login}"
+                f"{redact(uri)}: expected a user who may do this, got status {status}; set {login}"
             ) from err
         if status in _TRY_LATER:
-            reason = shown(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
-            raise UnreachableError(f"{shown(uri)} cannot be reached: {reason}") from err
+            reason = redact(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
+            raise UnreachableError(f"{redact(uri)} cannot be reached: {reason}") from err
         raise
 
 
@@ -157,7 +157,7 @@ def experiment_id(uri: str, name: str) -> str:
             return experiment_id(uri, name)
     if experiment.lifecycle_stage == "deleted":
         raise ValueError(
-            f"expected an experiment {name} in {shown(uri)}, got one that was deleted; restore it "
+            f"expected an experiment {name} in {redact(uri)}, got one that was deleted; restore it "
             f"(mlflow experiments restore --experiment-id {experiment.experiment_id}) or choose another name"
         )
     return str(experiment.experiment_id)

@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline import evaluate, params, served_model
-from pipeline.files import atomic, checkpoint, digest, inputs, manifest, scores, validation
-from pipeline.files.validation import Validation
+from pipeline import params
+from pipeline.artifacts import manifest, scores, validation
+from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.validation import Validation
+from pipeline.evaluation import evaluate
+from pipeline.files import atomic, digest
+from pipeline.inference import served_model
 from pipeline.tracking import runs
+from pipeline.training.run import run_name
 from stages import register as stage
-from tests.support import SCENES, tiny_dataset
-from tests.support import scored as examples
+from tests.support import SCENES, scored as examples, tiny_dataset
 from tests.support.tiny_model import SPEC, write_model
 
 DVC = """
@@ -44,7 +48,7 @@ def make(name, **gate):
 
 def add_code():
     """Copy the code that serves a version here, and name it in dvc.yaml, as the real register stage's deps do."""
-    root = Path(served_model.__file__).parent
+    root = Path(served_model.__file__).parents[1]
     for name in served_model.CODE:
         Path("pipeline", name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, Path("pipeline", name))
@@ -67,13 +71,13 @@ def inputs_of(code):
 
 def named(spec, code):
     """The spec of the model that such a training makes."""
-    return replace(spec, run=inputs.run_name(inputs_of(code)))
+    return replace(spec, run=run_name(inputs_of(code)))
 
 
 def train(spec, seed=0):
     """Leave what the train stage would, and a run of it."""
     write_model(stage.MODEL, spec, seed)
-    made_of = next((inputs_of(code) for code in "abc" if inputs.run_name(inputs_of(code)) == spec.run), {})
+    made_of = next((inputs_of(code) for code in "abc" if run_name(inputs_of(code)) == spec.run), {})
     tree = {"run": spec.run, "inputs": made_of, "class_weights": {"road": 1.0, "sky": 1.0}}
     atomic.write_json(stage.REPORTS / "train.json", tree)
     run = runs.start(spec.dataset, spec.run)
@@ -99,7 +103,7 @@ def score(spec, hits, **changes):
 
 def registered(spec, hits, **changes):
     """Train where the model is another, score, run the stage; return what it wrote."""
-    if not stage.MODEL.exists() or checkpoint.read_spec(stage.MODEL) != spec:
+    if not stage.MODEL.exists() or read_spec(stage.MODEL) != spec:
         train(spec, seed=ord(spec.run[-1]))
     score(spec, hits, **changes)
     stage.main()

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from pipeline.artifacts import manifest, model as models, scores as score_files, tileset, validation
+from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.core.bootstrap import Difference
-from pipeline.files import checkpoint, dvc_objects, inputs, lineage, manifest, promotions, states, tileset, validation
-from pipeline.files import scores as score_files
-from pipeline.files.promotions import Entry, Reign
-from pipeline.files.registration import Outcome, Verdict
-from pipeline.report.contents import contents
+from pipeline.evaluation.report.contents import contents
+from pipeline.files import dvc_cache
+from pipeline.registry import decision_log, evidence
+from pipeline.registry.decision_log import Entry, Reign
 from pipeline.tracking import outbox, records
+from pipeline.training import checkpoint, run as training_run
 from tests.support.mutations import Whole, damaged, documents, trees
 from tests.support.readers import broken, example, file_reader, folder_reader
 from tests.support.scored import INTERVALS, scores
@@ -26,8 +28,6 @@ from tests.support.tiny_data import write_tiles
 from tests.support.tiny_dataset import make
 from tests.support.tiny_model import SPEC, write_model
 from tests.support.tiny_page import gallery
-
-# What the stages hand each other ----------------------------------------------------------------------------------
 
 
 def write_manifest(folder):
@@ -67,7 +67,7 @@ def write_small_model(folder):
 
 
 def read_model(folder):
-    spec, model = checkpoint.read_model(folder)
+    spec, model = models.read_model(folder)
     with torch.inference_mode():
         assert model(torch.zeros(1, 3, 32, 32)).shape == (1, len(spec.classes), 32, 32)
     assert all(value.dtype in (torch.float32, torch.int64) for value in model.state_dict().values())
@@ -76,7 +76,7 @@ def read_model(folder):
 
 
 STATE = replace(
-    states.beginning(),
+    checkpoint.beginning(),
     step=7,
     model={"a": torch.ones(2)},
     best_epoch=1,
@@ -86,7 +86,7 @@ STATE = replace(
 
 
 def write_state(folder):
-    states.write(folder, STATE, keep=1)
+    checkpoint.write(folder, STATE, keep=1)
 
 
 def state_cases():
@@ -103,12 +103,12 @@ def state_cases():
 
 
 def read_state(folder):
-    found = states.last(folder)
+    found = checkpoint.last(folder)
     assert isinstance(found.step, int)
     assert isinstance(found.best_epoch, int)
     assert found.sums.shape[1] == 4
     assert all(isinstance(value, float | int) for epoch in found.history for value in epoch.values())
-    assert states.newest(folder)[0] is not None
+    assert checkpoint.newest(folder)[0] is not None
 
 
 def write_scores(folder):
@@ -143,11 +143,11 @@ def read_validation(folder):
 
 
 def write_lineage(folder):
-    lineage.write(folder, lineage.Lineage("c" * 40, ("params.yaml",), {"data/raw": "a.dir"}, {"workers": [1]}))
+    evidence.write_lineage(folder, evidence.Lineage("c" * 40, (), {"data/raw": "a.dir"}, {"workers": [1]}))
 
 
 def read_lineage(folder):
-    found = lineage.read(folder)
+    found = evidence.read_lineage(folder)
     assert all(isinstance(text, str) for text in (found.commit, *found.changed, *found.hashes, *found.hashes.values()))
 
 
@@ -163,7 +163,7 @@ def read_entry(path):
     entry = Entry.from_text(3, path.read_text("utf-8", errors="surrogateescape"))
     assert len(entry.sha256) == 64
     assert entry.to_json()["number"] == 3
-    assert promotions.counting([entry, entry.follow((entry,))])[:1] in ((), (entry,))
+    assert decision_log.counting([entry, entry.follow((entry,))])[:1] in ((), (entry,))
 
 
 def write_inputs(folder):
@@ -172,8 +172,8 @@ def write_inputs(folder):
 
 
 def read_inputs(folder):
-    for run in inputs.folders(folder):
-        assert isinstance(inputs.differences(inputs.read(run), {"train": {"seed": 1}}), list)
+    for run in training_run.run_folders(folder):
+        assert isinstance(training_run.differences(training_run.read_inputs(run), {"train": {"seed": 1}}), list)
 
 
 MD5 = hashlib.md5(b"a", usedforsecurity=False).hexdigest()
@@ -195,7 +195,7 @@ def dvc_cases():
 
 
 def read_dvc(folder):
-    found = dvc_objects.check(folder, "out", (folder / "asked").read_text())
+    found = dvc_cache.check(folder, "out", (folder / "asked").read_text())
     assert set(found) <= {"in the working tree", "in DVC's cache"}
 
 

@@ -17,11 +17,14 @@ from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from pipeline import download, params, served_model
-from pipeline.datasets import archive
-from pipeline.files import images, manifest, weights
+from pipeline import params
+from pipeline.artifacts import manifest
+from pipeline.data import archive, download
+from pipeline.files import images
+from pipeline.inference import served_model
 from pipeline.params.dataset import FolderDataset
 from pipeline.params.steps import Download
+from pipeline.training import pretrained
 from tests.support import ROOT, SCENES
 from tests.support.mutations import OUTSIDE, PATHS, VALUES, Whole, archives, arrays, damaged, declared, pngs, trees
 from tests.support.readers import Reader, broken, example, file_reader, folder_reader
@@ -177,7 +180,7 @@ def write_safetensors(folder):
 
 def read_weights(folder):
     for path in folder.iterdir():
-        for value in weights.read(path).values():
+        for value in pretrained.read(path).values():
             assert value.to(torch.complex128).sum().ndim == 0  # every byte is there
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from pipeline.artifacts.scores import Intervals, Scores
 from pipeline.core.calibration import Reliability
-from pipeline.files.scores import Intervals, Scores
 
 
 def scores(**changes):

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 from rich.markdown import Markdown
 
-from pipeline import card
-from pipeline.card import Card
+from pipeline.artifacts.model import Spec
+from pipeline.artifacts.validation import Finding, Offender, Split, Validation
+from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.core.classes import ClassTable
-from pipeline.files.checkpoint import Spec
-from pipeline.files.registration import Outcome, Verdict
-from pipeline.files.validation import Finding, Offender, Split, Validation
+from pipeline.registry import card
+from pipeline.registry.card import Card
 from tests.support import scored
 
 OFFENDERS = tuple(Offender(f"seq{i}", f"train {i}", ()) for i in range(5))

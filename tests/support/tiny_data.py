@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import tile
+from pipeline.artifacts.manifest import COLUMNS, Manifest
 from pipeline.core.classes import ClassTable
+from pipeline.data import tile
 from pipeline.files import images
-from pipeline.files.manifest import COLUMNS, Manifest
 from pipeline.params.steps import Tile
 
 CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), None)

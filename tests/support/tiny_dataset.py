@@ -6,9 +6,9 @@ import hashlib
 import numpy as np
 import pandas as pd
 
+from pipeline.artifacts.manifest import COLUMNS, PIXELS, SPLITS, Manifest
 from pipeline.core.classes import ClassTable
 from pipeline.files.images import encode_png
-from pipeline.files.manifest import COLUMNS, PIXELS, SPLITS, Manifest
 
 CLASSES = ClassTable(("road", "sky"), ((128, 64, 128), (70, 130, 180)), (0, 0, 0), None)
 

@@ -2,10 +2,10 @@
 
 import torch
 
+from pipeline.artifacts import model as models
+from pipeline.artifacts.model import Spec
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
-from pipeline.files import checkpoint
-from pipeline.files.checkpoint import Spec
 
 SPEC = Spec("segnet", 0.0625, CAMVID, "scenes", 32, 64, 1.0, "run-a")
 
@@ -17,5 +17,5 @@ def write_model(folder, spec=SPEC, seed=0):
         network = MODELS[spec.network](len(spec.classes), spec.width)
     with torch.no_grad():
         network.classifier.weight *= 50
-    checkpoint.write_model(folder, spec, network.state_dict())
+    models.write_model(folder, spec, network.state_dict())
     return folder

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from pipeline.artifacts.model import Spec
 from pipeline.core import tiles
 from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS
-from pipeline.files.checkpoint import Spec
-from pipeline.predict import Predictor
+from pipeline.inference.predict import Predictor
 
 CLASSES = ClassTable(("dark", "bright"), ((0, 0, 0), (255, 255, 255)), (1, 1, 1), None)
 

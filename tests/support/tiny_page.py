@@ -4,8 +4,8 @@ import numpy as np
 
 from pipeline.core.calibration import Reliability
 from pipeline.core.classes import ClassTable
-from pipeline.report import Column, Page, Score
-from pipeline.report.gallery import Gallery
+from pipeline.evaluation.report import Column, Page, Score
+from pipeline.evaluation.report.gallery import Gallery
 
 ROAD, SKY, CAR, VOID = range(4)
 CLASSES = ClassTable(("road", "sky", "car"), ((128, 64, 128), (70, 130, 180), (0, 0, 142)), (0, 0, 0), None)

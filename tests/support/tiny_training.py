@@ -1,16 +1,17 @@
-"""Training on toy tiles in this process."""
+"""Training on tiny tiles in this process."""
 
 from types import SimpleNamespace
 
 import torch
 
-from pipeline import params, train
-from pipeline.files import states
-from pipeline.worker import Job
+from pipeline import params
+from pipeline.params.training import Model
+from pipeline.training import checkpoint, train
+from pipeline.training.trainer import Job
 from tests.support import SCENES
 
 CPU = torch.device("cpu")
-TINY = SimpleNamespace(name="segnet", width=1 / 16, vgg16=None)
+TINY = Model(name="segnet", width=1 / 16, vgg16=None)
 # Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every state is kept.
 SETTINGS = params.load(SCENES).train.model_copy(
     update={
@@ -31,4 +32,4 @@ def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0)):
     reports, said = [], []
     job = Job(tiles, network, settings, weights)
     train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=said.append)
-    return SimpleNamespace(reports=reports, said=said, state=states.last(folder))
+    return SimpleNamespace(reports=reports, said=said, state=checkpoint.last(folder))

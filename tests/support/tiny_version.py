@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from pipeline.files import checkpoint
-from pipeline.tracking import registry, runs
+from pipeline.artifacts.model import read_spec
+from pipeline.registry import model_files
+from pipeline.tracking import runs
 
 OPTIONS = {"overlap": 0.25, "flip": True, "samples": 0, "seed": 1}
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)  # larger than the model's tiles
@@ -18,10 +19,10 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)  # la
 @contextmanager
 def registered(name, folder, uri):
     """Register the model in `folder`; yield the version's address, while MLFLOW_TRACKING_URI names its store."""
-    spec, tags = asdict(checkpoint.read_spec(folder)), {"fingerprint": "a", "evidence": "b"}
+    spec, tags = asdict(read_spec(folder)), {"fingerprint": "a", "evidence": "b"}
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as evidence:
         Path(evidence, "scores.json").write_text("{}")
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         run = runs.start(name, "run-a")
-        version = registry.register(run, name, folder, OPTIONS, spec, evidence=Path(evidence), tags=tags)
+        version = model_files.register(run, name, folder, OPTIONS, spec, evidence=Path(evidence), tags=tags)
         yield f"models:/{name}/{version.number}"

@@ -1,0 +1,79 @@
+"""data/raw: images, index masks, and the manifest with one row an image. Written by download, read by all after it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.core.classes import ClassTable
+from pipeline.files import atomic, strict_json, tables
+
+SPLITS = ("train", "val", "test")
+COLUMNS = {
+    "id": "str",  # "<split>/<name>", unique
+    "split": "str",  # one of SPLITS
+    "sequence": "str",
+    "image": "str",  # path below the folder, "/"-separated; "" where the image is missing
+    "mask": "str",  # likewise
+    "sha256": "str",  # of the image file; "" where missing
+    "mask_sha256": "str",
+    "height": "int64",  # pixels, of the image; 0 where unreadable
+    "width": "int64",
+    "mask_height": "int64",
+    "mask_width": "int64",
+    "mode": "str",  # Pillow's mode of the image file
+    "contrast": "float64",  # standard deviation of the grey values, 0..255
+    "phash": "str",  # 64-bit perceptual hash, 16 hexadecimal digits; "" where unreadable
+    "outside": "int64",  # mask pixels that the class table does not name
+    "problem": "str",  # why the image or mask cannot be read; "" where it can
+}
+PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What data/raw holds."""
+
+    dataset: str
+    """Short name: the registered model is segnet-<dataset>."""
+    classes: ClassTable
+    licence: str
+    """Licence notice of the data, one paragraph."""
+    images: pd.DataFrame
+    """One row an image, sorted by id: COLUMNS and PIXELS."""
+
+
+def write(manifest: Manifest, folder: Path) -> None:
+    """Write manifest.parquet and dataset.json into `folder`; the same manifest gives the same bytes."""
+    table = manifest.images[[*COLUMNS, PIXELS]].astype(COLUMNS).sort_values("id", ignore_index=True)
+    with atomic.replacing(folder / "manifest.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    tree = {"dataset": manifest.dataset, "classes": manifest.classes.to_json(), "licence": manifest.licence}
+    atomic.write_json(folder / "dataset.json", tree)
+
+
+def read(folder: Path) -> Manifest:
+    """Read what `write` wrote.
+
+    Raises:
+        ValueError: a file is missing or not what `write` makes, or an image or mask lies outside `folder`.
+    """
+    try:
+        head = strict_json.parse((folder / "dataset.json").read_bytes(), _Head)
+        images = tables.read_frame(folder / "manifest.parquet", COLUMNS, {PIXELS: len(head.classes) + 1})
+        for column in ("image", "mask"):
+            tables.check_paths(images[column])
+    except (OSError, ValueError) as err:
+        raise ValueError(
+            f"{folder}: expected the manifest that the download stage writes: {err}; run it again"
+        ) from err
+    return Manifest(head.dataset, head.classes, head.licence, images)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """dataset.json: a Manifest without its images."""
+
+    dataset: str
+    classes: ClassTable
+    licence: str

@@ -1,0 +1,249 @@
+"""What a model scored on the test images, as a whole and on each; written by evaluate.
+
+scores.json and intervals.json are for people, the former for DVC's metrics too; images.parquet holds the counts of each
+image, from which every score can be had again, and two models be compared image by image; the tables are for plots.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan, prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.core import boundary, metrics
+from pipeline.core.calibration import Reliability
+from pipeline.core.metrics import Counts
+from pipeline.files import atomic, strict_json, tables
+
+HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
+READ = ("scores.json", "images.parquet", "reliability.csv")  # the files that `read` needs
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How far scores would move with other test images."""
+
+    level: float
+    """Share of the resamples within an interval."""
+    method: str
+    """How they came about, in words."""
+    bounds: Mapping[str, tuple[float, float]]
+    """Lower and upper bound of metrics, by name without the prefix test/."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A model's counts on a test split of N images and C classes, and what they belong to."""
+
+    run: str
+    """Name of the training run."""
+    dataset: str
+    test_data: str
+    """Digest of the test images and masks: scores compare only where it is the same."""
+    names: tuple[str, ...]
+    """Of the C classes."""
+    ids: tuple[str, ...]
+    """Of the N images."""
+    sequences: tuple[str, ...]
+    """That the images belong to."""
+    counts: Counts
+    """(N, C, C) int64 pixels; rows are targets, columns predictions."""
+    boundaries: Counts
+    """(N, C, 5) int64 boundary pixels, as core/boundary.py counts them."""
+    reliability: Reliability
+    """Of all images."""
+
+    @property
+    def confusion(self) -> Counts:
+        """Return the counts of all images, (C, C) int64."""
+        total: Counts = self.counts.sum(axis=0)
+        return total
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return test/miou, test/boundary_f1, test/iou/<class> and all the others; NaN where undefined."""
+        found = boundary.scores(self.boundaries)
+        one_to_many = boundary.scores(self.boundaries, f1=boundary.one_to_many_f1)
+        either = boundary.scores(self.boundaries, counted=boundary.in_target_or_prediction)
+        of_classes = zip(self.names, found.class_f1s.tolist(), strict=True)
+        return {
+            **metrics.scores(self.confusion).named_in_full("test", self.names),
+            "test/boundary_f1": found.boundary_f1,
+            "test/boundary_f1_as_released": either.boundary_f1,
+            "test/boundary_f1_one_to_many": one_to_many.boundary_f1,
+            **{f"test/boundary_f1/{name}": value for name, value in of_classes},
+            "test/calibration_error": self.reliability.expected_calibration_error,
+        }
+
+
+def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
+    """Write scores.json, images.parquet and the tables into `folder`; the same scores give the same bytes."""
+    found = {name.removeprefix("test/"): _number(value) for name, value in scores.metrics.items()}
+    tree = {
+        "run": scores.run,
+        "dataset": scores.dataset,
+        "test_data": scores.test_data,
+        "images": len(scores.ids),
+        "counted_classes": metrics.scores(scores.confusion).counted_classes,
+        # Of the classes, just the IoU: dvc metrics show is one long line. The others are in classes.csv.
+        "test": _nested({name: value for name, value in found.items() if "/" not in name or name.startswith("iou/")}),
+    }
+    bounds = {name: {"low": _number(low), "high": _number(high)} for name, (low, high) in intervals.bounds.items()}
+    interval = {"level": intervals.level, "method": intervals.method, "test": _nested(bounds)}
+    atomic.write_json(folder / "intervals.json", interval)
+    atomic.write_json(folder / "scores.json", tree)
+    with atomic.replacing(folder / "images.parquet") as temporary:
+        pq.write_table(_table(scores), temporary)
+    _write_tables(folder, scores)
+
+
+def _write_tables(folder: Path, scores: Scores) -> None:
+    found = scores.metrics
+    columns = ("iou", "accuracy", "dice", "boundary_f1")
+    _write_csv(
+        folder / "classes.csv",
+        ("class", *columns),
+        ((name, *(_number(found[f"test/{column}/{name}"]) for column in columns)) for name in scores.names),
+    )
+    confusion = scores.confusion
+    shares = metrics.ratio(confusion, np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape))
+    _write_csv(
+        folder / "confusion.csv",
+        ("target", "prediction", "pixels", "share"),
+        (
+            (target, prediction, int(confusion[t, p]), _number(float(shares[t, p])))
+            for t, target in enumerate(scores.names)
+            for p, prediction in enumerate(scores.names)
+        ),
+    )
+    bins = scores.reliability
+    _write_csv(
+        folder / "reliability.csv",
+        ("pixels", "correct", "confidence", "mean_confidence", "accuracy"),
+        zip(
+            bins.pixels.tolist(),
+            bins.correct.tolist(),
+            bins.confidence.tolist(),
+            map(_number, bins.confidences.tolist()),
+            map(_number, bins.accuracies.tolist()),
+            strict=True,
+        ),
+    )
+
+
+def read(folder: Path) -> Scores:
+    """Read what `write` wrote.
+
+    Raises:
+        ValueError: a file is missing, or is not what `write` makes.
+    """
+    try:
+        head = strict_json.parse((folder / "scores.json").read_bytes(), dict[str, str | int | dict[str, Any]])
+        run, dataset, test_data = (str(head[key]) for key in ("run", "dataset", "test_data"))
+        metadata = pq.read_schema(folder / "images.parquet").metadata or {}
+        names = strict_json.parse(metadata[b"classes"], tuple[str, ...])
+        shapes = (len(names), len(names)), (len(names), len(boundary.COLUMNS))
+        lists = {"counts": prod(shapes[0]), "boundaries": prod(shapes[1])}
+        table = tables.read(folder / "images.parquet", tables.schema({"id": "str", "sequence": "str"}, lists))
+        ids, sequences = (tuple(map(str, table[name].to_pylist())) for name in ("id", "sequence"))
+        counts, boundaries = (_array(table[name], shape) for name, shape in zip(lists, shapes, strict=True))
+        reliability = _reliability(folder / "reliability.csv")
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error, pa.ArrowException) as err:
+        raise ValueError(f"{folder}: expected scores that the evaluate stage wrote: {err}; run it again") from err
+    return Scores(run, dataset, test_data, names, ids, sequences, counts, boundaries, reliability)
+
+
+def read_intervals(folder: Path) -> Intervals:
+    """Read the intervals that `write` wrote.
+
+    Raises:
+        ValueError: they are missing, or not what `write` makes.
+    """
+    try:
+        found = strict_json.parse((folder / "intervals.json").read_bytes(), _Intervals)
+    except (OSError, ValueError) as err:
+        raise ValueError(f"{folder}: expected intervals that the evaluate stage wrote: {err}; run it again") from err
+    bounds = {
+        f"{group}/{name}" if name else group: (_bound(each.low), _bound(each.high))
+        for group, values in found.test.items()
+        for name, each in ({"": values} if isinstance(values, _Bounds) else values).items()
+    }
+    return Intervals(found.level, found.method, bounds)
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """An interval in intervals.json."""
+
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class _Intervals:
+    """intervals.json."""
+
+    level: float
+    method: str
+    test: Mapping[str, _Bounds | Mapping[str, _Bounds]]
+
+
+def _bound(value: float | None) -> float:
+    return nan if value is None else value
+
+
+def _table(scores: Scores) -> pa.Table:
+    num = len(scores.ids)
+    columns = {
+        "id": pa.array(scores.ids, pa.string()),
+        "sequence": pa.array(scores.sequences, pa.string()),
+        "counts": pa.array(list(scores.counts.reshape(num, -1)), pa.list_(pa.int64())),
+        "boundaries": pa.array(list(scores.boundaries.reshape(num, -1)), pa.list_(pa.int64())),
+    }
+    return pa.table(columns, metadata={"classes": json.dumps(scores.names)})
+
+
+def _array(column: "pa.ChunkedArray[Any]", shape: tuple[int, int]) -> Counts:
+    values = np.array(column.to_pylist(), np.int64).reshape(len(column), *shape)
+    if values.min(initial=0) < 0:
+        raise ValueError(f"expected counts of pixels, got {values.min()}")
+    return values
+
+
+def _reliability(path: Path) -> Reliability:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pixels, correct = (np.array([int(row[name]) for row in rows], np.int64) for name in ("pixels", "correct"))
+    return Reliability(pixels, correct, np.array([float(row["confidence"]) for row in rows]))
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    atomic.write_text(path, text.getvalue())
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {"iou/car": 1} as {"iou": {"car": 1}}."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        group, _, key = name.partition("/")
+        if not key:
+            tree[group] = value
+        else:
+            tree.setdefault(group, {})[key] = value
+    return tree
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN: the score of a class that does not occur is null."""
+    return float(value) if isfinite(value) else None

@@ -1,0 +1,82 @@
+"""`segnet verify | trace`: whether a version is what its record says, and how to make it again."""
+
+import json as json_text
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.artifacts import scores
+from pipeline.cli.model import Name, named
+from pipeline.cli.promotion import Json
+from pipeline.registry import evidence, model_files, verify as step, versions
+from pipeline.tracking import store
+
+Number = Annotated[str, typer.Argument(help="Number of the version.", metavar="VERSION")]
+
+
+def verify(version: Number, *, name: Name = None, json: Json = False) -> None:
+    """Compute again all that is at hand of a version: files, scores, params, commit, data, log and verdict.
+
+    The first broken link ends it, with exit code 1.
+    """
+    uri = store.address()
+    model = named(uri, name)
+    found = []
+    for link in step.verify(uri, model, version, Path()):
+        found.append(link)
+        if not json:
+            typer.echo(f"{link.state:11}  {link.name}: {link.detail}")
+    whole = found[-1].state != "broken"
+    if json:
+        links = [asdict(link) for link in found]
+        typer.echo(json_text.dumps({"model": model, "version": version, "whole": whole, "links": links}, indent=2))
+    if not whole:
+        typer.echo(f"segnet: {model} version {version} is broken at: {found[-1].name}", err=True)
+        raise typer.Exit(1)
+
+
+def trace(
+    version: Number,
+    *,
+    name: Name = None,
+    params: Annotated[bool, typer.Option("--params", help="Print its params.yaml instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Print the commands that make a version again, and what must come out."""
+    uri = store.address()
+    model = named(uri, name)
+    subject = versions.version(uri, model, version)
+    with model_files.evidence(uri, model, subject, subject.tags.get("evidence")) as folder:
+        text = (folder / evidence.PARAMS).read_text("utf-8") if params else ""
+        origin, found = evidence.read_lineage(folder), scores.read(folder)
+    if params:
+        typer.echo(text, nl=False)
+        return
+    place = shlex.quote(f"../{model}-{version}")  # whoever may write to the store has named them
+    commands = [
+        f"git worktree add --detach {place} {origin.commit}",
+        f"segnet trace {version} --name {shlex.quote(model)} --params > {place}/params.yaml",
+        f"cd {place}",
+        "make setup",
+        "source .venv/bin/activate",
+        "dvc repro evaluate",
+    ]
+    expected = {
+        "training run": found.run,
+        "models/segnet": origin.hashes["models/segnet"],
+        "test mIoU": found.metrics["test/miou"],
+    }
+    lost = [path for path in origin.changed if path != evidence.PARAMS]
+    if json:
+        tree = {"commands": commands, "expected": expected, "differed_from_the_commit": lost, **asdict(origin)}
+        typer.echo(json_text.dumps(tree, indent=2))
+        return
+    if origin.commit == "unknown":
+        typer.echo("# It was registered outside a git checkout: start from the code that made it.")
+    for path in lost:
+        typer.echo(f"# {path} differed from the commit, and only its hash is kept: the result may differ.")
+    typer.echo("\n".join(commands))
+    typer.echo("# What must come out: " + ", ".join(f"{key} {value}" for key, value in expected.items()))

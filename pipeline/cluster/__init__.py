@@ -1,0 +1,1 @@
+"""Processes on one machine or many; the one room that knows Ray."""

@@ -1,0 +1,250 @@
+"""Running a function on N workers with Ray Train, and passing on what they report: the one file that imports ray."""
+
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pipeline.artifacts.model import Metrics
+from pipeline.files import signals
+
+# Read when Ray is imported or started; what the user has set wins.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # at its default of 2 s, the end is noticed up to 2 s late
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints would appear twice
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default warns
+}
+# A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
+# Its head does not come back where it was killed: Ray would wait for it a minute (measured: 60 s, then 11).
+_LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
+_STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
+_MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)  # as all say it
+_LESS_MEMORY = (
+    "; expected room in memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
+    "train.batch_size, or train.num_workers on one machine"
+)
+_RESIZE_SECONDS = 60.0  # between looks for room for more workers; each change costs the work since the last state
+
+Number = int | Literal["auto"] | tuple[int, int]
+Listener = Callable[[Metrics], None]
+
+
+class Function(Protocol):
+    """What runs on each worker; see pipeline.training.train.fit."""
+
+    def __call__(
+        self,
+        job: Any,
+        *,
+        folder: Path,
+        device: Any,
+        report: Listener,
+        progress: Listener,
+        say: Callable[[str], None],
+    ) -> None:
+        """Work, going on from what an earlier call has left in `folder`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where and on how many workers a function runs."""
+
+    folder: Path
+    """Of the run, which all nodes see: what is to outlast a worker lies there. Made where it is missing."""
+    num_workers: Number
+    """auto: one for each GPU of the cluster, or one where there is none; (fewest, most): as there is room."""
+    max_failures: int
+    """How often lost workers are started again."""
+    certain: type[Exception]
+    """What all workers raise alike and would raise again: it ends the run at once."""
+
+
+class ClusterError(RuntimeError):
+    """The workers cannot be had, or failed more often than allowed; the message holds their first error."""
+
+
+def run_on_workers(
+    function: Function,
+    job: Any,
+    plan: Plan,
+    *,
+    on_report: Listener,
+    on_progress: Listener,
+    on_say: Callable[[str], None],
+) -> None:
+    """Run `function` on workers until it ends; workers that fail are started again, all of them.
+
+    The cluster is the one that RAY_ADDRESS names, or one of this machine's own for as long as it is needed.
+
+    Args:
+        function: called once in each worker, inside torch's process group (nccl with GPUs, else gloo).
+        job: its first argument.
+        plan: where and on how many workers.
+        on_report: called in this process, in a thread of its own, with what a worker reports. An error of it, or of
+            the two others, ends the calls, and is raised when the workers have ended.
+        on_progress: likewise, with what a worker tells of its progress.
+        on_say: likewise, with what a worker says, and with the cause when workers failed.
+
+    Raises:
+        ClusterError: the cluster lacks the resources, or a worker failed once too often or for certain. Where memory
+            ran out, it says what needs less.
+    """
+    local = "RAY_ADDRESS" not in os.environ
+    for key, value in {**_ENVIRONMENT, **(_LOCAL_ENVIRONMENT if local else {})}.items():
+        os.environ.setdefault(key, value)
+    import ray
+    from ray.exceptions import RayError
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    own = {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": _STORE_BYTES} if local else {}
+    try:
+        with signals.sigterm_kept():
+            ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
+        share = _share(ray.nodes(), plan.num_workers)
+        error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": on_say})
+    except (TrainingFailedError, RayError) as err:
+        failures = getattr(err, "worker_failures", None)
+        raise ClusterError(_cause(failures) if failures else _told(err)) from err
+    finally:
+        ray.shutdown()
+    if error:
+        raise error
+
+
+def _fit(
+    function: Function, job: Any, plan: Plan, share: "_Share", listeners: dict[str, Callable[[Any], None]]
+) -> Exception | None:
+    """Run the function with Ray Train; return the error that ended the listeners' calls, if any.
+
+    Ray starts workers again, but keeps no checkpoints: see pipeline/training/checkpoint.py.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.util.queue import Queue
+
+    queue = Queue(actor_options={"num_cpus": 0})
+    folder = plan.folder.resolve()  # a worker's current folder is another
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = TorchTrainer(
+        _on_worker,
+        train_loop_config={
+            "call": partial(function, job, folder=folder),
+            "certain": plan.certain,
+            "queue": queue,
+            "threads": share.cpus,
+        },
+        scaling_config=ScalingConfig(
+            num_workers=share.workers,
+            use_gpu=share.use_gpu,
+            resources_per_worker={"CPU": share.cpus, **({"GPU": 1} if share.use_gpu else {})},
+            elastic_resize_monitor_interval_s=_RESIZE_SECONDS,
+        ),
+        run_config=RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            failure_config=FailureConfig(max_failures=plan.max_failures),
+            callbacks=[_failure_callback(queue)],
+        ),
+    )
+    trainer._register_sigint_handler = lambda _: None  # Ray's handler would end the process with status 0
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            listening = threads.submit(_listen, queue, listeners)
+            trainer.fit()
+        finally:
+            queue.put(None)
+    return listening.result()
+
+
+@dataclass(frozen=True)
+class _Share:
+    """How the cluster is shared out."""
+
+    workers: int | tuple[int, int]
+    """Their number, or the fewest and the most."""
+    cpus: int
+    """Of each worker."""
+    use_gpu: bool
+    """Whether each has one."""
+
+
+def _share(nodes: list[dict[str, Any]], num_workers: Number) -> _Share:
+    """Return how the alive nodes are shared out; of a range the fewest must find room now."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    gpus = int(sum(node.get("GPU", 0) for node in alive))
+    wanted = (gpus or 1) if num_workers == "auto" else num_workers
+    fewest, most = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    slots = [node.get("GPU", 0) if gpus else node.get("CPU", 0) for node in alive]
+    if fewest > sum(slots):
+        kind = "GPUs" if gpus else "CPUs"
+        raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} {kind}, got {fewest}")
+    # The fullest node decides: workers are alike, and Ray may place as many on a node as it has slots.
+    per_node = -(-min(most, int(sum(slots))) // sum(1 for slot in slots if slot))
+    cpus = min(int(node.get("CPU", 0) // per_node) for node, slot in zip(alive, slots, strict=True) if slot)
+    return _Share(wanted, max(1, cpus), bool(gpus))
+
+
+def _on_worker(config: dict[str, Any]) -> None:
+    """Run the function in a Ray worker."""
+    import ray.train
+    import torch
+    from ray.train.torch import get_device
+
+    torch.set_num_threads(config["threads"])  # Ray sets OMP_NUM_THREADS=1
+    queue, call = config["queue"], config["call"]
+    if not call.keywords["folder"].is_dir():
+        raise ValueError(f"expected {call.keywords['folder']} to be a folder that all nodes see; share it among them")
+
+    def teller(kind: str) -> Callable[[Any], None]:
+        return lambda what: queue.put((kind, what))
+
+    try:
+        call(device=get_device(), **{kind: teller(kind) for kind in ("report", "progress", "say")})
+    except config["certain"] as err:  # not raised: Ray would start the workers again
+        if ray.train.get_context().get_world_rank() == 0:
+            queue.put(("error", str(err)))
+
+
+def _failure_callback(queue: Any) -> Any:
+    """Return what tells the driver why workers failed."""
+    from ray.train import UserCallback
+
+    class Told(UserCallback):  # type: ignore[misc]  # Ray has no complete types
+        def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+            queue.put(("say", f"failed: {_cause(worker_exceptions)}"))
+
+    return Told()
+
+
+def _listen(queue: Any, listeners: dict[str, Callable[[Any], None]]) -> Exception | None:
+    """Pass on what workers send, until None comes; return the error that ended it earlier, if any."""
+    error: Exception | None = None
+    while (message := queue.get()) is not None:
+        kind, what = message
+        if kind == "error":
+            error = ClusterError(what)
+        elif error is None:
+            try:
+                listeners[kind](what)
+            except Exception as err:  # whatever it is: training goes on, and its result is kept
+                error = err
+    return error
+
+
+def _cause(failures: dict[int, Exception]) -> str:
+    """Return the first worker's error, as far as Ray kept it; a lost worker's is the cause of others'."""
+    lost = {rank: err for rank, failure in failures.items() if (err := getattr(failure, "health_check_failure", None))}
+    rank, failure = min((lost or failures).items())
+    return f"worker {rank}: {_told(failure)}"
+
+
+def _told(error: Exception) -> str:
+    """Return an error's kind and text without Ray's ids and tables, and what to do where memory ran out."""
+    text = " ".join(line for line in str(error).splitlines() if not line.startswith(("\t", "- ")))
+    text = f"{type(error).__name__}: {text.partition(' Object store memory usage')[0]}"
+    return text + _LESS_MEMORY if _MEMORY.search(text) else text

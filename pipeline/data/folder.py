@@ -1,0 +1,166 @@
+"""A user's own images and masks: images are copied as they are, masks become index masks."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.classes import ClassTable
+from pipeline.data import pairing, splits
+from pipeline.data.pairing import Pair
+from pipeline.data.source import Entry, Source
+from pipeline.files.images import ImageError, Pixels, encode_png, read_image, read_mask
+from pipeline.files.threads import on_all_cores
+from pipeline.params.dataset import ClassRow, FolderDataset, FolderSplits, ListSplits
+
+Labels = npt.NDArray[np.int16]
+
+_OUTSIDE = -1  # label of a pixel that the class table does not name
+_STRIP = 2**20  # pixels converted at once
+_LONGEST_NAME = 150  # bytes; file systems take 255, with suffix
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image, where it goes, and under which name."""
+
+    split: str
+    sequence: str
+    name: str
+    pair: Pair
+
+
+def write(settings: FolderDataset, folder: Path) -> Source:
+    """Put a user's images and index masks into `folder`, by all cores.
+
+    A missing image or mask, or a mask that cannot be read, is told by its entry and stops nothing.
+
+    Raises:
+        ValueError: the folder, the globs or the splits do not fit together.
+    """
+    root = Path(settings.path)
+    if not root.is_dir():
+        raise ValueError(f"expected the data set's folder dataset.path, got {settings.path}, which is no folder")
+    jobs = _jobs(settings, pairing.find(root, settings.images, settings.masks))
+    classes = class_table(settings.classes)
+    convert = partial(_write, root, folder, labels(settings, classes), classes.void)
+    masks = [root / job.pair.mask for job in jobs if job.pair.mask is not None]
+    entries = on_all_cores(convert, jobs, "converting masks", pictures=masks)
+    licence = "The user's own images: whoever trains on them answers for the right to do so."
+    return Source(settings.title, classes, licence, tuple(entries))
+
+
+def class_table(rows: Sequence[ClassRow]) -> ClassTable:
+    """Return the classes that are not ignored; rows of one name are one class, of the first one's colour.
+
+    Void has the first ignored row's colour, or black.
+    """
+    colours = {row.name: row.colour for row in reversed(rows) if not row.ignore}
+    names = tuple(dict.fromkeys(row.name for row in rows if not row.ignore))
+    void_colour = next((row.colour for row in rows if row.ignore), (0, 0, 0))
+    return ClassTable(names, tuple(colours[name] for name in names), void_colour, published_weights=None)
+
+
+def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
+    """Return the index of each mask value, (256,), or of each colour red * 65536 + green * 256 + blue, (2**24,), int16.
+
+    Ignored rows are void; what no row names is -1.
+    """
+    table = np.full(2**8 if settings.mask_kind == "index" else 2**24, _OUTSIDE, np.int16)
+    for row in settings.classes:
+        code = row.value if settings.mask_kind == "index" else int.from_bytes(row.colour)
+        table[code] = classes.void if row.ignore else classes.names.index(row.name)
+    return table
+
+
+def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, int]:
+    """Return the index mask (H, W) uint8, and how many pixels the table does not name; these are void.
+
+    Args:
+        mask: values (H, W) or colours (H, W, 3), uint8.
+        table: index of each value or colour, as `labels` returns it.
+        void: index of unlabelled pixels.
+    """
+    indices = np.empty(mask.shape[:2], np.uint8)
+    outside = 0
+    rows = max(1, _STRIP // mask.shape[1])
+    for top in range(0, len(mask), rows):
+        strip = mask[top : top + rows]
+        found = table[strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])]
+        unknown = found == _OUTSIDE
+        outside += int(unknown.sum())
+        found[unknown] = void
+        indices[top : top + rows] = found
+    return indices, outside
+
+
+def _jobs(settings: FolderDataset, pairs: Sequence[Pair]) -> list[_Job]:
+    sequence_of = {pair: _sequence(pair, settings.sequence) for pair in pairs}
+    rule = settings.splits
+    by_split = rule.model_dump(include={"train", "val", "test"})
+    if isinstance(rule, FolderSplits):
+        dealt = splits.by_folder(pairs, by_split)
+    elif isinstance(rule, ListSplits):
+        dealt = splits.by_list(pairs, Path(settings.path), by_split)
+    else:
+        dealt = splits.by_ratio(pairs, [sequence_of[pair] for pair in pairs], by_split, rule.seed)
+    jobs = []
+    for split, members in dealt.items():
+        taken: set[str] = set()
+        for pair in members:
+            name = _name(pair.path, taken)
+            taken.add(name)
+            jobs.append(_Job(split, sequence_of.get(pair, ""), name, pair))
+    return jobs
+
+
+def _sequence(pair: Pair, pattern: str) -> str:
+    """Return what the pattern's group matches; nothing for a mask without an image, where it need not match."""
+    match = re.search(pattern, pair.path)
+    if match is not None and match[1] is not None:
+        return match[1]
+    if pair.image is None:
+        return ""
+    raise ValueError(f"expected dataset.sequence {pattern} to match every image's path, got {pair.path}; widen it")
+
+
+def _name(path: str, taken: set[str]) -> str:
+    """Return the path as a file name without suffix; a hash of the path keeps shortened and equal names apart."""
+    name = re.sub(r"[^\w.-]", "_", str(PurePosixPath(path).with_suffix("")).replace("/", "__"))
+    if name not in taken and len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(path.encode()).hexdigest()[:16]
+    return f"{name.encode()[-_LONGEST_NAME:].decode(errors='ignore')}-{digest}"
+
+
+def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Entry:
+    image = mask = None
+    problem, outside = "", 0
+    # A list may name what is not there; pathlib's is_file raises for a name that is too long.
+    if job.pair.image is not None and os.path.isfile(root / job.pair.image):  # noqa: PTH113
+        image = _copy(root / job.pair.image, folder / "images" / job.split / job.name)
+    if job.pair.mask is not None:
+        path = root / job.pair.mask
+        target = folder / "masks" / job.split / job.name
+        try:
+            indices, outside = to_index(read_mask(path) if len(table) == 2**8 else read_image(path), table, void)
+            mask = target.with_name(f"{job.name}.png")
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            mask.write_bytes(encode_png(indices))
+        except ImageError as err:
+            problem, mask = f"mask: {err}", _copy(path, target)
+    return Entry(job.split, job.sequence, job.name, image, mask, problem, outside)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    """Copy a file to `target` with the source's suffix; return the copy."""
+    target = target.with_name(target.name + source.suffix.lower())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return shutil.copyfile(source, target)

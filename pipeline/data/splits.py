@@ -1,0 +1,95 @@
+"""How a user's images are dealt to train, val and test."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from pipeline.artifacts.manifest import SPLITS
+from pipeline.data.pairing import Pair
+
+Dealt = dict[str, list[Pair]]  # by split
+
+
+def by_folder(pairs: Sequence[Pair], folders: Mapping[str, str]) -> Dealt:
+    """Deal each image to the split whose folder, such as train or set1/train, is a part of its path.
+
+    Raises:
+        ValueError: the path of an image holds none of the folders, or more than one.
+    """
+    dealt: Dealt = {split: [] for split in SPLITS}
+    for pair in pairs:
+        found = [split for split in SPLITS if f"/{folders[split].strip('/')}/" in f"/{pair.path}"]
+        if len(found) != 1:
+            raise ValueError(
+                f"expected one of the folders {', '.join(folders.values())} in the path {pair.path}, got "
+                f"{len(found) or 'none'}; correct dataset.splits, or narrow dataset.images and dataset.masks"
+            )
+        dealt[found[0]].append(pair)
+    return dealt
+
+
+def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Dealt:
+    """Deal the images that list files name, in UTF-8, one path a line; images in no list are left out.
+
+    A path may name an image that is not there: it becomes a pair without image and mask.
+
+    Args:
+        pairs: what there is below `root`.
+        root: the data set's folder, which paths and list files are relative to.
+        lists: list file of each split.
+
+    Raises:
+        ValueError: a list cannot be read, or holds a path twice or one that leaves the folder.
+    """
+    by_image = {pair.image: pair for pair in pairs}
+    dealt: Dealt = {}
+    for split in SPLITS:
+        try:
+            lines = (root / lists[split]).read_text("utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as err:
+            raise ValueError(f"dataset.splits.{split}: expected a readable UTF-8 list file: {err}") from err
+        paths = [str(PurePosixPath(line.strip())) for line in lines if line.strip()]
+        for path, count in Counter(paths).items():
+            if path == "." or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise ValueError(f"{lists[split]}: expected paths below {root}, got {path}; make it relative to it")
+            if count > 1:
+                raise ValueError(f"{lists[split]}: expected each image once, got {path} {count} times; remove one")
+        dealt[split] = [by_image.get(path, Pair(path, None)) for path in paths]
+    return dealt
+
+
+def by_ratio(pairs: Sequence[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Dealt:
+    """Deal whole sequences, so that the splits' shares of the images come close to `shares`.
+
+    In an order that `seed` decides, each sequence goes to the split that lacks most images; the last ones go to
+    splits that are still empty. The order of the images does not matter.
+
+    Args:
+        pairs: the images.
+        sequences: sequence of each image.
+        shares: share of the images of each split; they add up to 1.
+        seed: decides which sequence goes where.
+
+    Raises:
+        ValueError: there are fewer sequences than splits.
+    """
+    sizes = Counter(sequences)
+    if len(sizes) < len(SPLITS):
+        raise ValueError(
+            f"expected at least {len(SPLITS)} sequences, one for each split, got {', '.join(sorted(sizes))}; change "
+            f"dataset.sequence, or split by folder or list"
+        )
+    names = sorted(sizes)
+    lacking = {split: shares[split] * len(pairs) for split in SPLITS}
+    empty = list(SPLITS)
+    split_of = {}
+    for rank, i in enumerate(np.random.default_rng(seed).permutation(len(names))):
+        open_splits = empty if len(names) - rank <= len(empty) else SPLITS
+        split = max(open_splits, key=lacking.__getitem__)
+        split_of[names[i]] = split
+        lacking[split] -= sizes[names[i]]
+        if split in empty:
+            empty.remove(split)
+    return {split: [p for p, s in zip(pairs, sequences, strict=True) if split_of[s] == split] for split in SPLITS}

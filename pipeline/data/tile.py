@@ -1,0 +1,104 @@
+"""The tile step: every image is resized, cut along the grid, and written to shards that training maps into memory."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from pipeline.artifacts import tileset
+from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.tileset import Header
+from pipeline.core import tiles
+from pipeline.files import atomic
+from pipeline.files.images import Pixels, read_image, read_mask, resize_image, resize_mask
+from pipeline.files.threads import on_all_cores
+from pipeline.params.steps import Tile
+
+Row = dict[str, Any]
+
+
+def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataFrame:
+    """Cut every image of the manifest and write `folder`; return the index of the tiles, one row each.
+
+    Shards are made by all cores; which image goes into which shard depends on the manifest alone, so that the same
+    images and settings give the same bytes.
+
+    Raises:
+        ValueError: a split keeps no tile.
+    """
+    header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
+    shards = [shard for split in SPLITS for shard in _shards(manifest.images, split, settings)]
+    with atomic.replacing(folder) as temporary:
+        work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
+        pictures = [raw / str(path) for path in manifest.images["image"]]
+        found = on_all_cores(work, shards, "tile", pictures=pictures)
+        rows = [row for shard_rows in found for row in shard_rows]
+        index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
+        for split in SPLITS:
+            if not (index["split"] == split).any():
+                raise ValueError(f"expected a tile in split {split}, got none; has any mask of it a labelled pixel?")
+        tileset.write_index(temporary, header, index)
+    return index
+
+
+def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[str, list[Row]]]:
+    """Yield (file name, images) of each shard: consecutive images, closed by the one that reaches the tile count."""
+    members: list[Row] = []
+    count = number = 0
+    for image in cast(list[Row], images[images["split"] == split].to_dict("records")):
+        members.append(image)
+        count += len(list(_grid(_scaled_size(image, settings), settings)))
+        if count >= settings.tiles_per_shard:
+            yield f"{split}-{number:05d}.arrow", members
+            members, count, number = [], 0, number + 1
+    if members:
+        yield f"{split}-{number:05d}.arrow", members
+
+
+def _write_shard(shard: tuple[str, list[Row]], raw: Path, folder: Path, header: Header, settings: Tile) -> list[Row]:
+    name, images = shard
+    rows: list[Row] = []
+
+    def batches() -> Iterator[tuple[Sequence[Pixels], Sequence[Pixels]]]:
+        for image in images:
+            cut = _cut(image, raw, settings, void=header.classes.void)
+            for _, band in groupby(cut, key=lambda tile: tile[0]["top"]):
+                places, pixels, masks = zip(*band, strict=True)
+                for place, mask in zip(places, masks, strict=True):
+                    counts = np.bincount(mask.reshape(-1), minlength=header.classes.void + 1)
+                    rows.append({**place, "shard": name, "row": len(rows), "pixels": counts})
+                yield pixels, masks
+
+    tileset.write_shard(folder / name, header, batches())
+    return rows
+
+
+def _cut(image: Row, raw: Path, settings: Tile, *, void: int) -> Iterator[tuple[Row, Pixels, Pixels]]:
+    """Yield (place, tile, mask) of each tile of one image; padding is black and void."""
+    size, tile = _scaled_size(image, settings), (settings.height, settings.width)
+    pixels, mask = read_image(raw / image["image"]), read_mask(raw / image["mask"])
+    if settings.scale != 1:
+        pixels, mask = resize_image(pixels, size), resize_mask(mask, size)
+    for top, left in _grid(size, settings):
+        tile_mask = tiles.cut(mask, top, left, tile, fill=void)
+        if settings.drop_unlabelled and (tile_mask == void).all():
+            continue
+        height, width = min(tile[0], size[0] - top), min(tile[1], size[1] - left)
+        place = {"source": image["id"], "top": top, "left": left, "height": height, "width": width}
+        yield (
+            {**place, "split": image["split"], "sequence": image["sequence"]},
+            tiles.cut(pixels, top, left, tile, fill=0),
+            tile_mask,
+        )
+
+
+def _grid(size: tuple[int, int], settings: Tile) -> Iterator[tuple[int, int]]:
+    return tiles.grid(size, (settings.height, settings.width), (settings.stride_y, settings.stride_x))
+
+
+def _scaled_size(image: Row, settings: Tile) -> tuple[int, int]:
+    return max(1, round(image["height"] * settings.scale)), max(1, round(image["width"] * settings.scale))

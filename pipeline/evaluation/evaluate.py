@@ -1,0 +1,119 @@
+"""The evaluate step: the test split, whole images, scored against their masks at full size."""
+
+import hashlib
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.scores import Intervals, Scores
+from pipeline.core import bootstrap, boundary, metrics
+from pipeline.core.bootstrap import Interval, Resampling
+from pipeline.core.calibration import Reliability, reliability
+from pipeline.files.images import Pixels, read_image, read_mask
+from pipeline.inference.predict import Predictor
+from pipeline.params.evaluation import Evaluate
+
+
+class Listener(Protocol):
+    """Takes each test image as it is evaluated; see pipeline.evaluation.report.gallery.Gallery.add."""
+
+    def __call__(
+        self,
+        image_id: str,
+        image: Pixels,
+        truth: Pixels,
+        prediction: Pixels,
+        *,
+        uncertainty: npt.NDArray[np.float32],
+        counts_CC: metrics.Counts,
+    ) -> None:
+        """Take an image (H, W, 3), its masks (H, W), uncertainty in [0, 1] (H, W), and its confusion matrix."""
+
+
+def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listener | None = None) -> Scores:
+    """Predict every test image and return the scores.
+
+    Args:
+        predictor: the model.
+        manifest: of `raw`.
+        raw: data/raw.
+        on_image: called with each image, if given; its uncertainty is `Band.shade`.
+
+    Raises:
+        ValueError: the model's classes are not those of the data.
+    """
+    spec, classes = predictor.spec, manifest.classes
+    if spec.classes.names != classes.names:
+        raise ValueError(
+            f"expected a model of the classes {classes.names}, got one of {spec.classes.names}; run train again"
+        )
+    test = manifest.images[manifest.images["split"] == "test"].sort_values("id")
+    counts, boundaries, sureness = [], [], []
+    console = Console(stderr=True)
+    rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
+    for row in rows:
+        image, truth = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
+        found, uncertainty, sure = _predict(predictor, image, truth)
+        counted = metrics.confusion_matrix(torch.from_numpy(found), torch.from_numpy(truth), len(classes)).numpy()
+        counts.append(counted)
+        boundaries.append(boundary.counts(found, truth, len(classes)))
+        sureness.append(sure)
+        if on_image is not None:
+            on_image(str(row.id), image, truth, found, uncertainty=uncertainty, counts_CC=counted)
+    return Scores(
+        run=spec.run,
+        dataset=manifest.dataset,
+        test_data=digest(test),
+        names=classes.names,
+        ids=tuple(test["id"]),
+        sequences=tuple(test["sequence"]),
+        counts=np.stack(counts),
+        boundaries=np.stack(boundaries),
+        reliability=sum(sureness[1:], start=sureness[0]),
+    )
+
+
+def _predict(predictor: Predictor, image: Pixels, truth: Pixels) -> tuple[Pixels, npt.NDArray[np.float32], Reliability]:
+    """Return mask, uncertainty, and how sure and how right the prediction is; in one pass."""
+    mask, uncertainty = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.float32)
+    sureness = []
+    for band in predictor.bands(image):
+        mask[band.rows] = band.mask.cpu().numpy()
+        uncertainty[band.rows] = band.shade.cpu().numpy()
+        target = torch.from_numpy(truth[band.rows]).to(band.mask.device)
+        sureness.append(reliability(band.probabilities, band.mask, target))
+    return mask, uncertainty, sum(sureness[1:], start=sureness[0])
+
+
+def intervals(scores: Scores, settings: Evaluate) -> Intervals:
+    """Return how far the scores would move with other test images; blocks of neighbouring images are resampled."""
+    clusters = bootstrap.blocks(scores.sequences, settings.images_per_block)
+    resampling = Resampling(clusters, settings.resamples, settings.level, settings.seed)
+    found = bootstrap.intervals(scores.counts, resampling)
+    (boundary_f1,) = bootstrap.mean_intervals(boundary.scores(scores.boundaries).image_f1s[:, None], resampling)
+    named: dict[str, Interval] = {
+        "miou": found.miou,
+        "class_accuracy": found.class_accuracy,
+        "global_accuracy": found.global_accuracy,
+        "boundary_f1": boundary_f1,
+        **{f"iou/{name}": interval for name, interval in zip(scores.names, found.class_ious, strict=True)},
+    }
+    method = (
+        f"{settings.resamples} resamples of {clusters.max() + 1} blocks of up to {settings.images_per_block} "
+        "neighbouring images of a sequence"
+    )
+    return Intervals(settings.level, method, {name: (each.low, each.high) for name, each in named.items()})
+
+
+def digest(test: pd.DataFrame) -> str:
+    """Return the SHA-256 over the test images' and masks' own SHA-256, in the order of their ids."""
+    ordered = test.sort_values("id")
+    lines = "".join(f"{a}  {b}\n" for a, b in zip(ordered["sha256"], ordered["mask_sha256"], strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""What the evaluation page of a model says: its scores beside the paper's."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.artifacts.model import Spec
+from pipeline.artifacts.scores import Intervals, Scores
+from pipeline.core.metrics import Floats, ratio
+from pipeline.evaluation.report import Column, Page, Score
+from pipeline.evaluation.report.gallery import Gallery
+
+_HEADLINE = {
+    "miou": ("Mean IoU", "mIoU"),
+    "class_accuracy": ("Class accuracy", "C"),
+    "global_accuracy": ("Global accuracy", "G"),
+    "boundary_f1": ("Boundary F1", "BF"),
+    "calibration_error": ("Calibration error", "ECE"),
+}
+# Badrinarayanan et al., arXiv 1511.00561v3, Table 2, the row of SegNet.
+_PAPER = {"camvid": {"miou": 0.6010, "class_accuracy": 0.7120, "global_accuracy": 0.9040, "boundary_f1": 0.4684}}
+_PAPER_NOTES = {
+    "camvid": "The paper's figures are of SegNet trained on 3,433 road scenes of four data sets (Table 2); CamVid's "
+    "own training split has 367."
+}
+
+
+def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, gallery: Gallery) -> Page:
+    """Return the page of a model.
+
+    Args:
+        scores: of the model.
+        intervals: of the scores.
+        spec: of the model.
+        history: reports/history.csv.
+        gallery: holds every test image.
+
+    Raises:
+        ValueError: the history is missing, or not what the train stage writes.
+    """
+    paper = _PAPER.get(scores.dataset, {})
+    found = scores.metrics
+    return Page(
+        title=f"{spec.network} on {scores.dataset}",
+        facts={
+            "network": f"{spec.network}, width {spec.width:g}",
+            "data set": scores.dataset,
+            "test images": str(len(scores.ids)),
+            "images are scaled by": f"{spec.scale:g}",
+            "training run": scores.run,
+        },
+        scores=[
+            Score(name, symbol, found[f"test/{key}"], intervals.bounds.get(key), paper.get(key))
+            for key, (name, symbol) in _HEADLINE.items()
+        ],
+        interval_note=f"{intervals.level:.0%} intervals: {intervals.method}.",
+        paper_note=_PAPER_NOTES.get(scores.dataset, ""),
+        classes=spec.classes,
+        confusion=scores.confusion,
+        columns=_columns(scores, intervals),
+        reliability=scores.reliability,
+        history=_history(history),
+        gallery=gallery,
+    )
+
+
+def _columns(scores: Scores, intervals: Intervals) -> dict[str, Column]:
+    found, pixels = scores.metrics, scores.confusion.sum(axis=1)
+
+    def of_classes(score: str) -> Floats:
+        return np.array([found[f"test/{score}/{name}"] for name in scores.names])
+
+    low, high = np.array([intervals.bounds[f"iou/{name}"] for name in scores.names]).T
+    return {
+        "IoU": Column(of_classes("iou"), (low, high)),
+        "Accuracy": Column(of_classes("accuracy")),
+        "Dice": Column(of_classes("dice")),
+        "Boundary F1": Column(of_classes("boundary_f1")),
+        "Share of pixels": Column(ratio(pixels, np.full(len(pixels), pixels.sum()))),
+    }
+
+
+def _history(path: Path) -> Sequence[dict[str, float]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, TypeError, ValueError, csv.Error) as err:
+        raise ValueError(f"{path}: expected the curves that the train stage wrote: {err}; run it again") from err

@@ -1,0 +1,232 @@
+"""From any image to its mask, by the same windows wherever it is asked for: evaluation, command line, served model."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.artifacts.model import Spec, read_model
+from pipeline.core import tiles
+from pipeline.core.fuse import fold
+from pipeline.core.models.bayesian import sample_dropout
+from pipeline.core.sliding_window import Place, interpolate, stitch
+from pipeline.files.images import resize_image
+
+Pixels = npt.NDArray[np.uint8]
+_SMALLEST = 32  # the networks pool five times
+
+
+@dataclass(frozen=True)
+class Band:
+    """What is predicted for some whole rows of an image; tensors lie on the predictor's device."""
+
+    top: int
+    """The first of the rows."""
+    probabilities: Tensor
+    """(C, rows, W) float32, in [0, 1]: of each class; they sum to 1."""
+    variance: Tensor | None
+    """(C, rows, W) float32, in [0, 0.25]: of each class's probability over the samples; None without samples."""
+
+    @property
+    def rows(self) -> slice:
+        """Return the rows as an index into arrays of the whole image."""
+        return slice(self.top, self.top + self.probabilities.shape[1])
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """Return the likeliest class of each pixel, the first of equals, (rows, W) uint8."""
+        return self.probabilities.max(dim=0).indices.to(torch.uint8)  # on a CPU three times as fast as argmax
+
+    @property
+    def uncertainty(self) -> Tensor:
+        """Return how unsure the model is of each pixel, (rows, W) float32.
+
+        With samples: their variance, averaged over the classes, in [0, 0.25] (Kendall et al., arXiv 1511.02680, Sec. 3;
+        the release's test_bayesian_segnet.py). Without: the entropy of the probabilities over that of C equal ones,
+        in [0, 1].
+        """
+        if self.variance is not None:
+            return self.variance.mean(dim=0)
+        entropy: Tensor = torch.special.entr(self.probabilities).sum(dim=0) / math.log(len(self.probabilities))
+        return entropy.clamp(0, 1)
+
+    @property
+    def shade(self) -> Tensor:
+        """Return the uncertainty as a picture shows it, (rows, W) float32 in [0, 1].
+
+        Of a variance, which is small nearly everywhere, that is twice its square root, the standard deviation.
+        """
+        return self.uncertainty if self.variance is None else (2 * self.uncertainty.sqrt()).clamp(0, 1)
+
+
+class Predictor:
+    """A model, ready to predict images of any size."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        model: nn.Module,
+        *,
+        overlap: float,
+        batch_size: int,
+        flip: bool = False,
+        samples: int = 0,
+        seed: int = 1,
+    ) -> None:
+        """Take a model over: it is moved to the GPU, if there is one, and its dropout is switched on for samples.
+
+        Args:
+            spec: how it was trained.
+            model: from RGB images (N, 3, H, W), 0..255, to logits (N, C, H, W), in evaluation mode.
+            overlap: of neighbouring windows, as a fraction of their side, in [0, 1).
+            batch_size: windows of one image that are predicted together.
+            flip: whether to average with the prediction of the image's mirror image.
+            samples: forward passes of each window with dropout, whose mean is the prediction; 0: one without dropout.
+            seed: decides, with a window's place, what dropout drops there; >= 0.
+
+        Raises:
+            ValueError: samples of a model without dropout.
+        """
+        if samples:
+            sample_dropout(model)
+        self.spec, self._batch_size, self._flip = spec, batch_size, flip
+        self._samples, self._seed = samples, seed
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(self._device)
+        self._window = (spec.tile_height, spec.tile_width)
+        self._stride = (max(1, round(self._window[0] * (1 - overlap))), max(1, round(self._window[1] * (1 - overlap))))
+
+    @torch.inference_mode()
+    def bands(self, image: Pixels) -> Iterator[Band]:
+        """Yield the prediction of an image in bands of rows, from top to bottom, in one pass and bounded memory.
+
+        The image is resized by the model's scale. If it fits into one window, of the size of the training tiles, it
+        is predicted whole; else by windows that overlap, whose values are averaged with a Gaussian weight. On a CPU
+        the result does not depend on `batch_size`; on a GPU that can change the last bits.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+
+        Raises:
+            ValueError: not such an image.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"expected an RGB image (H, W, 3) of uint8, got {image.shape} of {image.dtype}")
+        size = (image.shape[0], image.shape[1])
+        scaled = (max(1, round(size[0] * self.spec.scale)), max(1, round(size[1] * self.spec.scale)))
+        pixels = image if scaled == size else resize_image(image, scaled)  # as the tile stage does it
+        bands = self._scaled_bands(pixels)
+        if scaled != size:
+            bands = interpolate(bands, scaled, size)
+        num_classes = len(self.spec.classes)
+        for top, values_KhW in bands:
+            yield Band(top, values_KhW[:num_classes], values_KhW[num_classes:] if self._samples else None)
+
+    def probabilities(self, image: Pixels) -> npt.NDArray[np.float32]:
+        """Return the probability of each class at each pixel, (C, H, W) float32, of an image (H, W, 3) uint8, RGB.
+
+        Raises:
+            ValueError: not such an image.
+        """
+        found = np.empty((len(self.spec.classes), *image.shape[:2]), np.float32)
+        for band in self.bands(image):
+            found[:, band.rows] = band.probabilities.cpu().numpy()
+        return found
+
+    def mask(self, image: Pixels) -> Pixels:
+        """Return the likeliest class of each pixel, (H, W) uint8, of an image (H, W, 3) uint8, RGB.
+
+        Raises:
+            ValueError: not such an image.
+        """
+        found = np.empty(image.shape[:2], np.uint8)
+        for band in self.bands(image):
+            found[band.rows] = band.mask.cpu().numpy()
+        return found
+
+    def _scaled_bands(self, pixels: Pixels) -> Iterator[tuple[int, Tensor]]:
+        height, width = pixels.shape[:2]
+        window = min(self._window[0], height), min(self._window[1], width)
+        predicted = self._windows(pixels, window)
+        if window == (height, width):
+            return ((top, values_Khw) for (top, _), values_Khw in predicted)
+        weight_hw = torch.from_numpy(tiles.gaussian_weight(window)).to(self._device)
+        num_values = len(self.spec.classes) * (2 if self._samples else 1)
+        return stitch(predicted, weight_hw, num_values, width)
+
+    def _windows(self, pixels: Pixels, window: tuple[int, int]) -> Iterator[tuple[Place, Tensor]]:
+        """Yield each window's place and values (K, h, w): probabilities, and their variances where there are samples.
+
+        Where windows overlap, their variances are averaged as the probabilities are.
+        """
+        places = list(tiles.windows((pixels.shape[0], pixels.shape[1]), window, self._stride))
+        batch_size = 1 if self._samples else self._batch_size
+        for i in range(0, len(places), batch_size):
+            batch = places[i : i + batch_size]
+            parts = [pixels[top : top + window[0], left : left + window[1]] for top, left in batch]
+            x_N3hw = torch.from_numpy(np.stack(parts)).to(self._device).permute(0, 3, 1, 2).float()
+            values_NKhw = self._sampled(x_N3hw, batch[0]) if self._samples else self._forward(x_N3hw)
+            yield from zip(batch, values_NKhw, strict=True)
+
+    def _sampled(self, x_13hw: Tensor, place: Place) -> Tensor:
+        """Return mean and variance of the samples' probabilities, (1, 2 C, h, w), of the window at that place."""
+        mean = squares = torch.zeros(())
+        seed = np.random.SeedSequence((self._seed, *place)).generate_state(1, np.uint64)
+        # Dropout draws from the generators that everybody shares: they are put back.
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            torch.manual_seed(int(seed[0]))
+            for count in range(1, self._samples + 1):  # Welford's recurrence: all samples at once would not fit
+                p_1Chw = self._forward(x_13hw)
+                change = p_1Chw - mean
+                mean = mean + change / count
+                squares = squares + change * (p_1Chw - mean)
+        return torch.cat([mean, squares / self._samples], dim=1)
+
+    def _forward(self, x_N3hw: Tensor) -> Tensor:
+        """Return probabilities (N, C, h, w), averaged with those of the mirror image if that is wanted."""
+        p_NChw = self._network(x_N3hw)
+        return (p_NChw + self._network(x_N3hw.flip(3)).flip(3)) / 2 if self._flip else p_NChw
+
+    def _network(self, x_N3hw: Tensor) -> Tensor:
+        """Return probabilities (N, C, h, w); an image too small for the network is padded with black."""
+        height, width = x_N3hw.shape[2:]
+        padding = (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height))
+        x = F.pad(x_N3hw, padding).contiguous(memory_format=torch.channels_last)
+        # How a CPU's kernels round depends on the size of the batch, and one window at a time is as fast there.
+        batches = torch.split(x, 1 if self._device.type == "cpu" else len(x))
+        return torch.cat([self._model(batch)[:, :, :height, :width].softmax(dim=1) for batch in batches])
+
+
+def load(
+    folder: Path, *, overlap: float = 0.5, batch_size: int = 4, flip: bool = False, samples: int = 0, seed: int = 1
+) -> Predictor:
+    """Return the model in `folder` (artifacts/model.py), ready to predict; options are those of `Predictor`.
+
+    Batch normalisation is folded into the convolutions: the same but for rounding, and faster.
+
+    Raises:
+        ValueError: not a model that the train stage wrote, or samples of a model without dropout.
+    """
+    spec, model = read_model(folder)
+    return Predictor(spec, fold(model), overlap=overlap, batch_size=batch_size, flip=flip, samples=samples, seed=seed)
+
+
+def latency_ms(predictor: Predictor, *, repeats: int) -> float:
+    """Return the median time of predicting an image of the tiles' size, milliseconds, after a first one."""
+    spec = predictor.spec
+    size = (round(spec.tile_height / spec.scale), round(spec.tile_width / spec.scale), 3)
+    image = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    times = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        predictor.mask(image)
+        times.append(time.perf_counter() - began)
+    return 1000 * float(np.median(times[1:]))

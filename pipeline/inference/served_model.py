@@ -1,0 +1,172 @@
+"""The registered model: encoded images in, masks out. MLflow runs a copy of this file inside every version.
+
+It is loaded where this repository is absent: the version also holds a copy of the files in `CODE`, and of the model's
+folder. Importing it imports MLflow.
+"""
+
+import base64
+import io
+import threading
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+from pipeline.files import images
+from pipeline.inference import predict
+
+CODE = (
+    "__init__.py",
+    "artifacts/__init__.py",
+    "artifacts/model.py",
+    "core/__init__.py",
+    "core/classes.py",
+    "core/fuse.py",
+    "core/models/__init__.py",
+    "core/models/basic.py",
+    "core/models/bayesian.py",
+    "core/models/decoder_study.py",
+    "core/models/deconvnet.py",
+    "core/models/deeplab_largefov.py",
+    "core/models/encoder_decoder.py",
+    "core/models/fcn.py",
+    "core/models/parts.py",
+    "core/models/segnet.py",
+    "core/models/unet.py",
+    "core/models/vgg.py",
+    "core/pooling.py",
+    "core/pooling_cpu.py",
+    "core/sliding_window.py",
+    "core/tiles.py",
+    "files/__init__.py",
+    "files/atomic.py",
+    "files/images.py",
+    "files/strict_json.py",
+    "inference/__init__.py",
+    "inference/predict.py",
+)
+"""Files of the package `pipeline` that prediction needs."""
+
+MAX_PIXELS = 4096 * 4096
+"""Of an image: about as many as a narrow model predicts on two cores in the minute that MLflow's server waits."""
+
+_PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
+
+
+class ServedModel(PythonModel):
+    """Column `image` (encoded images, also in base64, or uint8 arrays (H, W, 3)) to column `mask` (index masks as PNG).
+
+    With the param `probabilities`, also a column of that name: a float32 array (C, H, W) in NumPy's .npy format.
+    """
+
+    def __init__(self) -> None:
+        """Predict nothing yet: MLflow calls `load_context` first."""
+        self._turn = threading.Lock()
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the model's folder."""
+        folder = Path(context.artifacts["model"])
+        self._predictor = predict.load(folder, **context.model_config["serving"])
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Return one row for each row of `model_input`.
+
+        Raises:
+            MlflowException: there is no row or no column image, or one holds no image that can be read, or one of more
+                than MAX_PIXELS (with probabilities: divided by the number of classes); a server answers 400 with the
+                reason.
+        """
+        if model_input.empty:
+            raise MlflowException("expected at least one image, got no row", INVALID_PARAMETER_VALUE)
+        if "image" not in model_input:
+            raise MlflowException(f"expected a column image, got {list(model_input)}", INVALID_PARAMETER_VALUE)
+        probabilities = bool((params or {}).get("probabilities", False))
+        most = MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1)
+        rows = list(enumerate(model_input["image"]))
+        # A server calls this from several threads: by turns, they share neither memory nor the generator of dropout.
+        with self._turn:
+            for row, value in rows:  # before the work; kept for it, they would fill the memory
+                _pixels(row, value, most)
+            return pd.DataFrame([self._answer(_pixels(row, value, most), probabilities) for row, value in rows])
+
+    def _answer(self, picture: images.Pixels, probabilities: bool) -> dict[str, bytes]:
+        if not probabilities:
+            return {"mask": images.encode_png(self._predictor.mask(picture))}
+        found = self._predictor.probabilities(picture)
+        return {"mask": images.encode_png(found.argmax(axis=0).astype(np.uint8)), "probabilities": _npy(found)}
+
+
+def signature() -> ModelSignature:
+    """Return the columns and params that the model takes and gives."""
+    question: list[ColSpec | TensorSpec] = [ColSpec(DataType.binary, "image")]
+    answer: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.binary, "mask"),
+        ColSpec(DataType.binary, "probabilities", required=False),
+    ]
+    return ModelSignature(
+        inputs=Schema(question),
+        outputs=Schema(answer),
+        params=ParamSchema([ParamSpec("probabilities", DataType.boolean, default=False)]),
+    )
+
+
+def example() -> pd.DataFrame:
+    """Return a request of one small picture: a colour gradient of 48 x 64 pixels."""
+    red, green = np.meshgrid(np.linspace(0, 255, 64), np.linspace(0, 255, 48))
+    pixels = np.stack([red, green, np.full_like(red, 128)], axis=2).astype(np.uint8)
+    return pd.DataFrame({"image": [images.encode_png(pixels)]})
+
+
+def requirements() -> list[str]:
+    """Return the packages it needs, at the versions installed here, as pip writes them."""
+    # A local version such as 2.13.0+cpu names a build that other machines may not find.
+    return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in _PACKAGES]
+
+
+def _pixels(row: int, value: Any, most: int) -> images.Pixels:
+    """Return the picture of a row, of at most so many pixels if it is encoded."""
+    if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape[2:] == (3,) and value.size:
+        return value
+    if not isinstance(value, bytes | str):
+        kind = f"an array {value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise _refusal(row, f"expected an encoded image, or a uint8 array (H, W, 3), got {kind}")
+    try:
+        encoded = value if isinstance(value, bytes) else _from_base64(value)
+        _, height, width = images.read_header(encoded)
+        if height * width > most:
+            got = f"{width} x {height}; cut it into parts, or call segnet predict"
+            raise images.ImageError(f"expected at most {most:,} pixels, got {got}")
+        return images.read_image(encoded)
+    except images.ImageError as err:
+        raise _refusal(row, str(err)) from err
+
+
+def _from_base64(text: str) -> bytes:
+    """Return what a text stands for: MLflow decodes those of JSON itself, but not those of CSV and Parquet."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError as err:
+        raise images.ImageError(f"expected an image in base64: {err}") from err
+
+
+def _refusal(row: int, reason: str) -> MlflowException:
+    return MlflowException(f"image of row {row}: {reason}", INVALID_PARAMETER_VALUE)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+mlflow.models.set_model(ServedModel())  # how MLflow finds the model in this file

@@ -1,0 +1,93 @@
+"""What is kept of a decision beside the version that it is about: the verdict, the log so far, the card, and tags."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.artifacts import scores, validation
+from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.verdict import Verdict
+from pipeline.files import atomic
+from pipeline.registry import card, champion, evidence, model_files, versions
+from pipeline.registry.decision_log import Entry
+from pipeline.registry.evidence import Lineage
+from pipeline.registry.versions import Version
+
+FOLDER = "decisions"
+FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
+
+
+def keep(uri: str, model: str, version: Version, entry: Entry) -> None:
+    """Add the files of a decision to those of its version, below decisions/<number of the entry>, and set its tags.
+
+    What is there already is not written again.
+    """
+    if entry.verdict is None or version.tags.get("decision") == str(entry.number):
+        return
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        atomic.write_json(folder / "verdict.json", entry.to_json())
+        log = [each for each in champion.read(uri, model) if each.number <= entry.number]
+        lines = (json.dumps(each.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for each in log)
+        atomic.write_text(folder / "promotions.jsonl", "".join(lines))
+        described = describe(uri, model, version, entry.verdict)
+        atomic.write_text(folder / "card.md", card.markdown(described))
+        atomic.write_text(folder / "card.html", card.page(described))
+        model_files.upload(uri, version, folder, folder_of(entry))
+    status = "forced" if entry.kind == "forced" else entry.verdict.outcome.status
+    tags = {"validation_status": status}
+    if entry.reign.champion == version.number:
+        tags["promoted_at"] = entry.at
+    tags["decision"] = str(entry.number)  # last: it says that all is there
+    versions.describe(uri, model, version.number, tags, "; ".join(entry.verdict.reasons))
+
+
+def folder_of(entry: Entry) -> str:
+    """Return where the files of a decision lie beside its version."""
+    return f"{FOLDER}/{entry.number:06}"
+
+
+def describe(uri: str, model: str, version: Version, verdict: Verdict) -> card.Card:
+    """Return what the card of a version says.
+
+    Raises:
+        ValueError: its evidence is not whole.
+    """
+    with model_files.evidence(uri, model, version, version.tags.get("evidence")) as found:
+        params = YAML(typ="safe", pure=True).load(found / evidence.PARAMS)
+        trained = json.loads((found / "train.json").read_text("utf-8"))
+        return card.Card(
+            model=model,
+            version=version.number,
+            spec=read_spec(found),
+            scores=scores.read(found),
+            intervals=scores.read_intervals(found),
+            validation=validation.read(found / "validation.json"),
+            verdict=verdict,
+            training={**{name: params[name] for name in ("model", "train")}, "class_weights": trained["class_weights"]},
+            lineage=_shown(evidence.read_lineage(found)),
+            licence=str(json.loads((found / "dataset.json").read_text("utf-8"))["licence"]),
+            options=model_files.options(uri, f"models:/{model}/{version.number}"),
+        )
+
+
+def _shown(origin: Lineage) -> dict[str, str]:
+    """Return the lines of the card about where the version comes from."""
+    training: dict[str, Any] = dict(origin.training)
+    packages = training.get("packages", {})
+    return {
+        "git commit": origin.commit,
+        "changed since the commit": ", ".join(origin.changed) or "nothing",
+        "data/raw (MD5 of DVC)": origin.hashes.get("data/raw", "unknown"),
+        "data/tiles (MD5 of DVC)": origin.hashes.get("data/tiles", "unknown"),
+        "models/segnet (MD5 of DVC)": origin.hashes.get("models/segnet", "unknown"),
+        "training run": str(training.get("run", "unknown")),
+        "trained at commit": str(training.get("commit", "unknown")),
+        "Ray workers": ", ".join(map(str, training.get("workers", []))) or "unknown",
+        "Python": str(training.get("python", "unknown")),
+        "packages": ", ".join(f"{name} {packages[name]}" for name in ("torch", "ray", "mlflow") if name in packages)
+        or "unknown",
+    }

@@ -1,0 +1,122 @@
+"""The evidence about a registered model: the files that lie beside its version, from which every claim can be checked.
+
+They are copies of what the stages wrote, `lineage.json`, and the params as they were. A version's tag `evidence` is
+their digest, and names their folder there.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from pipeline.artifacts import scores, validation
+from pipeline.files import atomic, digest, strict_json
+
+PARAMS = "params.yaml"
+SOURCES = {
+    **{name: f"reports/{name}" for name in (*scores.READ, "intervals.json", "train.json", "validation.json")},
+    "dataset.json": "data/raw/dataset.json",
+    "model.json": "models/segnet/model.json",
+    PARAMS: PARAMS,
+}
+"""Where each file comes from, below the working tree."""
+
+
+LINEAGE = "lineage.json"
+_ALSO = ("dvc.yaml", "params.yaml")  # DVC keeps the latter's values, not its text
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a version comes from."""
+
+    commit: Annotated[str, Field(pattern="^(unknown|[0-9a-f]{40}|[0-9a-f]{64})$")]
+    """Of git when it was registered; unknown outside a checkout."""
+    changed: tuple[str, ...]
+    """Tracked files that differed from the commit."""
+    hashes: Mapping[str, str]
+    """MD5 of each dep and out of the stages, as DVC computes it, by path."""
+    training: Mapping[str, Any]
+    """What the training recorded: name, commit, workers, seed, versions of Python and its packages, and so on."""
+
+
+def gather(root: Path, into: Path, origin: Lineage) -> dict[str, str]:
+    """Copy the evidence in the working tree `root` into an existing empty folder; return the version's tags.
+
+    Raises:
+        ValueError: a file is missing.
+    """
+    for name, source in SOURCES.items():
+        try:
+            shutil.copyfile(root / source, into / name)
+        except OSError as err:
+            raise ValueError(f"expected {source}, which an earlier stage writes: {err}; run dvc repro") from err
+    write_lineage(into, origin)
+    return {
+        "evidence": name_of(into),
+        "git_commit": origin.commit,
+        "git_dirty": "unknown" if origin.commit == "unknown" else "true" if origin.changed else "false",
+        "dataset": str(json.loads((into / "dataset.json").read_text("utf-8"))["dataset"]),
+        "data_md5": origin.hashes["data/raw"],
+        "validation": "passed" if validation.read(into / "validation.json").ok else "failed",
+    }
+
+
+def name_of(folder: Path) -> str:
+    """Return the digest of a folder of evidence: 32 hexadecimal digits over names and contents."""
+    return digest.content_sha256(folder)[:32]
+
+
+def hash_files(root: Path) -> dict[str, str]:
+    """Return the hash of every dep and out that dvc.yaml names, as DVC computes it, by path.
+
+    What the last stage writes is left out: it is about to.
+
+    Raises:
+        ValueError: a file is missing.
+    """
+    stages = list(YAML(typ="safe", pure=True).load(root / "dvc.yaml")["stages"].values())
+    paths = {path for stage in stages for path in _paths(stage, "deps")}
+    paths |= {path for stage in stages[:-1] for path in _paths(stage, "outs", "metrics", "plots")}
+    return {path: hash_of(root / path) for path in sorted(paths.union(_ALSO))}
+
+
+def hash_of(path: Path) -> str:
+    """Return the MD5 of a file or folder as DVC computes it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not path.exists():
+        raise ValueError(f"expected {path}, which dvc.yaml names, found none; run dvc repro")
+    return digest.directory_md5(path) if path.is_dir() else digest.file_md5(path)
+
+
+def write_lineage(folder: Path, lineage: Lineage) -> None:
+    """Write lineage.json into `folder`."""
+    atomic.write_json(folder / LINEAGE, asdict(lineage))
+
+
+def read_lineage(folder: Path) -> Lineage:
+    """Read what `write` wrote.
+
+    Raises:
+        ValueError: it is missing or something else.
+    """
+    try:
+        return strict_json.parse((folder / LINEAGE).read_bytes(), Lineage)
+    except (OSError, ValueError) as err:
+        raise ValueError(
+            f"{folder}: expected a {LINEAGE} that the register stage wrote: {err}; register it anew"
+        ) from err
+
+
+def _paths(stage: Mapping[str, Any], *kinds: str) -> Iterator[str]:
+    for kind in kinds:
+        for entry in stage.get(kind, []):
+            yield next(iter(entry)) if isinstance(entry, dict) else str(entry)

@@ -1,0 +1,159 @@
+"""The files of registered models: what is uploaded with a version, and what is read of it again."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.files.redact import redact
+from pipeline.registry import versions
+from pipeline.registry.versions import Version
+from pipeline.tracking import store
+from pipeline.tracking.runs import Run
+
+EVIDENCE = "evidence"
+_ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
+
+
+def register(
+    run: Run,
+    model: str,
+    folder: Path,
+    options: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    *,
+    evidence: Path,
+    tags: Mapping[str, str],
+) -> Version:
+    """Make a model a version of `model`, with the evidence about it; return the version.
+
+    The newest version with the same tag `fingerprint` is this very model: it only gets the evidence and the tags.
+
+    Args:
+        run: the training run, which the model becomes an output of.
+        model: name of the registered model, created where it is missing.
+        folder: the model's folder, as the train stage wrote it.
+        options: of predict.load, by which it was evaluated and is to predict.
+        metadata: what a user should know about the model; anything that JSON can hold.
+        evidence: folder of files that lie beside the model from now on, whatever becomes of its run.
+        tags: of the version; among them `fingerprint`, and `evidence`, which names the folder there.
+    """
+    known = versions.with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
+    if known is None:
+        known = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
+    elif known.tags.get("evidence") != tags["evidence"]:
+        upload(run.uri, known, evidence, f"{EVIDENCE}/{tags['evidence']}")
+    versions.describe(run.uri, model, known.number, tags)
+    return versions.version(run.uri, model, known.number)
+
+
+def upload(uri: str, version: Version, folder: Path, into: str) -> None:
+    """Add the files of `folder` to those of a version, below its folder `into`."""
+    store.client(uri).log_model_artifacts(version.model_id or "", str(folder), into)
+
+
+@contextmanager
+def evidence(uri: str, model: str, version: Version, name: str | None) -> Iterator[Path]:
+    """Yield a temporary folder with the evidence of a version that has this digest; empty where it is None.
+
+    Raises:
+        ValueError: the version does not have it.
+    """
+    with TemporaryDirectory() as folder:
+        yield fetch(uri, model, version, f"{EVIDENCE}/{name}", Path(folder)) if name else Path(folder)
+
+
+def fetch(uri: str, model: str, version: Version, path: str, into: Path) -> Path:
+    """Copy a file or folder out of those of a version; return where it is, in `into`.
+
+    Raises:
+        ValueError: the version does not have it.
+    """
+    store.select(uri)
+    from mlflow import MlflowException, artifacts
+
+    address = f"models:/{model}/{version.number}/{path}"
+    try:
+        found = Path(artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri))
+    except (MlflowException, OSError) as err:
+        raise ValueError(redact(f"expected {path} beside version {version.number} of {model} in {uri}: {err}")) from err
+    return found
+
+
+def download(uri: str, address: str, into: Path) -> Path:
+    """Copy the model's folder out of a registered version; return where it is, in `into`.
+
+    Args:
+        uri: of the store.
+        address: models:/<name>@<alias> or models:/<name>/<number>.
+        into: an existing empty folder.
+
+    Raises:
+        ValueError: not such an address; or there is no such version, or none that the register stage made.
+    """
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}")
+    store.select(uri)
+    from mlflow import MlflowException, artifacts
+
+    try:
+        found = artifacts.download_artifacts(
+            f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
+        )
+    except (MlflowException, OSError) as err:
+        raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
+    return next(Path(found).iterdir())
+
+
+def options(uri: str, address: str) -> dict[str, Any]:
+    """Return the options of predict.load that a version was registered with; `address` as for `download`."""
+    store.select(uri)
+    import mlflow
+
+    return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
+
+
+def _add_version(
+    run: Run,
+    model: str,
+    folder: Path,
+    options: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    *,
+    evidence: Path,
+    tags: Mapping[str, str],
+) -> Version:
+    """Upload the model with all it needs to be served where this repository is absent, and register that."""
+    store.select(run.uri)
+    import mlflow
+
+    from pipeline.inference import served_model  # here, since it imports MLflow
+
+    script = Path(served_model.__file__)
+    with TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
+        package = Path(temporary, "pipeline")
+        for name in served_model.CODE:
+            (package / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(script.parents[1] / name, package / name)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(script),
+            artifacts={"model": str(folder)},
+            code_paths=[str(package)],
+            model_config={"serving": dict(options)},
+            signature=served_model.signature(),
+            input_example=served_model.example(),
+            pip_requirements=served_model.requirements(),
+            metadata=json.loads(json.dumps(metadata)),  # MLflow's YAML has no tuples
+        )
+    path = sys.path.copy()
+    mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow only warns where this fails
+    sys.path[:] = path  # the copy of our code inside the model came first on it
+    store.client(run.uri).log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
+    made = mlflow.register_model(info.model_uri, model, tags=dict(tags))  # last: a version is whole from its beginning
+    return versions.version(run.uri, model, str(made.version))

@@ -1,0 +1,184 @@
+"""The states of a training run, from which it goes on: runs/<name>/step-<steps taken>, a folder each.
+
+They are this program's own and not Ray Train's checkpoints: Ray lists those in a file that it writes in place, and a
+run whose list was cut short by a kill or a full disk, or was written by another version of Ray, cannot go on. Here the
+folders are the list; each is renamed into place when it is whole, and holds the SHA-256 of its files.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from pipeline.artifacts.model import Metrics, Tensors, save_tensors
+from pipeline.files import atomic, strict_json
+
+_Count = Annotated[int, Field(ge=0)]
+_PARTS = ("model", "optimizer", "average", "best", "epoch")  # a .safetensors file each
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training run after a step.
+
+    The order of the tiles, their augmentation, dropout and the learning rate depend on seed and step alone, so that
+    this is all that an undisturbed run would have in memory.
+    """
+
+    step: int
+    """Steps taken."""
+    model: Tensors
+    optimizer: Tensors
+    average: Tensors
+    """The weights' exponential moving average; empty where there is none."""
+    best: Tensors
+    """The model of the best epoch so far; empty within the first."""
+    best_epoch: int
+    """0-based."""
+    sums: Tensor
+    """(k, 4) float64: what each of the k steps of the unfinished epoch adds to its losses; k is 0 after an epoch."""
+    history: tuple[Metrics, ...]
+    """The metrics of each epoch so far."""
+
+
+def beginning() -> Checkpoint:
+    """Return the state before the first step; a network has its weights of its own then."""
+    sums = torch.zeros(0, 4, dtype=torch.float64)
+    return Checkpoint(step=0, model={}, optimizer={}, average={}, best={}, best_epoch=0, sums=sums, history=())
+
+
+def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
+    """Write a state into a run's folder, then remove all but the newest `keep`, and what killed writers have left.
+
+    Raises:
+        ValueError: it cannot be written; the states before it are as they were.
+    """
+    path = _path(folder, state.step)
+    parts = (state.model, state.optimizer, state.average, state.best, {"sums": state.sums})
+    try:
+        with atomic.replacing(path) as temporary:
+            temporary.mkdir()
+            digests = {}
+            for name, tensors in zip(_PARTS, parts, strict=True):
+                save_tensors(temporary / f"{name}.safetensors", tensors)
+                digests[name] = _file_sha256(temporary / f"{name}.safetensors")
+            history = _encode(state.history)
+            body = {"step": state.step, "best_epoch": state.best_epoch, "history": history, "sha256": digests}
+            atomic.write_json(temporary / "state.json", {"state": body, "sha256": _json_sha256(body)})
+    except (OSError, SafetensorError) as err:
+        raise ValueError(
+            f"{path}: expected to write a training run's state, got {err}; make room (segnet prune), or correct the "
+            "folder's rights, then train again: it goes on from the state before"
+        ) from err
+    # What is newer than this one is broken: training would have gone on from it.
+    kept = [old for old in _paths(folder) if old <= path][-keep:]
+    for old in {*_paths(folder), *folder.glob(".step-*.partial")} - {*kept}:
+        shutil.rmtree(old)
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest whole state in a run's folder, if there is one, and what is wrong with each newer one."""
+    faults: list[str] = []
+    for path in reversed(_paths(folder)):
+        try:
+            return _read(path), faults
+        except ValueError as err:
+            faults.append(str(err))
+    return None, faults
+
+
+def last(folder: Path) -> Checkpoint:
+    """Read the newest state in a run's folder.
+
+    Raises:
+        ValueError: there is none, or it is broken.
+    """
+    paths = _paths(folder)
+    if not paths:
+        raise ValueError(f"{folder}: expected the states of a training run, got none; do all nodes see this folder?")
+    return _read(paths[-1])
+
+
+def read(folder: Path, step: int) -> Checkpoint:
+    """Read the state after `step` steps.
+
+    Raises:
+        ValueError: a file is missing, or not as it was written.
+    """
+    return _read(_path(folder, step))
+
+
+def _read(path: Path) -> Checkpoint:
+    try:
+        document = strict_json.parse((path / "state.json").read_bytes(), _Document)
+        body = document.state
+        _check("state.json", document.sha256, _json_sha256(asdict(body)))
+        parts = []
+        for name in _PARTS:
+            data = (path / f"{name}.safetensors").read_bytes()  # mapped into memory, it could still change
+            _check(f"{name}.safetensors", body.sha256[name], hashlib.sha256(data).hexdigest())
+            parts.append(load(data))
+        model, optimizer, average, best, epoch = parts
+        history = tuple(_decode(metrics) for metrics in body.history)
+        return Checkpoint(body.step, model, optimizer, average, best, body.best_epoch, epoch["sums"], history)
+    except (OSError, KeyError, ValueError, SafetensorError) as err:
+        raise ValueError(f"state {path} is broken: {err}") from err
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What state.json says of a state."""
+
+    step: _Count
+    best_epoch: _Count
+    history: tuple[dict[str, int | float | None], ...]  # an integer stays one: the same text, the same SHA-256
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Document:
+    """state.json."""
+
+    state: _Body
+    sha256: str
+
+
+def _check(name: str, expected: str, got: str) -> None:
+    if got != expected:
+        raise ValueError(f"expected {name} to have SHA-256 {expected}, got {got}")
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:09d}"
+
+
+def _paths(folder: Path) -> list[Path]:
+    """Return the states in a run's folder, the newest last: by their steps, since clocks can be set back."""
+    return sorted(folder.glob("step-*"))
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json_sha256(tree: Any) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def _encode(history: tuple[Metrics, ...]) -> list[dict[str, Any]]:
+    """JSON has no NaN: an undefined score becomes null."""
+    return [{key: value if value == value else None for key, value in epoch.items()} for epoch in history]
+
+
+def _decode(epoch: Mapping[str, float | None]) -> Metrics:
+    return {key: float("nan") if value is None else value for key, value in epoch.items()}

@@ -1,0 +1,171 @@
+"""The network that learns: its weights, its copies on other workers, its optimizer and its moving average."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pipeline.core import optim
+from pipeline.core.losses import LOSSES, cross_entropy
+from pipeline.core.sync_batch_norm import synchronised
+from pipeline.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:  # training also runs where pydantic is not installed
+    from pipeline.params.training import Train
+
+
+class TrainingError(ValueError):
+    """Training cannot go on, for a reason that all workers see alike, at the same step: to try again is no use."""
+
+
+class Learner:
+    """A network in training, alike in every worker."""
+
+    def __init__(self, model: nn.Module, settings: "Train", class_weights: tuple[float, ...]) -> None:
+        """Copy the first worker's weights to all workers; the network lies on the device where it is to learn."""
+        self._settings = settings
+        self._device = next(model.parameters()).device
+        self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
+        self._average = deepcopy(model) if settings.ema_decay else None
+        self._world_size = dist.get_world_size() if dist.is_initialized() else 1
+        self._model = self._replica = model
+        if self._world_size > 1:  # Ray makes a process group for a single worker, too
+            if settings.sync_batch_norm:
+                self._model = synchronised(model)
+            self._replica = DistributedDataParallel(self._model)
+        self._optimizer = optim.OPTIMIZERS[settings.optimizer](
+            self._model, settings.learning_rate, settings.momentum, settings.weight_decay
+        )
+
+    def learn(self, images: Tensor, masks: Tensor, *, step: int, learning_rate: float) -> Tensor:
+        """Take a step on a share of a batch; return what `losses` adds up to over all shares, (4,) float64.
+
+        Gradients are those of the loss sum. They are divided once, by the weights of the whole batch: of all parts of
+        all workers' shares. DDP averages over the workers; a batch of void alone has weight 0, and changes nothing.
+
+        Args:
+            images: (N, 3, H, W), where N divides by `accumulation`.
+            masks: (N, H, W) int64.
+            step: 0-based.
+            learning_rate: of this step.
+        """
+        self._replica.train()
+        sums = torch.zeros(4, dtype=torch.float64, device=self._device)
+        for part, exchange in self._parts(len(images)):
+            with exchange:
+                loss_sum, found = self.losses(self.logits(self._replica, images[part]), masks[part])
+                torch.autograd.backward(loss_sum)
+            sums += found
+        all_reduce(sums)
+        scale = self._world_size / sums[1].clamp(min=1e-12)
+        for parameter in self._model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(scale.to(parameter.dtype))
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._average is not None:
+            optim.update_average(self._average, self._model, decay=self._settings.ema_decay, step=step)
+        return sums
+
+    def _parts(self, num_tiles: int) -> Iterator[tuple[slice, AbstractContextManager[object]]]:
+        """Yield the parts that a share is taken in; gradients are exchanged in the last one's backward pass."""
+        size = num_tiles // self._settings.accumulation
+        for start in range(0, num_tiles, size):
+            exchange: AbstractContextManager[object] = nullcontext()
+            if isinstance(self._replica, DistributedDataParallel) and start + size < num_tiles:
+                exchange = self._replica.no_sync()
+            yield slice(start, start + size), exchange
+
+    def losses(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss sum to learn from, and (4,) float64: it, its weights, the plain loss sum and pixels."""
+        loss_sum, weight_sum = LOSSES[self._settings.loss](logits, masks, self._class_weights)
+        plain = cross_entropy(logits.detach(), masks, torch.ones_like(self._class_weights))
+        return loss_sum, torch.stack([loss_sum.detach(), weight_sum, *plain]).double()
+
+    def published(self) -> nn.Module:
+        """Return what is validated and becomes the model: the average, where there is one; every worker must ask."""
+        model = self._model if self._average is None else self._average
+        if self._world_size > 1:  # without sync_batch_norm, each worker has statistics of its own
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+        return model
+
+    def logits(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Return the logits (N, C, H, W) of images (N, 3, H, W), computed in the precision asked for."""
+        dtype = autocast_type(self._settings.precision, self._device)
+        with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
+            logits: Tensor = model(images)
+        return logits
+
+    def into(self, state: Checkpoint) -> Checkpoint:
+        """Return the state with the tensors that are gone on from."""
+        return replace(
+            state,
+            model=self._model.state_dict(),
+            optimizer=optim.tensors(self._optimizer),
+            average={} if self._average is None else self._average.state_dict(),
+        )
+
+    def load(self, state: Checkpoint) -> None:
+        """Go on from a saved state."""
+        self._model.load_state_dict(dict(state.model))
+        optim.restore(self._optimizer, state.optimizer)
+        if self._average is not None:
+            self._average.load_state_dict(dict(state.average))
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Refuse operations that may give other bits each time.
+
+    Raises:
+        TrainingError: there was one.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts, and repeats itself
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as err:
+        if "deterministic" not in str(err):
+            raise
+        raise TrainingError(
+            f"train.deterministic: expected operations that give the same bits each time, got: {err}; choose another "
+            "network or device, or set it to false"
+        ) from err
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def all_reduce(tensor: Tensor) -> None:
+    """Replace a tensor by its sum over all workers."""
+    if dist.is_initialized():
+        dist.all_reduce(tensor)
+
+
+def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
+    """Return the type to autocast to on `device`, or None for none.
+
+    Args:
+        precision: float32; bfloat16; or auto: bfloat16 where the device has instructions for it, else float32.
+        device: where the network computes.
+    """
+    if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):
+        return None
+    return torch.bfloat16
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("amx_bf16") or has.get("avx512_bf16") or has.get("arm_bf16"))

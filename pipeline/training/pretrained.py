@@ -1,0 +1,80 @@
+"""Fetching and reading somebody else's trained weights; nothing in the file is run."""
+
+import hashlib
+import struct
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pipeline.files.redact import redact
+
+# What the readers raise on a broken file: their own errors, and whatever torch's restricted unpickler stumbles over.
+_FAULTS = (
+    *(OSError, EOFError, SafetensorError, UnpicklingError, struct.error, MemoryError, RuntimeError, AssertionError),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors file, or of a state dict saved by torch.save, by name, on the CPU.
+
+    Raises:
+        ValueError: no such file, or not one that holds tensors alone.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except _FAULTS as err:
+        # torch advises to unpickle all the same
+        reason = "it holds something else; nothing of it was run" if isinstance(err, UnpicklingError) else err
+        raise ValueError(f"{path}: expected a file of tensors (.safetensors, or a state dict): {reason}") from err
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(f"{path}: expected a state dict, tensors by name, got {type(found).__name__} of other things")
+    return found
+
+
+def is_address(path: str) -> bool:
+    """Say whether a path is an address on the web."""
+    return path.startswith(("https://", "http://"))
+
+
+def locate(path: str, sha256: str | None, folder: Path) -> Path:
+    """Return the absolute path of a file of weights; one on the web is fetched into `folder`, once.
+
+    Args:
+        path: of a file, or an http or https address.
+        sha256: of the file, 64 hexadecimal digits; None: not checked. An address needs one.
+        folder: made where it is missing.
+
+    Raises:
+        ValueError: the file cannot be had, or has another SHA-256. A fetched one is then not kept.
+    """
+    if is_address(path):
+        return _fetch(path, sha256 or "", folder)
+    file = Path(path).resolve()
+    if sha256 is not None:
+        try:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as err:
+            raise ValueError(f"{path}: expected a file of weights: {err}") from err
+        if found != sha256.lower():
+            raise ValueError(f"{path}: expected SHA-256 {sha256}, got {found}; get it again, or correct model.vgg16")
+    return file
+
+
+def _fetch(address: str, sha256: str, folder: Path) -> Path:
+    import pooch  # here: training also runs where it is not installed
+    import requests
+
+    name = f"{sha256[:16]}-{address.rpartition('/')[2]}"
+    try:
+        return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=name, path=folder)).resolve()
+    except (ValueError, OSError, requests.RequestException) as err:
+        fault = f"{address}: expected weights of SHA-256 {sha256}: {err}; correct model.vgg16"
+        raise ValueError(redact(fault)) from err

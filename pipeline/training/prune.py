@@ -1,0 +1,74 @@
+"""Removing old training runs, and what killed processes have left.
+
+What goes, and nothing else:
+
+* runs below runs/, but for the run of models/segnet and the newest others: those begun or gone on with last;
+* temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that nobody has written to for an
+  hour.
+
+What waits in runs/unsent for the tracking server stays, whatever it is called.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.artifacts.model import read_spec
+from pipeline.training.run import is_in_use, remove_run, run_folders
+
+_FOLDERS = ("runs", "models", "reports", "data")
+_UNSENT = Path("runs/unsent")
+_TOO_OLD = 3600  # seconds
+
+
+@dataclass(frozen=True)
+class Waste:
+    """A folder or file that is to go."""
+
+    path: Path
+    """Below the repository."""
+    size: int
+    """Bytes."""
+    is_run: bool
+    """Or else a temporary file or folder."""
+
+
+def find(root: Path, keep: int) -> list[Waste]:
+    """Return what is to go from the repository at `root`, where `keep` runs stay beside that of models/segnet.
+
+    Raises:
+        ValueError: models/segnet cannot be read, and so neither which run it is of.
+    """
+    model = root / "models" / "segnet"
+    reigning = read_spec(model).run if model.exists() else None
+    others = [folder for folder in run_folders(root / "runs") if folder.name != reigning]
+    old = [folder for folder in others[keep:] if not is_in_use(folder)]
+    temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
+    whole = [path for path in temporary if not {*path.parents} & {*temporary, *old, root / _UNSENT}]
+    left = [path for path in whole if _last_written(path) < time.time() - _TOO_OLD]
+    waste = [(path, True) for path in old] + [(path, False) for path in sorted(left)]
+    return [Waste(path.relative_to(root), _size(path), is_run) for path, is_run in waste]
+
+
+def remove(root: Path, waste: Waste) -> None:
+    """Remove what `find` has found in the repository at `root`."""
+    path = root / waste.path
+    if waste.is_run:
+        remove_run(path)
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _tree(path: Path) -> list[Path]:
+    return [path, *path.rglob("*")]
+
+
+def _last_written(path: Path) -> float:
+    return max(each.lstat().st_mtime for each in _tree(path))
+
+
+def _size(path: Path) -> int:
+    return sum(each.lstat().st_size for each in _tree(path) if not each.is_dir())

@@ -1,0 +1,200 @@
+"""One process of training: its share of the tiles, and the network that learns from them.
+
+A step's loss is the sum over all workers divided by the weight sum over all workers, and a step's tiles depend on seed
+and step alone, so that N workers train the model that one would.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pipeline.artifacts.model import Metrics
+from pipeline.artifacts.tileset import Batch, Tileset
+from pipeline.core import metrics, sampler
+from pipeline.core.augment import Augmentation, augment, draw
+from pipeline.core.models import MODELS, vgg
+from pipeline.core.optim import schedule_factor
+from pipeline.training import pretrained
+from pipeline.training.learner import Learner, TrainingError, all_reduce
+
+if TYPE_CHECKING:  # training also runs where pydantic is not installed
+    from pipeline.params.training import Model, Train
+
+_LOOK_EVERY = 16  # steps between looks at loss and clock: each look waits for the device
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know."""
+
+    tiles: Path
+    model: "Model"
+    """Paths in it are absolute, and seen by all nodes."""
+    settings: "Train"
+    class_weights: tuple[float, ...]
+    """One for each class, in the loss."""
+
+
+class Trainer:
+    """One process's tiles and network."""
+
+    def __init__(self, job: Job, device: torch.device) -> None:
+        """Open the tiles and build the model, alike in every process.
+
+        Raises:
+            TrainingError: the batch does not divide by the workers and the parts of their shares, or is larger than
+                the training split.
+        """
+        self.settings, self.device = job.settings, device
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world_size = dist.get_world_size() if dist.is_initialized() else 1
+        self.tiles = {split: Tileset(job.tiles, split) for split in ("train", "val")}
+        self.classes = self.tiles["train"].header.classes
+        self._check()
+        torch.manual_seed(self.settings.seed)
+        model = MODELS[job.model.name](len(self.classes), job.model.width)
+        if (trained := job.model.vgg16) is not None:
+            vgg.load_vgg16(model, pretrained.read(Path(trained.path)), vgg.PREPROCESSING[trained.trained_on])
+        model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
+        self.learner = Learner(model, job.settings, job.class_weights)
+
+    def _check(self) -> None:
+        batch, tiles, parts = self.settings.batch_size, len(self.tiles["train"]), self.settings.accumulation
+        unit = self.world_size * parts
+        if batch % unit:
+            raise TrainingError(
+                f"train.batch_size: expected a multiple of {unit}, the {self.world_size} workers times "
+                f"train.accumulation {parts}, got {batch}; {batch - batch % unit or unit} would do"
+            )
+        if batch > tiles:
+            raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
+
+    def steps_before(self, epoch: int) -> int:
+        """Return how many steps come before an epoch (0-based)."""
+        return sampler.steps_before(epoch, len(self.tiles["train"]), self.settings.batch_size)
+
+    def train(
+        self, epoch: int, done: Tensor, *, progress: Callable[[Metrics], None], save: Callable[[Tensor], None]
+    ) -> Metrics:
+        """Train one epoch, or what is left of it; return its losses, learning rate and speed.
+
+        Args:
+            epoch: 0-based.
+            done: (k, 4) float64, what `save` was given when the epoch was left after k of its steps; else k is 0.
+            progress: called by the first worker about once a second.
+            save: called within the epoch by every worker at the same step, when a state is due.
+        """
+        settings, num_tiles = self.settings, len(self.tiles["train"])
+        first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
+        share = settings.batch_size // self.world_size
+        starts = [step * settings.batch_size + self.rank * share for step in range(first + len(done), last)]
+        positions = [range(start, start + share) for start in starts]
+        tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
+        sums = torch.zeros(last - first, 4, dtype=torch.float64, device=self.device)
+        sums[: len(done)] = done
+        began = told = saved = time.monotonic()
+        batches = zip(positions, self.tiles["train"].batches(tiles), strict=True)
+        for i, (part, batch) in enumerate(batches, len(done) + 1):  # the steps taken, this one included
+            sums[i - 1] = self._step(first + i - 1, part, batch)
+            look = i % _LOOK_EVERY == 0 or i == len(sums)
+            if look:
+                _check_finite(sums[:i], epoch, first)
+            if self.rank == 0 and (look or time.monotonic() > told + 1):
+                told = time.monotonic()
+                speed = (i - len(done)) * settings.batch_size / (told - began)
+                progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(sums[:i])})
+            if look and i < len(sums) and self._is_due(saved):
+                save(sums[:i])
+                saved = time.monotonic()
+        speed = (len(sums) - len(done)) * settings.batch_size / (time.monotonic() - began)
+        return {**_means(sums), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
+
+    def _is_due(self, saved: float) -> bool:
+        """Say whether the last state is old enough for another; the first worker's clock decides."""
+        minutes = self.settings.checkpoint_minutes
+        if minutes is None:
+            return False
+        due = torch.tensor(self.rank == 0 and time.monotonic() > saved + 60 * minutes, dtype=torch.uint8)
+        due = due.to(self.device)
+        all_reduce(due)
+        return bool(due)
+
+    def _step(self, step: int, positions: range, batch: Batch) -> Tensor:
+        """Take one step; return its loss sum, weight sum, plain loss sum and pixels, over all workers: (4,) float64.
+
+        Dropout draws from torch's global generator, which is therefore seeded anew at each step: what is drawn depends
+        on seed, step and worker alone, and a resumed training draws what an undisturbed one would.
+        """
+        settings = self.settings
+        torch.manual_seed(int(np.random.SeedSequence([settings.seed, step, self.rank]).generate_state(1)[0]))
+        images, masks = self._to_device(batch)
+        random = draw(settings.seed, list(positions)).to(self.device, images.dtype)
+        augmentation = Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
+        images, masks = augment(images, masks, random, augmentation, void=self.classes.void)
+        return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
+
+    def validate(self) -> Metrics:
+        """Score the validation tiles, each once, over all workers."""
+        counts, sums = self._count()
+        return {
+            "val/loss": float(sums[0] / sums[1]),
+            "val/loss_unweighted": float(sums[2] / sums[3]),
+            **metrics.scores(counts.cpu().numpy()).named("val", self.classes.names),
+        }
+
+    @torch.inference_mode()
+    def _count(self) -> tuple[Tensor, Tensor]:
+        """Return the validation tiles' confusion matrix (C, C) int64 and `Learner.losses`, over all workers."""
+        classes = len(self.classes)
+        mine = list(range(self.rank, len(self.tiles["val"]), self.world_size))
+        share = self.settings.batch_size // self.world_size // self.settings.accumulation
+        batches = [mine[i : i + share] for i in range(0, len(mine), share)]
+        counts = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        model = self.learner.published().eval()
+        for batch in self.tiles["val"].batches(batches):
+            images, masks = self._to_device(batch)
+            logits = self.learner.logits(model, images)
+            sums += self.learner.losses(logits, masks)[1]
+            counts += metrics.confusion_matrix(logits.argmax(dim=1), masks, classes)
+        all_reduce(counts)
+        all_reduce(sums)
+        return counts, sums
+
+    def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return images (N, 3, H, W) in channels_last and masks (N, H, W) int64 of a loaded batch."""
+        images, masks = (torch.from_numpy(part) for part in batch)
+        if self.device.type == "cuda":  # pinned memory is copied while the device computes
+            images, masks = images.pin_memory(), masks.pin_memory()
+        images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
+        return images.permute(0, 3, 1, 2).to(torch.get_default_dtype()), masks.long()
+
+    def _learning_rate(self, step: int) -> float:
+        settings, steps = self.settings, self.steps_before(self.settings.epochs)
+        warmup = round(settings.warmup_epochs * steps / settings.epochs)
+        return settings.learning_rate * schedule_factor(settings.schedule, step, steps, warmup)
+
+
+def _check_finite(sums: Tensor, epoch: int, first: int) -> None:
+    """Raise TrainingError where a step's losses are not numbers."""
+    rows = sums.cpu()
+    broken = (~rows.isfinite().all(dim=1)).nonzero()
+    if len(broken):
+        step = first + int(broken[0])
+        raise TrainingError(
+            f"expected a finite loss, got {rows[int(broken[0]), 0]:g} at epoch {epoch + 1}, step {step + 1}; "
+            "lower train.learning_rate, or lengthen train.warmup_epochs"
+        )
+
+
+def _means(sums: Tensor) -> Metrics:
+    """Return the losses of the steps so far, weighted and plain."""
+    total = sums.sum(dim=0).cpu()
+    return {"train/loss": float(total[0] / total[1]), "train/loss_unweighted": float(total[2] / total[3])}

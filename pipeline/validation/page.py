@@ -1,0 +1,92 @@
+"""reports/validation.html: the verdict on a data set as one self-contained page, with thumbnails of the offenders."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.validation import Finding, Offender, Validation
+from pipeline.core.classes import ClassTable
+from pipeline.files import atomic, images
+
+MAX_FIGURES = 24
+"""Offenders of one check that are shown with pictures."""
+MAX_NAMES = 500
+"""Further offenders of one check that are named on the page; the JSON names all."""
+_HEIGHT, _WIDTH = 144, 192
+
+
+def write_page(validation: Validation, manifest: Manifest, folder: Path, path: Path) -> None:
+    """Write the page of `validation` to `path`; thumbnails are made from the files of `manifest` below `folder`."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline.validation", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("validation.html.j2").render(
+        validation=validation,
+        colours=[f"rgb{colour}" for colour in manifest.classes.colours],
+        largest_share=max(share for split in validation.splits for share in split.shares.values()),
+        sections=[_section(finding, manifest, folder) for finding in validation.errors + validation.warnings],
+    )
+    atomic.write_text(path, page)
+
+
+def _section(finding: Finding, manifest: Manifest, folder: Path) -> dict[str, Any]:
+    """Return what the page shows of a failed check."""
+    pictured = [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
+    ids = [name for offender in pictured for name in offender.images[: len(SPLITS)]]
+    files = manifest.images[manifest.images["id"].isin(ids)].set_index("id")[["image", "mask"]].to_dict("index")
+    return {
+        "finding": finding,
+        "figures": [(offender, _pictures(offender, files, folder, manifest.classes)) for offender in pictured],
+        "others": finding.offenders[len(pictured) :][:MAX_NAMES],
+    }
+
+
+def _pictures(
+    offender: Offender, files: dict[Any, dict[Any, str]], folder: Path, classes: ClassTable
+) -> list[tuple[str, str]]:
+    """Return (caption, data URI or "") of each picture: an image with its mask, or one of each split."""
+    if len(offender.images) == 1:
+        paths = files[offender.images[0]]
+        return [("image", _image_uri(folder / paths["image"])), ("mask", _mask_uri(folder / paths["mask"], classes))]
+    return [(name, _image_uri(folder / files[name]["image"])) for name in offender.images[: len(SPLITS)]]
+
+
+def _image_uri(path: Path) -> str:
+    """Return the image as a small JPEG in a data URI, "" where it cannot be read."""
+    try:
+        pixels = images.read_image(path)
+    except (images.ImageError, OSError):
+        return ""
+    buffer = io.BytesIO()
+    Image.fromarray(images.resize_image(pixels, _small(pixels))).save(buffer, "JPEG", quality=80)
+    return _data_uri("jpeg", buffer.getvalue())
+
+
+def _mask_uri(path: Path, classes: ClassTable) -> str:
+    """Return the mask in its classes' colours as a small PNG in a data URI, "" where it cannot be read."""
+    try:
+        mask = images.read_mask(path)
+    except (images.ImageError, OSError):
+        return ""
+    colours = classes.palette()[images.resize_mask(mask, _small(mask))]
+    return _data_uri("png", images.encode_png(colours))
+
+
+def _small(pixels: images.Pixels) -> tuple[int, int]:
+    """Return height and width of the thumbnail; a small picture stays as it is."""
+    height, width = pixels.shape[:2]
+    scale = min(1, _HEIGHT / height, _WIDTH / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,96 @@
+import pandas as pd
+import pytest
+
+from pipeline.artifacts import manifest
+from pipeline.artifacts.manifest import COLUMNS, PIXELS, Manifest
+from pipeline.core.classes import CAMVID
+
+
+def example(ids=("test/b", "train/a")):
+    rows = [
+        {column: {"str": "", "int64": 3, "float64": 0.5}[kind] for column, kind in COLUMNS.items()}
+        | {"id": name, "split": name.partition("/")[0], PIXELS: list(range(12))}
+        for name in ids
+    ]
+    return Manifest("camvid", CAMVID, "For research only.", pd.DataFrame(rows))
+
+
+def test_what_was_written_is_read(tmp_path):
+    manifest.write(example(), tmp_path)
+
+    found = manifest.read(tmp_path)
+
+    assert (found.dataset, found.classes, found.licence) == ("camvid", CAMVID, "For research only.")
+    assert found.images["id"].tolist() == ["test/b", "train/a"]
+    assert found.images["split"].tolist() == ["test", "train"]
+    assert found.images["contrast"].tolist() == [0.5, 0.5]
+    assert [list(counts) for counts in found.images[PIXELS]] == [list(range(12))] * 2
+    assert {column: str(found.images[column].dtype) for column in COLUMNS} == COLUMNS
+
+
+def test_the_same_images_in_another_order_give_the_same_bytes(tmp_path):
+    for name, ids in (("one", ("test/b", "train/a")), ("two", ("train/a", "test/b"))):
+        (tmp_path / name).mkdir()
+        manifest.write(example(ids), tmp_path / name)
+
+    for file in ("manifest.parquet", "dataset.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_an_empty_manifest_is_written_and_read(tmp_path):
+    nothing = pd.DataFrame([], columns=[*COLUMNS, PIXELS])
+    manifest.write(Manifest("camvid", CAMVID, "", nothing), tmp_path)
+
+    assert len(manifest.read(tmp_path).images) == 0
+
+
+def test_a_missing_manifest_is_an_error_that_says_what_to_run(tmp_path):
+    with pytest.raises(ValueError, match=r"expected the manifest that the download stage writes: .*; run it again"):
+        manifest.read(tmp_path)
+
+
+def test_a_manifest_without_a_column_is_an_error(tmp_path):
+    manifest.write(example(), tmp_path)
+    pd.DataFrame({"id": ["train/a"]}).to_parquet(tmp_path / "manifest.parquet")
+
+    with pytest.raises(ValueError, match=r"expected columns .*'split'"):
+        manifest.read(tmp_path)
+
+
+def test_a_broken_class_table_is_an_error(tmp_path):
+    manifest.write(example(), tmp_path)
+    (tmp_path / "dataset.json").write_text('{"dataset": "a", "licence": "", "classes": {}}')
+
+    with pytest.raises(ValueError, match=r"expected the manifest .*: classes\.names: Field required"):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../a.png", "a/../../b.png", "..\\a.png", "a\0.png"])
+@pytest.mark.parametrize("column", ["image", "mask"])
+def test_a_picture_outside_the_folder_is_refused(tmp_path, column, path):
+    example_ = example()
+    example_.images.loc[0, column] = path
+    manifest.write(example_, tmp_path)
+
+    with pytest.raises(ValueError, match=r"expected the manifest .*: expected paths that stay in the folder, got "):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fault"),
+    [
+        ("height", "a", "string: 'a' as a scalar of type int64"),
+        ("height", 2.5, "truncated"),
+        ("sequence", None, "expected a value of sequence in every row, got none in some"),
+        (PIXELS, [1, 2], "ListType can only be casted to FixedSizeListType"),
+        (PIXELS, [None] * 12, "expected a value of pixels in every row, got none in some"),
+    ],
+)
+def test_a_column_of_other_values_is_refused(tmp_path, column, value, fault):
+    manifest.write(example(), tmp_path)
+    images = example().images
+    images[column] = pd.Series([value] * len(images), dtype=object)
+    images.to_parquet(tmp_path / "manifest.parquet")
+
+    with pytest.raises(ValueError, match=rf"expected the manifest .*: manifest\.parquet: .*{fault}"):
+        manifest.read(tmp_path)

@@ -1,0 +1,124 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.artifacts import tileset
+from pipeline.artifacts.tileset import Header, Tileset
+from pipeline.core.classes import ClassTable
+
+CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), (0.5, 2.0))
+HEADER = Header("toy", CLASSES, height=4, width=5, scale=0.5)
+
+
+def tiles(count, seed=0):
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (count, 4, 5, 3)).astype(np.uint8)
+    return images, generator.integers(0, 3, (count, 4, 5)).astype(np.uint8)
+
+
+def rows(split, shard, count):
+    place = {"source": "a", "sequence": "s", "top": 0, "left": 0, "height": 4, "width": 5, "pixels": [20, 0, 0]}
+    return [{"split": split, "shard": shard, "row": i, **place} for i in range(count)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    images, masks = tiles(5)
+    tileset.write_shard(tmp_path / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
+    tileset.write_shard(tmp_path / "b.arrow", HEADER, [tiles(2, seed=1)])
+    tileset.write_index(tmp_path, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
+    return tmp_path
+
+
+def test_what_was_written_is_read(folder):
+    found = Tileset(folder, "train")
+    images, masks = tiles(5)
+    assert found.header == HEADER
+    assert len(found) == 5
+    for i in range(5):
+        assert np.array_equal(found[i][0], images[i])
+        assert np.array_equal(found[i][1], masks[i])
+    assert np.array_equal(Tileset(folder, "val")[1][0], tiles(2, seed=1)[0][1])
+
+
+def test_tiles_are_views_of_the_mapped_file(folder):
+    image, _ = Tileset(folder, "train")[0]
+    assert not image.flags.owndata
+    assert not image.flags.writeable
+
+
+def test_batches_come_in_the_order_asked_for(folder):
+    images, masks = tiles(5)
+    found = list(Tileset(folder, "train").batches([[4, 0], [1], [2, 3], [0]]))
+    assert [len(batch) for batch, _ in found] == [2, 1, 2, 1]
+    assert np.array_equal(found[0][0], images[[4, 0]])
+    assert np.array_equal(found[2][1], masks[[2, 3]])
+
+
+def test_no_batches_are_none(folder):
+    assert list(Tileset(folder, "train").batches([])) == []
+
+
+def test_pixel_counts_are_those_of_the_split(folder):
+    assert Tileset(folder, "val").pixels().tolist() == [[20, 0, 0]] * 2
+
+
+def test_the_same_tiles_give_the_same_bytes(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    images, masks = tiles(5)
+    tileset.write_shard(other / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
+    tileset.write_index(other, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
+    for name in ("a.arrow", "tiles.json", "tiles.parquet"):
+        assert (other / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_missing_index_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"expected tiles that the tile stage wrote.*run it again"):
+        Tileset(tmp_path, "train")
+
+
+def test_a_header_with_an_unknown_key_is_an_error(folder):
+    tree = json.loads((folder / "tiles.json").read_text())
+    (folder / "tiles.json").write_text(json.dumps({**tree, "depth": 3}))
+    with pytest.raises(ValueError, match="expected tiles that the tile stage wrote"):
+        Tileset(folder, "train")
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5])
+def test_a_truncated_shard_is_an_error(folder, keep):
+    data = (folder / "a.arrow").read_bytes()
+    (folder / "a.arrow").write_bytes(data[: int(keep * len(data)) if keep == 0.5 else keep])
+    with pytest.raises(ValueError, match=r"a\.arrow: expected a shard of \(4, 5\) tiles.*run the tile stage again"):
+        Tileset(folder, "train")
+
+
+def test_a_row_beyond_its_shard_is_an_error(folder):
+    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
+    with pytest.raises(ValueError, match=r"a\.arrow: expected tile 5, got 5 tiles"):
+        Tileset(folder, "train")
+
+
+def test_a_shard_of_other_tiles_is_refused(folder):
+    header = Header("toy", CLASSES, height=5, width=4, scale=0.5)
+    swapped = [values.swapaxes(1, 2) for values in tiles(5)]
+    tileset.write_shard(folder / "a.arrow", Header("toy", CLASSES, height=2, width=2, scale=0.5), [])
+    with pytest.raises(ValueError, match=r"a\.arrow: expected a shard of \(4, 5\) tiles: got image: fixed_size_list"):
+        Tileset(folder, "train")
+    tileset.write_shard(folder / "a.arrow", header, [tuple(swapped)])  # of the same number of pixels: it cannot be told
+    assert len(Tileset(folder, "train")) == 5
+
+
+def test_a_shard_outside_the_folder_is_refused(folder):
+    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "../a.arrow", 1)))
+    with pytest.raises(ValueError, match=r"expected paths that stay in the folder, got '\.\./a\.arrow'; run it again"):
+        Tileset(folder, "train")
+
+
+@pytest.mark.parametrize(("key", "value"), [("height", 0), ("width", 20_001), ("scale", 0), ("scale", 1.5)])
+def test_a_header_out_of_range_is_refused(folder, key, value):
+    tree = json.loads((folder / "tiles.json").read_text())
+    (folder / "tiles.json").write_text(json.dumps({**tree, key: value}))
+    with pytest.raises(ValueError, match=f"expected tiles that the tile stage wrote: {key}: Input should be"):
+        Tileset(folder, "train")

@@ -1,0 +1,103 @@
+"""`segnet predict` on images and folders."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.files.images import read_image, read_mask
+from pipeline.inference import predict
+from pipeline.registry import versions
+from tests.support.tiny_model import SPEC, write_model
+from tests.support.tiny_version import OPTIONS, registered
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of two images of different sizes, one in a folder of its own."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    generator = np.random.default_rng(1)
+    for name, size in (("a.png", (40, 70)), ("more/b.JPG", (33, 35))):
+        Image.fromarray(generator.integers(0, 256, (*size, 3)).astype(np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+def test_a_folder_is_predicted_with_its_tree(pictures, model, tmp_path):
+    result = run(pictures, "--model", model, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 images predicted" in result.stdout
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert found == ["a_mask.png", "a_overlay.png", "more/b_mask.png", "more/b_overlay.png"]
+    image = read_image(pictures / "a.png")
+    mask = read_mask(tmp_path / "out/a_mask.png")
+    assert np.array_equal(mask, predict.load(model).mask(image))
+    overlay = read_image(tmp_path / "out/a_overlay.png")
+    assert overlay[3, 5].tolist() == (image[3, 5] // 2 + SPEC.classes.palette()[mask[3, 5]] // 2).tolist()
+
+
+def test_probabilities_and_uncertainty_are_written_on_demand(pictures, model, tmp_path):
+    out = tmp_path / "out"
+    result = run(pictures / "a.png", "--model", model, "--out", out, "--probabilities", "--uncertainty")
+    assert result.exit_code == 0, result.output
+    predictor, image = predict.load(model), read_image(pictures / "a.png")
+    assert np.array_equal(np.load(out / "a_probabilities.npy"), predictor.probabilities(image))
+    shade = np.concatenate([band.uncertainty.numpy() for band in predictor.bands(image)])
+    assert np.abs(read_mask(out / "a_uncertainty.png") / 255 - shade).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_bad_image_is_reported_and_the_others_are_predicted(pictures, model, tmp_path):
+    (pictures / "bad.png").write_bytes((pictures / "a.png").read_bytes()[:500])
+    result = run(pictures, "--model", model, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    tree = json.loads(result.stdout)
+    assert tree["classes"] == list(SPEC.classes.names)
+    assert ["error" in image for image in tree["images"]] == [False, True, False]
+    assert "expected a whole image file" in tree["images"][1]["error"]
+    assert "bad.png" in result.stderr
+    assert (tmp_path / "out/more/b_mask.png").exists()
+    assert not list((tmp_path / "out").glob("bad*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.png"], "expected an image or a folder, found none at nowhere.png; correct the path"),
+        (["pictures/a.png", "pictures"], "expected images of different names, got"),
+        (["empty"], "found none in empty"),
+    ],
+)
+def test_images_that_cannot_be_had_are_an_error_before_any_work(
+    pictures, model, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    result = run(*arguments, "--model", model, "--out", "out")
+    assert isinstance(result.exception, ValueError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_path, mlflow_store):
+    image = pictures / "a.png"
+    with registered("segnet-predicting", model, mlflow_store) as number:
+        versions.set_alias(mlflow_store, "segnet-predicting", "champion", number.rpartition("/")[2])
+    address = "models:/segnet-predicting@champion"
+    for given, expected in (((), OPTIONS), (("--no-flip", "--overlap", "0.5"), {"overlap": 0.5})):
+        result = run(image, "--model", address, "--out", tmp_path / "out", "--probabilities", *given)
+        assert result.exit_code == 0, result.output
+        found = np.load(tmp_path / "out/a_probabilities.npy")
+        assert np.array_equal(found, predict.load(model, **expected).probabilities(read_image(image)))

@@ -1,0 +1,99 @@
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.registry import champion, versions
+from tests.support import project as tree
+
+MODEL = "segnet-commands"
+
+
+def run(*arguments, code=0):
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trained(tmp_path_factory):
+    """A working tree whose store holds champion 1 (mIoU 0.375) and version 2, which was held."""
+    folder = tmp_path_factory.mktemp("commands")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        spec = tree.make("commands")
+        tree.registered(spec, hits=3)
+        tree.registered(replace(spec, run="run-b"), hits=3)  # by the stage, which makes it the challenger
+        yield f"sqlite:///{folder}/mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def store_of(trained, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained)
+    return trained
+
+
+class TestCommands:
+    """In the order of a day: each test goes on from the one before."""
+
+    def test_status_says_who_reigns_since_when_and_by_which_decision(self):
+        text = run("status")
+        assert text.startswith(f"{MODEL}: version 1 is champion since 20")
+        assert ", by entry 1, decided by " in text
+        assert "test mIoU 0.375000 reaches register.min_miou 0.3" in text
+        lines = [line.split() for line in text.splitlines()[2:]]
+        assert lines[0][:3] == ["version", "aliases", "status"]
+        assert lines[1][:3] == ["2", "challenger", "held"]
+        assert lines[2][:4] == ["1", "champion", "approved", "0.3750"]
+        found = json.loads(run("status", "--json"))
+        assert found["champion"]["number"] == 1
+        assert [each["aliases"] for each in found["versions"]] == [["champion"], ["challenger"]]
+
+    def test_a_version_without_evidence_is_not_promoted(self):
+        text = run("promote", "2", code=3)
+        assert text.startswith(f"{MODEL}: champion is version 1; entry 2, HOLD")
+        assert "does not lie above register.min_gain 0" in text
+        assert len(json.loads(run("history", "--json"))) == 2  # the same verdict is not logged twice
+
+    def test_there_is_nobody_to_go_back_to_at_first(self):
+        assert isinstance(CliRunner().invoke(app, ["rollback"]).exception, ValueError)
+
+    def test_a_forced_promotion_needs_a_reason_and_is_logged_as_forced(self):
+        assert "say why" in str(CliRunner().invoke(app, ["promote", "2", "--force", " "]).exception)
+        text = run("promote", "2", "--force", "the old one is too slow")
+        assert text.startswith(
+            f"{MODEL}: champion is version 2; entry 3, forced, rule: HOLD\n  the old one is too slow"
+        )
+        forced = json.loads(run("history", "--json"))[-1]
+        assert (forced["kind"], forced["reason"]) == ("forced", "the old one is too slow")
+        assert (forced["champion"], forced["previous_champion"]) == ("2", "1")
+        assert forced["verdict"]["verdict"] == "HOLD"
+
+    def test_rollback_goes_back_and_a_second_one_returns(self, store_of):
+        assert "champion is version 1; entry 4, rolled back" in run("rollback")
+        assert champion.reign(store_of, MODEL) == champion.Reign("1", "2")
+        found = json.loads(run("rollback", "--json"))
+        assert (found["champion"], found["previous_champion"]) == ("2", "1")
+        assert versions.with_alias(store_of, MODEL, "champion").tags["validation_status"] == "forced"
+
+    def test_history_lists_every_decision(self):
+        lines = [line.split() for line in run("history").splitlines()]
+        assert [line[3] for line in lines] == ["what", "PROMOTE", "HOLD", "forced,", "rolled", "rolled"]
+
+    def test_an_unknown_version_or_model_is_named(self):
+        error = str(CliRunner().invoke(app, ["promote", "7"]).exception)
+        assert error.startswith(f"expected a version of {MODEL}")
+        assert error.endswith("got 7; its versions are 1, 2")
+        error = str(CliRunner().invoke(app, ["status", "--name", "segnet-x"]).exception)
+        assert error == f"expected --name of a registered model ({MODEL}), got segnet-x"
+
+    def test_the_champion_is_not_promoted_again(self):
+        assert "champion is version 2" in run("promote", "2")
+        assert len(json.loads(run("history", "--json"))) == 5
+
+
+def test_an_option_that_does_not_exist_is_wrong_usage():
+    assert "No such option" in run("promote", "1", "--now", code=2)

@@ -1,0 +1,210 @@
+"""Real Ray clusters on this machine."""
+
+import os
+import resource
+import signal
+import time
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+
+from pipeline.cluster import run as cluster
+from pipeline.cluster.run import ClusterError, Plan
+from pipeline.training import checkpoint, train
+from pipeline.training.train import TrainingError
+from pipeline.training.trainer import Job
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, TINY
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    return write_tiles(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture
+def run(tiles, tmp_path):
+    """Train on Ray's workers, and return what was reported, told and said, and the last state."""
+
+    def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, said=None, **changes):
+        reports, progress, said = [], [], [] if said is None else said
+        job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
+        plan = Plan(tmp_path / "toy", num_workers, max_failures, TrainingError)
+        listeners = {"on_report": on_report or reports.append, "on_progress": progress.append, "on_say": said.append}
+        cluster.run_on_workers(function, job, plan, **listeners)
+        return SimpleNamespace(state=checkpoint.last(plan.folder), reports=reports, progress=progress, said=said)
+
+    return run
+
+
+@pytest.mark.ray
+def test_two_workers_train_report_each_epoch_and_leave_a_state(run):
+    found = run(2)
+    assert [(epoch["epoch"], epoch["workers"]) for epoch in found.reports] == [(1, 2), (2, 2)]
+    assert found.progress[0]["epoch"] == 1
+    assert list(found.state.history) == found.reports
+    assert found.said == []
+
+    again = run(2, epochs=3)  # the same folder: it goes on from there
+    assert again.said == ["going on with run toy at epoch 3 of 3, step 6"]
+    assert [epoch["epoch"] for epoch in again.reports] == [3]
+    assert again.state.history[:2] == found.state.history
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_lost_worker_is_started_again_and_the_cause_is_said(run):
+    def losing_a_worker(job, *, folder, **options):
+        from pipeline.training.trainer import Trainer
+
+        train_an_epoch = Trainer.train
+
+        def train_or_die(self, epoch, done, **listeners):
+            if epoch == 1 and self.rank == 1 and not (folder / "killed").exists():
+                (folder / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return train_an_epoch(self, epoch, done, **listeners)
+
+        Trainer.train = train_or_die
+        train.fit(job, folder=folder, **options)
+
+    found = run(2, function=losing_a_worker, max_failures=1)
+    assert [epoch["epoch"] for epoch in found.state.history] == [1, 2]
+    assert found.said[0].startswith("failed: worker 1: ActorDiedError: ")
+    assert found.said[1] == "going on with run toy at epoch 2 of 2, step 4"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_an_error_of_a_listener_is_raised_when_the_state_is_there(run, tmp_path):
+    def broken(epoch):
+        raise OSError("the tracking server is gone")
+
+    with pytest.raises(OSError, match="the tracking server is gone"):
+        run(on_report=broken)
+    assert len(checkpoint.last(tmp_path / "toy").history) == 2
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_an_error_that_is_certain_ends_the_run_at_once(run, tmp_path):
+    said = []
+    with pytest.raises(ClusterError, match=r"^expected a finite loss, got .* at epoch 1, step"):
+        run(learning_rate=1e30, optimizer="sgd", max_failures=2, said=said)
+    assert said == []  # no worker failed, and none was started again
+    assert not list((tmp_path / "toy").glob("step-*"))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_more_workers_than_cpus_are_refused(run):
+    many = (os.cpu_count() or 1) + 1
+    with pytest.raises(ClusterError, match=rf"train\.num_workers: expected at most the cluster's {many - 1} CPUs, got"):
+        run(many)
+
+
+def test_a_lost_worker_is_the_cause_of_what_the_others_raise():
+    lost = RuntimeError("its health was not what it should be")
+    lost.health_check_failure = ValueError("it died\n\tactor_id: 7\nof old age")
+    assert cluster._cause({0: OSError("closed by peer"), 3: lost}) == "worker 3: ValueError: it died of old age"
+    assert cluster._cause({2: OSError("full"), 1: OSError("no room")}) == "worker 1: OSError: no room"
+
+
+RAY_SAYS = """1 worker(s) were killed due to the node running low on memory. Memory was 22.60GB used / 23.54GB limit
+OOM kill reason: Memory usage 24266073984B exceeded threshold
+Object store memory usage: [- objects spillable: 1
+- bytes spillable: 4603
+Selected to kill: (Actor(4b4b))"""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "MemoryError: "),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "OutOfMemoryError: CUDA out"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "RuntimeError: DefaultCPUAllocator"),
+        (
+            OSError(RAY_SAYS),
+            "OSError: 1 worker(s) were killed due to the node running low on memory. Mem",
+        ),
+    ],
+)
+def test_where_memory_ran_out_what_needs_less_is_said(error, said):
+    found = cluster._cause({0: error})
+    assert found.startswith(f"worker 0: {said}")
+    assert "raise train.accumulation (the same steps in smaller parts), or lower train.batch_size" in found
+    assert "spillable" not in found
+
+
+def test_of_another_error_nothing_is_said_of_memory():
+    killed = RuntimeError("it died: (1) The process is killed by SIGKILL by OOM killer due to high memory usage.")
+    assert "accumulation" not in cluster._cause({0: killed})
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_has(run, tmp_path):
+    def allocating_too_much(job, *, folder, **options):
+        from pipeline.training.trainer import Trainer
+
+        train_an_epoch = Trainer.train
+
+        def train_or_allocate(self, epoch, done, **listeners):
+            if epoch == 1:
+                resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+                torch.ones(9 << 28)  # 9 GiB
+            return train_an_epoch(self, epoch, done, **listeners)
+
+        Trainer.train = train_or_allocate
+        train.fit(job, folder=folder, **options)
+
+    said, again = [], "going on with run toy at epoch 2 of 2, step 4"
+    with pytest.raises(
+        ClusterError, match=r"worker 0: RuntimeError: .* can't allocate memory.*; expected room in memory"
+    ):
+        run(function=allocating_too_much, max_failures=1, said=said)
+    assert [text.split(":")[0] for text in said] == ["failed", again, "failed"]
+    assert len(checkpoint.last(tmp_path / "toy").history) == 1
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_machine_low_on_memory_ends_the_run_with_what_to_do(run, monkeypatch):
+    def filling(job, **_):
+        kept = []
+        while len(kept) < 200:  # of 0.1 GB, until Ray's monitor ends it
+            kept.append(torch.ones(25_000_000))
+            time.sleep(0.05)
+
+    memory = psutil.virtual_memory()
+    threshold = (memory.total - memory.available + 2.5e9) / memory.total
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{threshold:.3f}")
+    with pytest.raises(ClusterError, match=r"low on memory.*; expected room in memory for the workers: raise"):
+        run(function=filling)
+
+
+def node(**resources):
+    return {"Alive": True, "Resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "expected"),
+    [
+        ([node(CPU=2.0)], "auto", (1, 2, False)),
+        ([node(CPU=8.0)], 4, (4, 2, False)),
+        ([node(CPU=8.0), node(CPU=4.0)], 4, (4, 2, False)),
+        ([node(CPU=16.0, GPU=4.0), node(CPU=16.0, GPU=4.0)], "auto", (8, 4, True)),
+        ([node(CPU=16.0, GPU=4.0), node(CPU=64.0)], 2, (2, 8, True)),
+        ([node(CPU=8.0), {"Alive": False, "Resources": {"CPU": 99.0}}], 2, (2, 4, False)),
+    ],
+)
+def test_the_cluster_is_shared_out_evenly(nodes, asked, expected):
+    share = cluster._share(nodes, asked)
+    assert (share.workers, share.cpus, share.use_gpu) == expected
+
+
+def test_more_workers_than_gpus_are_refused():
+    with pytest.raises(ClusterError, match=r"train\.num_workers: expected at most the cluster's 2 GPUs, got 3"):
+        cluster._share([node(CPU=16.0, GPU=2.0)], 3)

@@ -1,0 +1,230 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.artifacts import manifest
+from pipeline.artifacts.manifest import PIXELS
+from pipeline.data import download
+from pipeline.params.dataset import FolderDataset, ScenesDataset
+from pipeline.params.steps import Download
+
+LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1)
+CLASSES = [
+    {"name": "soil", "value": 0, "colour": [128, 96, 64], "ignore": False},
+    {"name": "crop", "value": 1, "colour": [0, 160, 0], "ignore": False},
+    {"name": "nothing", "value": 255, "colour": [0, 0, 0], "ignore": True},
+]
+MASK = np.array([[0, 1, 1], [255, 1, 9]], np.uint8)
+GREY = np.array([[0, 0, 0], [90, 90, 90]], np.uint8)
+
+
+@pytest.fixture
+def fields(tmp_path):
+    """A data set of three fields, one a split, and its settings."""
+    for split in ("train", "val", "test"):
+        for kind, pixels in (("images", GREY), ("masks", MASK)):
+            path = tmp_path / "fields" / kind / split / f"{split}_1.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(pixels).save(path)
+    return FolderDataset.model_validate_json(
+        json.dumps(
+            {
+                "name": "folder",
+                "title": "fields",
+                "path": str(tmp_path / "fields"),
+                "images": "images/*/*.*",
+                "masks": "masks/*/*.*",
+                "mask_kind": "index",
+                "classes": CLASSES,
+                "sequence": r"([^/_]+)_[^/]*$",
+                "splits": {"by": "folder", "train": "train", "val": "val", "test": "test"},
+            }
+        )
+    )
+
+
+def rows(dataset, raw):
+    """The manifest's images as `download` leaves them, by id."""
+    download.run(dataset, LIMITS, raw)
+    return manifest.read(raw).images.set_index("id").to_dict("index")
+
+
+def test_a_row_describes_the_image_and_its_mask(fields, tmp_path):
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    image = tmp_path / "fields/images/train/train_1.png"
+    assert row["image"] == "images/train/images__train__train_1.png"
+    assert (tmp_path / "raw" / row["image"]).read_bytes() == image.read_bytes()
+    assert row["mask"] == "masks/train/images__train__train_1.png"
+    assert (row["split"], row["sequence"], row["mode"], row["problem"]) == ("train", "train", "L", "")
+    assert (row["height"], row["width"], row["mask_height"], row["mask_width"]) == (2, 3, 2, 3)
+    assert row["contrast"] == 45.0  # half of the pixels are 0, half 90
+    assert list(row[PIXELS]) == [1, 3, 2]  # soil, crop, void: one ignored, one outside the table
+    assert row["outside"] == 1
+
+
+def test_the_checksums_are_those_of_the_files(fields, tmp_path):
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    for column, path in (("sha256", row["image"]), ("mask_sha256", row["mask"])):
+        assert row[column] == download.hashlib.sha256((tmp_path / "raw" / path).read_bytes()).hexdigest()
+
+
+def test_the_manifest_returned_is_the_one_written(fields, tmp_path):
+    returned = download.run(fields, LIMITS, tmp_path / "raw")
+
+    found = manifest.read(tmp_path / "raw")
+    assert (found.dataset, found.classes, found.licence) == (returned.dataset, returned.classes, returned.licence)
+    assert found.dataset == "fields"
+    columns = list(manifest.COLUMNS)
+    pd.testing.assert_frame_equal(found.images[columns], returned.images[columns], check_dtype=False)
+    assert (tmp_path / "raw/LICENCE.txt").read_text() == f"{returned.licence}\n"
+
+
+def test_the_same_images_give_the_same_bytes(fields, tmp_path):
+    for name in ("one", "two"):
+        download.run(fields, LIMITS, tmp_path / name)
+
+    files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
+    assert len(files) == 9  # 3 images, 3 masks, manifest.parquet, dataset.json, LICENCE.txt
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def replace_train_image(fields, content):
+    (Path(fields.path) / "images/train/train_1.png").write_bytes(content)
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"no image", "image: expected an image file, got something else or a broken header"),
+        (encoded(Image.new("CMYK", (3, 2)), "JPEG"), "image: expected a grey, RGB or palette image, got mode CMYK"),
+        (encoded(Image.new("RGBA", (3, 2))), "image: expected an opaque image, got transparent pixels"),
+    ],
+    ids=["broken", "CMYK", "transparent"],
+)
+def test_an_image_that_cannot_be_read_is_told_by_its_row_and_stops_nothing(fields, tmp_path, content, problem):
+    replace_train_image(fields, content)
+
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    assert row["problem"].startswith(problem)
+    assert (row["height"], row["width"], row["phash"], row["mode"]) == (0, 0, "", "")
+    assert row["sha256"] != ""
+    assert list(row[PIXELS]) == [1, 3, 2]  # the mask is well
+
+
+@pytest.mark.parametrize(
+    ("image", "mode", "mean"),
+    [
+        (Image.new("RGBA", (3, 2), (0, 0, 0, 255)), "RGBA", 0),
+        (Image.fromarray(np.full((2, 3), 65_535, np.uint16)), "I;16", 255),
+        (Image.new("P", (3, 2)), "P", 0),
+    ],
+    ids=["opaque RGBA", "16-bit", "palette"],
+)
+def test_an_image_of_another_mode_is_read_and_its_mode_told(fields, tmp_path, image, mode, mean):
+    replace_train_image(fields, encoded(image))
+
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    assert (row["problem"], row["mode"], row["height"], row["width"]) == ("", mode, 2, 3)
+    assert row["phash"] == ("8" if mean else "0") + "0" * 15
+
+
+def test_the_size_told_is_that_after_the_exif_rotation(fields, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    replace_train_image(fields, encoded(Image.new("RGB", (3, 2)), exif=exif))
+
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    assert (row["height"], row["width"]) == (3, 2)
+
+
+def test_missing_files_leave_their_columns_empty(fields, tmp_path):
+    (Path(fields.path) / "masks/train/train_1.png").unlink()
+    (Path(fields.path) / "images/val/val_1.png").unlink()
+
+    found = rows(fields, tmp_path / "raw")
+
+    no_mask, no_image = found["train/images__train__train_1"], found["val/masks__val__val_1"]
+    assert (no_mask["mask"], no_mask["mask_sha256"], no_mask["mask_height"]) == ("", "", 0)
+    assert list(no_mask[PIXELS]) == [0, 0, 0]
+    assert (no_image["image"], no_image["sha256"], no_image["height"], no_image["phash"]) == ("", "", 0, "")
+
+
+def test_a_mask_that_cannot_be_read_is_told_once(fields, tmp_path):
+    (Path(fields.path) / "masks/train/train_1.png").write_bytes(b"no image")
+
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    assert row["problem"] == "mask: expected an image file, got something else or a broken header"
+    assert (row["mask"], row["mask_height"]) == ("masks/train/images__train__train_1.png", 0)
+
+
+def test_a_failure_leaves_the_old_folder_as_it_was(fields, tmp_path):
+    download.run(fields, LIMITS, tmp_path / "raw")
+    before = sorted((tmp_path / "raw").rglob("*"))
+
+    with pytest.raises(ValueError, match="expected the data set's folder"):
+        download.run(fields.model_copy(update={"path": "nowhere"}), LIMITS, tmp_path / "raw")
+    assert sorted((tmp_path / "raw").rglob("*")) == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_scenes_are_drawn_into_the_folder(tmp_path):
+    dataset = ScenesDataset.model_validate_json(
+        '{"name": "scenes", "seed": 1, "height": 48, "width": 64, "images": {"train": 3, "val": 2, "test": 1},'
+        ' "images_per_sequence": 2}'
+    )
+
+    images = download.run(dataset, LIMITS, tmp_path / "raw").images
+
+    assert images["split"].value_counts().to_dict() == {"train": 3, "val": 2, "test": 1}
+    assert (images["problem"] == "").all()
+
+
+def test_the_hash_of_a_left_right_edge_is_worked_by_hand():
+    grey = np.zeros((32, 32), np.uint8)
+    grey[:, :16] = 255
+    # Rows are equal: only the first row of coefficients is not 0. There the mean is positive, the odd frequencies
+    # 1, 3, 5, 7 change sign from one to the next, and the even ones cancel out.
+    signs = [np.cos(np.pi * (2 * np.arange(16) + 1) * k / 64).sum() for k in range(8)]
+    assert [s > 1e-6 for s in signs] == [True, True, False, False, False, True, False, False]
+
+    assert download.perceptual_hash(grey) == f"{0b11000100:02x}" + "00" * 7
+
+
+def test_a_brighter_noisier_and_smaller_copy_has_nearly_the_same_hash_and_another_picture_has_not():
+    rng = np.random.default_rng(0)
+
+    def smooth():
+        blobs = Image.fromarray(rng.integers(0, 200, (6, 8), dtype=np.uint8))
+        return np.asarray(blobs.resize((160, 120), Image.Resampling.BICUBIC))
+
+    picture, other = smooth(), smooth()
+    copy = np.asarray(Image.fromarray(picture).resize((80, 60))) + rng.integers(20, 30, (60, 80), dtype=np.uint8)
+
+    def bits(a, b):
+        return (int(download.perceptual_hash(a), 16) ^ int(download.perceptual_hash(b), 16)).bit_count()
+
+    assert bits(picture, copy) <= 4
+    assert bits(picture, other) >= 16
+
+
+def test_the_hash_of_a_blank_picture_has_no_bit_but_the_mean():
+    assert download.perceptual_hash(np.zeros((7, 9), np.uint8)) == "0" * 16
+    assert download.perceptual_hash(np.full((7, 9), 77, np.uint8)) == "8" + "0" * 15

@@ -1,0 +1,138 @@
+import os
+
+import pytest
+
+from pipeline.data import pairing
+from pipeline.data.pairing import Pair
+
+
+def make(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+def test_equal_wildcard_text_makes_a_pair(tmp_path):
+    make(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a_label.png", "masks/b_label.png")
+
+    assert pairing.find(tmp_path, "images/*.jpg", "masks/*_label.png") == [
+        Pair("images/a.jpg", "masks/a_label.png"),
+        Pair("images/b.jpg", "masks/b_label.png"),
+    ]
+
+
+def test_all_wildcards_must_match_the_same_text(tmp_path):
+    make(tmp_path, "left/ulm/1_left.png", "left/bonn/1_left.png", "gt/ulm/1_gt.png", "gt/bonn/1_gt.png")
+
+    assert pairing.find(tmp_path, "left/*/*_left.png", "gt/*/*_gt.png") == [
+        Pair("left/bonn/1_left.png", "gt/bonn/1_gt.png"),
+        Pair("left/ulm/1_left.png", "gt/ulm/1_gt.png"),
+    ]
+
+
+def test_two_stars_stand_for_any_number_of_folders(tmp_path):
+    make(tmp_path, "images/a.jpg", "images/x/y/a.jpg", "masks/a.png", "masks/x/y/a.png")
+
+    assert pairing.find(tmp_path, "images/**/*.jpg", "masks/**/*.png") == [
+        Pair("images/a.jpg", "masks/a.png"),
+        Pair("images/x/y/a.jpg", "masks/x/y/a.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("images/*", "masks/*"), ("images/*.*", "masks/*.png"), ("./images//*.[jt]*", "masks/*")],
+)
+def test_suffixes_do_not_count(tmp_path, images, masks):
+    make(tmp_path, "images/a.v1.jpg", "images/b.tif", "masks/a.v1.png", "masks/b.png")
+
+    assert pairing.find(tmp_path, images, masks) == [
+        Pair("images/a.v1.jpg", "masks/a.v1.png"),
+        Pair("images/b.tif", "masks/b.png"),
+    ]
+
+
+def test_a_question_mark_and_a_set_are_wildcards_too(tmp_path):
+    make(tmp_path, "i1a.png", "i2b.png", "i3c.png", "m1a.png", "m2b.png")
+
+    assert pairing.find(tmp_path, "i?[!c].png", "m?[!c].png") == [
+        Pair("i1a.png", "m1a.png"),
+        Pair("i2b.png", "m2b.png"),
+    ]
+
+
+def test_a_file_that_the_masks_match_is_no_image(tmp_path):
+    make(tmp_path, "a.png", "a_mask.png")
+
+    assert pairing.find(tmp_path, "*.png", "*_mask.png") == [Pair("a.png", "a_mask.png")]
+
+
+def test_an_image_or_mask_that_is_alone_is_kept(tmp_path):
+    make(tmp_path, "images/a.png", "images/b.png", "masks/b.png", "masks/c.png")
+
+    assert pairing.find(tmp_path, "images/*.png", "masks/*.png") == [
+        Pair("images/a.png", None),
+        Pair("images/b.png", "masks/b.png"),
+        Pair(None, "masks/c.png"),
+    ]
+
+
+def test_hidden_files_are_skipped(tmp_path):
+    make(tmp_path, "images/a.png", "images/._a.png", "masks/a.png")
+
+    assert pairing.find(tmp_path, "images/*.png", "masks/*.png") == [Pair("images/a.png", "masks/a.png")]
+
+
+@pytest.mark.parametrize("pattern", ["../*.png", "images/../../*.png", "/etc/*.png"])
+def test_a_glob_that_leaves_the_folder_is_refused(tmp_path, pattern):
+    make(tmp_path, "masks/a.png")
+
+    with pytest.raises(ValueError, match=r"expected dataset.images to stay below dataset.path, got .*png; change"):
+        pairing.find(tmp_path, pattern, "masks/*.png")
+
+
+def test_a_glob_that_matches_nothing_is_an_error(tmp_path):
+    make(tmp_path, "images/a.png")
+
+    with pytest.raises(ValueError, match=r"expected files that dataset.masks matches, got none for masks/\*.png"):
+        pairing.find(tmp_path, "images/*.png", "masks/*.png")
+
+
+def test_images_that_are_all_masks_are_an_error(tmp_path):
+    make(tmp_path, "a.png", "a_mask.png")
+
+    with pytest.raises(
+        ValueError, match=r"images that dataset.images \*_mask.png matches and dataset.masks \*.png does"
+    ):
+        pairing.find(tmp_path, "*_mask.png", "*.png")
+
+
+@pytest.mark.parametrize(("images", "masks"), [("i/*/*.png", "m/*.png"), ("i/x/a.png", "m/a.png")])
+def test_globs_of_different_or_no_wildcards_are_refused(tmp_path, images, masks):
+    make(tmp_path, "i/x/a.png", "m/a.png")
+
+    with pytest.raises(ValueError, match=r"expected equally many wildcards in dataset.images and dataset.masks"):
+        pairing.find(tmp_path, images, masks)
+
+
+def test_two_images_for_one_mask_are_refused(tmp_path):
+    make(tmp_path, "images/a.jpg", "images/a.png", "masks/a.png")
+
+    with pytest.raises(ValueError, match=r"one file for each pair, got images/a.jpg and images/a.png; narrow the glob"):
+        pairing.find(tmp_path, "images/*", "masks/*")
+
+
+def test_a_glob_that_ends_in_a_part_of_a_suffix_is_refused(tmp_path):
+    make(tmp_path, "images/a.png", "masks/a.png")
+
+    with pytest.raises(ValueError, match=r"a glob that ends in a suffix or \*, got images/\*g for images/a.png; add"):
+        pairing.find(tmp_path, "images/*g", "masks/*g")
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path):
+    make(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "images" / os.fsdecode(b"gr\xfcn.png")).touch()
+
+    with pytest.raises(ValueError, match=r"expected file names in UTF-8, got 'images/gr.*n.png' in .*; rename it"):
+        pairing.find(tmp_path, "images/*.png", "masks/*.png")

@@ -1,0 +1,138 @@
+import random
+from collections import Counter
+
+import pytest
+
+from pipeline.data import splits
+from pipeline.data.pairing import Pair
+
+FOLDERS = {"train": "train", "val": "val", "test": "set2/test"}
+SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+def pairs(*paths):
+    return [Pair(path, path.replace("i/", "m/")) for path in paths]
+
+
+def test_an_image_goes_to_the_split_whose_folder_is_in_its_path():
+    train, test, val = pairs("i/train/a.png", "i/set2/test/a.png", "i/val/deep/a.png")
+
+    dealt = splits.by_folder([train, test, val], FOLDERS)
+
+    assert dealt == {"train": [train], "val": [val], "test": [test]}
+
+
+def test_a_mask_without_an_image_goes_by_its_own_path():
+    alone = Pair(None, "m/val/a.png")
+
+    assert splits.by_folder([alone], FOLDERS)["val"] == [alone]
+
+
+@pytest.mark.parametrize(("path", "count"), [("i/training/a.png", "none"), ("train/a/val/b.png", "2")])
+def test_an_image_in_no_split_or_in_two_is_refused(path, count):
+    with pytest.raises(ValueError, match=f"folders train, val, set2/test in the path {path}, got {count}; correct"):
+        splits.by_folder(pairs(path), FOLDERS)
+
+
+LISTS = {"train": "train.txt", "val": "lists/val.txt", "test": "test.txt"}
+
+
+def write_lists(root, train="i/a.png\n", val="i/b.png\n", test="i/c.png\n"):
+    (root / "lists").mkdir()
+    for name, text in (("train.txt", train), ("lists/val.txt", val), ("test.txt", test)):
+        (root / name).write_bytes(text.encode())
+
+
+def test_lists_name_the_images_of_each_split_and_leave_the_others_out(tmp_path):
+    a, b, c, left_out = pairs("i/a.png", "i/b b.png", "i/c.png", "i/d.png")
+    write_lists(tmp_path, train="\ufeff./i/a.png\r\n\r\n", val="i/b b.png")
+
+    dealt = splits.by_list([a, b, c, left_out], tmp_path, LISTS)
+
+    assert dealt == {"train": [a], "val": [b], "test": [c]}
+
+
+def test_a_listed_image_that_is_not_there_is_a_pair_without_a_mask(tmp_path):
+    write_lists(tmp_path)
+
+    assert splits.by_list(pairs("i/a.png", "i/c.png"), tmp_path, LISTS)["val"] == [Pair("i/b.png", None)]
+
+
+def test_an_image_in_two_lists_is_in_both_splits_for_validate_to_judge(tmp_path):
+    (a,) = pairs("i/a.png")
+    write_lists(tmp_path, val="i/a.png", test="i/a.png")
+
+    assert splits.by_list([a], tmp_path, LISTS) == {"train": [a], "val": [a], "test": [a]}
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "i/../../secret.png", "/etc/secret.png", "."])
+def test_a_listed_path_that_leaves_the_folder_is_refused(tmp_path, path):
+    write_lists(tmp_path, test=path)
+
+    with pytest.raises(ValueError, match=f"test.txt: expected paths below .*, got {path}; make it relative"):
+        splits.by_list(pairs("i/a.png"), tmp_path, LISTS)
+
+
+def test_a_path_that_is_listed_twice_is_refused(tmp_path):
+    write_lists(tmp_path, train="i/a.png\n./i/a.png\n")
+
+    with pytest.raises(ValueError, match=r"train.txt: expected each image once, got i/a.png 2 times; remove one"):
+        splits.by_list(pairs("i/a.png"), tmp_path, LISTS)
+
+
+def test_a_missing_list_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"dataset.splits.train: expected a readable UTF-8 list file: .*train.txt"):
+        splits.by_list([], tmp_path, LISTS)
+
+
+def numbered(*sizes):
+    """Sequences s0, s1, ... of the given numbers of images."""
+    sequences = [f"s{i}" for i, size in enumerate(sizes) for _ in range(size)]
+    return pairs(*(f"i/{n}.png" for n in range(len(sequences)))), sequences
+
+
+def test_equal_sequences_are_dealt_in_exactly_the_shares_asked_for():
+    images, sequences = numbered(*[5] * 10)
+
+    dealt = splits.by_ratio(images, sequences, SHARES, seed=1)
+
+    assert {split: len(members) for split, members in dealt.items()} == {"train": 40, "val": 5, "test": 5}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sequence_lies_in_one_split_and_no_split_is_empty(seed):
+    images, sequences = numbered(1, 30, 2, 7, 7)
+    sequence_of = dict(zip(images, sequences, strict=True))
+
+    dealt = splits.by_ratio(images, sequences, SHARES, seed)
+
+    split_of = {(sequence_of[pair], split) for split, members in dealt.items() for pair in members}
+    assert Counter(sequence for sequence, _ in split_of) == dict.fromkeys(("s0", "s1", "s2", "s3", "s4"), 1)
+    assert all(dealt.values())
+    assert sum(map(len, dealt.values())) == 47
+
+
+def test_three_sequences_go_to_three_splits():
+    dealt = splits.by_ratio(*numbered(100, 100, 100), SHARES, seed=3)
+
+    assert [len(members) for members in dealt.values()] == [100, 100, 100]
+
+
+def test_the_order_of_the_images_does_not_matter_and_the_seed_does():
+    images, sequences = numbered(*[3] * 12)
+    shuffled = list(zip(images, sequences, strict=True))
+    random.Random(0).shuffle(shuffled)
+
+    def test_split(order, seed):
+        return set(splits.by_ratio(*map(list, zip(*order, strict=True)), SHARES, seed)["test"])
+
+    same_order = list(zip(images, sequences, strict=True))
+    assert test_split(shuffled, 1) == test_split(same_order, 1)
+    assert len({frozenset(test_split(same_order, seed)) for seed in range(10)}) > 3
+
+
+def test_fewer_sequences_than_splits_are_an_error():
+    with pytest.raises(
+        ValueError, match="expected at least 3 sequences, one for each split, got s0, s1; change dataset"
+    ):
+        splits.by_ratio(*numbered(4, 4), SHARES, seed=1)

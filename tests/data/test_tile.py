@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from pipeline.artifacts.tileset import Tileset, read_index
+from pipeline.data import tile
+from pipeline.files import images
+from pipeline.params.steps import Tile
+from tests.support.tiny_data import write_raw
+
+VOID = 2
+
+
+def settings(**changes):
+    values = {
+        "scale": 1.0, "height": 32, "width": 32, "stride_y": 32, "stride_x": 32,
+        "drop_unlabelled": True, "tiles_per_shard": 3,
+    }  # fmt: skip
+    return Tile(**{**values, **changes})
+
+
+def test_images_of_any_size_come_back_from_their_tiles(tmp_path):
+    sizes = [(33, 64), (20, 31), (70, 32)]
+    raw = tmp_path / "raw"
+    manifest = write_raw(raw, sizes)
+    tile.run(manifest, raw, tmp_path / "tiles", settings(drop_unlabelled=False))
+    found = Tileset(tmp_path / "tiles", "val")
+    # 2 x 2, 1 x 1 and 3 x 1 tiles.
+    assert found.index["source"].tolist() == ["val/0"] * 4 + ["val/1"] + ["val/2"] * 3
+    for number, (height, width) in enumerate(sizes):
+        image = np.zeros((height, width, 3), np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        for i, row in found.index[found.index["source"] == f"val/{number}"].iterrows():
+            part = slice(row.top, row.top + row.height), slice(row.left, row.left + row.width)
+            pixels, labels = found[i]
+            image[part], mask[part] = pixels[: row.height, : row.width], labels[: row.height, : row.width]
+            assert (labels[row.height :] == VOID).all()
+            assert (labels[:, row.width :] == VOID).all()
+            assert not pixels[row.height :].any()
+        assert np.array_equal(image, images.read_image(raw / f"images/val/{number}.png"))
+        assert np.array_equal(mask, images.read_mask(raw / f"masks/val/{number}.png"))
+
+
+def test_the_index_counts_the_pixels_of_each_class_padding_included(tmp_path):
+    mask = np.zeros((40, 32), np.uint8)
+    mask[32:, :10] = 1
+    manifest = write_raw(tmp_path / "raw", [(40, 32)], [mask])
+    index = tile.run(manifest, tmp_path / "raw", tmp_path / "tiles", settings())
+    counts = [row.tolist() for row in index[index["split"] == "train"]["pixels"]]
+    assert counts == [[1024, 0, 0], [8 * 22, 8 * 10, 24 * 32]]
+
+
+def test_tiles_of_void_alone_are_dropped_or_kept_as_told(tmp_path):
+    mask = np.full((64, 32), VOID, np.uint8)
+    mask[0, 0] = 1
+    manifest = write_raw(tmp_path / "raw", [(64, 32)], [mask])
+    for drop, count in ((True, 1), (False, 2)):
+        tile.run(manifest, tmp_path / "raw", tmp_path / "tiles", settings(drop_unlabelled=drop))
+        assert len(Tileset(tmp_path / "tiles", "train")) == count
+
+
+def test_images_are_resized_before_they_are_cut_masks_by_nearest_neighbour(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 32:] = 1
+    manifest = write_raw(tmp_path / "raw", [(64, 64)], [mask])
+    tile.run(manifest, tmp_path / "raw", tmp_path / "tiles", settings(scale=0.5))
+    pixels, labels = Tileset(tmp_path / "tiles", "test")[0]
+    assert (labels[:, :16] == 0).all()
+    assert (labels[:, 16:] == 1).all()
+    image = images.read_image(tmp_path / "raw" / "images/test/0.png").astype(float)
+    # Antialiased: a pixel of the half is close to the mean of four and more of the whole, so that noise shrinks.
+    assert pixels.std() < 0.7 * image.std()
+    assert pixels.mean() == pytest.approx(image.mean(), abs=2)
+
+
+def test_the_same_images_give_the_same_bytes_and_shards_close_at_their_size(tmp_path):
+    manifest = write_raw(tmp_path / "raw", [(64, 64), (32, 32), (32, 64)])
+    for name in ("a", "b"):
+        tile.run(manifest, tmp_path / "raw", tmp_path / name, settings())
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == sorted(
+        [f"{split}-0000{i}.arrow" for split in ("train", "val", "test") for i in (0, 1)]
+        + ["tiles.json", "tiles.parquet"]
+    )
+    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+    _, index = read_index(tmp_path / "a")
+    assert index[index["source"] == "train/0"]["shard"].unique().tolist() == ["train-00000.arrow"]
+
+
+def test_a_split_without_a_tile_is_an_error_and_leaves_the_old_tiles(tmp_path):
+    good = write_raw(tmp_path / "raw", [(32, 32)])
+    tile.run(good, tmp_path / "raw", tmp_path / "tiles", settings())
+    void = write_raw(tmp_path / "raw", [(32, 32)], [np.full((32, 32), VOID, np.uint8)])
+    with pytest.raises(ValueError, match="expected a tile in split train, got none"):
+        tile.run(void, tmp_path / "raw", tmp_path / "tiles", settings())
+    assert len(Tileset(tmp_path / "tiles", "train")) == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

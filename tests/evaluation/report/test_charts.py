@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from pipeline.core.calibration import Reliability
+from pipeline.evaluation.report import charts
+
+
+def test_a_curve_runs_over_the_plotted_area():
+    rows = [{"epoch": 1.0, "loss": 2.0}, {"epoch": 2.0, "loss": float("inf")}, {"epoch": 3.0, "loss": 0.5}]
+    chart = charts.learning(rows, {"loss": "the loss", "absent": "no"}, "{:g}".format)
+    assert [curve.name for curve in chart.curves] == ["the loss"]
+    # x: 50 to 438; y: 2.0 is the top tick, at 14, and 0 at 236
+    assert chart.curves[0].points == "50,14 438,180.5"
+    assert chart.curves[0].dots[1].text == "epoch 3: the loss 0.5"
+    assert [(tick.place, tick.label) for tick in chart.x_ticks] == [(50, "1"), (244, "2"), (438, "3")]
+    assert [tick.label for tick in chart.y_ticks] == ["0", "0.5", "1", "1.5", "2"]
+
+
+def test_a_single_epoch_stands_in_the_middle():
+    chart = charts.learning([{"epoch": 1.0, "loss": 2.0}], {"loss": "loss"}, "{:g}".format)
+    assert chart.curves[0].points == "244,14"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "whole", "expected"),
+    [
+        (0, 0.83, False, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0, 0.0031, False, [0, 0.001, 0.002, 0.003, 0.004]),
+        (0, 0, False, [0]),
+        (1, 80, True, [0, 20, 40, 60, 80]),
+        (1, 3, True, [1, 2, 3]),
+    ],
+)
+def test_ticks_are_round_numbers(low, high, whole, expected):
+    assert charts.ticks(low, high, whole=whole) == expected
+
+
+def test_a_bin_lies_where_its_confidence_and_accuracy_are():
+    pixels, correct, confidence = np.array([0, 100, 0, 300]), np.array([0, 20, 0, 210]), np.array([0, 40.0, 0, 270])
+    low, high = charts.reliability(Reliability(pixels, correct, confidence))
+    assert (low.dot.x, low.dot.y, low.sure_y) == (205.2, 191.6, 147.2)  # 0.4 of 388; 0.2 and 0.4 of 222
+    assert (high.left, high.width, high.share_height, low.share_height) == (341, 97, 60, 20)
+    assert high.dot.text == "confidence 75% to 100%: 90.0% sure, 70.0% right; 75.0% of the pixels"

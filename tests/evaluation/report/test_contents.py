@@ -1,0 +1,66 @@
+"""The page of a model."""
+
+import numpy as np
+import pytest
+
+from pipeline.artifacts.model import Spec
+from pipeline.artifacts.scores import Intervals
+from pipeline.evaluation.report.contents import contents
+from tests.support import tiny_page
+from tests.support.scored import INTERVALS, scores
+
+SPEC = Spec("segnet", 0.25, tiny_page.CLASSES, "camvid", 96, 128, 0.5, "abc")
+BOUNDS = {**INTERVALS.bounds, **dict.fromkeys(("iou/sky", "iou/car"), (0.0, 1.0))}
+
+
+@pytest.fixture
+def history(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,train/loss,val/miou\n1.0,0.5,nan\n2.0,0.25,0.75\n")
+    return path
+
+
+def page(history, **changes):
+    intervals = Intervals(0.9, "by hand", BOUNDS)
+    return contents(scores(**changes), intervals, SPEC, history, tiny_page.gallery())
+
+
+def test_the_scores_stand_beside_the_papers_and_in_their_intervals(history):
+    found = {score.symbol: score for score in page(history, dataset="camvid").scores}
+    assert (found["mIoU"].value, found["mIoU"].interval, found["mIoU"].paper) == (
+        pytest.approx(0.775),
+        (0.5, 0.75),
+        0.601,
+    )
+    assert (found["BF"].value, found["BF"].paper) == (0.75, 0.4684)
+    assert (found["ECE"].interval, found["ECE"].paper) == (None, None)
+
+
+def test_other_data_sets_have_no_figures_of_the_paper(history):
+    found = page(history)
+    assert {score.paper for score in found.scores} == {None}
+    assert found.paper_note == ""
+
+
+def test_the_columns_are_those_of_the_classes(history):
+    columns = page(history).columns
+    assert np.array_equal(columns["IoU"].values, [0.75, 0.8, np.nan], equal_nan=True)
+    assert np.array_equal(columns["IoU"].interval[0], [0.25, 0, 0])
+    assert columns["Share of pixels"].values.tolist() == [0.5, 0.5, 0]
+
+
+def test_the_note_says_level_and_method(history):
+    assert page(history).interval_note == "90% intervals: by hand."
+
+
+def test_the_history_is_read_as_numbers(history):
+    first, second = page(history).history
+    assert np.isnan(first["val/miou"])
+    assert second == {"epoch": 2, "train/loss": 0.25, "val/miou": 0.75}
+
+
+@pytest.mark.parametrize("text", ["epoch,a\n1.0\n", "epoch\n1.0,2.0\n", "epoch\none\n", 'epoch\n"' + "1" * 200_000])
+def test_a_broken_history_is_refused(history, text):
+    history.write_text(text)
+    with pytest.raises(ValueError, match=r"history\.csv: expected the curves that the train stage wrote: .*; run it"):
+        page(history)

@@ -1,0 +1,25 @@
+"""What is to outlast an experiment lies in the repository; DVC's own copies: test_experiments.py."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import repository
+
+
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        ("repository", Path()),
+        ("repository/.dvc/tmp/exps/tmpa1", "repository"),
+        ("repository/.dvc/tmp/exps/standalone/tmpa1", "repository"),
+        ("repository/.dvc/tmp/exps/tmpa1/part/of/it", "repository"),
+        ("outer/.dvc/tmp/exps/tmpa1/.dvc/tmp/exps/tmpb2", "outer"),
+        ("repository/.dvc/tmp/exps", Path()),  # no copy
+        ("dvc/tmp/exps/tmpa1", Path()),
+    ],
+)
+def test_the_home_of_a_copy_is_the_repository(tmp_path, monkeypatch, here, expected):
+    (tmp_path / here).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / here)
+    assert repository.root() == (expected if expected == Path() else tmp_path / expected)

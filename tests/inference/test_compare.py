@@ -1,0 +1,115 @@
+"""What networks cost, on networks whose costs are worked out by hand."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.cli.compare import table
+from pipeline.inference import compare
+from pipeline.inference.compare import Cost, Setting, Subject
+
+SMALL = Setting(height=40, width=48, channels=1.0, repeats=1, device="cpu")
+MEGABYTE = 1_000_000
+
+
+class Toy(nn.Module):
+    """One convolution, and 80 MB of memory for a moment in inference."""
+
+    def __init__(self, num_classes, width):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, num_classes, 3, padding=1)
+
+    def forward(self, x):
+        if not self.training and x.device.type == "cpu":
+            torch.ones(20 * MEGABYTE).sum()
+        return self.convolution(x)
+
+
+def as_it_is(model):
+    return model
+
+
+TOY = Subject(Toy, as_it_is, torch.contiguous_format)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return dict(compare.run({"toy": TOY}, SMALL))["toy"]
+
+
+def test_parameters_size_and_multiplications_are_those_of_the_layers(toy):
+    assert toy.parameters == 11 * 3 * 9 + 11
+    assert toy.model_mb == pytest.approx(4 * 308 / MEGABYTE)
+    assert toy.gmacs == pytest.approx(11 * 3 * 9 * 40 * 48 / 1e9)
+
+
+def test_peak_memory_is_what_lives_at_once_above_the_model(toy):
+    assert toy.inference_mb == pytest.approx(80, abs=8)
+    assert toy.training_mb < 40
+
+
+def test_times_and_rate_are_measured(toy):
+    assert toy.forward_ms > 0
+    assert toy.backward_ms > 0
+    assert 0 < toy.matrix_share < 1.5
+
+
+def test_indices_are_a_quarter_of_a_byte_for_each_pooled_value():
+    cost = dict(compare.run({"segnet_basic": compare.subject("segnet_basic")}, Setting(32, 32, 0.125, 1, "cpu")))
+    pooled = 8 * (16 * 16 + 8 * 8 + 4 * 4 + 2 * 2)  # 64 / 8 channels at four levels
+    assert cost["segnet_basic"].index_bytes == pooled // 4
+
+
+def cost(**values):
+    fields = dict.fromkeys(Cost.__dataclass_fields__, 0.0)
+    return Cost(**{**fields, "parameters": 1_416_587, **values})
+
+
+def test_the_papers_figures_stand_in_brackets():
+    rows = table({"segnet_basic": cost(forward_ms=80.4), "unet": cost(forward_ms=9.6)}).splitlines()
+    assert "| 1.417 [1.425] |" in rows[2]
+    assert "| 80 [52.6] |" in rows[2]
+    assert "| 10 |" in rows[3]
+
+
+def test_what_was_not_measured_says_so():
+    assert "| not measured [1052] |" in table({"segnet": cost(inference_mb=float("nan"))})
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (Setting(31, 64, 1.0, 1, "cpu"), "expected images of at least 32x32, channels > 0 and repeats >= 1, got"),
+        (Setting(64, 64, 0.0, 1, "cpu"), "expected images of at least 32x32, channels > 0"),
+        (Setting(64, 64, 1.0, 0, "cpu"), "repeats >= 1, got"),
+    ],
+)
+def test_a_setting_that_cannot_be_measured_is_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        next(compare.run({"toy": TOY}, setting))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="expected a GPU for device cuda, found none; choose cpu"):
+        next(compare.run({"toy": TOY}, Setting(64, 64, 1.0, 1, "cuda")))
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match=r"expected one of segnet, .*, got segent"):
+        compare.subject("segent")
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path):
+    path = tmp_path / "costs.json"
+    options = ["--height", "32", "--width", "32", "--channels", "0.0625", "--repeats", "1", "--json", str(path)]
+    result = CliRunner().invoke(app, ["compare", "segnet", "unet", *options])
+    assert result.exit_code == 0, result.output
+    assert [line.split(" |")[0] for line in result.stdout.splitlines()[2:]] == ["| segnet", "| unet"]
+    written = json.loads(path.read_text())
+    assert list(written["networks"]) == ["segnet", "unet"]
+    assert written["machine"]["torch"] == torch.__version__

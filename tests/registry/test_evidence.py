@@ -1,0 +1,58 @@
+import pytest
+
+from pipeline.registry import evidence
+from pipeline.registry.evidence import Lineage
+
+DVC = """
+stages:
+  download: {cmd: a, deps: [code.py], outs: [data/raw]}
+  evaluate: {cmd: b, deps: [data/raw], metrics: [reports/scores.json: {cache: false}], plots: [reports/history.csv]}
+  register: {cmd: c, deps: [code.py], outs: [reports/registration.json]}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    files = {
+        "code.py": "abc",
+        "data/raw/a": "abc",
+        "reports/scores.json": "{}",
+        "reports/history.csv": "",
+        "params.yaml": "",
+    }
+    for name, text in {**files, "dvc.yaml": DVC}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_every_dep_and_out_but_the_last_stages_own_is_hashed(tree):
+    found = evidence.hash_files(tree)
+    paths = ["code.py", "data/raw", "dvc.yaml", "params.yaml", "reports/history.csv", "reports/scores.json"]
+    assert list(found) == paths
+    assert found["code.py"] == "900150983cd24fb0d6963f7d28e17f72"  # MD5 of abc
+    assert found["data/raw"].endswith(".dir")
+
+
+def test_a_missing_file_is_named(tree):
+    (tree / "code.py").unlink()
+    with pytest.raises(ValueError, match=r"expected .*code\.py, which dvc\.yaml names, found none; run dvc repro"):
+        evidence.hash_files(tree)
+
+
+def test_a_lineage_is_read_as_it_was_written(tmp_path):
+    origin = Lineage("c" * 40, ("params.yaml",), {"data/raw": "a.dir"}, {"workers": [1], "packages": {"torch": "2"}})
+    evidence.write_lineage(tmp_path, origin)
+    assert evidence.read_lineage(tmp_path) == origin
+    (tmp_path / "lineage.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"expected a lineage\.json that the register stage wrote: .*; register it anew"
+    ):
+        evidence.read_lineage(tmp_path)
+
+
+@pytest.mark.parametrize("commit", ["HEAD; touch owned", "--output=owned", "", "c" * 39])
+def test_a_commit_that_a_shell_or_git_could_take_for_something_else_is_refused(tmp_path, commit):
+    evidence.write_lineage(tmp_path, Lineage(commit, (), {}, {}))
+    with pytest.raises(ValueError, match=r"expected a lineage\.json .*: commit: String should match pattern"):
+        evidence.read_lineage(tmp_path)

@@ -1,0 +1,68 @@
+import pytest
+
+from pipeline.registry import model_files, versions
+from pipeline.tracking import store
+from tests.support.tiny_model import write_model
+
+
+@pytest.fixture
+def version(mlflow_store, tmp_path):
+    """The folder of a model that is version 1 of segnet-kept, laid out as MLflow keeps what `register` logs."""
+    folder = write_model(tmp_path / "version" / "artifacts" / "segnet")
+    client = store.client(mlflow_store)
+    client.create_registered_model("segnet-kept")
+    client.create_model_version("segnet-kept", str(tmp_path / "version"))
+    versions.set_alias(mlflow_store, "segnet-kept", "champion", "1")
+    yield folder
+    client.delete_registered_model("segnet-kept")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("address", ["models:/segnet-kept@champion", "models:/segnet-kept/1"])
+def test_the_models_folder_is_copied_out_of_a_version(mlflow_store, version, tmp_path, address):
+    into = tmp_path / "into"
+    into.mkdir()
+    found = model_files.download(mlflow_store, address, into)
+    assert found.is_relative_to(into)
+    assert contents(found) == contents(version)
+    assert set(contents(found)) == {"model.json", "model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "models:/segnet-kept@nobody",
+        "models:/segnet-kept/2",
+        "models:/segnet-nothing/1",
+        "models:/segnet-nothing@champion",
+    ],
+)
+def test_a_version_that_is_missing_cannot_be_copied(mlflow_store, version, tmp_path, address):
+    with pytest.raises(
+        ValueError, match=f"expected a version {address} made by the register stage in sqlite:.*not found"
+    ):
+        model_files.download(mlflow_store, address, tmp_path)
+
+
+def test_a_version_of_something_else_cannot_be_copied(mlflow_store, version, tmp_path):
+    (tmp_path / "other").mkdir()
+    store.client(mlflow_store).create_model_version("segnet-kept", str(tmp_path / "other"))
+    with pytest.raises(ValueError, match=r"expected a version models:/segnet-kept/2 made by the register stage"):
+        model_files.download(mlflow_store, "models:/segnet-kept/2", tmp_path)
+
+
+@pytest.mark.parametrize("address", ["segnet-kept", "models:/segnet-kept", "models:/segnet-kept/latest", "runs:/a/b"])
+def test_what_is_no_address_of_a_version_is_refused(mlflow_store, tmp_path, address):
+    with pytest.raises(ValueError, match=rf"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}"):
+        model_files.download(mlflow_store, address, tmp_path)
+
+
+def test_what_a_version_does_not_have_is_named(mlflow_store, version, tmp_path):
+    kept = versions.version(mlflow_store, "segnet-kept", "1")
+    with pytest.raises(ValueError, match=r"expected evidence/ab beside version 1 of segnet-kept in sqlite:"):
+        model_files.fetch(mlflow_store, "segnet-kept", kept, "evidence/ab", tmp_path)
+    with model_files.evidence(mlflow_store, "segnet-kept", kept, None) as folder:
+        assert list(folder.iterdir()) == []

@@ -1,0 +1,108 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.artifacts import scores
+from pipeline.files import digest
+from pipeline.registry import champion as champions, model_files, versions
+from pipeline.tracking import store
+from stages import register as stage
+from tests.support import project as tree
+
+
+@pytest.fixture
+def spec(tmp_path, mlflow_store, monkeypatch, request):
+    """The model of a working tree in which the stages before have run; its registered model is the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tree.make(request.node.name[:60].replace("_", "-"))
+
+
+def bearer(uri, spec, alias):
+    return versions.with_alias(uri, f"segnet-{spec.dataset}", alias)
+
+
+def log(uri, spec):
+    entries = champions.read(uri, f"segnet-{spec.dataset}")
+    return [(entry.kind, entry.version, entry.reign.champion, entry.reign.previous_champion) for entry in entries]
+
+
+def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlflow_store, capsys):
+    name = f"segnet-{spec.dataset}"
+    first = tree.registered(spec, hits=3)
+    reasons = ["test mIoU 0.375000 reaches register.min_miou 0.3", "there is no champion yet"]
+    assert (first["model"], first["version"], first["verdict"]) == (name, "1", "PROMOTE")
+    assert (first["reasons"], first["difference"], first["test_data"]) == (reasons, {}, tree.test_data())
+    assert f"register: PROMOTE {name} version 1: test mIoU 0.375000 reaches" in capsys.readouterr().out
+    champion = bearer(mlflow_store, spec, "champion")
+    assert champion == bearer(mlflow_store, spec, "challenger")
+    assert (champion.tags["test_miou"], champion.tags["validation_status"]) == ("0.375", "approved")
+    assert (champion.tags["training_run"], champion.tags["git_commit"]) == ("run-a", "unknown")
+    assert champion.tags["data_md5"] == digest.directory_md5(stage.RAW)
+    assert champion.tags["promoted_at"].endswith("Z")
+
+    assert tree.registered(spec, hits=3) == first  # dvc repro --force
+    assert log(mlflow_store, spec) == [("decided", "1", "1", None)]
+
+    other = replace(spec, run="run-b")
+    held = tree.registered(other, hits=3)
+    assert (held["version"], held["verdict"]) == ("2", "HOLD")
+    assert held["difference"]["miou"] == {"estimate": 0, "low": 0, "high": 0, "better": 0}
+    assert tree.registered(other, hits=3) == held
+    assert log(mlflow_store, spec) == [("decided", "1", "1", None), ("decided", "2", "1", None)]
+    assert f"register: HOLD {name} version 2: its mIoU differs from" in capsys.readouterr().out
+    assert bearer(mlflow_store, spec, "champion").number == "1"
+    assert bearer(mlflow_store, spec, "challenger").tags["validation_status"] == "held"
+    assert tree.registered(other, hits=1)["verdict"] == "REJECT"  # below min_miou
+    assert bearer(mlflow_store, spec, "challenger").tags["validation_status"] == "rejected"
+
+    better = tree.registered(other, hits=4)
+    assert (better["version"], better["verdict"]) == ("2", "PROMOTE")
+    assert better["difference"]["miou"] == {"estimate": 0.625, "low": 0.625, "high": 0.625, "better": 1}
+    assert better["difference"]["iou/road"] == {"estimate": 0.25, "low": 0.25, "high": 0.25, "better": 1}
+    assert better["rule"]["max_class_loss"] == 0.05
+    assert (bearer(mlflow_store, spec, "champion").number, log(mlflow_store, spec)[-1]) == (
+        "2",
+        ("decided", "2", "2", "1"),
+    )
+    assert bearer(mlflow_store, spec, "previous_champion").number == "1"
+    described = store.client(mlflow_store).get_model_version(name, "2").description
+    assert "the 95% interval +0.625000 to +0.625000 lies above register.min_gain 0" in described
+
+
+def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
+    tree.registered(spec, hits=3)
+    name, version = f"segnet-{spec.dataset}", bearer(mlflow_store, spec, "champion")
+    with model_files.evidence(mlflow_store, name, version, version.tags["evidence"]) as folder:
+        assert scores.read(folder).run == "run-a"
+        assert (folder / "params.yaml").read_bytes() == Path("params.yaml").read_bytes()
+        assert json.loads((folder / "lineage.json").read_text())["hashes"]["data/raw"] == version.tags["data_md5"]
+    kept = model_files.fetch(mlflow_store, name, version, "decisions/000001", tmp_path / "kept")
+    (entry,) = champions.read(mlflow_store, name)
+    assert json.loads((kept / "verdict.json").read_text()) == entry.to_json()
+    assert [json.loads(line) for line in (kept / "promotions.jsonl").read_text().splitlines()] == [entry.to_json()]
+    assert "PROMOTE" in (kept / "card.md").read_text()
+    assert (kept / "card.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_champion_scored_on_other_images_is_scored_again_on_these(spec, mlflow_store):
+    tree.registered(spec, hits=4, test_data="e" * 64)  # other images then
+    second = tree.registered(replace(spec, run="run-b"), hits=3)
+    # Random weights on random images: a mIoU far below 0.375.
+    assert second["verdict"] == "HOLD"  # the scores by hand are of two images, data/raw has three
+    assert "expected the same images, classes and target pixels in the scores of both" in second["reasons"][0]
+    champion = bearer(mlflow_store, spec, "champion")
+    key = f"evidence_on_{tree.test_data()[:16]}"
+    with model_files.evidence(mlflow_store, f"segnet-{spec.dataset}", champion, champion.tags[key]) as folder:
+        found = scores.read(folder)
+    assert (found.run, found.test_data, len(found.ids)) == ("run-a", tree.test_data(), 3)
+
+
+def test_a_champion_on_other_images_that_are_not_here_holds(spec):
+    tree.registered(spec, hits=3)
+    held = tree.registered(replace(spec, run="run-b"), hits=4, test_data="e" * 64)
+    assert held["verdict"] == "HOLD"
+    assert "was scored on other test data" in held["reasons"][0]
+    assert "data/raw does not hold the latter" in held["reasons"][0]
+    assert held["difference"] == {}

@@ -1,0 +1,250 @@
+import json
+import shutil
+import sqlite3
+import subprocess
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.artifacts.model import read_spec
+from pipeline.cli import app
+from pipeline.files import atomic, digest
+from pipeline.registry import champion, evidence, verify, versions
+from pipeline.tracking import store
+from stages import register as stage
+from tests.support import project as tree
+
+MODEL = "segnet-verified"
+ORDER = [
+    "evidence",
+    "weights",
+    "served code",
+    "scores",
+    "params",
+    "training run",
+    "validation",
+    "commit",
+    "data",
+    "log",
+    "verdict",
+]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    """A store with a champion 1 and a held version 2; the current folder is the clean checkout that they come from."""
+    folder = tmp_path_factory.mktemp("verified")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        spec = tree.make("verified")
+        git("init", "-q")
+        git("add", "params.yaml", "dvc.yaml", "pipeline")
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all")
+        tree.registered(tree.named(spec, "a"), hits=3)
+        lock_data()
+        tree.registered(tree.named(spec, "b"), hits=3)
+        yield f"sqlite:///{folder}/mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def environment(uri, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+
+
+def lock_data():
+    """Leave dvc.lock and a cache as DVC would for data/raw."""
+    md5 = digest.directory_md5(stage.RAW)
+    atomic.write_text(Path("dvc.lock"), f"stages:\n  download:\n    outs: [{{path: data/raw, md5: {md5}}}]\n")
+    cache = Path(".dvc/cache/files/md5")
+    entries = []
+    for path in sorted(p for p in stage.RAW.rglob("*") if p.is_file()):
+        name = digest.file_md5(path)
+        entries.append({"md5": name, "relpath": path.relative_to(stage.RAW).as_posix()})
+        (cache / name[:2]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, cache / name[:2] / name[2:])
+    (cache / md5[:2]).mkdir(parents=True, exist_ok=True)
+    (cache / md5[:2] / md5[2:]).write_text(json.dumps(entries))
+
+
+def git(*command):
+    return subprocess.run(["git", *command], check=True, capture_output=True).stdout
+
+
+def links(uri, number="1"):
+    return {link.name: link for link in verify.verify(uri, MODEL, number, Path())}
+
+
+def stored(uri, number="1"):
+    """The folder of a version's files."""
+    version = versions.version(uri, MODEL, number)
+    return Path(store.client(uri).get_logged_model(version.model_id).artifact_location.removeprefix("file://"))
+
+
+@contextmanager
+def changed(path, edit):
+    before = path.read_bytes()
+    path.write_bytes(edit(before))
+    yield
+    path.write_bytes(before)
+
+
+@contextmanager
+def flipped(path):
+    with changed(path, lambda text: text[:-1] + bytes([text[-1] ^ 1])):
+        yield
+
+
+def assert_broken(uri, name, detail):
+    found = links(uri)
+    assert list(found) == ORDER[: ORDER.index(name) + 1]  # the first broken link ends it
+    assert [link.state for link in found.values()][-1] == "broken"
+    assert detail in found[name].detail
+
+
+def test_every_link_of_an_honest_version_holds(uri):
+    for number in ("1", "2"):
+        found = links(uri, number)
+        assert list(found) == ORDER
+        assert {name: link.state for name, link in found.items()} == dict.fromkeys(ORDER, "holds"), found
+    assert found["data"].detail == "data/raw in the working tree, data/raw in DVC's cache"
+    assert found["verdict"].detail == "entry 2, HOLD"
+
+
+def test_changed_weights_are_found(uri):
+    with flipped(stored(uri) / "artifacts/segnet/model.safetensors"):
+        assert_broken(uri, "weights", "expected the MD5 of models/segnet to be")
+
+
+def test_changed_scores_are_found(uri):
+    name = versions.version(uri, MODEL, "1").tags["evidence"]
+    with flipped(stored(uri) / "evidence" / name / "images.parquet"):
+        assert_broken(uri, "evidence", f"expected the digest of the evidence to be {name}, got")
+
+
+def test_changed_code_that_serves_the_version_is_found(uri):
+    with flipped(stored(uri) / "code/pipeline/inference/predict.py"):
+        assert_broken(uri, "served code", "expected the MD5 of the version's pipeline/inference/predict.py to be")
+
+
+def test_a_changed_score_in_a_tag_is_found(uri):
+    client = store.client(uri)
+    client.set_model_version_tag(MODEL, "1", "test_miou", "0.9")
+    assert_broken(uri, "scores", "expected the tag test_miou to be that of the counts, 0.375, got 0.9")
+    client.set_model_version_tag(MODEL, "1", "test_miou", "0.375")
+
+
+def test_changed_params_are_found_beside_the_version_and_in_its_run(uri):
+    name = versions.version(uri, MODEL, "1").tags["evidence"]
+    with changed(
+        stored(uri) / "evidence" / name / "params.yaml", lambda text: text.replace(b"epochs: 1", b"epochs: 2")
+    ):
+        assert_broken(uri, "evidence", "expected the digest of the evidence")
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:  # MLflow itself refuses to change one
+        (before,) = database.execute("SELECT value FROM params WHERE key = 'train.seed' LIMIT 1").fetchone()
+        database.execute("UPDATE params SET value = '77' WHERE key = 'train.seed'")
+    assert_broken(uri, "params", f"expected the param train.seed of the training run to be {before}, got 77")
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE params SET value = ? WHERE key = 'train.seed'", (before,))
+
+
+@pytest.mark.parametrize("place", ["data/raw/images/test/0.png", "data/raw/manifest.parquet"])
+def test_changed_data_is_found_in_the_working_tree(uri, place):
+    with flipped(Path(place)):
+        assert_broken(uri, "data", "expected data/raw of the MD5")
+
+
+def test_a_training_of_other_params_is_found(uri, tmp_path):
+    """The evidence was made anew as a whole, so that its digest is right."""
+    name = versions.version(uri, MODEL, "1").tags["evidence"]
+    folder, client = stored(uri) / "evidence", store.client(uri)
+    shutil.copytree(folder / name, tmp_path / "forged")
+    tree_json = json.loads((tmp_path / "forged/train.json").read_text())
+    tree_json["inputs"]["train"]["seed"] = 77
+    (tmp_path / "forged/train.json").write_text(json.dumps(tree_json))
+    origin = evidence.read_lineage(tmp_path / "forged")
+    hashes = {**origin.hashes, "reports/train.json": digest.file_md5(tmp_path / "forged/train.json")}
+    evidence.write_lineage(tmp_path / "forged", replace(origin, hashes=hashes))
+    forged = evidence.name_of(tmp_path / "forged")
+    shutil.copytree(tmp_path / "forged", folder / forged)
+    client.set_model_version_tag(MODEL, "1", "evidence", forged)
+    assert_broken(uri, "training run", "expected the training's name to be")
+    client.set_model_version_tag(MODEL, "1", "evidence", name)
+
+
+def test_changed_data_is_found_in_the_cache(uri):
+    name = digest.file_md5(Path("data/raw/images/test/0.png"))
+    with flipped(Path(".dvc/cache/files/md5") / name[:2] / name[2:]):
+        assert_broken(uri, "data", f"expected data/raw/images/test/0.png in DVC's cache to have the MD5 {name}")
+
+
+def test_a_verdict_that_the_evidence_does_not_bear_is_found(uri):
+    _, second = champion.read(uri, MODEL)
+    text = second.text.replace('"estimate": 0.0', '"estimate": 0.5')
+    assert text != second.text
+    client, path = store.client(uri), stored(uri, "2") / "decisions/000002/verdict.json"
+    client.set_model_version_tag(champion.name_of(MODEL), "2", "entry", text)
+    assert "expected the entry of the log to be" in links(uri, "2")["verdict"].detail
+    with changed(path, lambda before: json.dumps({"number": 2, **json.loads(text)}).encode()):
+        assert "the verdict's difference, computed again," in links(uri, "2")["verdict"].detail
+    client.set_model_version_tag(champion.name_of(MODEL), "2", "entry", second.text)
+
+
+def test_a_changed_entry_of_the_log_is_found_by_the_next_one(uri):
+    first = champion.read(uri, MODEL)[0]
+    client, name = store.client(uri), champion.name_of(MODEL)
+    client.set_model_version_tag(name, "1", "entry", first.text.replace("there is no champion yet", "it is the best"))
+    assert_broken(uri, "log", "expected entry 1 of the log as the next one saw it")
+    client.set_model_version_tag(name, "1", "entry", first.text)
+
+
+def test_an_alias_that_was_moved_is_found(uri):
+    versions.set_alias(uri, MODEL, "champion", "2")
+    assert_broken(uri, "log", "expected the aliases to be Reign(champion='1'")
+    versions.set_alias(uri, MODEL, "champion", "1")
+
+
+def test_what_is_not_at_hand_is_said_and_passed_over(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = links(uri)
+    assert {name for name, link in found.items() if link.state == "not at hand"} == {"commit", "data"}
+    assert found["data"].detail == "the data: neither the working tree nor DVC's cache holds it"
+
+
+def command(*arguments, code=0):
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+def test_the_command_says_each_link_and_whether_all_hold(uri):
+    lines = command("verify", "1").splitlines()
+    assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines] == ORDER
+    with flipped(stored(uri) / "artifacts/segnet/model.safetensors"):
+        assert command("verify", "1", code=1).splitlines()[-1] == f"segnet: {MODEL} version 1 is broken at: weights"
+        found = json.loads(command("verify", "1", "--json", code=1).partition("\nsegnet:")[0])
+        assert (found["whole"], found["links"][-1]["name"]) == (False, "weights")
+
+
+def test_trace_prints_the_commands_that_make_it_again(uri):
+    head = git("rev-parse", "HEAD").decode().strip()
+    lines = command("trace", "1").splitlines()
+    assert lines[0] == f"git worktree add --detach ../{MODEL}-1 {head}"
+    assert "dvc repro evaluate" in lines
+    md5 = digest.directory_md5(stored(uri) / "artifacts/segnet")
+    run = versions.version(uri, MODEL, "1").tags["training_run"]
+    assert lines[-1] == f"# What must come out: training run {run}, models/segnet {md5}, test mIoU 0.375"
+    assert command("trace", "1", "--params") == Path("params.yaml").read_text()
+
+
+def test_trace_names_what_differed_from_the_commit(uri):
+    code = Path("pipeline/inference/predict.py")
+    with changed(code, lambda text: text + b"# later\n"):
+        tree.score(read_spec(stage.MODEL), hits=4)
+        stage.main()
+    text = command("trace", "2")
+    assert "# pipeline/inference/predict.py differed from the commit, and only its hash is kept: the result may" in text
+    assert json.loads(command("trace", "2", "--json"))["changed"] == ["pipeline/inference/predict.py"]

@@ -1,0 +1,109 @@
+"""What one process's network does in a step; over several workers: test_worker.py."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pipeline.core.models import MODELS
+from pipeline.training import learner
+from pipeline.training.learner import Learner, TrainingError, autocast_type
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, TINY, fit
+
+SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0})
+IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+MASKS = torch.randint(0, 3, (4, 8, 8), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    return write_tiles(tmp_path_factory.mktemp("toy"))
+
+
+def plain():
+    torch.manual_seed(3)
+    return nn.Conv2d(3, 2, 1)
+
+
+def test_a_step_descends_the_weighted_mean_over_the_batch():
+    expected, model = plain(), plain()
+    F.cross_entropy(expected(IMAGES), MASKS, torch.tensor([1.0, 3.0]), ignore_index=2).backward()
+    Learner(model, SGD, (1.0, 3.0)).learn(IMAGES, MASKS, step=0, learning_rate=0.5)
+    torch.testing.assert_close(model.weight, expected.weight - 0.5 * expected.weight.grad)
+
+
+def test_the_average_of_the_weights_is_what_is_published():
+    model = plain()
+    before = model.weight.detach().clone()
+    ours = Learner(model, SGD.model_copy(update={"ema_decay": 0.05}), (1.0, 3.0))
+    ours.learn(IMAGES, MASKS, step=0, learning_rate=0.5)
+    torch.testing.assert_close(ours.published().weight, 0.05 * before + 0.95 * model.weight)
+
+
+def test_without_an_average_the_weights_are_published():
+    model = plain()
+    assert Learner(model, SGD, (1.0, 3.0)).published() is model
+
+
+@pytest.mark.parametrize("name", ["segnet", "unet", "bilinear", "deeplab_largefov", "bayesian_segnet_basic"])
+def test_a_network_is_trained_by_deterministic_operations(name):
+    model = MODELS[name](2, 1 / 16)
+    images, masks = torch.rand(2, 3, 32, 32) * 255, torch.randint(0, 3, (2, 32, 32))
+    with learner.deterministic():
+        Learner(model, SGD, (1.0, 3.0)).learn(images, masks, step=0, learning_rate=0.01)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_deterministic_training_repeats_itself(tiles, tmp_path):
+    settings = SETTINGS.model_copy(update={"deterministic": True, "epochs": 1})
+    one, other = (fit(tiles, settings, tmp_path / name).state.model for name in "ab")
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+class Unpooling(nn.Module):
+    """PyTorch's own unpooling, which has no deterministic version."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x):
+        return self.last(F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2))
+
+
+def test_an_operation_without_a_deterministic_version_is_named(tiles, tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "unpooling", lambda classes, width: Unpooling())
+    network = TINY.model_copy(update={"name": "unpooling"})
+    with pytest.raises(TrainingError, match=r"train\.deterministic: expected operations .*, got: max_unpooling2d"):
+        fit(tiles, SETTINGS.model_copy(update={"deterministic": True}), tmp_path / "run", network=network)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", None), ("bfloat16", torch.bfloat16)])
+def test_what_is_asked_for_is_obeyed_on_any_device(precision, expected, monkeypatch):
+    for has in ({}, {"avx512_bf16": True}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
+        assert autocast_type(precision, CPU) == expected
+
+
+@pytest.mark.parametrize(
+    ("has", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, None),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_has_it(has, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert autocast_type("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, torch.bfloat16), (False, None)])
+def test_auto_is_bfloat16_where_the_gpu_has_it(has, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has and not including_emulation)
+    assert autocast_type("auto", torch.device("cuda")) == expected

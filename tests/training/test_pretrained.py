@@ -1,0 +1,117 @@
+import hashlib
+import os
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.training import pretrained
+
+TENSORS = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
+
+
+def test_safetensors_and_state_dicts_are_read(tmp_path):
+    save_file(TENSORS, tmp_path / "w.safetensors")
+    torch.save(TENSORS, tmp_path / "w.pth")
+    for name in ("w.safetensors", "w.pth"):
+        found = pretrained.read(tmp_path / name)
+        assert found.keys() == TENSORS.keys()
+        assert all(torch.equal(found[key], value) for key, value in TENSORS.items())
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("owned",)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"a": Malicious()}, "w.pth")
+    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*; nothing of it was run$"):
+        pretrained.read(tmp_path / "w.pth")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [None, b"", b"no tensors"])
+def test_what_is_no_file_of_tensors_is_refused(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="expected a file of tensors"):
+        pretrained.read(tmp_path / name)
+
+
+def test_a_file_that_holds_other_things_is_refused(tmp_path):
+    torch.save([1, 2], tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="expected a state dict, tensors by name, got list"):
+        pretrained.read(tmp_path / "w.pth")
+
+
+@pytest.fixture
+def address(tmp_path):
+    """Of a file of weights on a server of this machine."""
+    (tmp_path / "web").mkdir()
+    save_file(TENSORS, tmp_path / "web" / "vgg16.safetensors")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/vgg16.safetensors"
+        server.shutdown()
+        thread.join()
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_weights_on_the_web_are_fetched_once(address, tmp_path):
+    expected = sha256(tmp_path / "web" / "vgg16.safetensors")
+    first = pretrained.locate(address, expected, tmp_path / "runs")
+    assert first.is_absolute()
+    assert sha256(first) == expected
+    (tmp_path / "web" / "vgg16.safetensors").unlink()
+    assert pretrained.locate(address, expected, tmp_path / "runs") == first
+
+
+def test_fetched_weights_of_another_digest_are_refused_and_not_kept(address, tmp_path):
+    with pytest.raises(ValueError, match=r"vgg16\.safetensors: expected weights of SHA-256 0000.*correct model\.vgg16"):
+        pretrained.locate(address, "0" * 64, tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_an_address_that_does_not_answer_is_an_error(address, tmp_path):
+    with pytest.raises(ValueError, match=r"nothing\.pth: expected weights of SHA-256"):
+        pretrained.locate(address.replace("vgg16.safetensors", "nothing.pth"), "0" * 64, tmp_path / "runs")
+
+
+def test_the_error_of_an_address_does_not_show_its_password(address, tmp_path):
+    with pytest.raises(ValueError, match=r"^(?!.*secret)http://127\.0\.0\.1.*404.*correct model\.vgg16$"):
+        pretrained.locate(address.replace("://", "://me:secret@") + ".none?token=secret", "0" * 64, tmp_path / "runs")
+
+
+def test_a_file_is_taken_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_file(TENSORS, "w.safetensors")
+    for digest in (None, sha256("w.safetensors"), sha256("w.safetensors").upper()):
+        assert pretrained.locate("w.safetensors", digest, tmp_path / "runs") == tmp_path / "w.safetensors"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_of_another_digest_is_refused(tmp_path):
+    save_file(TENSORS, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"w\.safetensors: expected SHA-256 0000.*get it again, or correct model"):
+        pretrained.locate(str(tmp_path / "w.safetensors"), "0" * 64, tmp_path / "runs")
+    with pytest.raises(ValueError, match=r"none\.pth: expected a file of weights"):
+        pretrained.locate(str(tmp_path / "none.pth"), "0" * 64, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"QK\x03\x04\x00\x00\x08"], ids=["a protocol", "no stack"])
+def test_a_pickle_that_trips_its_reader_is_refused(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*: (index out of range|pop from empty)"):
+        pretrained.read(tmp_path / "w.pth")

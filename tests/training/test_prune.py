@@ -1,0 +1,128 @@
+"""Old runs go, and what killed processes have left; nothing else."""
+
+import json
+import os
+import time
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipeline.cli.prune import prune as command
+from pipeline.training import prune
+from pipeline.training.run import worked_on
+from tests.support.tiny_model import write_model
+
+NAMES = [f"{i:016x}" for i in range(5)]  # the first is the newest
+HOURS = 3600
+
+
+def age(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with five runs of ten bytes each, one of them old and of models/segnet."""
+    for i, name in enumerate(NAMES):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "inputs.json").write_text("{}")
+        (folder / "weights").write_bytes(b"x" * 8)
+        age(folder / "inputs.json", i * HOURS)
+    model = write_model(tmp_path / "models" / "segnet") / "model.json"
+    model.write_text(json.dumps({**json.loads(model.read_text()), "run": NAMES[4]}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def left(folder, name, seconds):
+    """Leave a temporary folder of three bytes, last written to so long ago."""
+    path = folder / name
+    path.mkdir(parents=True)
+    (path / "half").write_bytes(b"abc")
+    age(path / "half", seconds)
+    age(path, seconds)
+    return path
+
+
+def found(root, keep):
+    return [(waste.path.as_posix(), waste.size) for waste in prune.find(root, keep)]
+
+
+def test_the_models_run_and_the_newest_others_stay(repository):
+    assert found(repository, 2) == [(f"runs/{NAMES[2]}", 10), (f"runs/{NAMES[3]}", 10)]
+    assert found(repository, 4) == []
+
+
+def test_a_run_that_is_being_trained_stays(repository):
+    with worked_on(repository / "runs" / NAMES[2]):
+        assert found(repository, 2) == [(f"runs/{NAMES[3]}", 10)]
+
+
+def test_without_a_model_the_newest_stay(repository):
+    (repository / "models" / "segnet").rename(repository / "elsewhere")
+    assert len(found(repository, 2)) == 3
+
+
+def test_a_run_that_an_older_version_left_is_the_oldest(repository):
+    (repository / "runs" / NAMES[0] / "inputs.json").unlink()
+    assert found(repository, 3) == [(f"runs/{NAMES[0]}", 8)]
+
+
+def test_a_model_that_cannot_be_read_is_refused(repository):
+    (repository / "models" / "segnet" / "model.json").write_text("{")
+    with pytest.raises(ValueError, match=r"expected a model\.json that the train stage wrote"):
+        prune.find(repository, 1)
+
+
+def test_what_nobody_has_written_to_for_an_hour_goes(repository):
+    left(repository / "data", ".tiles.1.partial", 2 * HOURS)
+    left(repository / "reports", ".young.1.partial", 60)
+    busy = left(repository / "models", ".busy.1.partial", 2 * HOURS)
+    (busy / "more").write_bytes(b"now")
+    left(repository / "runs" / NAMES[0], ".step-1.1.partial", 2 * HOURS)
+    (repository / "reports" / ".page.html.1.partial").write_bytes(b"abcd")
+    age(repository / "reports" / ".page.html.1.partial", 2 * HOURS)
+    assert found(repository, 9) == [
+        ("data/.tiles.1.partial", 3),
+        ("reports/.page.html.1.partial", 4),
+        (f"runs/{NAMES[0]}/.step-1.1.partial", 3),
+    ]
+
+
+def test_a_temporary_folder_within_what_goes_is_counted_once(repository):
+    left(repository / "runs" / NAMES[3], ".step-1.1.partial", 2 * HOURS)
+    outer = left(repository / "data", ".tiles.1.partial", 2 * HOURS)
+    left(outer, ".shard.1.partial", 2 * HOURS)
+    age(outer, 2 * HOURS)
+    assert found(repository, 3) == [(f"runs/{NAMES[3]}", 13), ("data/.tiles.1.partial", 6)]
+
+
+def test_what_waits_for_the_server_stays(repository):
+    left(repository / "runs" / "unsent", ".letter.1.partial", 2 * HOURS)
+    left(repository / "runs" / "unsent", NAMES[3], 2 * HOURS)
+    (repository / "runs" / "vgg16.pth").touch()
+    assert found(repository, 9) == []
+
+
+def test_the_command_removes_and_says_what(repository):
+    app = typer.Typer()
+    app.command()(command)
+    left(repository / "data", ".tiles.1.partial", 2 * HOURS)
+    dry = CliRunner().invoke(app, ["--keep", "4", "--dry-run"])
+    assert dry.stdout == "temporary data/.tiles.1.partial: 3 bytes\nwould remove 1: 3 bytes\n"
+    assert (repository / "data" / ".tiles.1.partial").exists()
+    done = CliRunner().invoke(app, ["--keep", "1", "--json"])
+    told = json.loads(done.stdout)
+    assert [entry["path"] for entry in told["removed"]] == [
+        f"runs/{NAMES[1]}",
+        f"runs/{NAMES[2]}",
+        f"runs/{NAMES[3]}",
+        "data/.tiles.1.partial",
+    ]
+    assert (told["bytes"], told["dry_run"]) == (33, False)
+    assert len(list((repository / "runs").iterdir())) == 2
+    assert list((repository / "data").iterdir()) == []
+    assert CliRunner().invoke(app, ["--keep", "0"]).exit_code == 2

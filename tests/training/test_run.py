@@ -1,0 +1,88 @@
+import os
+import threading
+import time
+
+import pytest
+
+from pipeline.training.run import begun, is_in_use, read_inputs, run_folders, run_name, worked_on
+
+FIRST = {"data": "d", "code": "c", "vgg16": None, "model": {"name": "segnet"}, "train": {"seed": 1, "zoom": [1.0, 2.0]}}
+
+
+def changed(**sections):
+    return {**FIRST, **sections}
+
+
+def begin(runs, made_of, when, **options):
+    """Begin a run at a given time; return its folder and what was said."""
+    said = []
+    with begun(runs, made_of, **{"fresh": False, **options}, say=said.append) as folder:
+        os.utime(folder / "inputs.json", (when, when))
+    return folder, said
+
+
+def test_a_name_is_a_hash_of_the_inputs():
+    assert run_name(FIRST) == run_name(dict(reversed(FIRST.items())))
+    assert run_name(FIRST) != run_name(changed(data="e"))
+    assert len(run_name(FIRST)) == 16
+
+
+def test_the_first_run_and_the_same_inputs_say_nothing(tmp_path):
+    folder, said = begin(tmp_path, FIRST, 1)
+    assert folder == tmp_path / run_name(FIRST)
+    assert read_inputs(folder) == FIRST
+    assert said + begin(tmp_path, FIRST, 2)[1] == []
+
+
+def test_changed_inputs_are_named_against_the_run_that_was_trained_last(tmp_path):
+    first, _ = begin(tmp_path, FIRST, 1)
+    begin(tmp_path, changed(data="e"), 2)
+    begin(tmp_path, FIRST, 3)
+    new, said = begin(tmp_path, changed(code="x", train={"seed": 2, "zoom": [1.0, 2.0]}), 4)
+    assert said == [f"a new run {new.name}; against run {first.name} its inputs changed: code, train.seed 1 -> 2"]
+
+
+def test_a_fresh_run_loses_its_states(tmp_path):
+    folder, _ = begin(tmp_path, FIRST, 1)
+    (folder / "step-000000001").mkdir()
+    _, said = begin(tmp_path, FIRST, 2, fresh=True)
+    assert said == [f"the states of run {folder.name} are removed: it begins anew"]
+    assert [path.name for path in folder.iterdir()] == ["inputs.json"]
+    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder]
+
+
+def test_other_folders_are_no_runs(tmp_path):
+    (tmp_path / "unsent").mkdir()
+    old = tmp_path / "0123456789abcdef"  # without inputs
+    old.mkdir()
+    folder, said = begin(tmp_path, FIRST, 1)
+    assert said == []
+    assert run_folders(tmp_path) == [folder, old]
+
+
+@pytest.mark.parametrize("text", ["{", "[[1, 2]]", '{"a":' * 100_000], ids=["cut off", "a list", "deep"])
+def test_broken_inputs_are_refused(tmp_path, text):
+    folder, _ = begin(tmp_path, FIRST, 1)
+    (folder / "inputs.json").write_text(text)
+    with pytest.raises(ValueError, match=r"expected the inputs\.json of a training run: .*; remove the folder"):
+        read_inputs(folder)
+
+
+def test_workers_that_outlive_a_killed_training_are_waited_for(tmp_path):
+    folder, _ = begin(tmp_path, FIRST, 1)
+    said, threads = [], []
+    with worked_on(folder), worked_on(folder):
+        assert is_in_use(folder)
+        threads.append(threading.Thread(target=lambda: said.extend([*begin(tmp_path, FIRST, 2)[1], "begun"])))
+        threads[0].start()
+        time.sleep(0.3)
+        assert said == []
+    threads[0].join(10)
+    assert said == [f"waiting for the processes that hold {folder}.workers.lock", "begun"]
+    assert not is_in_use(folder)
+
+
+def test_a_run_is_in_use_while_a_process_trains_it(tmp_path):
+    with begun(tmp_path, FIRST, fresh=False, say=print) as folder:
+        assert is_in_use(folder)
+    assert not is_in_use(folder)

@@ -1,0 +1,121 @@
+"""One step, one epoch and the validation are the same on 1, 2 and 4 workers, and in parts."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from pipeline.core import sampler
+from pipeline.core.models import MODELS
+from pipeline.data import tile
+from pipeline.params.steps import Tile
+from pipeline.training import checkpoint
+from pipeline.training.trainer import Job, Trainer
+from tests.support.tiny_data import write_raw
+from tests.support.tiny_training import CPU, SETTINGS, TINY
+
+VOID, SKY = 2, 1
+# Adam divides by the size of a gradient, and so blows errors up where a gradient is nought.
+SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.01})
+PLAIN = SimpleNamespace(name="plain", width=1.0, vgg16=None)
+# name -> (type, network, what is changed in the settings)
+CASES = {
+    "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
+    "float32": (torch.float32, TINY, {"learning_rate": 0.001}),  # batches of 2x2 pixels blow rounding errors up
+    "plain": (torch.float64, PLAIN, {}),
+}
+
+
+def plain(num_classes, width):
+    """Return a network without batch normalisation, whose gradients are a sum over tiles."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, num_classes, 1))
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """Nine tiles a split: in the first step, the first of two workers sees void alone, the other one all of the sky."""
+    folder = tmp_path_factory.mktemp("toy")
+    masks = np.random.default_rng(1).choice([0, VOID], (9, 32, 32)).astype(np.uint8)
+    first = sampler.tiles_at(range(4), 9, SGD.seed)
+    masks[first[:2]] = VOID
+    masks[first[2], :16] = SKY
+    pairs = [np.concatenate([masks[i], masks[i + 1]], axis=1) for i in range(0, 8, 2)]
+    manifest = write_raw(folder / "raw", [(32, 64)] * 4 + [(32, 32)], [*pairs, masks[8]])
+    settings = Tile(scale=1.0, height=32, width=32, stride_y=32, stride_x=32, drop_unlabelled=False, tiles_per_shard=4)
+    tile.run(manifest, folder / "raw", folder / "tiles", settings)
+    return folder / "tiles"
+
+
+def an_epoch(tiles, dtype, network, settings):
+    """Train an epoch; return what each step added to the losses, the weights and the validation's counts."""
+    MODELS["plain"] = plain
+    torch.set_default_dtype(dtype)
+    try:
+        worker = Trainer(Job(tiles, network, settings, (1.0, 3.0)), CPU)
+        learn, steps = worker.learner.learn, []
+        worker.learner.learn = lambda *shares, **options: steps.append(learn(*shares, **options)) or steps[-1]
+        worker.train(0, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
+        weights = {name: value.clone() for name, value in worker.learner.published().state_dict().items()}
+        return {"steps": torch.stack(steps), "weights": weights, "counts": worker._count()[0]}
+    finally:
+        torch.set_default_dtype(torch.float32)
+        del MODELS["plain"]
+
+
+def one_of(rank, world_size, address, tiles, folder, parts):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world_size)
+    try:
+        for name, (dtype, network, changes) in CASES.items():
+            accumulation = parts if network is PLAIN else 1
+            settings = SGD.model_copy(update={**changes, "accumulation": accumulation})
+            torch.save(an_epoch(tiles, dtype, network, settings), folder / f"{name}{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def alone(tiles):
+    return {
+        name: an_epoch(tiles, dtype, network, SGD.model_copy(update=changes))
+        for name, (dtype, network, changes) in CASES.items()
+    }
+
+
+def assert_same(found, expected, tolerance):
+    bounds = {"rtol": tolerance, "atol": tolerance}
+    torch.testing.assert_close(found["steps"], expected["steps"], **bounds)
+    for name, value in expected["weights"].items():
+        torch.testing.assert_close(found["weights"][name], value, **bounds, msg=lambda text, name=name: name + text)
+    assert torch.equal(found["counts"], expected["counts"])
+
+
+# Two workers take their share of the plain network's batch in two parts, four in one.
+@pytest.mark.parametrize(("world_size", "parts"), [(2, 2), pytest.param(4, 1, marks=pytest.mark.slow)])
+def test_several_workers_train_the_model_that_one_would(tiles, alone, tmp_path, world_size, parts):
+    arguments = (world_size, f"file://{tmp_path}/meet", tiles, tmp_path, parts)
+    mp.spawn(one_of, arguments, nprocs=world_size)
+    for name, expected in alone.items():
+        assert expected["counts"][SKY].sum() == 512  # pixels, all in one tile
+        for rank in range(world_size):
+            found = torch.load(tmp_path / f"{name}{rank}.pt")
+            assert_same(found, expected, 1e-5 if name == "float32" else 1e-10)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_gives_the_step_of_the_whole(tiles, alone, parts):
+    found = an_epoch(tiles, torch.float64, PLAIN, SGD.model_copy(update={"accumulation": parts}))
+    assert_same(found, alone["plain"], 1e-10)
+
+
+def test_a_step_of_void_alone_changes_no_weight(tiles):
+    worker = Trainer(Job(tiles, TINY, SGD.model_copy(update={"weight_decay": 0.0}), (1.0, 3.0)), CPU)
+    before = {name: value.clone() for name, value in worker.learner.published().named_parameters()}
+    images, masks = torch.rand(4, 3, 32, 32) * 255, torch.full((4, 32, 32), VOID)
+    sums = worker.learner.learn(images, masks, step=0, learning_rate=0.1)
+    assert sums.tolist() == [0, 0, 0, 0]
+    assert all(torch.equal(value, before[name]) for name, value in worker.learner.published().named_parameters())

@@ -1,0 +1,125 @@
+import base64
+import dataclasses
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from pipeline.artifacts.validation import Finding, Offender, Validation
+from pipeline.validation.page import write_page
+from pipeline.validation.tables import summary
+from tests.support.tiny_dataset import change, make
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return make(tmp_path)
+
+
+def finding(*offenders, severity="error"):
+    return Finding("missing_pair", severity, not offenders, "a pair", "what was seen", offenders)
+
+
+def page(manifest, folder, *found):
+    validation = Validation(manifest.dataset, summary(manifest), found)
+    write_page(validation, manifest, folder, folder / "page.html")
+    return (folder / "page.html").read_text()
+
+
+def pictures(html):
+    """Return the (format, width, height) of each picture in the page."""
+    encoded = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
+    opened = [Image.open(io.BytesIO(base64.b64decode(text))) for text in encoded]
+    return [(image.format, *image.size) for image in opened]
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ([finding()], r"<strong>Passed\.</strong>"),
+        ([finding(Offender("sky", "rare", ()), severity="warning")], r"<strong>Passed with 1 warning\.</strong>"),
+        (
+            [finding(Offender("sky", "rare", ()))] * 2,
+            r"<strong>Stopped\.</strong> 2 errors and\s0 warnings in 2 checks",
+        ),
+    ],
+)
+def test_the_verdict_stands_on_top(found, verdict, manifest, tmp_path):
+    assert re.search(verdict, page(manifest, tmp_path, *found))
+
+
+def test_the_page_refers_to_nothing_outside_itself(manifest, tmp_path):
+    html = page(manifest, tmp_path, finding(Offender("val/1", "no mask", ("val/1",))))
+    targets = re.findall(r'(?:src|href|url|@import)\s*[=(]\s*"?([^")>\s]*)', html)
+    assert len(targets) == 3
+    assert all(target.startswith(("data:image/", "#missing_pair")) for target in targets)
+    assert "http" not in html
+    assert "<script" not in html
+    assert "<link" not in html
+
+
+def test_one_image_is_shown_with_its_mask(manifest, tmp_path):
+    html = page(manifest, tmp_path, finding(Offender("val/1", "no good", ("val/1",))))
+    assert pictures(html) == [("JPEG", 40, 32), ("PNG", 40, 32)]
+
+
+def test_a_pair_is_shown_side_by_side(manifest, tmp_path):
+    html = page(manifest, tmp_path, finding(Offender("train/0 ~ val/1", "3 bits", ("train/0", "val/1"))))
+    assert pictures(html) == [("JPEG", 40, 32)] * 2
+    assert html.index('alt="train/0 ~ val/1: train/0"') < html.index('alt="train/0 ~ val/1: val/1"')
+
+
+def test_of_many_equal_images_three_are_shown(manifest, tmp_path):
+    ids = ("train/0", "val/0", "test/0", "train/1", "train/2")
+    html = page(manifest, tmp_path, finding(Offender("train/0 = val/0 = test/0", "the same file", ids)))
+    assert len(pictures(html)) == 3
+    assert "train/1" not in html
+
+
+def test_a_large_image_is_shown_small(manifest, tmp_path):
+    wide = Image.new("RGB", (960, 48))
+    wide.save(tmp_path / "images/val/1.png")
+    html = page(manifest, tmp_path, finding(Offender("val/1", "no good", ("val/1",))))
+    assert pictures(html)[0] == ("JPEG", 192, 10)
+
+
+def test_the_mask_is_shown_in_its_class_colours(manifest, tmp_path):
+    html = page(manifest, tmp_path, finding(Offender("val/1", "no good", ("val/1",))))
+    encoded = re.search(r'src="data:image/png;base64,([^"]+)"', html)[1]
+    colours = Image.open(io.BytesIO(base64.b64decode(encoded))).getcolors()
+    assert sorted(colours) == [(128, (0, 0, 0)), (512, (70, 130, 180)), (640, (128, 64, 128))]
+
+
+def test_what_cannot_be_read_is_said_to_have_no_picture(manifest, tmp_path):
+    (tmp_path / "images/val/1.png").write_bytes(b"broken")
+    manifest = change(manifest, ["val/1"], mask="")
+    html = page(manifest, tmp_path, finding(Offender("val/1", "broken", ("val/1",))))
+    assert pictures(html) == []
+    assert html.count("no picture") == 2
+
+
+def test_the_first_24_are_pictured_and_the_others_named(manifest, tmp_path):
+    offenders = [Offender(f"<{i}>", "no mask", ("val/1",)) for i in range(525)]
+    html = page(manifest, tmp_path, finding(*offenders))
+    assert len(pictures(html)) == 48
+    assert "<summary>501 more</summary>" in html
+    assert html.count("<li>") == 500
+    assert "and 1 more, all named in validation.json" in html
+
+
+def test_names_are_escaped(manifest, tmp_path):
+    name = 'val/<b>"&'
+    manifest = dataclasses.replace(manifest, images=manifest.images.replace({"id": {"val/1": name}}))
+    html = page(manifest, tmp_path, finding(Offender(name, "<i>detail</i>", (name,))))
+    assert "<b>" not in html
+    assert "<i>detail" not in html
+    assert "val/&lt;b&gt;&#34;&amp;" in html
+    assert len(pictures(html)) == 2
+
+
+def test_the_data_set_is_summarised(manifest, tmp_path):
+    html = page(manifest, tmp_path, finding())
+    assert html.count("40 x 32") == 3
+    assert html.count("55.56%") == 3  # road: 640 of 1152 labelled pixels
+    assert html.count("width: 80.0%; background: rgb(70, 130, 180)") == 3  # sky: 512 / 640 of the longest bar

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+
+from pipeline.validation.tables import summary, tables_of
+from tests.support.tiny_dataset import change, drop, flip, make, value
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return make(tmp_path)
+
+
+def test_the_summary_counts_images_sizes_and_shares(manifest):
+    train, val, test = summary(drop(change(manifest, ["train/1"], width=64, sequence="other"), "val"))
+    assert (train.name, train.images, train.sequences) == ("train", 3, 2)
+    assert train.sizes == {"40 x 32": 2, "64 x 32": 1}
+    assert train.shares == {"road": 640 / 1152, "sky": 512 / 1152}
+    assert train.void_share == 128 / 1280
+    assert (val.images, val.sizes, val.shares, val.void_share) == (0, {}, {"road": 0, "sky": 0}, 0)
+    assert test.images == 3
+
+
+def test_the_share_ratio_is_the_largest_share_over_the_smallest(manifest):
+    sky = tables_of(change(manifest, ["val/"], pixels=[1024, 128, 128]))["classes"].loc[1]
+    assert sky["share_ratio"] == pytest.approx(4)  # 512 / 1152 over 128 / 1152
+    assert sky["shares"] == "train 44.44%, val 11.11%, test 44.44%"
+
+
+def test_the_share_ratio_of_a_class_that_a_split_lacks_is_infinite(manifest):
+    classes = tables_of(change(manifest, ["val/"], pixels=[1152, 0, 128]))["classes"]
+    assert classes.loc[1, "share_ratio"] == math.inf
+
+
+def test_a_split_without_labels_has_no_part_in_the_share_ratio(manifest):
+    classes = tables_of(change(manifest, ["val/"], pixels=[0, 0, 1280]))["classes"]
+    assert classes["share_ratio"].tolist() == [1, 1]
+
+
+def test_a_class_without_any_pixel_has_no_share_ratio(manifest):
+    classes = tables_of(change(manifest, ["train/", "val/", "test/"], pixels=[640, 0, 640]))["classes"]
+    assert classes["share_ratio"].isna().tolist() == [False, True]
+
+
+def test_an_image_of_a_later_split_is_paired_with_the_nearest_of_all_earlier_ones(manifest):
+    near = flip(value(manifest, "train/2", "phash"), 5)
+    nearer = flip(value(manifest, "val/1", "phash"), 2)
+    pairs = tables_of(change(change(manifest, ["val/0"], phash=near), ["test/2"], phash=nearer))["nearest pairs"]
+    assert pairs["name"].tolist()[:2] == ["val/1 ~ test/2", "train/2 ~ val/0"]
+    assert pairs["bits"].tolist()[:2] == [2, 5]
+    assert len(pairs) == 6
+
+
+def test_an_unreadable_image_is_judged_by_nothing_but_its_problem(manifest):
+    unreadable = {"height": 0, "width": 0, "contrast": 0.0, "phash": "", "problem": "image: broken"}
+    tables = tables_of(change(manifest, ["val/0"], **unreadable))
+    row = tables["images"].set_index("name").loc["val/0"]
+    assert row[["image_size", "contrast"]].isna().all()
+    assert row["mask_size"] == "40 x 32"
+    assert len(tables["nearest pairs"]) == 5
+
+
+def test_a_sequence_says_how_many_images_it_has_in_which_split(manifest):
+    sequences = tables_of(change(manifest, ["val/1", "train/2"], sequence="test street"))["sequences"]
+    shared = sequences.set_index("name").loc["test street"]
+    assert shared["where"] == "train 1, val 1, test 3"
+    assert shared["shown"] == ("train/2", "val/1", "test/0")
+
+
+def test_masks_without_image_share_no_sequence(manifest):
+    alone = {"image": "", "sha256": "", "sequence": "", "phash": "", "height": 0, "width": 0}
+    tables = tables_of(change(manifest, ["train/0", "val/0"], **alone))
+    assert tables["sequences"]["num_splits"].tolist() == [1, 1, 1]
+    assert len(tables["files"]) == 7
+
+
+def test_a_file_names_its_first_image_of_each_split_and_shows_all(manifest):
+    files = tables_of(change(manifest, ["test/1", "train/0", "train/2"], sha256="same"))["files"]
+    same = files.set_index("name").loc["train/0 = test/1"]
+    assert same["shown"] == ("train/0", "test/1", "train/2")
+    assert (same["num_splits"], same["where"]) == (2, "train 2, test 1")
+    assert len(files) == 7
