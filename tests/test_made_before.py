@@ -1,0 +1,111 @@
+"""What earlier versions of the program left is read, served, verified and rolled back to.
+
+tests/support/made_by_3053a49.tar.xz was made by commit 3053a49 in a folder /before: `dvc repro` of segnet_basic at a
+sixteenth of its width on 24 scenes of 32 x 48 pixels, twice (train.seed 1, then 2), then `segnet promote 2 --force`.
+"""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from pipeline.artifacts.model import read_model
+from pipeline.cli import app
+from pipeline.files import images
+from pipeline.inference import predict
+from pipeline.training import checkpoint, run
+from tests.support import ROOT
+
+ARCHIVE = ROOT / "tests" / "support" / "made_by_3053a49.tar.xz"
+FIRST, SECOND = "0f531048451b3932", "2096156f2125d685"
+ADDRESSES = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
+SERVE = """
+import sys, mlflow, pandas, pathlib
+model = mlflow.pyfunc.load_model(sys.argv[1])
+import pipeline
+assert "mlartifacts" in pipeline.__file__, pipeline.__file__  # its own code, not this checkout's
+row = {"image": [pathlib.Path("street.png").read_bytes()]}
+pathlib.Path("mask.png").write_bytes(model.predict(pandas.DataFrame(row))["mask"][0])
+"""
+
+
+@pytest.fixture
+def before(tmp_path, monkeypatch):
+    """The files in a current folder of their own."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    store = sqlite3.connect(tmp_path / "mlflow.db")
+    for table, column in ADDRESSES.items():
+        store.execute(f"UPDATE {table} SET {column} = replace({column}, '/before', ?)", (str(tmp_path),))
+    store.commit()
+    store.close()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def segnet(*words):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def picture():
+    return np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+
+
+def test_a_model_is_read_and_predicts(before):
+    spec, model = read_model(before / "models/segnet")
+    assert (spec.network, spec.run, len(spec.classes)) == ("segnet_basic", SECOND, 11)
+    assert model(torch.zeros(1, 3, 32, 48)).shape == (1, 11, 32, 48)
+    (before / "street.png").write_bytes(images.encode_png(picture()))
+    done = segnet("predict", "street.png", "--json")
+    assert [entry["mask"] for entry in done["images"]] == ["predictions/street_mask.png"]
+
+
+def test_a_run_is_read_and_compared_with(before):
+    runs = before / "runs"
+    assert {folder.name for folder in run.run_folders(runs)} == {FIRST, SECOND}
+    state = checkpoint.last(runs / SECOND)
+    assert (state.step, len(state.history)) == (12, 2)
+    _, model = read_model(before / "models/segnet")
+    assert all(torch.equal(state.best[name], value) for name, value in model.state_dict().items())
+    made_of = run.read_inputs(runs / FIRST)
+    assert run.run_name(made_of) == FIRST
+    assert run.differences(made_of, run.read_inputs(runs / SECOND)) == ["train.seed 1 -> 2"]
+
+
+def test_a_registered_version_is_verified(before):
+    for version in ("1", "2"):
+        found = segnet("verify", version, "--json")
+        assert {link["name"]: link["state"] for link in found["links"] if link["state"] != "holds"} == {
+            "commit": "not at hand",
+            "data": "not at hand",
+        }
+
+
+def test_a_registered_version_is_rolled_back_to(before):
+    assert segnet("rollback", "--json")["champion"] == "1"
+    assert segnet("status", "--json")["champion"]["champion"] == "1"
+    assert [entry["kind"] for entry in segnet("history", "--json")] == ["decided", "decided", "forced", "rolled back"]
+    assert segnet("verify", "1", "--json")["whole"]
+
+
+@pytest.mark.slow
+def test_a_registered_version_is_served_by_its_own_code_and_gives_the_masks_of_today(before):
+    (before / "street.png").write_bytes(images.encode_png(picture()))
+    environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{before}/mlflow.db", "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-c", SERVE, "models:/segnet-scenes@champion"]
+    subprocess.run(command, check=True, cwd=before, env=environment)
+    today = predict.load(before / "models/segnet", overlap=0.5, flip=False, samples=0, seed=1, batch_size=4)
+    assert np.array_equal(images.read_mask(before / "mask.png"), today.mask(picture()))
