@@ -1,12 +1,11 @@
-"""One file a stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
+"""One file per stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
 
 import argparse
 import errno
-import os
 import sys
 from collections.abc import Callable
 
-from pipeline.files import signals
+from pipeline.files import log, signals
 from pipeline.files.redact import redact
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
@@ -15,18 +14,18 @@ _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 
 
 def execute(main: Callable[[], None]) -> None:
-    """Run a stage's main; an error of ours or of the disk ends it with exit status 1 and the message, no traceback.
+    """Run a stage's main; SIGTERM, SIGINT and the death of the dvc that started it end it cleanly.
 
-    SIGTERM and SIGINT end it cleanly, and so does the death of the dvc that started it.
+    An error of ours or of the disk is a message without a traceback, and exit status 1.
     """
-    if "DVC_STAGE" in os.environ:  # one started by hand, under nohup, may outlive its shell
-        signals.when_orphaned()
+    log.to_stderr()
+    signals.when_orphaned()
     try:
         with signals.handled():
             main()
     except Exception as err:
         if isinstance(err, OSError) and err.errno in _OF_THE_DISK:
-            then = "make room or correct the folder's rights, then dvc repro again: what was whole is as it was"
+            then = "make room or correct its permissions, then dvc repro again; no existing output was changed"
             sys.exit(f"error: expected to write this stage's files, got {redact(str(err))}; {then}")
         if isinstance(err, ValueError) or type(err).__module__.startswith("pipeline."):
             sys.exit(f"error: {redact(str(err))}")
@@ -34,7 +33,7 @@ def execute(main: Callable[[], None]) -> None:
 
 
 def option(name: str) -> bool:
-    """Say whether the stage was given its one option; another argument is a usage error."""
+    """Return whether the stage was given its one option; any other argument is a usage error."""
     parser = argparse.ArgumentParser(prog="python -m stages.<name>")
     parser.add_argument(name, action="store_true", dest="given")
     return bool(parser.parse_args().given)

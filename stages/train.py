@@ -14,10 +14,10 @@ REPORTS = Path("reports")
 
 
 def main(*, fresh: bool = False) -> None:
-    """Train on Ray's workers, recording one MLflow run; the same inputs go on where they were left, unless `fresh`."""
+    """Train on Ray's workers and record one MLflow run; the same inputs resume where they stopped, unless `fresh`."""
     settings, all_runs = params.load(), run.all_runs()
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, all_runs)
-    with run.begun(all_runs, made_of, fresh=fresh, say=progress.say) as folder:
+    with run.begun(all_runs, made_of, fresh=fresh) as folder:
         plan = Plan(folder, settings.train.num_workers, settings.train.max_failures, train.TrainingError)
         tracked = runs.start(settings.tracking.experiment, folder.name)
         with runs.running(tracked), runs.system_metrics(tracked), progress.TrainingLine(settings.train.epochs) as line:
@@ -27,9 +27,9 @@ def main(*, fresh: bool = False) -> None:
                 runs.log_history(tracked, [epoch])
 
             runs.log_environment(tracked)
-            runs.log_params(tracked, train.record(job, tiles))
+            runs.log_params(tracked, train.mlflow_params(job, tiles))
             runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
-            run_on_workers(train.fit, job, plan, on_report=log, on_progress=line.progress, on_say=progress.say)
+            run_on_workers(train.fit, job, plan, on_report=log, on_progress=line.progress)
             found = checkpoint.last(folder)
             runs.log_history(tracked, found.history)  # again: what could not be sent at the time
             train.write_outcome(found, train.spec(job, tiles, folder.name), job, made_of, model=MODEL, reports=REPORTS)

@@ -39,8 +39,8 @@ WITHOUT_RAY = """
 import torch
 from pipeline import cluster
 
-def run(function, job, plan, *, on_report, on_progress, on_say):
-    function(job, folder=plan.folder, device=torch.device("cpu"), report=on_report, progress=on_progress, say=on_say)
+def run(function, job, plan, *, on_report, on_progress):
+    function(job, folder=plan.folder, device=torch.device("cpu"), report=on_report, progress=on_progress, say=print)
 
 cluster.run = run
 """

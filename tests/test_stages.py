@@ -36,7 +36,7 @@ def test_what_the_disk_refuses_is_said_with_what_to_do(reason):
     def main():
         raise OSError(reason, os.strerror(reason), "data/tiles")
 
-    said = r"^error: expected to write this stage's files, got .*'data/tiles'; make room or correct the folder's rights"
+    said = r"^error: expected to write this stage's files, got .*'data/tiles'; make room or correct its permissions"
     with pytest.raises(SystemExit, match=said):
         execute(main)
 

@@ -1,5 +1,6 @@
-"""Running a function on N workers with Ray Train, and passing on what they report: the one file that imports ray."""
+"""Running a function on N workers with Ray Train, and passing on what they report."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Literal, Protocol
 from pipeline.artifacts.model import Metrics
 from pipeline.files import signals
 
+_log = logging.getLogger(__name__)
 # Read when Ray is imported or started; what the user has set wins.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -20,7 +22,7 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default warns
 }
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
-# Its head does not come back where it was killed: Ray would wait for it a minute (measured: 60 s, then 11).
+# A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
 _LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
 _STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 _MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)  # as all say it
@@ -28,7 +30,7 @@ _LESS_MEMORY = (
     "; expected room in memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
     "train.batch_size, or train.num_workers on one machine"
 )
-_RESIZE_SECONDS = 60.0  # between looks for room for more workers; each change costs the work since the last state
+_RESIZE_SECONDS = 60.0  # between checks for room for more workers; each change costs the work since the last checkpoint
 
 Number = int | Literal["auto"] | tuple[int, int]
 Listener = Callable[[Metrics], None]
@@ -47,7 +49,7 @@ class Function(Protocol):
         progress: Listener,
         say: Callable[[str], None],
     ) -> None:
-        """Work, going on from what an earlier call has left in `folder`."""
+        """Work, resuming from what an earlier call left in `folder`."""
 
 
 @dataclass(frozen=True)
@@ -55,44 +57,35 @@ class Plan:
     """Where and on how many workers a function runs."""
 
     folder: Path
-    """Of the run, which all nodes see: what is to outlast a worker lies there. Made where it is missing."""
+    """The run's, which all nodes see: what is to outlast a worker lies there. Created where it is missing."""
     num_workers: Number
-    """auto: one for each GPU of the cluster, or one where there is none; (fewest, most): as there is room."""
+    """auto: one per GPU of the cluster, or one where there is none; (fewest, most): as many as there is room for."""
     max_failures: int
-    """How often lost workers are started again."""
+    """How often lost workers are restarted."""
     certain: type[Exception]
-    """What all workers raise alike and would raise again: it ends the run at once."""
+    """What all workers raise alike, and would raise again: it ends the run at once."""
 
 
 class ClusterError(RuntimeError):
-    """The workers cannot be had, or failed more often than allowed; the message holds their first error."""
+    """There is no room for the workers, or they failed more often than allowed; the message holds their first error."""
 
 
-def run_on_workers(
-    function: Function,
-    job: Any,
-    plan: Plan,
-    *,
-    on_report: Listener,
-    on_progress: Listener,
-    on_say: Callable[[str], None],
-) -> None:
-    """Run `function` on workers until it ends; workers that fail are started again, all of them.
+def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Listener, on_progress: Listener) -> None:
+    """Run `function` on workers until it ends; when one fails, all are restarted. What they say is logged.
 
-    The cluster is the one that RAY_ADDRESS names, or one of this machine's own for as long as it is needed.
+    The cluster is the one that RAY_ADDRESS names, or a local one that lasts as long as the call.
 
     Args:
         function: called once in each worker, inside torch's process group (nccl with GPUs, else gloo).
         job: its first argument.
         plan: where and on how many workers.
-        on_report: called in this process, in a thread of its own, with what a worker reports. An error of it, or of
-            the two others, ends the calls, and is raised when the workers have ended.
+        on_report: called in this process, in a thread of its own, with what a worker reports. An error in it, or in
+            `on_progress`, ends the calls, and is raised once the workers have ended.
         on_progress: likewise, with what a worker tells of its progress.
-        on_say: likewise, with what a worker says, and with the cause when workers failed.
 
     Raises:
         ClusterError: the cluster lacks the resources, or a worker failed once too often or for certain. Where memory
-            ran out, it says what needs less.
+            ran out, the message says what needs less.
     """
     local = "RAY_ADDRESS" not in os.environ
     for key, value in {**_ENVIRONMENT, **(_LOCAL_ENVIRONMENT if local else {})}.items():
@@ -106,7 +99,7 @@ def run_on_workers(
         with signals.sigterm_kept():
             ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
         share = _share(ray.nodes(), plan.num_workers)
-        error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": on_say})
+        error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": _log.info})
     except (TrainingFailedError, RayError) as err:
         failures = getattr(err, "worker_failures", None)
         raise ClusterError(_cause(failures) if failures else _told(err)) from err
@@ -121,7 +114,7 @@ def _fit(
 ) -> Exception | None:
     """Run the function with Ray Train; return the error that ended the listeners' calls, if any.
 
-    Ray starts workers again, but keeps no checkpoints: see pipeline/training/checkpoint.py.
+    Ray restarts workers, but keeps no checkpoints: see training/checkpoint.py.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -163,18 +156,18 @@ def _fit(
 
 @dataclass(frozen=True)
 class _Share:
-    """How the cluster is shared out."""
+    """How the cluster is divided among the workers."""
 
     workers: int | tuple[int, int]
     """Their number, or the fewest and the most."""
     cpus: int
     """Of each worker."""
     use_gpu: bool
-    """Whether each has one."""
+    """Whether each worker has one."""
 
 
 def _share(nodes: list[dict[str, Any]], num_workers: Number) -> _Share:
-    """Return how the alive nodes are shared out; of a range the fewest must find room now."""
+    """Return how the live nodes are divided; of a range, the fewest must find room now."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = int(sum(node.get("GPU", 0) for node in alive))
     wanted = (gpus or 1) if num_workers == "auto" else num_workers
@@ -183,7 +176,7 @@ def _share(nodes: list[dict[str, Any]], num_workers: Number) -> _Share:
     if fewest > sum(slots):
         kind = "GPUs" if gpus else "CPUs"
         raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} {kind}, got {fewest}")
-    # The fullest node decides: workers are alike, and Ray may place as many on a node as it has slots.
+    # The fullest node decides: all workers are alike, and Ray may place as many on a node as it has slots.
     per_node = -(-min(most, int(sum(slots))) // sum(1 for slot in slots if slot))
     cpus = min(int(node.get("CPU", 0) // per_node) for node, slot in zip(alive, slots, strict=True) if slot)
     return _Share(wanted, max(1, cpus), bool(gpus))
@@ -205,13 +198,13 @@ def _on_worker(config: dict[str, Any]) -> None:
 
     try:
         call(device=get_device(), **{kind: teller(kind) for kind in ("report", "progress", "say")})
-    except config["certain"] as err:  # not raised: Ray would start the workers again
+    except config["certain"] as err:  # not raised: Ray would restart the workers
         if ray.train.get_context().get_world_rank() == 0:
             queue.put(("error", str(err)))
 
 
 def _failure_callback(queue: Any) -> Any:
-    """Return what tells the driver why workers failed."""
+    """Return a callback that tells the driver why workers failed."""
     from ray.train import UserCallback
 
     class Told(UserCallback):  # type: ignore[misc]  # Ray has no complete types
@@ -222,7 +215,7 @@ def _failure_callback(queue: Any) -> Any:
 
 
 def _listen(queue: Any, listeners: dict[str, Callable[[Any], None]]) -> Exception | None:
-    """Pass on what workers send, until None comes; return the error that ended it earlier, if any."""
+    """Pass on what workers send until None arrives; return the error that ended this earlier, if any."""
     error: Exception | None = None
     while (message := queue.get()) is not None:
         kind, what = message
@@ -231,13 +224,13 @@ def _listen(queue: Any, listeners: dict[str, Callable[[Any], None]]) -> Exceptio
         elif error is None:
             try:
                 listeners[kind](what)
-            except Exception as err:  # whatever it is: training goes on, and its result is kept
+            except Exception as err:  # whatever it is: training continues, and its result is kept
                 error = err
     return error
 
 
 def _cause(failures: dict[int, Exception]) -> str:
-    """Return the first worker's error, as far as Ray kept it; a lost worker's is the cause of others'."""
+    """Return the first worker's error, as far as Ray kept it; a lost worker is the cause of the others' errors."""
     lost = {rank: err for rank, failure in failures.items() if (err := getattr(failure, "health_check_failure", None))}
     rank, failure = min((lost or failures).items())
     return f"worker {rank}: {_told(failure)}"

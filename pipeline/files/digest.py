@@ -1,8 +1,8 @@
-"""Digests of files, folders and the program itself: what a run and a model are traced by."""
+"""Digests of files and folders: what a run and a model are traced by."""
 
 import hashlib
 import json
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -22,20 +22,20 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def code_sha256() -> str:
-    """Return a digest of the program's own files that this process has imported."""
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(files: Mapping[str, Path]) -> str:
+    """Return a SHA-256 over the names and contents of files, in the order of the names."""
     total = hashlib.sha256()
-    for name, module in sorted(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if path and name.partition(".")[0] in ("pipeline", "stages"):
-            total.update(f"{name} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}\n".encode())
+    for name in sorted(files):
+        total.update(f"{name} {file_sha256(files[name])}\n".encode())
     return total.hexdigest()
 
 
 def content_sha256(folder: Path) -> str:
     """Return a SHA-256 over the names and contents of all files in a folder."""
-    total = hashlib.sha256()
-    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
-        with (folder / name).open("rb") as file:
-            total.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
+    return files_sha256({path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()})

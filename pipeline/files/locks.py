@@ -1,36 +1,40 @@
-"""Locks between processes: one ends with the process that holds it, whatever becomes of it."""
+"""Locks between processes: a lock ends with the process that holds it, however that ends."""
 
 import errno
 import fcntl
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_log = logging.getLogger(__name__)
 _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def held(path: Path, *, shared: bool = False, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock `path` in the block, after all who hold it otherwise.
+def held(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock `path` in the block, once all others have released it.
+
+    Logs for whom the process waits, and where a file system has no locks, in which case it continues without.
 
     Args:
-        path: a folder, or a file, which is made where it is missing and stays: removed, two could hold it.
-        shared: with others who share it, or else alone.
-        say: told whom the process waits for, and where a file system has no locks, in which case it goes on without.
+        path: a folder, or a file, which is created where it is missing and stays: if it were removed, two processes
+            could hold what both think is one lock.
+        shared: with others that share it, or else alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # On NFS a lock that is not shared needs a file open for writing.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _lock(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, say or (lambda _: None))
+        _lock(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
 def is_held(path: Path) -> bool:
-    """Say whether some process holds the lock `path`."""
+    """Return whether some process holds the lock `path`."""
     if not path.exists():
         return False
     with path.open("rb+") as file:
@@ -44,14 +48,16 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _lock(descriptor: int, path: Path, kind: int, say: Callable[[str], None]) -> None:
+def _lock(descriptor: int, path: Path, kind: int) -> None:
     try:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for the processes that hold {path}")
+            _log.info(f"waiting for the processes that hold {path}")
             fcntl.flock(descriptor, kind)
     except OSError as err:
         if err.errno not in _NO_LOCKS_HERE:
             raise
-        say(f"{path}: its file system has no locks ({err.strerror}); see that no two processes train the same run")
+        _log.warning(
+            f"{path}: no locks on this file system ({err.strerror}); make sure no two processes train the same run"
+        )

@@ -21,8 +21,8 @@ _OF_A_STAGE = "DVC_STAGE"  # what dvc sets in the environment of what it starts
 def handled() -> Iterator[None]:
     """End the block by KeyboardInterrupt on SIGTERM or SIGINT, and the process with status 128 + the signal.
 
-    A second signal does not disturb what cleans up. That may take a minute; then SIGALRM kills the process, which also
-    happens where a library has swallowed the KeyboardInterrupt.
+    A second signal does not disturb the clean-up. That may take a minute; then SIGALRM kills the process, which also
+    happens where a library swallowed the KeyboardInterrupt.
     """
     caught: list[signal.Signals] = []
 
@@ -38,7 +38,7 @@ def handled() -> Iterator[None]:
     except BaseException:
         if not caught:
             raise
-        sys.stderr.write(f"ended by {caught[0].name}; the next dvc repro goes on from here\n")
+        sys.stderr.write(f"ended by {caught[0].name}; the next dvc repro resumes from here\n")
         sys.exit(128 + caught[0])  # whatever followed from the interrupt
     finally:
         for number, handler in before.items():
@@ -47,7 +47,7 @@ def handled() -> Iterator[None]:
 
 @contextmanager
 def sigterm_kept() -> Iterator[None]:
-    """Keep the handler of SIGTERM where the block sets one that ends the process by SystemExit, as ray.init does."""
+    """Restore the handler of SIGTERM after a block that sets one which raises SystemExit, as ray.init does."""
     handler, caught = signal.getsignal(signal.SIGTERM), False
     try:
         yield
@@ -60,7 +60,12 @@ def sigterm_kept() -> Iterator[None]:
 
 
 def when_orphaned() -> None:
-    """Send this process SIGTERM when the dvc that started it is gone: killed alone, it leaves its stage running."""
+    """Send this process SIGTERM when the dvc that started it is gone: killed alone, dvc leaves its stage running.
+
+    A process that dvc did not start is left alone: started by hand, under nohup, it may outlive its shell.
+    """
+    if _OF_A_STAGE not in os.environ:
+        return
 
     def watch() -> None:
         while not _is_orphaned():
@@ -74,13 +79,13 @@ def when_orphaned() -> None:
 def _ancestry() -> list[int]:
     """Return this process, those between it and dvc, and dvc: a shell may lie between (dash stays, bash does not).
 
-    By their numbers alone: psutil's own search for a parent compares times of start, which clocks can change.
+    By their numbers alone: psutil's own search for a parent compares start times, which a changed clock falsifies.
     """
-    found = [os.getpid()]
+    numbers = [os.getpid()]
     with suppress(psutil.Error):  # of one that has ended, or is another user's
-        while _OF_A_STAGE in psutil.Process(found[-1]).environ():
-            found.append(psutil.Process(found[-1]).ppid())
-    return found
+        while _OF_A_STAGE in psutil.Process(numbers[-1]).environ():
+            numbers.append(psutil.Process(numbers[-1]).ppid())
+    return numbers
 
 
 def _is_orphaned() -> bool:

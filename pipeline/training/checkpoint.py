@@ -1,8 +1,8 @@
-"""The states of a training run, from which it goes on: runs/<name>/step-<steps taken>, a folder each.
+"""What a training resumes from: runs/<name>/step-<steps taken>, one folder per checkpoint.
 
-They are this program's own and not Ray Train's checkpoints: Ray lists those in a file that it writes in place, and a
-run whose list was cut short by a kill or a full disk, or was written by another version of Ray, cannot go on. Here the
-folders are the list; each is renamed into place when it is whole, and holds the SHA-256 of its files.
+These are this program's own, not Ray Train's checkpoints: Ray lists those in a file that it writes in place, and a run
+whose list was truncated by a kill or a full disk, or was written by another version of Ray, cannot resume. Here the
+folders are the list; each is renamed into place once it is complete, and holds the SHA-256 of its files.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pipeline.artifacts.model import Metrics, Tensors, save_tensors
 from pipeline.files import atomic, strict_json
+from pipeline.files.digest import file_sha256
 
 _Count = Annotated[int, Field(ge=0)]
 _PARTS = ("model", "optimizer", "average", "best", "epoch")  # a .safetensors file each
@@ -30,8 +31,8 @@ _PARTS = ("model", "optimizer", "average", "best", "epoch")  # a .safetensors fi
 class Checkpoint:
     """A training run after a step.
 
-    The order of the tiles, their augmentation, dropout and the learning rate depend on seed and step alone, so that
-    this is all that an undisturbed run would have in memory.
+    The order of the tiles, their augmentation, dropout and the learning rate depend on seed and step alone, so this is
+    everything that an undisturbed run would have in memory.
     """
 
     step: int
@@ -45,22 +46,22 @@ class Checkpoint:
     best_epoch: int
     """0-based."""
     sums: Tensor
-    """(k, 4) float64: what each of the k steps of the unfinished epoch adds to its losses; k is 0 after an epoch."""
+    """(k, 4) float64: what each of the k steps of the unfinished epoch added to its losses; k is 0 after an epoch."""
     history: tuple[Metrics, ...]
     """The metrics of each epoch so far."""
 
 
 def beginning() -> Checkpoint:
-    """Return the state before the first step; a network has its weights of its own then."""
+    """Return the checkpoint before the first step, without weights: the network has its initial ones."""
     sums = torch.zeros(0, 4, dtype=torch.float64)
     return Checkpoint(step=0, model={}, optimizer={}, average={}, best={}, best_epoch=0, sums=sums, history=())
 
 
 def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
-    """Write a state into a run's folder, then remove all but the newest `keep`, and what killed writers have left.
+    """Write a checkpoint into a run's folder, then remove all but the newest `keep`, and what killed writers left.
 
     Raises:
-        ValueError: it cannot be written; the states before it are as they were.
+        ValueError: it cannot be written; the earlier checkpoints are unchanged.
     """
     path = _path(folder, state.step)
     parts = (state.model, state.optimizer, state.average, state.best, {"sums": state.sums})
@@ -70,23 +71,23 @@ def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
             digests = {}
             for name, tensors in zip(_PARTS, parts, strict=True):
                 save_tensors(temporary / f"{name}.safetensors", tensors)
-                digests[name] = _file_sha256(temporary / f"{name}.safetensors")
+                digests[name] = file_sha256(temporary / f"{name}.safetensors")
             history = _encode(state.history)
             body = {"step": state.step, "best_epoch": state.best_epoch, "history": history, "sha256": digests}
             atomic.write_json(temporary / "state.json", {"state": body, "sha256": _json_sha256(body)})
     except (OSError, SafetensorError) as err:
         raise ValueError(
-            f"{path}: expected to write a training run's state, got {err}; make room (segnet prune), or correct the "
-            "folder's rights, then train again: it goes on from the state before"
+            f"{path}: expected to write a training checkpoint, got {err}; make room (segnet prune) or correct the "
+            "folder's permissions, then train again: it resumes from the checkpoint before"
         ) from err
-    # What is newer than this one is broken: training would have gone on from it.
+    # What is newer than this one is broken, or training would have resumed from it.
     kept = [old for old in _paths(folder) if old <= path][-keep:]
     for old in {*_paths(folder), *folder.glob(".step-*.partial")} - {*kept}:
         shutil.rmtree(old)
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest whole state in a run's folder, if there is one, and what is wrong with each newer one."""
+    """Return the newest intact checkpoint in a run's folder, if any, and what is wrong with each newer one."""
     faults: list[str] = []
     for path in reversed(_paths(folder)):
         try:
@@ -97,22 +98,22 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def last(folder: Path) -> Checkpoint:
-    """Read the newest state in a run's folder.
+    """Read the newest checkpoint in a run's folder.
 
     Raises:
         ValueError: there is none, or it is broken.
     """
     paths = _paths(folder)
     if not paths:
-        raise ValueError(f"{folder}: expected the states of a training run, got none; do all nodes see this folder?")
+        raise ValueError(f"{folder}: expected a training run's checkpoints, got none; do all nodes see this folder?")
     return _read(paths[-1])
 
 
 def read(folder: Path, step: int) -> Checkpoint:
-    """Read the state after `step` steps.
+    """Read the checkpoint after `step` steps.
 
     Raises:
-        ValueError: a file is missing, or not as it was written.
+        ValueError: a file is missing, or its content has changed.
     """
     return _read(_path(folder, step))
 
@@ -131,12 +132,12 @@ def _read(path: Path) -> Checkpoint:
         history = tuple(_decode(metrics) for metrics in body.history)
         return Checkpoint(body.step, model, optimizer, average, best, body.best_epoch, epoch["sums"], history)
     except (OSError, KeyError, ValueError, SafetensorError) as err:
-        raise ValueError(f"state {path} is broken: {err}") from err
+        raise ValueError(f"checkpoint {path} is broken: {err}") from err
 
 
 @dataclass(frozen=True)
 class _Body:
-    """What state.json says of a state."""
+    """What state.json holds of a checkpoint."""
 
     step: _Count
     best_epoch: _Count
@@ -162,13 +163,8 @@ def _path(folder: Path, step: int) -> Path:
 
 
 def _paths(folder: Path) -> list[Path]:
-    """Return the states in a run's folder, the newest last: by their steps, since clocks can be set back."""
+    """Return the checkpoints in a run's folder, the newest last: by steps, since clocks can be set back."""
     return sorted(folder.glob("step-*"))
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json_sha256(tree: Any) -> str:

@@ -17,7 +17,7 @@ from pipeline.core.losses import LOSSES, cross_entropy
 from pipeline.core.sync_batch_norm import synchronised
 from pipeline.training.checkpoint import Checkpoint
 
-if TYPE_CHECKING:  # training also runs where pydantic is not installed
+if TYPE_CHECKING:
     from pipeline.params.training import Train
 
 

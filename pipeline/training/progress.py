@@ -1,4 +1,4 @@
-"""What training says on the terminal: a line that shows how it goes on, and messages."""
+"""The progress of a training on the terminal."""
 
 import sys
 import time
@@ -12,10 +12,10 @@ from pipeline.artifacts.model import Metrics
 
 
 class TrainingLine:
-    """A live line in a terminal, and a plain line for each finished epoch anywhere."""
+    """A live line in a terminal, and everywhere a plain line per finished epoch."""
 
     def __init__(self, num_epochs: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin; the time left is estimated from the epochs that this process sees."""
+        """Start; the time left is estimated from the epochs that this process sees."""
         self._num_epochs, self._clock = num_epochs, clock
         self._began: tuple[float, float] | None = None
         self._console = Console(file=sys.stdout, highlight=False)
@@ -28,7 +28,7 @@ class TrainingLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._live.stop()
 
     def progress(self, now: Metrics) -> None:
@@ -54,8 +54,3 @@ class TrainingLine:
             return "time left: not known yet"
         seconds = (self._clock() - self._began[0]) / (done - self._began[1]) * (self._num_epochs - done)
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
-
-
-def say(text: str) -> None:
-    """Print a message on stderr, above the line."""
-    sys.stderr.write(f"train: {text}\n")

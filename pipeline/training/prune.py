@@ -1,12 +1,12 @@
-"""Removing old training runs, and what killed processes have left.
+"""Removing old training runs, and what killed processes left behind.
 
-What goes, and nothing else:
+Removed is this and nothing else:
 
-* runs below runs/, but for the run of models/segnet and the newest others: those begun or gone on with last;
+* runs below runs/, except the run of models/segnet and the newest others: those started or resumed last;
 * temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that nobody has written to for an
   hour.
 
-What waits in runs/unsent for the tracking server stays, whatever it is called.
+What waits in runs/unsent for the tracking server stays, whatever its name.
 """
 
 import shutil
@@ -24,25 +24,25 @@ _TOO_OLD = 3600  # seconds
 
 @dataclass(frozen=True)
 class Waste:
-    """A folder or file that is to go."""
+    """A folder or file to be removed."""
 
     path: Path
     """Below the repository."""
     size: int
     """Bytes."""
     is_run: bool
-    """Or else a temporary file or folder."""
+    """Otherwise a temporary file or folder."""
 
 
 def find(root: Path, keep: int) -> list[Waste]:
-    """Return what is to go from the repository at `root`, where `keep` runs stay beside that of models/segnet.
+    """Return what is to be removed from the repository at `root`; `keep` runs stay beside that of models/segnet.
 
     Raises:
-        ValueError: models/segnet cannot be read, and so neither which run it is of.
+        ValueError: models/segnet cannot be read, so it is not known which run it is of.
     """
     model = root / "models" / "segnet"
-    reigning = read_spec(model).run if model.exists() else None
-    others = [folder for folder in run_folders(root / "runs") if folder.name != reigning]
+    current = read_spec(model).run if model.exists() else None
+    others = [folder for folder in run_folders(root / "runs") if folder.name != current]
     old = [folder for folder in others[keep:] if not is_in_use(folder)]
     temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
     whole = [path for path in temporary if not {*path.parents} & {*temporary, *old, root / _UNSENT}]
@@ -52,7 +52,7 @@ def find(root: Path, keep: int) -> list[Waste]:
 
 
 def remove(root: Path, waste: Waste) -> None:
-    """Remove what `find` has found in the repository at `root`."""
+    """Remove what `find` returned from the repository at `root`."""
     path = root / waste.path
     if waste.is_run:
         remove_run(path)

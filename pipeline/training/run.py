@@ -1,11 +1,12 @@
-"""What a training run is made of: runs/<name>/inputs.json, whose hash is the run's name."""
+"""Training runs: runs/<name>, where the name is a hash of inputs.json, all that decides what the run becomes."""
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from pipeline.files import atomic, locks, repository, strict_json
 
 Inputs = Mapping[str, Any]
 
+_log = logging.getLogger(__name__)
 _FILE = "inputs.json"
 _NAME = re.compile("[0-9a-f]{16}")
-_DIGESTS = ("data", "code", "vgg16")  # what changed in them, a digest does not tell
+_DIGESTS = ("data", "code", "vgg16")  # a digest does not tell what changed
 
 
 def all_runs() -> Path:
@@ -30,34 +32,33 @@ def run_name(inputs: Inputs) -> str:
 
 
 @contextmanager
-def begun(runs: Path, inputs: Inputs, *, fresh: bool, say: Callable[[str], None]) -> Iterator[Path]:
+def begun(runs: Path, inputs: Inputs, *, fresh: bool) -> Iterator[Path]:
     """Record a run's inputs in its folder, runs/<name>, and yield the folder; no other process begins it meanwhile.
 
-    A process that trains the same run is waited for, and so are workers that outlive one that was killed.
+    Waits for another process that trains the same run, and for workers that outlive a killed one. Logs what it waits
+    for, what was removed, and what a new run changes against the last one that was started or resumed.
 
     Args:
         runs: folder of all runs.
         inputs: all that decides what the run becomes.
-        fresh: remove the run's states, if there are any.
-        say: told what is waited for, what was removed, or what a new run has changed against the last one begun or gone
-            on with.
+        fresh: remove the run's checkpoints, if there are any.
     """
     folder = runs / run_name(inputs)
-    with locks.held(_lock(folder), say=say):
-        with locks.held(_lock_of_workers(folder), say=say):
-            _record(folder, inputs, fresh=fresh, say=say)
+    with locks.held(_lock(folder)):
+        with locks.held(_lock_of_workers(folder)):
+            _record(folder, inputs, fresh=fresh)
         yield folder
 
 
 @contextmanager
 def worked_on(folder: Path) -> Iterator[None]:
-    """Let the next process that begins the run in `folder` wait for the end of the block; each worker does this."""
+    """Make the next process that begins the run in `folder` wait for the end of the block; each worker does this."""
     with locks.held(_lock_of_workers(folder), shared=True):
         yield
 
 
 def is_in_use(folder: Path) -> bool:
-    """Say whether a process trains the run in `folder`, or workers of one do that was killed."""
+    """Return whether a process trains the run in `folder`, or the workers of a killed one still do."""
     return locks.is_held(_lock(folder)) or locks.is_held(_lock_of_workers(folder))
 
 
@@ -69,14 +70,14 @@ def _lock_of_workers(folder: Path) -> Path:
     return folder.with_suffix(".workers.lock")
 
 
-def _record(folder: Path, inputs: Inputs, *, fresh: bool, say: Callable[[str], None]) -> None:
+def _record(folder: Path, inputs: Inputs, *, fresh: bool) -> None:
     name, runs = folder.name, folder.parent
     if fresh and folder.exists():
         remove_run(folder)
-        say(f"the states of run {name} are removed: it begins anew")
+        _log.info(f"the checkpoints of run {name} were removed: it starts anew")
     elif not folder.exists() and (others := list(filter(is_recorded, run_folders(runs)))):
         changed = ", ".join(differences(read_inputs(others[0]), inputs))
-        say(f"a new run {name}; against run {others[0].name} its inputs changed: {changed}")
+        _log.info(f"a new run {name}; compared with run {others[0].name} its inputs changed: {changed}")
     atomic.write_json(folder / _FILE, inputs)
 
 
@@ -93,25 +94,25 @@ def read_inputs(folder: Path) -> Inputs:
 
 
 def run_folders(runs: Path) -> list[Path]:
-    """Return the folders of the training runs below `runs`, the last one begun or gone on with first."""
-    found = [path for path in runs.glob("*") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: (path / _FILE).stat().st_mtime_ns if is_recorded(path) else 0, reverse=True)
+    """Return the folders of the training runs below `runs`, the last one started or resumed first."""
+    folders = [path for path in runs.glob("*") if _NAME.fullmatch(path.name)]
+    return sorted(folders, key=lambda path: (path / _FILE).stat().st_mtime_ns if is_recorded(path) else 0, reverse=True)
 
 
 def is_recorded(folder: Path) -> bool:
-    """Say whether a run's folder has its inputs; one that an older version of the program left has not."""
+    """Return whether a run's folder has its inputs; one that an early version of the program left may not."""
     return (folder / _FILE).exists()
 
 
 def remove_run(folder: Path) -> None:
-    """Remove a run's folder; killed meanwhile, it leaves a temporary folder, and no half of a run."""
+    """Remove a run's folder; killed in between, it leaves a temporary folder and no half of a run."""
     old = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     folder.rename(old)
     shutil.rmtree(old)
 
 
 def differences(old: Inputs, new: Inputs) -> list[str]:
-    """Return a text for each input that is another one, such as "train.epochs 20 -> 30".
+    """Return a text for each input that differs, such as "train.epochs 20 -> 30".
 
     Example:
         >>> differences({"train": {"epochs": 20, "seed": 1}, "code": "a"}, {"train": {"epochs": 30}, "code": "b"})

@@ -24,7 +24,7 @@ from pipeline.core.optim import schedule_factor
 from pipeline.training import pretrained
 from pipeline.training.learner import Learner, TrainingError, all_reduce
 
-if TYPE_CHECKING:  # training also runs where pydantic is not installed
+if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
 
 _LOOK_EVERY = 16  # steps between looks at loss and clock: each look waits for the device

@@ -25,37 +25,49 @@ def tiles(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tiles, tmp_path):
-    """Train on Ray's workers, and return what was reported, told and said, and the last state."""
+def logged(caplog):
+    """Return what this program has logged since the last call."""
+    caplog.set_level("INFO", "pipeline")
 
-    def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, said=None, **changes):
-        reports, progress, said = [], [], [] if said is None else said
+    def logged():
+        messages = [record.getMessage() for record in caplog.records if record.name.startswith("pipeline")]
+        caplog.clear()
+        return messages
+
+    return logged
+
+
+@pytest.fixture
+def run(tiles, tmp_path):
+    """Train on Ray's workers, and return what was reported, and the last checkpoint."""
+
+    def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, **changes):
+        reports, progress = [], []
         job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
         plan = Plan(tmp_path / "toy", num_workers, max_failures, TrainingError)
-        listeners = {"on_report": on_report or reports.append, "on_progress": progress.append, "on_say": said.append}
-        cluster.run_on_workers(function, job, plan, **listeners)
-        return SimpleNamespace(state=checkpoint.last(plan.folder), reports=reports, progress=progress, said=said)
+        cluster.run_on_workers(function, job, plan, on_report=on_report or reports.append, on_progress=progress.append)
+        return SimpleNamespace(state=checkpoint.last(plan.folder), reports=reports, progress=progress)
 
     return run
 
 
 @pytest.mark.ray
-def test_two_workers_train_report_each_epoch_and_leave_a_state(run):
+def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged):
     found = run(2)
     assert [(epoch["epoch"], epoch["workers"]) for epoch in found.reports] == [(1, 2), (2, 2)]
     assert found.progress[0]["epoch"] == 1
     assert list(found.state.history) == found.reports
-    assert found.said == []
+    assert logged() == []
 
-    again = run(2, epochs=3)  # the same folder: it goes on from there
-    assert again.said == ["going on with run toy at epoch 3 of 3, step 6"]
+    again = run(2, epochs=3)  # the same folder: training resumes from there
+    assert logged() == ["resuming run toy at epoch 3 of 3, step 6"]
     assert [epoch["epoch"] for epoch in again.reports] == [3]
     assert again.state.history[:2] == found.state.history
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_lost_worker_is_started_again_and_the_cause_is_said(run):
+def test_a_lost_worker_is_restarted_and_the_cause_is_logged(run, logged):
     def losing_a_worker(job, *, folder, **options):
         from pipeline.training.trainer import Trainer
 
@@ -72,8 +84,9 @@ def test_a_lost_worker_is_started_again_and_the_cause_is_said(run):
 
     found = run(2, function=losing_a_worker, max_failures=1)
     assert [epoch["epoch"] for epoch in found.state.history] == [1, 2]
-    assert found.said[0].startswith("failed: worker 1: ActorDiedError: ")
-    assert found.said[1] == "going on with run toy at epoch 2 of 2, step 4"
+    failed, resumed = logged()
+    assert failed.startswith("failed: worker 1: ActorDiedError: ")
+    assert resumed == "resuming run toy at epoch 2 of 2, step 4"
 
 
 @pytest.mark.ray
@@ -89,11 +102,10 @@ def test_an_error_of_a_listener_is_raised_when_the_state_is_there(run, tmp_path)
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_an_error_that_is_certain_ends_the_run_at_once(run, tmp_path):
-    said = []
+def test_an_error_that_is_certain_ends_the_run_at_once(run, logged, tmp_path):
     with pytest.raises(ClusterError, match=r"^expected a finite loss, got .* at epoch 1, step"):
-        run(learning_rate=1e30, optimizer="sgd", max_failures=2, said=said)
-    assert said == []  # no worker failed, and none was started again
+        run(learning_rate=1e30, optimizer="sgd", max_failures=2)
+    assert logged() == []  # no worker failed, and none was restarted
     assert not list((tmp_path / "toy").glob("step-*"))
 
 
@@ -145,7 +157,7 @@ def test_of_another_error_nothing_is_said_of_memory():
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_has(run, tmp_path):
+def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_has(run, logged, tmp_path):
     def allocating_too_much(job, *, folder, **options):
         from pipeline.training.trainer import Trainer
 
@@ -160,12 +172,12 @@ def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_
         Trainer.train = train_or_allocate
         train.fit(job, folder=folder, **options)
 
-    said, again = [], "going on with run toy at epoch 2 of 2, step 4"
+    again = "resuming run toy at epoch 2 of 2, step 4"
     with pytest.raises(
         ClusterError, match=r"worker 0: RuntimeError: .* can't allocate memory.*; expected room in memory"
     ):
-        run(function=allocating_too_much, max_failures=1, said=said)
-    assert [text.split(":")[0] for text in said] == ["failed", again, "failed"]
+        run(function=allocating_too_much, max_failures=1)
+    assert [text.split(":")[0] for text in logged()] == ["failed", again, "failed"]
     assert len(checkpoint.last(tmp_path / "toy").history) == 1
 
 

@@ -82,8 +82,7 @@ def test_workers_come_and_go_and_the_model_is_what_one_worker_makes(nodes, tmp_p
             seen.append("removed")
 
     plan = Plan(tmp_path / "elastic", (1, 2), 3, TrainingError)
-    said = []
-    cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=lambda _: None, on_say=said.append)
+    cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=lambda _: None)
     workers = [entry[1] for entry in seen if entry != "removed"]
     assert (workers[0], 2 in workers, workers[-1]) == (1, True, 1)
     found = checkpoint.last(plan.folder)

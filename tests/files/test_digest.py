@@ -1,5 +1,4 @@
 import hashlib
-import json
 import subprocess
 import sys
 
@@ -28,30 +27,3 @@ def test_a_folders_contents_have_a_sha256_over_names_and_bytes(tmp_path):
     (tmp_path / "d/b").write_bytes(b"abc")
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest.content_sha256(tmp_path) == hashlib.sha256(f"d/b {abc}\n".encode()).hexdigest()
-
-
-def test_the_codes_digest_changes_with_an_imported_file_and_with_no_other(tmp_path):
-    (tmp_path / "pipeline").mkdir()
-    for name in ("__init__", "used", "unused"):
-        (tmp_path / "pipeline" / f"{name}.py").write_text("")
-    source = digest.__file__
-    program = f"""
-import importlib.util, json, sys
-spec = importlib.util.spec_from_file_location("digest", {source!r})
-digest = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(digest)
-import pipeline.used
-print(json.dumps([digest.code_sha256(), pipeline.__file__]))
-"""
-
-    def run():
-        out = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
-        code, path = json.loads(out.stdout)
-        assert path == str(tmp_path / "pipeline" / "__init__.py")
-        return code
-
-    before = run()
-    (tmp_path / "pipeline" / "unused.py").write_text("x = 1")
-    assert run() == before
-    (tmp_path / "pipeline" / "used.py").write_text("x = 1")
-    assert run() != before

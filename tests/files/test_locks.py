@@ -42,34 +42,36 @@ def hold():
         process.communicate()
 
 
-def test_who_holds_a_lock_is_waited_for_even_where_it_is_killed(tmp_path, hold):
-    path, said, order = tmp_path / "deeper" / "lock", [], []
+def test_who_holds_a_lock_is_waited_for_even_where_it_is_killed(tmp_path, hold, caplog):
+    caplog.set_level("INFO")
+    path, order = tmp_path / "deeper" / "lock", []
     holder = hold(path)
     assert locks.is_held(path)
 
     def wait():
-        with locks.held(path, say=said.append):
+        with locks.held(path):
             order.append("held")
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not said:
+    while not caplog.messages:
         time.sleep(0.01)
     time.sleep(0.2)
     order.append("killed")
     holder.send_signal(signal.SIGKILL)
     thread.join(10)
     assert order == ["killed", "held"]
-    assert said == [f"waiting for the processes that hold {path}"]
+    assert caplog.messages == [f"waiting for the processes that hold {path}"]
     assert not locks.is_held(path)
 
 
-def test_those_who_share_a_lock_do_not_wait_for_each_other(tmp_path, hold):
-    path, said = tmp_path / "lock", []
+def test_those_who_share_a_lock_do_not_wait_for_each_other(tmp_path, hold, caplog):
+    caplog.set_level("INFO")
+    path = tmp_path / "lock"
     hold(path, "shared")
-    with locks.held(path, shared=True, say=said.append):
+    with locks.held(path, shared=True):
         assert locks.is_held(path)
-    assert said == []
+    assert caplog.messages == []
 
 
 def test_a_folder_can_be_the_lock(tmp_path):
@@ -90,13 +92,12 @@ def refusing(reason):
     return flock
 
 
-def test_a_file_system_without_locks_is_said_and_works(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_reported_and_works(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
-    said = []
-    with locks.held(tmp_path / "lock", say=said.append):
+    with locks.held(tmp_path / "lock"):
         assert not locks.is_held(tmp_path / "lock")
-    text = "its file system has no locks (no locks); see that no two processes train the same run"
-    assert said == [f"{tmp_path / 'lock'}: {text}"]
+    text = "no locks on this file system (no locks); make sure no two processes train the same run"
+    assert caplog.messages == [f"{tmp_path / 'lock'}: {text}"]
 
 
 def test_another_error_of_the_file_system_is_raised(tmp_path, monkeypatch):

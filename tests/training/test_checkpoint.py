@@ -78,8 +78,8 @@ def test_a_broken_file_is_found_and_the_state_before_is_taken(tmp_path, file, fa
     found, faults = checkpoint.newest(tmp_path)
     assert found.step == 5
     (text,) = faults
-    assert text.startswith(f"state {path.parent} is broken: ")
-    with pytest.raises(ValueError, match=r"state .*step-000000006 is broken"):
+    assert text.startswith(f"checkpoint {path.parent} is broken: ")
+    with pytest.raises(ValueError, match=r"checkpoint .*step-000000006 is broken"):
         checkpoint.last(tmp_path)
 
 
@@ -113,7 +113,7 @@ def rewrite(folder, **changes):
 def test_a_state_of_other_types_is_refused(tmp_path, changes, fault):
     write(tmp_path, 6)
     rewrite(tmp_path / "step-000000006", **changes)
-    with pytest.raises(ValueError, match=f"state .*step-000000006 is broken: {fault}"):
+    with pytest.raises(ValueError, match=f"checkpoint .*step-000000006 is broken: {fault}"):
         checkpoint.last(tmp_path)
 
 
@@ -135,13 +135,13 @@ def test_a_pickle_in_place_of_tensors_is_refused(tmp_path):
     torch.save(WEIGHTS, folder / "model.safetensors")
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     rewrite(folder, sha256={**json.loads((folder / "state.json").read_text())["state"]["sha256"], "model": digest})
-    with pytest.raises(ValueError, match=r"state .*step-000000006 is broken: Error while deserializing"):
+    with pytest.raises(ValueError, match=r"checkpoint .*step-000000006 is broken: Error while deserializing"):
         checkpoint.last(tmp_path)
 
 
 def test_a_folder_without_states_is_refused(tmp_path):
     assert checkpoint.newest(tmp_path) == (None, [])
-    with pytest.raises(ValueError, match="expected the states of a training run, got none; do all nodes see"):
+    with pytest.raises(ValueError, match="expected a training run's checkpoints, got none; do all nodes see"):
         checkpoint.last(tmp_path)
 
 

@@ -1,4 +1,4 @@
-from pipeline.training.progress import TrainingLine, say
+from pipeline.training.progress import TrainingLine
 
 EPOCH = {"epoch": 2.0, "train/loss": 0.5, "val/loss": 0.75, "val/miou": 0.25, "images_per_second": 12.5}
 
@@ -17,8 +17,3 @@ def test_before_anything_is_known_no_time_is_made_up(capsys):
     with TrainingLine(4) as line:
         line.report(EPOCH)
     assert "time left: not known yet" in capsys.readouterr().out
-
-
-def test_what_is_said_goes_to_stderr(capsys):
-    say("going on")
-    assert capsys.readouterr() == ("", "train: going on\n")

@@ -13,12 +13,18 @@ def changed(**sections):
     return {**FIRST, **sections}
 
 
-def begin(runs, made_of, when, **options):
-    """Begin a run at a given time; return its folder and what was said."""
-    said = []
-    with begun(runs, made_of, **{"fresh": False, **options}, say=said.append) as folder:
-        os.utime(folder / "inputs.json", (when, when))
-    return folder, said
+@pytest.fixture
+def begin(caplog):
+    """Begin a run at a given time; return its folder and what was logged."""
+    caplog.set_level("INFO")
+
+    def begin(runs, made_of, when, **options):
+        caplog.clear()
+        with begun(runs, made_of, **{"fresh": False, **options}) as folder:
+            os.utime(folder / "inputs.json", (when, when))
+        return folder, caplog.messages
+
+    return begin
 
 
 def test_a_name_is_a_hash_of_the_inputs():
@@ -27,31 +33,31 @@ def test_a_name_is_a_hash_of_the_inputs():
     assert len(run_name(FIRST)) == 16
 
 
-def test_the_first_run_and_the_same_inputs_say_nothing(tmp_path):
+def test_the_first_run_and_the_same_inputs_say_nothing(tmp_path, begin):
     folder, said = begin(tmp_path, FIRST, 1)
     assert folder == tmp_path / run_name(FIRST)
     assert read_inputs(folder) == FIRST
     assert said + begin(tmp_path, FIRST, 2)[1] == []
 
 
-def test_changed_inputs_are_named_against_the_run_that_was_trained_last(tmp_path):
+def test_changed_inputs_are_named_against_the_run_that_was_trained_last(tmp_path, begin):
     first, _ = begin(tmp_path, FIRST, 1)
     begin(tmp_path, changed(data="e"), 2)
     begin(tmp_path, FIRST, 3)
     new, said = begin(tmp_path, changed(code="x", train={"seed": 2, "zoom": [1.0, 2.0]}), 4)
-    assert said == [f"a new run {new.name}; against run {first.name} its inputs changed: code, train.seed 1 -> 2"]
+    assert said == [f"a new run {new.name}; compared with run {first.name} its inputs changed: code, train.seed 1 -> 2"]
 
 
-def test_a_fresh_run_loses_its_states(tmp_path):
+def test_a_fresh_run_loses_its_checkpoints(tmp_path, begin):
     folder, _ = begin(tmp_path, FIRST, 1)
     (folder / "step-000000001").mkdir()
     _, said = begin(tmp_path, FIRST, 2, fresh=True)
-    assert said == [f"the states of run {folder.name} are removed: it begins anew"]
+    assert said == [f"the checkpoints of run {folder.name} were removed: it starts anew"]
     assert [path.name for path in folder.iterdir()] == ["inputs.json"]
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder]
 
 
-def test_other_folders_are_no_runs(tmp_path):
+def test_other_folders_are_no_runs(tmp_path, begin):
     (tmp_path / "unsent").mkdir()
     old = tmp_path / "0123456789abcdef"  # without inputs
     old.mkdir()
@@ -61,14 +67,14 @@ def test_other_folders_are_no_runs(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[[1, 2]]", '{"a":' * 100_000], ids=["cut off", "a list", "deep"])
-def test_broken_inputs_are_refused(tmp_path, text):
+def test_broken_inputs_are_refused(tmp_path, text, begin):
     folder, _ = begin(tmp_path, FIRST, 1)
     (folder / "inputs.json").write_text(text)
     with pytest.raises(ValueError, match=r"expected the inputs\.json of a training run: .*; remove the folder"):
         read_inputs(folder)
 
 
-def test_workers_that_outlive_a_killed_training_are_waited_for(tmp_path):
+def test_workers_that_outlive_a_killed_training_are_waited_for(tmp_path, begin):
     folder, _ = begin(tmp_path, FIRST, 1)
     said, threads = [], []
     with worked_on(folder), worked_on(folder):
@@ -83,6 +89,6 @@ def test_workers_that_outlive_a_killed_training_are_waited_for(tmp_path):
 
 
 def test_a_run_is_in_use_while_a_process_trains_it(tmp_path):
-    with begun(tmp_path, FIRST, fresh=False, say=print) as folder:
+    with begun(tmp_path, FIRST, fresh=False) as folder:
         assert is_in_use(folder)
     assert not is_in_use(folder)

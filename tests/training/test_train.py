@@ -1,4 +1,4 @@
-"""The train step in one process, without Ray; see test_worker.py for several."""
+"""The train step in one process, without Ray; see test_trainer.py for several."""
 
 import csv
 import json
@@ -10,14 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline import params
 from pipeline.artifacts.model import read_model
 from pipeline.params.training import Model, Vgg16
 from pipeline.training import checkpoint, train, trainer
-from pipeline.training.run import run_name
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job, Trainer
-from tests.support import SCENES
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
 
@@ -64,7 +61,7 @@ def test_training_goes_on_from_any_state_as_if_it_had_not_stopped(tiles, undistu
     monkeypatch.setattr(checkpoint, "write", write)
     rest = fit(tiles, FORGETFUL, tmp_path / "run", network=DROPOUT)
     epoch = {1: 1, 3: 2, 4: 2, 6: 3}[killed_at]
-    assert rest.said == [f"going on with run run at epoch {epoch} of 3, step {killed_at + 1}"]
+    assert rest.said == [f"resuming run run at epoch {epoch} of 3, step {killed_at + 1}"]
     assert [found["epoch"] for found in rest.reports] == [1, 2, 3][epoch - 1 :]
     for part in ("model", "optimizer", "average", "best"):
         assert equal(getattr(rest.state, part), getattr(undisturbed, part)), part
@@ -88,9 +85,9 @@ def test_a_broken_state_is_named_and_the_one_before_gone_on_from(tiles, tmp_path
     data[-1] ^= 1
     broken.write_bytes(data)
     again = fit(tiles, SETTINGS, tmp_path / "run")
-    assert f"state {broken.parent} is broken: expected model.safetensors to have SHA-256" in again.said[0]
-    assert again.said[0].endswith("; going on from step 5")
-    assert again.said[1] == "going on with run run at epoch 3 of 3, step 6"
+    assert f"checkpoint {broken.parent} is broken: expected model.safetensors to have SHA-256" in again.said[0]
+    assert again.said[0].endswith("; resuming from step 5")
+    assert again.said[1] == "resuming run run at epoch 3 of 3, step 6"
     assert equal(again.state.model, whole.model)
 
 
@@ -99,7 +96,7 @@ def test_where_every_state_is_broken_training_begins_anew(tiles, tmp_path):
     whole = fit(tiles, settings, tmp_path / "run")
     (tmp_path / "run" / "step-000000003" / "state.json").write_text("{")
     again = fit(tiles, settings, tmp_path / "run")
-    assert again.said[0].endswith("; going on from the beginning")
+    assert again.said[0].endswith("; resuming from the beginning")
     assert len(again.said) == 1
     assert equal(again.state.model, whole.state.model)
 
@@ -173,19 +170,6 @@ def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
     settings = SETTINGS.model_copy(update={"class_weights": choice})
     with pytest.raises(ValueError, match=f"expected 2 weights, one for each of road, sky, got {got}"):
         train.prepare(tiles, TINY, settings, tiles)
-
-
-def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, monkeypatch):
-    model = params.load(SCENES).model
-
-    def name(code="c", folder=tiles, **changes):
-        monkeypatch.setattr(train.digest, "code_sha256", lambda: code)
-        return run_name(train.inputs(folder, model, SETTINGS.model_copy(update=changes)))
-
-    same = {"num_workers": 2, "max_failures": 9, "checkpoint_minutes": 1.0, "keep_states": 1}
-    assert {name(**{key: value}) for key, value in same.items()} == {name()}
-    others = {name(folder=tiles.parent), name(code="e"), name(seed=6), name(learning_rate=2e-3), name(ema_decay=0.5)}
-    assert len({name(), *others}) == 6
 
 
 def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path, monkeypatch):

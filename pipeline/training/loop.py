@@ -1,0 +1,109 @@
+"""The epochs of a training, in one process: train, validate, keep the best model, save, until it is over."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from pipeline.artifacts.model import Metrics
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.learner import deterministic
+from pipeline.training.trainer import Job, Trainer
+
+if TYPE_CHECKING:
+    from pipeline.params.training import Train
+
+
+def fit(
+    job: Job,
+    *,
+    folder: Path,
+    device: torch.device,
+    report: Callable[[Metrics], None],
+    progress: Callable[[Metrics], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train for the epochs that are left, in this process, as one of torch.distributed's workers where that is set up.
+
+    Args:
+        job: what to train.
+        folder: the run's, the same for all workers: training resumes from its newest intact checkpoint and adds others.
+        device: where to compute.
+        report: called by the first worker with the metrics of each epoch, after its checkpoint is written.
+        progress: called by the first worker within an epoch, about once a second.
+        say: called by the first worker when it resumes from a checkpoint, or finds a broken one.
+
+    Raises:
+        TrainingError: the loss is not a number, settings and tiles do not fit, or an operation is not deterministic.
+        ValueError: a checkpoint cannot be written.
+    """
+    settings = job.settings
+    with deterministic() if settings.deterministic else nullcontext():
+        trainer = Trainer(job, device)
+        state = _resume(trainer, folder, say)
+
+        def save(sums: Tensor) -> None:
+            if trainer.rank == 0:
+                step = trainer.steps_before(len(state.history)) + len(sums)
+                complete = trainer.learner.into(replace(state, step=step, sums=sums))
+                checkpoint.write(folder, complete, keep=settings.keep_states)
+
+        while not _is_over(state, settings):
+            epoch = len(state.history)
+            metrics = {"epoch": epoch + 1.0, **trainer.train(epoch, state.sums, progress=progress, save=save)}
+            metrics |= {**trainer.validate(), "workers": float(trainer.world_size)}
+            state = _after_epoch(state, metrics, settings, trainer.learner.published())
+            save(state.sums)
+            if trainer.rank == 0:
+                report(metrics)
+
+
+def _resume(trainer: Trainer, folder: Path, say: Callable[[str], None]) -> Checkpoint:
+    """Return the checkpoint that all workers resume from, loaded: the first worker chooses it."""
+    settings, state = trainer.settings, checkpoint.beginning()
+    step = torch.zeros((), dtype=torch.int64, device=trainer.device)
+    if trainer.rank == 0:
+        newest, faults = checkpoint.newest(folder)
+        state = newest or state
+        for fault in faults:
+            say(f"{fault}; resuming from {f'step {state.step}' if newest else 'the beginning'}")
+        if newest and _is_over(state, settings):
+            say(f"run {folder.name} is finished (python -m stages.train --fresh trains it anew)")
+        elif newest:
+            epoch = f"epoch {len(state.history) + 1} of {settings.epochs}"
+            say(f"resuming run {folder.name} at {epoch}, step {state.step + 1}")
+        step += state.step
+    if dist.is_initialized():
+        dist.broadcast(step, 0)
+    if trainer.rank and step:
+        state = checkpoint.read(folder, int(step))
+    if step:
+        trainer.learner.load(state)
+    return state
+
+
+def _is_over(state: Checkpoint, settings: "Train") -> bool:
+    """Say whether no epoch is left, or too many have passed without a better score (early stopping)."""
+    epoch, patience = len(state.history), settings.patience_epochs
+    return epoch == settings.epochs or 0 < patience < epoch - state.best_epoch
+
+
+def _after_epoch(state: Checkpoint, metrics: Metrics, settings: "Train", model: nn.Module) -> Checkpoint:
+    """Return the checkpoint after an epoch: with its metrics, and with `model` where it is the best so far."""
+
+    def score(epoch: Metrics) -> float:
+        value = epoch[f"val/{settings.select_by}"]
+        return value if isfinite(value) else float("-inf")
+
+    after = replace(state, sums=checkpoint.beginning().sums, history=(*state.history, metrics))
+    if state.history and score(metrics) <= max(map(score, state.history)):
+        return after
+    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return replace(after, best=best, best_epoch=len(state.history))

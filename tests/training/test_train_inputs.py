@@ -1,0 +1,79 @@
+"""What a training run is named after."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import params
+from pipeline.training import train
+from pipeline.training.run import run_name
+from tests.support import ROOT, SCENES
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    return write_tiles(tmp_path / "data")
+
+
+def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, monkeypatch):
+    model = params.load(SCENES).model
+
+    def name(code="c", folder=tiles, **changes):
+        monkeypatch.setattr(train, "code_sha256", lambda: code)
+        return run_name(train.inputs(folder, model, SETTINGS.model_copy(update=changes)))
+
+    same = {"num_workers": 2, "max_failures": 9, "checkpoint_minutes": 1.0, "keep_states": 1}
+    assert {name(**{key: value}) for key, value in same.items()} == {name()}
+    others = {name(folder=tiles.parent), name(code="e"), name(seed=6), name(learning_rate=2e-3), name(ema_decay=0.5)}
+    assert len({name(), *others}) == 6
+
+
+# A file of each room, and whether an edit of it trains anew.
+ROOMS = {
+    "artifacts/model.py": True,
+    "artifacts/scores.py": False,
+    "artifacts/tileset.py": True,
+    "cli/predict.py": False,
+    "cluster/run.py": False,
+    "core/bootstrap.py": False,
+    "core/class_weights.py": True,
+    "core/losses.py": True,
+    "core/models/unet.py": True,
+    "core/sampler.py": True,
+    "data/tile.py": False,
+    "evaluation/evaluate.py": False,
+    "files/atomic.py": False,
+    "inference/predict.py": False,
+    "params/training.py": False,
+    "registry/gate.py": False,
+    "tracking/outbox.py": False,
+    "training/learner.py": True,
+    "training/loop.py": True,
+    "training/progress.py": False,
+    "training/prune.py": False,
+    "training/run.py": False,
+    "training/train.py": False,
+    "training/trainer.py": True,
+    "validation/page.py": False,
+}
+
+
+def test_a_run_is_named_after_the_code_that_decides_its_weights_and_no_other(tmp_path):
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    assert {Path(name).parts[0] for name in ROOMS} == {path.name for path in (ROOT / "pipeline").iterdir()} - {
+        "__init__.py",
+        "__pycache__",
+    }
+    before = train.code_sha256(tmp_path)
+    assert before == train.code_sha256()
+    changes = {}
+    for name in ROOMS:
+        path = tmp_path / "pipeline" / name
+        text = path.read_text()
+        path.write_text(f"{text}# edited\n")
+        changes[name] = train.code_sha256(tmp_path) != before
+        path.write_text(text)
+    assert changes == ROOMS
