@@ -1,6 +1,7 @@
 """The whole path as a user runs it: dvc repro on a few small scenes, in a copy of the repository."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -23,7 +24,7 @@ def first(repository):
 @pytest.mark.ray
 @pytest.mark.slow
 class TestRepro:
-    """In the order of a user's day: each test goes on from the one before."""
+    """In the order of a user's day: each test continues from the one before."""
 
     def test_it_carries_the_scenes_to_a_champion(self, repository, first):
         assert repository.stages_run(first) == ["download", "validate", "tile", "train", "evaluate", "register"]
@@ -57,13 +58,27 @@ class TestRepro:
         written = {line[3:] for line in repository.run("git", "status", "--porcelain").splitlines()}
         assert written == {"dvc.lock", "reports/registration.json"}
 
+    def test_an_edit_of_tracking_runs_train_which_does_not_train(self, repository, first):
+        runs = sorted((repository.folder / "runs").iterdir())
+        with (repository.folder / "pipeline/tracking/outbox.py").open("a") as file:
+            file.write("# edited\n")
+        author = ("-c", "user.name=t", "-c", "user.email=t@t")
+        repository.run("git", *author, "commit", "-qm", "edited", "pipeline/tracking/outbox.py")
+        assert repository.status() == ["train", "evaluate", "register"]
+        done = repository.run("dvc", "repro", merged=True)
+        assert repository.stages_run(done) == ["train", "evaluate", "register"]
+        assert re.search(r"train: run [0-9a-f]{16} is finished", done)
+        assert sorted((repository.folder / "runs").iterdir()) == runs
+
     def test_an_edited_loss_trains_again_and_tiles_nothing(self, repository, first):
         with (repository.folder / "pipeline/core/losses.py").open("a") as file:
             file.write("# edited\n")
-        assert repository.status() == ["train"]
-        assert repository.stages_run(repository.run("dvc", "repro")) == ["train", "evaluate", "register"]
+        assert repository.status() == ["train", "evaluate", "register"]
+        done = repository.run("dvc", "repro", merged=True)
+        assert repository.stages_run(done) == ["train", "evaluate", "register"]
+        assert "its inputs changed: code\n" in done
 
-    def test_an_interrupted_path_goes_on_and_the_same_inputs_give_the_same_model(self, repository, first):
+    def test_an_interrupted_path_resumes_and_the_same_inputs_give_the_same_model(self, repository, first):
         weights = (repository.folder / "models/segnet/model.safetensors").read_bytes()
         shutil.rmtree(repository.folder / "runs")
         assert repository.stages_run(repository.run("dvc", "repro", "--force", "--single-item", "train")) == ["train"]

@@ -1,7 +1,7 @@
 """The registered model: encoded images in, masks out. MLflow runs a copy of this file inside every version.
 
-It is loaded where this repository is absent: the version also holds a copy of the files in `CODE`, and of the model's
-folder. Importing it imports MLflow.
+It is loaded where this repository is absent: the version also holds a copy of the files that it imports, and of the
+model's folder. Importing it imports MLflow.
 """
 
 import base64
@@ -22,38 +22,6 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 
 from pipeline.files import images
 from pipeline.inference import predict
-
-CODE = (
-    "__init__.py",
-    "artifacts/__init__.py",
-    "artifacts/model.py",
-    "core/__init__.py",
-    "core/classes.py",
-    "core/fuse.py",
-    "core/models/__init__.py",
-    "core/models/basic.py",
-    "core/models/bayesian.py",
-    "core/models/decoder_study.py",
-    "core/models/deconvnet.py",
-    "core/models/deeplab_largefov.py",
-    "core/models/encoder_decoder.py",
-    "core/models/fcn.py",
-    "core/models/parts.py",
-    "core/models/segnet.py",
-    "core/models/unet.py",
-    "core/models/vgg.py",
-    "core/pooling.py",
-    "core/pooling_cpu.py",
-    "core/sliding_window.py",
-    "core/tiles.py",
-    "files/__init__.py",
-    "files/atomic.py",
-    "files/images.py",
-    "files/strict_json.py",
-    "inference/__init__.py",
-    "inference/predict.py",
-)
-"""Files of the package `pipeline` that prediction needs."""
 
 MAX_PIXELS = 4096 * 4096
 """Of an image: about as many as a narrow model predicts on two cores in the minute that MLflow's server waits."""

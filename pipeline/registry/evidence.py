@@ -75,15 +75,25 @@ def name_of(folder: Path) -> str:
 def hash_files(root: Path) -> dict[str, str]:
     """Return the hash of every dep and out that dvc.yaml names, as DVC computes it, by path.
 
-    What the last stage writes is left out: it is about to.
+    Folders of code, which no stage writes, are listed file by file, so that each can be compared with a commit. What
+    the last stage writes is left out: it is about to.
 
     Raises:
         ValueError: a file is missing.
     """
     stages = list(YAML(typ="safe", pure=True).load(root / "dvc.yaml")["stages"].values())
-    paths = {path for stage in stages for path in _paths(stage, "deps")}
-    paths |= {path for stage in stages[:-1] for path in _paths(stage, "outs", "metrics", "plots")}
-    return {path: hash_of(root / path) for path in sorted(paths.union(_ALSO))}
+    written = {path for stage in stages[:-1] for path in _paths(stage, "outs", "metrics", "plots")}
+    deps = {path for stage in stages for path in _paths(stage, "deps")}
+    code = {path for dep in deps - written for path in _files(root, dep)}
+    return {path: hash_of(root / path) for path in sorted({*code, *written, *_ALSO})}
+
+
+def _files(root: Path, path: str) -> list[str]:
+    """Return a file, or the files of a folder but for what Python makes of them, which .dvcignore names, too."""
+    if not (root / path).is_dir():
+        return [path]
+    files = (file.relative_to(root) for file in (root / path).rglob("*") if file.is_file())
+    return [file.as_posix() for file in files if "__pycache__" not in file.parts]
 
 
 def hash_of(path: Path) -> str:
@@ -103,7 +113,7 @@ def write_lineage(folder: Path, lineage: Lineage) -> None:
 
 
 def read_lineage(folder: Path) -> Lineage:
-    """Read what `write` wrote.
+    """Read what `write_lineage` wrote.
 
     Raises:
         ValueError: it is missing or something else.

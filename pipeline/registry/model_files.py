@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.files import source_code
 from pipeline.files.redact import redact
 from pipeline.registry import versions
 from pipeline.registry.versions import Version
@@ -110,6 +111,13 @@ def download(uri: str, address: str, into: Path) -> Path:
     return next(Path(found).iterdir())
 
 
+def served_code() -> dict[str, Path]:
+    """Return the files of this program that the served model imports, by their path in a version's folder `code`."""
+    files = source_code.imported_files("pipeline.inference.served_model")
+    del files["pipeline.inference.served_model"]  # it lies beside the folder: MLflow starts from it
+    return {path.relative_to(source_code.ROOT).as_posix(): path for path in files.values()}
+
+
 def options(uri: str, address: str) -> dict[str, Any]:
     """Return the options of predict.load that a version was registered with; `address` as for `download`."""
     store.select(uri)
@@ -137,9 +145,9 @@ def _add_version(
     script = Path(served_model.__file__)
     with TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
         package = Path(temporary, "pipeline")
-        for name in served_model.CODE:
-            (package / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(script.parents[1] / name, package / name)
+        for name, file in served_code().items():
+            (Path(temporary) / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, Path(temporary) / name)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(script),

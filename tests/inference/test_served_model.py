@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
-import grimp
 import mlflow
 import numpy as np
 import pandas as pd
@@ -216,16 +215,3 @@ def test_nothing_in_the_version_is_pickled(copy, model):
         with pytest.raises(ValueError):  # noqa: PT011  several messages: there is no such opcode, or no end
             list(pickletools.genops(path.read_bytes()))
     assert "python_model" not in model.metadata.flavors["python_function"]  # where MLflow would name a pickle
-
-
-def test_the_version_holds_just_the_code_that_prediction_imports():
-    graph = grimp.build_graph("pipeline")
-    modules = {"pipeline.inference.predict"} | graph.find_upstream_modules("pipeline.inference.predict")
-    packages = {name.rpartition(".")[0] for name in modules}
-    root = Path(served_model.__file__).parents[2]
-    files = {name.replace(".", "/") + ("/__init__.py" if graph.find_children(name) else ".py") for name in modules}
-    files |= {package.replace(".", "/") + "/__init__.py" for package in packages}
-    files.add("pipeline/__init__.py")
-    assert set(served_model.CODE) == {file.removeprefix("pipeline/") for file in files}
-    assert all((root / file).is_file() for file in files)
-    assert list(served_model.CODE) == sorted(served_model.CODE)

@@ -5,7 +5,7 @@ from pipeline.registry.evidence import Lineage
 
 DVC = """
 stages:
-  download: {cmd: a, deps: [code.py], outs: [data/raw]}
+  download: {cmd: a, deps: [code.py, room], outs: [data/raw]}
   evaluate: {cmd: b, deps: [data/raw], metrics: [reports/scores.json: {cache: false}], plots: [reports/history.csv]}
   register: {cmd: c, deps: [code.py], outs: [reports/registration.json]}
 """
@@ -15,6 +15,8 @@ stages:
 def tree(tmp_path):
     files = {
         "code.py": "abc",
+        "room/deeper/one.py": "abc",
+        "room/deeper/__pycache__/one.pyc": "abc",
         "data/raw/a": "abc",
         "reports/scores.json": "{}",
         "reports/history.csv": "",
@@ -29,7 +31,7 @@ def tree(tmp_path):
 def test_every_dep_and_out_but_the_last_stages_own_is_hashed(tree):
     found = evidence.hash_files(tree)
     paths = ["code.py", "data/raw", "dvc.yaml", "params.yaml", "reports/history.csv", "reports/scores.json"]
-    assert list(found) == paths
+    assert list(found) == [*paths, "room/deeper/one.py"]  # a folder of code, file by file
     assert found["code.py"] == "900150983cd24fb0d6963f7d28e17f72"  # MD5 of abc
     assert found["data/raw"].endswith(".dir")
 

@@ -1,7 +1,9 @@
+import grimp
 import pytest
 
 from pipeline.registry import model_files, versions
 from pipeline.tracking import store
+from tests.support import ROOT
 from tests.support.tiny_model import write_model
 
 
@@ -66,3 +68,13 @@ def test_what_a_version_does_not_have_is_named(mlflow_store, version, tmp_path):
         model_files.fetch(mlflow_store, "segnet-kept", kept, "evidence/ab", tmp_path)
     with model_files.evidence(mlflow_store, "segnet-kept", kept, None) as folder:
         assert list(folder.iterdir()) == []
+
+
+def test_a_version_holds_the_code_that_the_served_model_imports_and_no_other():
+    graph = grimp.build_graph("pipeline", cache_dir=None)
+    modules = graph.find_upstream_modules("pipeline.inference.served_model")
+    modules |= {package for name in modules for package in ("pipeline", name.rpartition(".")[0], "pipeline.inference")}
+    files = {name.replace(".", "/") + ("/__init__.py" if graph.find_children(name) else ".py") for name in modules}
+    code = model_files.served_code()
+    assert set(code) == files
+    assert all(path == ROOT / name for name, path in code.items())

@@ -14,7 +14,7 @@ from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.validation import Validation
 from pipeline.evaluation import evaluate
 from pipeline.files import atomic, digest
-from pipeline.inference import served_model
+from pipeline.registry import model_files
 from pipeline.tracking import runs
 from pipeline.training.run import run_name
 from stages import register as stage
@@ -48,12 +48,10 @@ def make(name, **gate):
 
 def add_code():
     """Copy the code that serves a version here, and name it in dvc.yaml, as the real register stage's deps do."""
-    root = Path(served_model.__file__).parents[1]
-    for name in served_model.CODE:
-        Path("pipeline", name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / name, Path("pipeline", name))
-    names = ", ".join(f"pipeline/{name}" for name in served_model.CODE)
-    Path("dvc.yaml").write_text(DVC.replace("register: {cmd: f,", f"register: {{cmd: f, deps: [{names}],"))
+    for name, path in model_files.served_code().items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, name)
+    Path("dvc.yaml").write_text(DVC.replace("register: {cmd: f,", "register: {cmd: f, deps: [pipeline],"))
 
 
 def test_data():

@@ -51,11 +51,12 @@ class Repository:
         own = {"PATH": path, "PYTHONPATH": str(self.folder), "DVC_NO_ANALYTICS": "1"}
         return {**os.environ, **own, **settings}
 
-    def run(self, *command, **settings):
+    def run(self, *command, merged=False, **settings):
+        """Return what a command prints; with `merged` on stderr, too."""
         environment = self.environment(**settings)
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=280)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout + merged * done.stderr
 
     def stages_run(self, output):
         return re.findall(r"Running stage '(\w+)'", output)
