@@ -73,5 +73,5 @@ def test_bombs_are_refused_in_little_memory(tmp_path):
     assert done.returncode == 0, done.stderr
     archive, params, size = done.stdout.splitlines()
     assert "at most 100 MB, got 300.0 MB when unpacked" in archive
-    assert "they stand for more than 100,000 values; write out what its aliases stand for" in params
+    assert "its aliases expand to more than 100,000 values; write the values out" in params
     assert "expected 1 to 400,000,000 pixels, got 30000 x 30000; cut it into parts" in size

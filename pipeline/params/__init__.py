@@ -28,11 +28,11 @@ _WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": 
 
 
 class ParamsError(ValueError):
-    """params.yaml cannot be obeyed; the message names each key, what was expected and what was found."""
+    """params.yaml is invalid; the message names each key, what was expected and what it got."""
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """All sections of params.yaml."""
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
     download: Download
@@ -48,8 +48,8 @@ class Params(Section):
     def _fits_the_dataset(self) -> Self:
         if self.train.class_weights == "published" and self.dataset.name != "camvid":
             raise ValueError(
-                "train.class_weights: expected weights other than published, got published, which only camvid "
-                f"has; the data set is {self.dataset.name}"
+                "train.class_weights: expected weights other than published, which only camvid has, got published "
+                f"for {self.dataset.name}; choose other weights"
             )
         return self
 
@@ -58,43 +58,43 @@ def load(path: Path = PATH) -> Params:
     """Read and check `path`, as YAML 1.2 (as DVC reads it).
 
     Raises:
-        ParamsError: not readable, not YAML, or a key or value that cannot be obeyed.
+        ParamsError: `path` is not readable or not YAML, or a key or value is invalid.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"of at most {_MAX_BYTES:,} bytes")
+            raise ValueError(f"it is larger than {_MAX_BYTES:,} bytes")
         yaml = YAML(typ="safe", pure=True)
         yaml.max_depth = _MAX_DEPTH
         tree = yaml.load(path)
     except _FAULTS as err:
         raise ParamsError(f"{path}: expected a readable YAML file: {err}") from err
     try:
-        # Through JSON: strict validation of Python objects refuses a list where a tuple is meant.
+        # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
         return Params.model_validate_json(_as_json(tree))
     except ValidationError as err:
-        raise ParamsError(f"{path} cannot be obeyed:\n" + _explain(err.errors(), tree)) from err
+        raise ParamsError(f"{path} is invalid:\n" + _explain(err.errors(), tree)) from err
     except (TypeError, ValueError, OverflowError, RecursionError) as err:
         raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
 
 
 def _as_json(tree: Any) -> str:
-    """Return the tree as JSON; a few lines of YAML whose aliases name each other could stand for any number of values.
+    """Return the tree as JSON; a few lines of YAML with nested aliases could expand to any number of values.
 
     Raises:
-        ValueError: there are too many values, or a value holds itself.
+        ValueError: there are too many values, or a value contains itself.
     """
     parts = list(islice(json.JSONEncoder().iterencode(tree), _MAX_PARTS + 1))
     if len(parts) > _MAX_PARTS:
-        raise ValueError(f"they stand for more than {_MAX_PARTS:,} values; write out what its aliases stand for")
+        raise ValueError(f"its aliases expand to more than {_MAX_PARTS:,} values; write the values out")
     return "".join(parts)
 
 
 def _explain(errors: list[ErrorDetails], tree: Any) -> str:
-    """Return one line a fault: key, expected, got, what to do."""
+    """Return one line per fault: key, expected, got, what to do."""
     faults: dict[tuple[str, str], list[str]] = {}
     for error in errors:
         start, expected, end = _parts(error, tree)
-        faults.setdefault((start, end), []).append(expected)  # a value can miss each member of a union
+        faults.setdefault((start, end), []).append(expected)  # a value can fail to match each member of a union
     return "\n".join(f"  {start}{' or '.join(expected)}{end}" for (start, end), expected in faults.items())
 
 

@@ -1,4 +1,4 @@
-"""The section `dataset`: which images the path is about."""
+"""The section `dataset`: which images the pipeline works on."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -9,55 +9,55 @@ from pipeline.params.section import Byte, Positive, Section, Seed, Share, Side, 
 
 
 class SplitCounts(Section):
-    """Images of each split."""
+    """Number of images in each split."""
 
     train: Positive
-    """Images to learn from."""
+    """Training images."""
     val: Positive
-    """Images that choose the best epoch."""
+    """Validation images, which select the best epoch."""
     test: Positive
-    """Images that are scored once, at the end."""
+    """Test images, which are scored once, at the end."""
 
 
 class ScenesDataset(Section):
-    """Road scenes drawn by the program: the built-in data set."""
+    """Synthetic road scenes: the built-in data set."""
 
     name: Literal["scenes"]
-    """Drawn road scenes."""
+    """Synthetic road scenes."""
     seed: Seed
-    """The same seed draws the same bytes."""
+    """The same seed gives the same bytes."""
     height: Side
-    """Height of an image, pixels."""
+    """Image height, pixels."""
     width: Side
-    """Width of an image, pixels."""
+    """Image width, pixels."""
     images: SplitCounts
     """Number of images in each split."""
     images_per_sequence: Positive
-    """Consecutive images that show the same street; a sequence lies in one split only."""
+    """Consecutive images that show the same street; a sequence is in one split only."""
 
 
 class CamvidDataset(Section):
     """CamVid as in the SegNet release: 367, 101 and 233 images of 480x360 pixels, 11 classes; for research only."""
 
     name: Literal["camvid"]
-    """The CamVid copy of the SegNet tutorial."""
+    """The SegNet tutorial's copy of CamVid."""
 
 
 class ClassRow(Section):
     """One label of a user's masks."""
 
     name: Text
-    """Name in tables and metrics; rows with the same name become one class."""
+    """Name in tables and metrics; rows with the same name are merged into one class."""
     value: Byte | None
     """Pixel value in an index mask; null where the masks are coloured."""
     colour: tuple[Byte, Byte, Byte]
-    """Red, green, blue: what a colour mask holds, and what overlays are painted with."""
+    """Red, green, blue: the class's pixels in a colour mask, and its colour in overlays."""
     ignore: bool
-    """True: these pixels become void, neither learnt nor scored."""
+    """True: these pixels become void, which is neither learnt nor scored."""
 
 
 class FolderSplits(Section):
-    """Splits by folder: an image belongs to the split whose folder, train or set1/train, is a part of its path."""
+    """Splits by folder: an image belongs to the split whose folder, such as train or set1/train, is in its path."""
 
     by: Literal["folder"]
     """Split by folder name."""
@@ -70,9 +70,9 @@ class FolderSplits(Section):
 
 
 class ListSplits(Section):
-    """Splits by list files: UTF-8 text with one image path a line, relative to the data set's folder.
+    """Splits by list files: UTF-8 text with one image path per line, relative to the data set's folder.
 
-    Images in no list are left out.
+    Images that are in no list are left out.
     """
 
     by: Literal["list"]
@@ -86,24 +86,24 @@ class ListSplits(Section):
 
 
 class RatioSplits(Section):
-    """Splits by ratio: whole sequences are dealt to the splits, so that no sequence lies in two of them."""
+    """Splits by ratio: each sequence is assigned to a single split as a whole."""
 
     by: Literal["ratio"]
     """Split by ratio."""
     train: Share
-    """Share of the training images."""
+    """Fraction of the images for training."""
     val: Share
-    """Share of the validation images."""
+    """Fraction of the images for validation."""
     test: Share
-    """Share of the test images."""
+    """Fraction of the images for testing."""
     seed: Seed
-    """Decides which sequence goes where."""
+    """Decides which sequence goes into which split."""
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"expected train + val + test = 1, got {total:g}; change one of the shares")
+            raise ValueError(f"expected train + val + test = 1, got {total:g}; change one of them")
         return self
 
 
@@ -115,21 +115,21 @@ class FolderDataset(Section):
     title: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     """Short name of the data set: the registered model is segnet-<title>."""
     path: Text
-    """The data set's folder, absolute or relative to the project."""
+    """The data set's folder, absolute or relative to the repository."""
     images: Text
-    """Glob of the images below it, such as images/**/*.jpg; files that `masks` matches too are no images."""
+    """Glob of the images in it, such as images/**/*.jpg; files that `masks` also matches are not images."""
     masks: Text
-    """Glob of the masks, such as masks/**/*_label.png. An image and a mask are a pair when the wildcards of both
+    """Glob of the masks, such as masks/**/*_label.png. An image and a mask form a pair if the wildcards of both
     globs, taken without the suffix, match the same text: images/train/a.jpg and masks/train/a_label.png."""
     mask_kind: Literal["index", "colour"]
     """index: a pixel is a class value. colour: a pixel is a class colour."""
     classes: Annotated[tuple[ClassRow, ...], Field(min_length=2)]
     """The class table, in the order of the class indices."""
     sequence: Text
-    """Regular expression with one group, searched in the image's path below the data set's folder: the group names
+    """Regular expression with one group, searched for in the image's path below the data set's folder: the group names
     the sequence. ([^/]+)/[^/]+$ takes the image's folder, ([^/]+)$ makes each image a sequence of its own."""
     splits: Annotated[FolderSplits | ListSplits | RatioSplits, Field(discriminator="by")]
-    """How images are dealt to train, val and test."""
+    """How images are assigned to train, val and test."""
 
     @field_validator("sequence")
     @classmethod
@@ -148,7 +148,7 @@ class FolderDataset(Section):
         if None in keys:
             raise ValueError("expected a value for every class of an index mask, got null; add value: to each class")
         if len(set(keys)) < len(keys):
-            raise ValueError(f"expected no {self.mask_kind} twice in the class table, got {keys}; change one")
+            raise ValueError(f"expected each {self.mask_kind} once in the class table, got {keys}; change one")
         if not 2 <= len({row.name for row in self.classes if not row.ignore}) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
         return self

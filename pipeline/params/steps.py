@@ -1,4 +1,4 @@
-"""The sections download, validate and tile, which are about data; and tracking."""
+"""The sections download, validate and tile, which concern data; and tracking."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,39 +10,39 @@ Severity = Literal["error", "warning"]
 
 
 class Download(Section):
-    """Limits of fetching and unpacking."""
+    """Limits on downloading and unpacking."""
 
     attempts: Annotated[int, Field(ge=1, le=20)]
-    """How often a transfer is tried before it is given up; the pause doubles each time."""
+    """How often a transfer is attempted before giving up; the pause doubles each time."""
     timeout_seconds: Annotated[float, Field(gt=0)]
-    """Longest silence of a server, seconds."""
+    """Longest wait for data from a server, seconds."""
     max_members: Positive
-    """Most members of an archive."""
+    """Largest number of members in an archive."""
     max_megabytes: Positive
-    """Most that an archive may unpack to, 1e6 bytes."""
+    """Largest size that an archive may unpack to, 1e6 bytes."""
 
 
 class Severities(Section):
-    """error stops the path; warning is printed and recorded."""
+    """error stops the pipeline; warning is printed and recorded."""
 
     unreadable_image: Severity
-    """An image or mask that cannot be decoded, or is refused with a reason."""
+    """An image or mask that cannot be decoded or is refused."""
     missing_pair: Severity
     """An image without a mask, or a mask without an image."""
     size_mismatch: Severity
-    """Image and mask of different size."""
+    """An image and a mask of different sizes."""
     label_outside_table: Severity
-    """A mask pixel that the class table does not name."""
+    """A mask pixel whose value is not in the class table."""
     duplicate_across_splits: Severity
     """The same image file in two splits."""
     class_without_training_pixels: Severity
-    """A class that training never sees."""
+    """A class without a pixel in the training split."""
     empty_split: Severity
     """A split without images."""
     all_void_mask: Severity
-    """A mask without one labelled pixel."""
+    """A mask without a single labelled pixel."""
     near_duplicate_across_splits: Severity
-    """Almost the same picture in two splits, by perceptual hash."""
+    """Almost the same image in two splits, by perceptual hash."""
     shared_sequence_across_splits: Severity
     """A sequence with images in two splits."""
     class_share_shift: Severity
@@ -54,22 +54,22 @@ class Severities(Section):
 
 
 class Validate(Section):
-    """What the data must satisfy before a second of training is spent."""
+    """What the data must satisfy before training starts."""
 
     severities: Severities
-    """How bad each finding is."""
+    """Severity of each finding."""
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
-    """Pictures whose 64-bit perceptual hashes differ in at most this many bits are near duplicates."""
+    """Images whose 64-bit perceptual hashes differ in at most this many bits are near duplicates."""
     max_class_share_ratio: Annotated[float, Field(gt=1)]
     """Largest ratio of a class's pixel share in two splits."""
     min_contrast: Annotated[float, Field(ge=0, le=128)]
-    """Smallest standard deviation of the grey values, 0..255, of an image that is not blank."""
+    """An image whose grey values, 0..255, have a smaller standard deviation counts as blank."""
     max_void_share: Fraction
-    """Largest share of void pixels in a split."""
+    """Largest fraction of void pixels in a split."""
 
 
 class Tile(Section):
-    """How images are cut."""
+    """How images are cut into tiles."""
 
     scale: Annotated[float, Field(gt=0, le=1)]
     """Images are resized by this factor first; masks by nearest neighbour."""
@@ -84,14 +84,14 @@ class Tile(Section):
     drop_unlabelled: bool
     """Drop tiles in which every pixel is void."""
     tiles_per_shard: Positive
-    """A shard is closed by the image that reaches this many tiles; shards are made in parallel."""
+    """A shard ends with the image that brings it to this many tiles; shards are written in parallel."""
 
     @model_validator(mode="after")
     def _tiles_leave_no_gap(self) -> Self:
         for axis, stride, side in (("y", self.stride_y, self.height), ("x", self.stride_x, self.width)):
             if stride > side:
                 raise ValueError(
-                    f"expected stride_{axis} <= the tile's side {side}, got {stride}: pixels would be lost"
+                    f"expected stride_{axis} <= the tile's side {side}, got {stride}; lower it, or pixels are lost"
                 )
         return self
 
@@ -100,4 +100,4 @@ class Tracking(Section):
     """Where runs are recorded."""
 
     experiment: Text
-    """MLflow experiment; the environment's MLFLOW_EXPERIMENT_NAME wins."""
+    """MLflow experiment; the environment variable MLFLOW_EXPERIMENT_NAME takes precedence."""

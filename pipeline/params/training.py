@@ -8,25 +8,25 @@ from pipeline.params.section import Fraction, Positive, Section, Seed, Text
 
 
 class Vgg16(Section):
-    """Trained weights of VGG16, which the encoder begins with."""
+    """Pretrained VGG16 weights, from which the encoder starts."""
 
     path: Text
-    """A .safetensors file or a state dict saved by torch.save; or its http or https address, from where it is fetched
-    once. Another file of the same name is a new training, but DVC does not watch it: dvc repro -f train."""
+    """A .safetensors file or a state dict saved by torch.save; or its http or https URL, from which it is downloaded
+    once. A changed file makes a new training, but DVC does not watch it: run dvc repro -f train."""
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
-    """Of the file; null: not checked. An address needs one."""
+    """SHA-256 of the file; null: not checked. A URL needs one."""
     trained_on: Literal["torchvision", "caffe"]
-    """How its images were prepared: torchvision's RGB of unit range, or Caffe's and Keras' BGR minus the mean."""
+    """How its input was preprocessed: torchvision's normalised RGB, or Caffe's and Keras' BGR minus the mean."""
 
     @model_validator(mode="after")
-    def _an_address_has_a_digest_and_no_login(self) -> Self:
+    def _url_has_a_digest_and_no_login(self) -> Self:
         if "@" in self.path.partition("//")[2]:
             raise ValueError(
-                "expected an address without a user and password, got one with an @: it would be recorded in dvc.lock "
-                "and MLflow; put them into ~/.netrc, or write %40 for an @ in its path"
+                "expected a URL without user and password, got one with an @: it would be recorded in dvc.lock and "
+                "MLflow; put them into ~/.netrc, or write %40 for an @ in its path"
             )
         if "://" in self.path and self.sha256 is None:
-            raise ValueError(f"expected the sha256 of {self.path}, got null; name what the address must give")
+            raise ValueError(f"expected the sha256 of {self.path}, got null; add the file's SHA-256")
         return self
 
 
@@ -53,23 +53,23 @@ class Model(Section):
     ]
     """A key of pipeline.core.models.MODELS."""
     width: Annotated[float, Field(gt=0, le=4)]
-    """Factor on every channel count; 1 is the paper's network."""
+    """Factor on every channel count; 1 gives the paper's network."""
     vgg16: Vgg16 | None
-    """What the encoder begins with; null: random weights, Caffe's MSRA filler."""
+    """What the encoder starts from; null: random weights, Caffe's MSRA filler."""
 
 
 class Train(Section):
     """How the network is trained."""
 
     num_workers: Positive | Literal["auto"] | tuple[Positive, Positive]
-    """DDP workers; auto: one for each GPU of the cluster, or one where there is none. [fewest, most]: as many as the
-    cluster has room for at the time; when nodes come or go, all go on from the last state with another number."""
+    """DDP workers. auto: one per GPU of the cluster, or one if there is none. [fewest, most]: as many as there is
+    room for at the time; when nodes join or leave, training resumes from the last checkpoint with another number."""
     batch_size: Positive
-    """Tiles in a step, over all workers; must divide by any number of them, and a worker's share by accumulation."""
+    """Tiles per step, over all workers; divisible by any number of them, and a worker's share by accumulation."""
     accumulation: Positive
-    """Parts that a worker takes its share of a batch in, one after the other: less memory, and the same gradients, so
-    that one machine can run a cluster's params. Batch normalisation sees a part at a time (those of all workers, if
-    sync_batch_norm): its statistics are those of batch_size / accumulation tiles. 1: the share as a whole."""
+    """Parts in which a worker processes its share of a batch, one after another: less memory for the same gradients,
+    so that one machine can run a cluster's params. Batch normalisation sees one part at a time (of all workers, if
+    sync_batch_norm): its statistics are those of batch_size / accumulation tiles. 1: the share in one part."""
     epochs: Positive
     """Passes over the training tiles."""
     loss: Literal["cross_entropy"]
@@ -78,11 +78,11 @@ class Train(Section):
         Literal["none", "root_median_frequency", "median_frequency", "published"]
         | tuple[Annotated[float, Field(ge=0)], ...]
     )
-    """In the loss: a key of pipeline.core.class_weights.WEIGHTINGS, the data set's published list, or a number each."""
+    """Weights in the loss: a key of pipeline.core.class_weights.WEIGHTINGS, published, or a list with one per class."""
     optimizer: Literal["sgd", "adamw"]
     """sgd is the paper's."""
     learning_rate: Annotated[float, Field(gt=0)]
-    """Highest learning rate of the schedule."""
+    """Peak learning rate of the schedule."""
     momentum: Annotated[float, Field(ge=0, lt=1)]
     """Momentum of sgd, first beta of adamw."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -92,49 +92,49 @@ class Train(Section):
     warmup_epochs: Annotated[float, Field(ge=0)]
     """The learning rate rises linearly over these epochs."""
     precision: Literal["auto", "float32", "bfloat16"]
-    """Type that convolutions compute in; weights stay float32. auto: bfloat16 where the device has instructions for
-    it (GPUs since Ampere, CPUs with AMX or AVX512-BF16), else float32."""
+    """Data type of convolutions; weights stay float32. auto: bfloat16 if the device has instructions for it (GPUs since
+    Ampere, CPUs with AMX or AVX512-BF16), else float32."""
     sync_batch_norm: bool
-    """Batch statistics over the batches of all workers: N workers then train as one does. False: over each worker's
-    own share, which is faster, but a share of few tiles is normalised badly, and the model depends on their number."""
+    """True: batch statistics over the batches of all workers, so that N workers train as one does. False: over each
+    worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""
     flip: Fraction
-    """Probability of a left-right flip."""
+    """Probability of a horizontal flip."""
     zoom: tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]
-    """Range of the random scale; the scaled tile is cropped or padded with void to its old size. [1, 1]: off."""
+    """Range of the random scale; the scaled tile is cropped, or padded with void, to its original size. [1, 1]: off."""
     colour_jitter: Fraction
     """Largest relative change of brightness, contrast and saturation. 0: off."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    """Of the exponential moving average of the weights, which is then validated and published in their place; smaller
-    in the first steps. Batch normalisation's statistics are averaged alike. 0: no average."""
+    """Decay of the exponential moving average of the weights, which is then validated and published in their place;
+    smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""
     select_by: Literal["miou", "class_accuracy", "global_accuracy"]
     """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
     patience_epochs: Annotated[int, Field(ge=0)]
     """Stop after this many epochs without a better score; 0: never."""
     max_failures: Annotated[int, Field(ge=0)]
-    """How often lost workers are started again from the last state."""
+    """How often lost workers are restarted from the last checkpoint."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None
-    """A state to go on from is stored after each epoch, and within one when the last is older than this; null: after
+    """A checkpoint is written after each epoch, and within an epoch when the last one is older than this; null: after
     each epoch only."""
     keep_states: Positive
-    """How many states of a run are kept: where the newest is broken, training goes on from the one before."""
+    """How many checkpoints of a run are kept: if the newest is broken, training resumes from the one before it."""
     deterministic: bool
-    """Only algorithms that give the same bits each time: slower, and an error where an operation has none. The number
-    of workers must be the same too, and of threads on a CPU."""
+    """Only algorithms that give the same bits each time: slower, and an error if an operation has none. The number of
+    workers must be the same too and, on a CPU, the number of threads."""
     seed: Seed
-    """Decides initial weights, order and augmentation."""
+    """Decides initial weights, the order of tiles, augmentation and dropout."""
 
     @model_validator(mode="after")
-    def _can_be_obeyed(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}")
+            raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}; change one")
         number = 1 if self.num_workers == "auto" else self.num_workers
         fewest, most = number if isinstance(number, tuple) else (number, number)
         if fewest > most:
-            raise ValueError(f"expected num_workers [fewest, most], got [{fewest}, {most}]")
+            raise ValueError(f"expected num_workers [fewest, most], got [{fewest}, {most}]; swap them")
         for workers in range(fewest, most + 1):
             if self.batch_size % (workers * self.accumulation):
                 raise ValueError(
-                    f"expected a batch_size that num_workers {workers} times accumulation {self.accumulation} divides, "
-                    f"got {self.batch_size}"
+                    f"expected a batch_size divisible by num_workers {workers} times accumulation {self.accumulation}, "
+                    f"got {self.batch_size}; change one of them"
                 )
         return self

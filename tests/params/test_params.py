@@ -1,4 +1,4 @@
-"""Every preset can be obeyed, and what cannot be obeyed is named: the key, what was expected, what was found."""
+"""Every preset is valid, and an invalid file is explained: the key, what was expected, what it got."""
 
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ def changed(text, old, new):
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_every_preset_can_be_obeyed(path):
+def test_every_preset_is_valid(path):
     params.load(path)
 
 
@@ -66,22 +66,22 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         (
             "num_workers: auto",
             "num_workers: 3",
-            "train: expected a batch_size that num_workers 3 times accumulation 1 divides, got 8",
+            "train: expected a batch_size divisible by num_workers 3 times accumulation 1, got 8",
         ),
         ("num_workers: auto", "num_workers: [2, 1]", "train: expected num_workers [fewest, most], got [2, 1]"),
-        ("num_workers: auto", "num_workers: [2, 4]", "a batch_size that num_workers 3 times accumulation 1 divides"),
-        ("accumulation: 1", "accumulation: 3", "expected a batch_size that num_workers 1 times accumulation 3 divides"),
+        ("num_workers: auto", "num_workers: [2, 4]", "a batch_size divisible by num_workers 3 times accumulation 1"),
+        ("accumulation: 1", "accumulation: 3", "a batch_size divisible by num_workers 1 times accumulation 3"),
         ("ema_decay: 0.0", "ema_decay: 1.0", "train.ema_decay: expected less than 1, got 1.0; correct the value"),
         ("keep_states: 2", "keep_states: 0", "train.keep_states: expected greater than or equal to 1, got 0; correct"),
         ("checkpoint_minutes: 10.0", "checkpoint_minutes: 0", "checkpoint_minutes: expected greater than 0, got 0;"),
         ("warmup_epochs: 1.0", "warmup_epochs: 16", "train: expected warmup_epochs < epochs 16, got 16"),
-        ("stride_y: 96", "stride_y: 97", "tile: expected stride_y <= the tile's side 96, got 97: pixels would be lost"),
+        ("stride_y: 96", "stride_y: 97", "tile: expected stride_y <= the tile's side 96, got 97; lower it"),
         ("stride_x: 128", "stride_x: 129", "tile: expected stride_x <= the tile's side 128, got 129"),
         (
             "class_weights: median_frequency",
             "class_weights: published",
-            "\n  train.class_weights: expected weights other than published, got published, which only camvid has; "
-            "the data set is scenes",
+            "\n  train.class_weights: expected weights other than published, which only camvid has, got published for "
+            "scenes; choose other weights",
         ),
         (
             "class_weights: median_frequency",
@@ -103,7 +103,7 @@ def test_a_wrong_key_or_value_is_named(tmp_path, old, new, line):
         ("by: ratio", "by: luck", "dataset.splits.by: expected one of 'folder', 'list', 'ratio', got 'luck'; correct"),
         ("value: 1", "value: 256", "dataset.classes.1.value: expected less than or equal to 255, got 256; correct"),
         ("value: 1", "value: null", "dataset: expected a value for every class of an index mask, got null; add value:"),
-        ("value: 1", "value: 0", "dataset: expected no index twice in the class table, got [0, 0, 2, 255]; change one"),
+        ("value: 1", "value: 0", "dataset: expected each index once in the class table, got [0, 0, 2, 255]; change"),
     ],
 )
 def test_a_wrong_key_or_value_of_a_folder_is_named(tmp_path, old, new, line):
@@ -123,22 +123,22 @@ def test_a_folder_can_be_split_in_other_ways(tmp_path, splits):
     assert load(tmp_path, changed(FOLDER, RATIO, splits)).dataset.splits.by in splits
 
 
-def test_every_fault_is_named_at_once(tmp_path):
+def test_all_faults_are_reported_at_once(tmp_path):
     text = changed(changed(TEXT, "flip: 0.5", "flip: 2"), "resamples: 10000", "resamples: 0")
     assert len(refusal(tmp_path, text).splitlines()) == 3  # the file, and a line for each fault
 
 
-def test_an_address_of_weights_needs_a_digest(tmp_path):
+def test_a_url_of_weights_needs_a_digest(tmp_path):
     vgg16 = "vgg16: {path: 'https://example.org/vgg16.pth', sha256: null, trained_on: torchvision}"
     message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
-    assert "expected the sha256 of https://example.org/vgg16.pth, got null; name what the address must give" in message
+    assert "expected the sha256 of https://example.org/vgg16.pth, got null; add the file's SHA-256" in message
     assert load(tmp_path, changed(TEXT, "vgg16: null", vgg16.replace("null", "a" * 64))).model.vgg16 is not None
 
 
-def test_an_address_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
+def test_a_url_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
     vgg16 = f"vgg16: {{path: 'https://me:secret@example.org/vgg16.pth', sha256: {'a' * 64}, trained_on: torchvision}}"
     message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
-    assert "model.vgg16: expected an address without a user and password, got one with an @" in message
+    assert "model.vgg16: expected a URL without user and password, got one with an @" in message
     assert "secret" not in message
 
 
@@ -149,12 +149,12 @@ def test_a_fault_in_a_section_does_not_print_the_section(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "3"])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path, text):
     assert "expected a mapping, got " in refusal(tmp_path, text)
 
 
 @pytest.mark.parametrize("text", ['dataset: "', "a: 1\na: 2", "a: !!python/object:os.system 1"])
-def test_a_file_that_is_no_yaml_is_refused(tmp_path, text):
+def test_a_file_that_is_not_yaml_is_refused(tmp_path, text):
     assert "params.yaml: expected a readable YAML file: " in refusal(tmp_path, text)
 
 
@@ -180,14 +180,14 @@ BOMB = "a: &a [1, 1, 1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (BOMB, "they stand for more than 100,000 values; write out what its aliases stand for"),
+        (BOMB, "its aliases expand to more than 100,000 values; write the values out"),
         ("a: &a [*a]", "expected numbers, text, lists and mappings only: Circular reference"),
         ("a: " + "[" * 2_000, "params.yaml: expected a readable YAML file: maximum depth of data structure exceeded"),
         ("a: " + "9" * 5_000, "params.yaml: expected a readable YAML file: Exceeds the limit"),
         ("a: !!float x", "params.yaml: expected a readable YAML file: could not convert"),
-        ("#" * 50_001, "params.yaml: expected a readable YAML file: of at most 50,000 bytes"),
+        ("#" * 50_001, "params.yaml: expected a readable YAML file: it is larger than 50,000 bytes"),
     ],
-    ids=["bomb", "holds itself", "deep", "long number", "no number", "large"],
+    ids=["bomb", "contains itself", "deep", "long number", "not a number", "large"],
 )
 def test_a_file_that_would_fill_memory_or_stack_is_refused(tmp_path, text, fault):
     assert fault in refusal(tmp_path, text)
