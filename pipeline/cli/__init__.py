@@ -1,4 +1,4 @@
-"""The command `segnet`: what one does with networks and models beside `dvc repro`.
+"""Predict, export, compare, promote and verify models; `dvc repro` trains and registers them.
 
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted.
 """
@@ -26,11 +26,11 @@ for command in (
 ):
     app.command()(command)
 
-_EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.")  # a server that does not answer, among others
+_EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.")  # among others, a server that does not answer
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one line, and the exit code is 1."""
+    """Run the command; an error that the user can fix is reported in one line, with exit code 1."""
     try:
         app()
     except Exception as err:

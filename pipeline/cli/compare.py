@@ -16,7 +16,7 @@ from pipeline.inference import compare as step
 
 @dataclass(frozen=True)
 class Published:
-    """The paper's figures: Table 6 (batches as here, 360x480, GPU not named), Table 1 (NVIDIA Titan)."""
+    """The paper's figures: Table 6 (batches as here, 360x480, unnamed GPU), Table 1 (NVIDIA Titan)."""
 
     forward_ms: float
     backward_ms: float | None = None
@@ -43,16 +43,16 @@ PUBLISHED = {
 
 
 def compare(
-    networks: Annotated[list[str] | None, typer.Argument(help="Names as in params.yaml; all, if none.")] = None,
+    networks: Annotated[list[str] | None, typer.Argument(help="Names as in params.yaml; default: all.")] = None,
     *,
-    height: Annotated[int, typer.Option(help="Of the images, pixels.")] = 360,
-    width: Annotated[int, typer.Option(help="Of the images, pixels.")] = 480,
-    channels: Annotated[float, typer.Option(help="Factor on the networks' channel counts: model.width.")] = 1.0,
-    repeats: Annotated[int, typer.Option(help="Of each timing; the fastest counts.")] = 5,
+    height: Annotated[int, typer.Option(help="Image height, pixels.")] = 360,
+    width: Annotated[int, typer.Option(help="Image width, pixels.")] = 480,
+    channels: Annotated[float, typer.Option(help="Factor on every channel count, as model.width.")] = 1.0,
+    repeats: Annotated[int, typer.Option(help="Repetitions of each timing; the fastest counts.")] = 5,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
 ) -> None:
-    """Measure what networks cost: the columns of the paper's Table 6; its own figures in brackets."""
+    """Measure the cost of networks: the columns of the paper's Table 6, with the paper's figures in brackets."""
     subjects = {name: step.subject(name) for name in networks or MODELS}
     setting = step.Setting(height, width, channels, repeats, device)
     found = measured(subjects, setting)
@@ -62,7 +62,7 @@ def compare(
 
 
 def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[str, step.Cost]:
-    """Return the cost of each subject; say on the terminal how far it is."""
+    """Return the cost of each subject; show progress on the terminal."""
     console = Console(stderr=True)
     found: dict[str, step.Cost] = {}
     names = iter(subjects)
@@ -75,7 +75,7 @@ def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[s
 
 
 def as_json(costs: dict[str, step.Cost], setting: step.Setting) -> dict[str, object]:
-    """Return the figures with the setting and the machine that they hold for."""
+    """Return the figures with the setting and the machine that they were measured on."""
     machine = {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
@@ -87,7 +87,7 @@ def as_json(costs: dict[str, step.Cost], setting: step.Setting) -> dict[str, obj
 
 
 def table(costs: Mapping[str, step.Cost]) -> str:
-    """Return a Markdown table; the paper's figure, where there is one, stands in brackets behind ours."""
+    """Return a Markdown table; the paper's figure, if there is one, follows ours in brackets."""
     columns: dict[str, Callable[[str, step.Cost], str]] = {
         "network": lambda name, cost: name,
         "parameters M": lambda name, cost: _cell(cost.parameters / 1e6, name, "parameters_m", digits=3),

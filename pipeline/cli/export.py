@@ -12,10 +12,10 @@ from pipeline.inference import export as step
 def export(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     *,
-    format: Annotated[Literal["pt2", "onnx"], typer.Option(help="PyTorch's own, or ONNX.")],
+    format: Annotated[Literal["pt2", "onnx"], typer.Option(help="PyTorch's pt2, or ONNX.")],
     model: models.Address = "models/segnet",
 ) -> None:
-    """Write a model as one file that needs none of this program, and check that it gives the same logits."""
+    """Write a model as a single file that runs without this program, and check that it gives the same logits."""
     with models.folder(model) as (folder, _):
         report = step.export(folder, target, format=format)
     for (height, width), difference in report.differences.items():

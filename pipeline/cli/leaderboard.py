@@ -16,28 +16,28 @@ from pipeline.registry.leaderboard import Entry
 from pipeline.tracking import store
 
 LOWEST_FIRST = ("loss", "calibration_error")
-"""Last parts of the names of metrics that are the better the lower they are."""
+"""Last parts of the names of metrics for which lower is better."""
 _NONE = "-"
-_MANY = 4  # values of a list; class weights and the like are shortened
+_MANY = 4  # values of a list; longer ones, such as class weights, are shortened
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The runs of an experiment in the order of a metric."""
+    """The runs of an experiment, ordered by a metric."""
 
     experiment: str
     metric: str
     ascending: bool
-    """The lowest first."""
+    """Lowest first."""
     ranked: tuple[Entry, ...]
     unranked: tuple[Entry, ...]
     """Those without the metric."""
     total: int
-    """Of the runs of the experiment; more than are held here where only the first were asked for."""
+    """Number of runs of the experiment, including those that `top` leaves out."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All that are to be shown, in their order."""
+        """All runs to show, in order."""
         return *self.ranked, *self.unranked
 
 
@@ -45,24 +45,24 @@ def leaderboard(
     *,
     experiment: Annotated[
         str | None,
-        typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="Whose runs; else params.yaml's tracking.experiment."),
+        typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="Experiment; default: tracking.experiment in params.yaml."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="To rank by; the newest value of each run counts.")] = "test/miou",
+    metric: Annotated[str, typer.Option(help="Metric to rank by; the latest value of each run counts.")] = "test/miou",
     ascending: Annotated[
         bool | None,
         typer.Option(
             "--ascending/--descending",
-            help="Lowest or highest first; if not given, highest, but lowest of metrics whose name's last part is "
+            help="Lowest or highest first; default: highest, but lowest for metrics whose last part is "
             f"{' or '.join(LOWEST_FIRST)}.",
             show_default=False,
         ),
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Show the first runs only.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print all that is known of the runs as JSON.")] = False,
+    top: Annotated[int | None, typer.Option(min=1, help="Show only this many runs.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything known about the runs as JSON.")] = False,
 ) -> None:
-    """Rank the runs of an experiment by a metric; show in which params they differ, and what versions they became.
+    """Rank the runs of an experiment by a metric; show the params in which they differ, and the versions they became.
 
-    Runs that lack the metric come last, and are named. Where the table is too wide, each run has a block of lines.
+    Runs without the metric come last, and are listed. If the table is too wide, each run gets a block of lines.
     """
     name = experiment or params.load().tracking.experiment
     if ascending is None:
@@ -75,7 +75,7 @@ def leaderboard(
 
 
 def rank(experiment: str, entries: Sequence[Entry], metric: str, *, ascending: bool, top: int | None) -> Ranking:
-    """Return the first `top` runs, or all, in the order of a metric; equal ones keep the order of `entries`.
+    """Return the first `top` runs, or all, ordered by a metric; ties keep the order of `entries`.
 
     Raises:
         ValueError: no run has the metric.
@@ -93,14 +93,14 @@ def rank(experiment: str, entries: Sequence[Entry], metric: str, *, ascending: b
 
 
 def differing(entries: Sequence[Entry]) -> list[str]:
-    """Return the params that not all runs share: the values differ, or some lack it; runs without any do not count."""
+    """Return the params that differ between runs, or that some runs lack; runs without any params do not count."""
     params = [entry.params for entry in entries if entry.params]
     keys = sorted({key for each in params for key in each})
     return [key for key in keys if len({each.get(key) for each in params}) > 1]
 
 
 def as_json(found: Ranking) -> dict[str, Any]:
-    """Return all that is known of the runs; the rank and value of those without the metric are None."""
+    """Return everything known about the runs; rank and value are None for those without the metric."""
     shown = [
         {
             "rank": number if found.metric in entry.metrics else None,
@@ -121,7 +121,7 @@ def as_json(found: Ranking) -> dict[str, Any]:
 
 
 def _show(found: Ranking, console: Console) -> None:
-    """Print a table, or where it is too wide, as text in a pipe may be, a block of lines for each run."""
+    """Print a table or, if it is too wide, as it may be in a pipe, a block of lines per run."""
     order = "lowest" if found.ascending else "highest"
     caption = f"{found.experiment} by {found.metric}, {order} first: {len(found.entries)} of {found.total} runs"
     console.print(caption, soft_wrap=True)
@@ -146,7 +146,7 @@ def _show(found: Ranking, console: Console) -> None:
 
 
 def _columns(found: Ranking) -> Iterator[tuple[str, list[str]]]:
-    """Yield the heading of each column, and its cells from the top down."""
+    """Yield the heading of each column, and its cells from top to bottom."""
     entries, missing = found.entries, [_NONE] * len(found.unranked)
     yield "rank", [str(number) for number in range(1, len(found.ranked) + 1)] + missing
     yield "run", [entry.name for entry in entries]
@@ -160,13 +160,13 @@ def _columns(found: Ranking) -> Iterator[tuple[str, list[str]]]:
 
 
 def _versions(entry: Entry) -> str:
-    """Return what a run became as models:/ names it, with the aliases."""
+    """Return the versions that a run became, as in models:/ addresses, with their aliases."""
     names = [" ".join((f"{each.model}/{each.number}", *each.aliases)) for each in entry.versions]
     return ", ".join(names) or _NONE
 
 
 def _shortened(values: Sequence[str]) -> list[str]:
-    """Return values of a param with long lists cut, unless that would make different ones look alike."""
+    """Return the values of a param with long lists shortened, unless different ones would then look alike."""
     short = {value: _without_tail(value) for value in values}
     return [short[value] for value in values] if len(set(short.values())) == len(short) else list(values)
 

@@ -1,4 +1,4 @@
-"""Where a command finds the model that it is told to use, or the registered model that it is about."""
+"""Find the model that a command is told to use, or the registered model that it is about."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +14,14 @@ from pipeline.tracking import store
 
 Address = Annotated[
     str,
-    typer.Option("--model", "-m", help="A folder, as models/segnet, or models:/NAME@ALIAS, or models:/NAME/NUMBER."),
+    typer.Option(
+        "--model", "-m", help="A folder such as models/segnet, or models:/NAME@ALIAS, or models:/NAME/NUMBER."
+    ),
 ]
 
 Name = Annotated[
     str | None,
-    typer.Option("--name", "-n", help="Of the registered model; else the one of models/segnet, or the only one."),
+    typer.Option("--name", "-n", help="Registered model; default: that of models/segnet, or the only one."),
 ]
 _TRAINED = Path("models/segnet")
 
@@ -28,7 +30,7 @@ def named(uri: str, name: str | None) -> str:
     """Return the name of the registered model that is meant.
 
     Raises:
-        ValueError: there is none of that name, or there are several and none is named.
+        ValueError: there is none of that name, or no name is given and there is not exactly one.
     """
     known = versions.models(uri)
     if name is None and (_TRAINED / "model.json").exists():
@@ -47,7 +49,7 @@ def named(uri: str, name: str | None) -> str:
 def folder(address: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield the folder of a model (artifacts/model.py) and the options of predict.load that it was registered with.
 
-    What a registered version is copied to is gone afterwards.
+    The copy of a registered version is removed afterwards.
 
     Raises:
         ValueError: there is no such registered version.

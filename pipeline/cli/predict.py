@@ -23,17 +23,19 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="Images, and folders of images.")],
     *,
     model: models.Address = "models/segnet",
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("predictions"),
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="Write NAME_probabilities.npy too.")] = False,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Write NAME_uncertainty.png too.")] = False,
-    overlap: Annotated[float | None, typer.Option(min=0, max=0.95, help="Of windows; else as registered.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")] = Path("predictions"),
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write NAME_probabilities.npy.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write NAME_uncertainty.png.")] = False,
+    overlap: Annotated[
+        float | None, typer.Option(min=0, max=0.95, help="Fraction by which windows overlap; default: as registered.")
+    ] = None,
     flip: Annotated[bool | None, typer.Option(help="Average with the mirror image's prediction.")] = None,
-    samples: Annotated[int | None, typer.Option(min=0, help="Of dropout; for Bayesian networks.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    samples: Annotated[int | None, typer.Option(min=0, help="Passes with dropout, for Bayesian networks.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Write each image's classes: NAME_mask.png holds the class of each pixel, NAME_overlay.png shows it in colour.
+    """Predict the class of each pixel: NAME_mask.png holds the classes, NAME_overlay.png shows them in colour.
 
-    An image that cannot be read is reported, and the others are predicted; the exit code is then 1.
+    An image that cannot be read is reported, and the others are still predicted; the exit code is then 1.
     """
     found = dict(_named(images))
     given = {"overlap": overlap, "flip": flip, "samples": samples}
@@ -63,7 +65,7 @@ def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
     """Yield each image with the name of its outputs, relative to the output folder.
 
     Raises:
-        ValueError: there is no such file, no image, or two images would have one name.
+        ValueError: a path does not exist, there is no image, or two images would have the same name.
     """
     taken: dict[str, Path] = {}
     for path in paths:
@@ -72,21 +74,24 @@ def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
         elif path.exists():
             files = [path]
         else:
-            raise ValueError(f"expected an image or a folder, found none at {path}; correct the path")
+            raise ValueError(f"expected an image or a folder, got {path}, which does not exist; correct the path")
         for file in files:
             name = (file.relative_to(path) if path.is_dir() else Path(file.name)).with_suffix("").as_posix()
             if name in taken:
-                raise ValueError(f"expected images of different names, got {taken[name]} and {file}; call segnet twice")
+                raise ValueError(
+                    f"expected images with different names, got {taken[name]} and {file}; predict them separately"
+                )
             taken[name] = file
             yield name, file
     if not taken:
-        raise ValueError(f"expected images ({', '.join(sorted(SUFFIXES))}), found none in {', '.join(map(str, paths))}")
+        kinds, places = ", ".join(sorted(SUFFIXES)), ", ".join(map(str, paths))
+        raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
 
 
 def _write(
     predictor: Predictor, image: Pixels, target: Path, *, probabilities: bool, uncertainty: bool
 ) -> dict[str, Path]:
-    """Predict an image and write its files; return them by kind. Of probabilities, no more than a band is in memory."""
+    """Predict an image and write its files; return them by kind. At most one band of probabilities is in memory."""
     size, classes = image.shape[:2], predictor.spec.classes
     mask, shades = np.empty(size, np.uint8), np.empty(size, np.uint8)
     files = {"mask": ".png", "overlay": ".png"}

@@ -1,4 +1,4 @@
-"""`segnet status | promote | rollback | history`: who reigns over a registered model, and since when and why."""
+"""`segnet status | promote | rollback | history`: which version is champion, since when, and why."""
 
 import json as json_text
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ from pipeline.registry.versions import Version
 from pipeline.tracking import store
 
 NOT_PROMOTED = 3
-"""Exit code of promote where the rule does not say PROMOTE, and of promote and rollback where somebody was faster."""
+"""Exit code of promote if the rule does not say PROMOTE, and of promote and rollback if somebody else was faster."""
 RAW = Path("data/raw")
-Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def status(*, name: Name = None, json: Json = False) -> None:
-    """Say who reigns, since when and by which decision, and list the versions.
+    """Show which version is champion, since when and by which decision, and list all versions.
 
-    What a killed promotion left undone is done first.
+    If a promotion was killed halfway, it is completed first.
     """
     uri = store.address()
     model = named(uri, name)
@@ -51,15 +51,17 @@ def status(*, name: Name = None, json: Json = False) -> None:
 
 
 def promote(
-    version: Annotated[str, typer.Argument(help="Number of the version.")],
+    version: Annotated[str, typer.Argument(help="Version number.")],
     *,
     name: Name = None,
-    force: Annotated[str | None, typer.Option(metavar="REASON", help="Whatever the rule says; it is logged.")] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Promote whatever the rule says; the reason is logged.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Make a version champion if the rule of params.yaml says PROMOTE: the same that the register stage follows.
+    """Make a version champion if the rule in params.yaml, which the register stage follows too, says PROMOTE.
 
-    Exit code 3: it was not promoted, and the reasons are printed.
+    If it is not promoted, the reasons are printed and the exit code is 3.
     """
     uri, settings = store.address(), params.load()
     model, rule = named(uri, name), Rule(settings.registration, settings.evaluate, RAW)
@@ -76,7 +78,7 @@ def promote(
 
 
 def rollback(*, name: Name = None, json: Json = False) -> None:
-    """Make the previous champion champion again; a second time returns."""
+    """Make the previous champion champion again; a second rollback undoes the first."""
     uri = store.address()
     model = named(uri, name)
     try:
@@ -87,7 +89,7 @@ def rollback(*, name: Name = None, json: Json = False) -> None:
 
 
 def history(*, name: Name = None, json: Json = False) -> None:
-    """List every decision about a registered model, refusals too, oldest first."""
+    """List every decision about a registered model, including refusals, oldest first."""
     uri = store.address()
     model = named(uri, name)
     log = champion.read(uri, model)
@@ -114,7 +116,7 @@ def _stop(message: str) -> NoReturn:
 
 
 def _reigns_by(log: Log) -> Entry | None:
-    """Return the entry since which the champion reigns without a break, if there is a champion."""
+    """Return the entry since which the champion has been champion without a break, if there is one."""
     by = None
     for entry in log:
         if by is None or entry.reign.champion != by.reign.champion:

@@ -11,11 +11,11 @@ from pipeline.training import prune as step
 
 def prune(
     *,
-    keep: Annotated[int, typer.Option(min=1, help="Runs that stay, beside that of models/segnet: the newest.")] = 3,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what goes as JSON.")] = False,
+    keep: Annotated[int, typer.Option(min=1, help="Newest runs to keep, besides that of models/segnet.")] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what is removed as JSON.")] = False,
 ) -> None:
-    """Remove old runs below runs/, and temporary files that killed processes have left an hour ago or more."""
+    """Remove old runs below runs/, and temporary files that killed processes left behind over an hour ago."""
     root = Path()
     found = step.find(root, keep)
     if not dry_run:

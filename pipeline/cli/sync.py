@@ -10,10 +10,10 @@ from pipeline.tracking import delivery, store
 from pipeline.tracking.outbox import UNSENT
 
 
-def sync(*, json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False) -> None:
-    """Send what trainings could not send while MLflow's store did not answer; each thing arrives once.
+def sync(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Send what trainings could not send while MLflow's store did not answer; each record arrives once.
 
-    It lies in runs/unsent, and is removed when it was sent. The exit code is 1 when some of it is left.
+    The records wait in runs/unsent, and are removed once sent. If any are left, the exit code is 1.
     """
     done = []
     for each in delivery.sync(UNSENT, store.address()):

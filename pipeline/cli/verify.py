@@ -1,4 +1,4 @@
-"""`segnet verify | trace`: whether a version is what its record says, and how to make it again."""
+"""`segnet verify | trace`: whether a version is what its record says, and how to reproduce it."""
 
 import json as json_text
 import shlex
@@ -14,13 +14,13 @@ from pipeline.cli.promotion import Json
 from pipeline.registry import evidence, model_files, verify as step, versions
 from pipeline.tracking import store
 
-Number = Annotated[str, typer.Argument(help="Number of the version.", metavar="VERSION")]
+Number = Annotated[str, typer.Argument(help="Version number.", metavar="VERSION")]
 
 
 def verify(version: Number, *, name: Name = None, json: Json = False) -> None:
-    """Compute again all that is at hand of a version: files, scores, params, commit, data, log and verdict.
+    """Check everything that is available of a version: files, scores, params, commit, data, log and verdict.
 
-    The first broken link ends it, with exit code 1.
+    It stops at the first broken link, with exit code 1.
     """
     uri = store.address()
     model = named(uri, name)
@@ -42,10 +42,10 @@ def trace(
     version: Number,
     *,
     name: Name = None,
-    params: Annotated[bool, typer.Option("--params", help="Print its params.yaml instead.")] = False,
+    params: Annotated[bool, typer.Option("--params", help="Print the version's params.yaml instead.")] = False,
     json: Json = False,
 ) -> None:
-    """Print the commands that make a version again, and what must come out."""
+    """Print the commands that reproduce a version, and the expected result."""
     uri = store.address()
     model = named(uri, name)
     subject = versions.version(uri, model, version)
@@ -55,7 +55,7 @@ def trace(
     if params:
         typer.echo(text, nl=False)
         return
-    place = shlex.quote(f"../{model}-{version}")  # whoever may write to the store has named them
+    place = shlex.quote(f"../{model}-{version}")  # their names come from whoever may write to the store
     commands = [
         f"git worktree add --detach {place} {origin.commit}",
         f"segnet trace {version} --name {shlex.quote(model)} --params > {place}/params.yaml",
@@ -75,8 +75,8 @@ def trace(
         typer.echo(json_text.dumps(tree, indent=2))
         return
     if origin.commit == "unknown":
-        typer.echo("# It was registered outside a git checkout: start from the code that made it.")
+        typer.echo("# It was registered outside a git checkout: start from the code that trained it.")
     for path in lost:
         typer.echo(f"# {path} differed from the commit, and only its hash is kept: the result may differ.")
     typer.echo("\n".join(commands))
-    typer.echo("# What must come out: " + ", ".join(f"{key} {value}" for key, value in expected.items()))
+    typer.echo("# Expected result: " + ", ".join(f"{key} {value}" for key, value in expected.items()))

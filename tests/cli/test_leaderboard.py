@@ -61,7 +61,7 @@ def test_a_run_without_any_params_does_not_make_all_of_them_differ():
     assert differing([entry("a", {"train.seed": "1"}), entry("b")]) == []
 
 
-def test_json_holds_all_that_is_known():
+def test_json_holds_everything_known_about_the_runs():
     champion = entry("a", {"seed": "1"}, Registered("segnet-scenes", "2", ("champion",)), miou=0.1 + 0.2)
     found = json.loads(json.dumps(as_json(Ranking("e", "test/miou", False, (champion,), (entry("b"),), 5))))
     first, second = found.pop("runs")
@@ -108,7 +108,7 @@ THREE = (
 )
 
 
-def test_where_it_fits_the_runs_are_a_table(board):
+def test_runs_are_a_table_where_it_fits(board):
     board(*THREE)
     result = run("--experiment", "e", width=160)
     assert result.exit_code == 0, result.output
@@ -124,7 +124,7 @@ def test_where_it_fits_the_runs_are_a_table(board):
     assert " ".join(unranked) == f"not ranked, without test/miou: {'b' * 16}"
 
 
-def test_where_it_does_not_fit_each_run_is_a_block_of_lines(board):
+def test_each_run_is_a_block_of_lines_where_the_table_does_not_fit(board):
     board(*THREE[1:])
     assert run("--experiment", "e").stdout == (
         "e by test/miou, highest first: 2 of 2 runs\n"

@@ -49,7 +49,7 @@ def test_a_folder_is_predicted_with_its_tree(pictures, model, tmp_path):
     assert overlay[3, 5].tolist() == (image[3, 5] // 2 + SPEC.classes.palette()[mask[3, 5]] // 2).tolist()
 
 
-def test_probabilities_and_uncertainty_are_written_on_demand(pictures, model, tmp_path):
+def test_probabilities_and_uncertainty_are_written_on_request(pictures, model, tmp_path):
     out = tmp_path / "out"
     result = run(pictures / "a.png", "--model", model, "--out", out, "--probabilities", "--uncertainty")
     assert result.exit_code == 0, result.output
@@ -75,12 +75,12 @@ def test_a_bad_image_is_reported_and_the_others_are_predicted(pictures, model, t
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.png"], "expected an image or a folder, found none at nowhere.png; correct the path"),
-        (["pictures/a.png", "pictures"], "expected images of different names, got"),
-        (["empty"], "found none in empty"),
+        (["nowhere.png"], "expected an image or a folder, got nowhere.png, which does not exist; correct the path"),
+        (["pictures/a.png", "pictures"], "expected images with different names, got"),
+        (["empty"], "got none in empty"),
     ],
 )
-def test_images_that_cannot_be_had_are_an_error_before_any_work(
+def test_images_that_do_not_exist_are_an_error_before_any_work(
     pictures, model, tmp_path, monkeypatch, arguments, message
 ):
     monkeypatch.chdir(tmp_path)

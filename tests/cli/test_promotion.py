@@ -37,9 +37,9 @@ def store_of(trained, monkeypatch):
 
 
 class TestCommands:
-    """In the order of a day: each test goes on from the one before."""
+    """In order: each test continues from the one before."""
 
-    def test_status_says_who_reigns_since_when_and_by_which_decision(self):
+    def test_status_says_which_version_is_champion_since_when_and_by_which_decision(self):
         text = run("status")
         assert text.startswith(f"{MODEL}: version 1 is champion since 20")
         assert ", by entry 1, decided by " in text
@@ -58,7 +58,7 @@ class TestCommands:
         assert "does not lie above register.min_gain 0" in text
         assert len(json.loads(run("history", "--json"))) == 2  # the same verdict is not logged twice
 
-    def test_there_is_nobody_to_go_back_to_at_first(self):
+    def test_at_first_there_is_no_previous_champion_to_roll_back_to(self):
         assert isinstance(CliRunner().invoke(app, ["rollback"]).exception, ValueError)
 
     def test_a_forced_promotion_needs_a_reason_and_is_logged_as_forced(self):
@@ -72,7 +72,7 @@ class TestCommands:
         assert (forced["champion"], forced["previous_champion"]) == ("2", "1")
         assert forced["verdict"]["verdict"] == "HOLD"
 
-    def test_rollback_goes_back_and_a_second_one_returns(self, store_of):
+    def test_rollback_restores_the_previous_champion_and_a_second_one_undoes_it(self, store_of):
         assert "champion is version 1; entry 4, rolled back" in run("rollback")
         assert champion.reign(store_of, MODEL) == champion.Reign("1", "2")
         found = json.loads(run("rollback", "--json"))
@@ -83,7 +83,7 @@ class TestCommands:
         lines = [line.split() for line in run("history").splitlines()]
         assert [line[3] for line in lines] == ["what", "PROMOTE", "HOLD", "forced,", "rolled", "rolled"]
 
-    def test_an_unknown_version_or_model_is_named(self):
+    def test_an_unknown_version_or_model_is_reported(self):
         error = str(CliRunner().invoke(app, ["promote", "7"]).exception)
         assert error.startswith(f"expected a version of {MODEL}")
         assert error.endswith("got 7; its versions are 1, 2")

@@ -24,7 +24,7 @@ def segnet_sync(*options):
     return CliRunner().invoke(app, options)
 
 
-def test_what_waits_is_sent_once_and_said(switch):
+def test_what_waits_is_sent_once_and_reported(switch):
     switch.on = False
     run = runs.start("tests", "sync-a")
     for step in (1, 2):
@@ -58,7 +58,7 @@ def test_the_exit_code_says_that_something_is_left(switch):
     assert json.loads(result.stdout) == [{"training": "sync-b", "sent": {"params": 1}, "left": {}, "error": None}]
 
 
-def test_an_outbox_that_cannot_be_read_stops_no_other(switch):
+def test_an_outbox_that_cannot_be_read_does_not_stop_the_others(switch):
     switch.on = False
     for name in ("sync-c", "sync-d"):
         runs.log_params(runs.start("tests", name), {"epochs": 2})

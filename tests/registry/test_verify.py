@@ -236,7 +236,7 @@ def test_trace_prints_the_commands_that_make_it_again(uri):
     assert "dvc repro evaluate" in lines
     md5 = digest.directory_md5(stored(uri) / "artifacts/segnet")
     run = versions.version(uri, MODEL, "1").tags["training_run"]
-    assert lines[-1] == f"# What must come out: training run {run}, models/segnet {md5}, test mIoU 0.375"
+    assert lines[-1] == f"# Expected result: training run {run}, models/segnet {md5}, test mIoU 0.375"
     assert command("trace", "1", "--params") == Path("params.yaml").read_text()
 
 
