@@ -1,21 +1,21 @@
-# One set of commands for people and for CI; CONTRIBUTING.md says when to use which.
+# One set of commands for people and for CI; CONTRIBUTING.md says what each is for.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
-# A file's tests share what is costly to set up; the order is tests/conftest.py's. torch's threads may not spin while they
-# wait for each other: two processes on two cores took twice the time.
+# Tests of one file share expensive set-up, so a file stays on one process; tests/conftest.py sets the order. torch's
+# threads must not spin while they wait for each other: two processes on two cores took twice as long.
 PYTEST := OMP_WAIT_POLICY=PASSIVE pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: repro setup test test-all torture check format lock clean
 
-repro: setup # the whole path: what has not changed is not run again
+repro: setup # the whole pipeline; what has not changed is not rerun
 	dvc repro
 
 setup: .venv/ready
 
-# The stamp is touched last: an interrupted set-up is done again.
+# The stamp is touched last: an interrupted set-up is repeated.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
 	  "expected Python 3.11 to 3.13, got %d.%d (%s); name another: make setup PYTHON=python3.12" % (v + (sys.executable,)))'
@@ -30,7 +30,7 @@ test: setup
 test-all: setup
 	$(PYTEST)
 
-torture: setup # 40 minutes on 2 cores: kills every process at every moment, and looks whether dvc repro goes on
+torture: setup # 40 minutes on 2 cores: kills every process at every moment, and checks that dvc repro resumes
 	python benchmarks/torture.py
 
 check: setup
@@ -55,7 +55,7 @@ lock:
 	mv requirements.lock.new requirements.lock
 	rm -rf .venv-lock
 
-# What set-up and tests made; data, models, reports and recorded runs stay.
+# Removes what set-up and tests made; data, models, reports and recorded runs stay.
 clean:
 	rm -rf .venv .venv-lock *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find pipeline stages tests -name __pycache__ -prune -exec rm -rf {} +
