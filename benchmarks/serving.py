@@ -37,6 +37,7 @@ from pipeline.core.models import MODELS
 from pipeline.data.scenes import draw
 from pipeline.files import atomic
 from pipeline.registry import model_files
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
 
 SIZE = (360, 480)
@@ -65,8 +66,8 @@ def register(folder: Path, width: float) -> str:
     tags = {"fingerprint": "none", "evidence": "none"}
     run = runs.start("serving", "benchmark")
     options: dict[str, Any] = {"evidence": folder / "evidence", "tags": tags}
-    version = model_files.register(run, "segnet", folder / "segnet", OPTIONS, asdict(spec), **options)
-    return f"models:/segnet/{version.number}"
+    model = RegisteredModel(run.uri, "segnet")
+    return model_files.add(run, model, folder / "segnet", OPTIONS, asdict(spec), **options).address
 
 
 @contextmanager

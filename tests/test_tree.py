@@ -188,6 +188,19 @@ def test_the_rooms_are_packages_and_all_are_on_the_map():
     assert all((ROOT / name).exists() for name in tops | {"presets/"})
 
 
+def test_the_tests_have_the_same_rooms():
+    """A test file in a room is named after a module of that room; at the top is what belongs to no room."""
+    rooms = [
+        path for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in ("support", "__pycache__")
+    ]
+    for room in rooms:
+        for path in room.rglob("test_*.py"):
+            home = ROOT / "pipeline" / path.relative_to(ROOT / "tests").parent
+            modules = {module.stem for module in home.glob("*.py")} | {folder.name for folder in home.iterdir()}
+            name = path.stem.removeprefix("test_")
+            assert any(name == module or name.startswith(f"{module}_") for module in {*modules, home.name}), path
+
+
 def pins():
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     return dict(line.split("==") for line in lines)

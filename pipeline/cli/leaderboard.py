@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline import params
 from pipeline.registry import leaderboard as tracking
-from pipeline.registry.leaderboard import Entry
+from pipeline.registry.leaderboard import LoggedRun
 from pipeline.tracking import store
 
 LOWEST_FIRST = ("loss", "calibration_error")
@@ -29,14 +29,14 @@ class Ranking:
     metric: str
     ascending: bool
     """Lowest first."""
-    ranked: tuple[Entry, ...]
-    unranked: tuple[Entry, ...]
+    ranked: tuple[LoggedRun, ...]
+    unranked: tuple[LoggedRun, ...]
     """Those without the metric."""
     total: int
     """Number of runs of the experiment, including those that `top` leaves out."""
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LoggedRun, ...]:
         """All runs to show, in order."""
         return *self.ranked, *self.unranked
 
@@ -67,14 +67,14 @@ def leaderboard(
     name = experiment or params.load().tracking.experiment
     if ascending is None:
         ascending = metric.rpartition("/")[2] in LOWEST_FIRST
-    found = rank(name, tracking.entries(store.address(), name), metric, ascending=ascending, top=top)
+    found = rank(name, tracking.logged_runs(store.address(), name), metric, ascending=ascending, top=top)
     if json:
         typer.echo(json_text.dumps(as_json(found), indent=2))
     else:
         _show(found, Console(markup=False, emoji=False, highlight=False))
 
 
-def rank(experiment: str, entries: Sequence[Entry], metric: str, *, ascending: bool, top: int | None) -> Ranking:
+def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascending: bool, top: int | None) -> Ranking:
     """Return the first `top` runs, or all, ordered by a metric; ties keep the order of `entries`.
 
     Raises:
@@ -92,7 +92,7 @@ def rank(experiment: str, entries: Sequence[Entry], metric: str, *, ascending: b
     return Ranking(experiment, metric, ascending, tuple(ranked[:top]), tuple(unranked[:rest]), len(entries))
 
 
-def differing(entries: Sequence[Entry]) -> list[str]:
+def differing(entries: Sequence[LoggedRun]) -> list[str]:
     """Return the params that differ between runs, or that some runs lack; runs without any params do not count."""
     params = [entry.params for entry in entries if entry.params]
     keys = sorted({key for each in params for key in each})
@@ -159,7 +159,7 @@ def _columns(found: Ranking) -> Iterator[tuple[str, list[str]]]:
     yield "status", [entry.status for entry in entries]
 
 
-def _versions(entry: Entry) -> str:
+def _versions(entry: LoggedRun) -> str:
     """Return the versions that a run became, as in models:/ addresses, with their aliases."""
     names = [" ".join((f"{each.model}/{each.number}", *each.aliases)) for each in entry.versions]
     return ", ".join(names) or _NONE

@@ -10,6 +10,7 @@ import typer
 
 from pipeline.artifacts.model import read_spec
 from pipeline.registry import model_files, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 
 Address = Annotated[
@@ -26,23 +27,24 @@ Name = Annotated[
 _TRAINED = Path("models/segnet")
 
 
-def named(uri: str, name: str | None) -> str:
-    """Return the name of the registered model that is meant.
+def named(name: str | None) -> RegisteredModel:
+    """Return the registered model that is meant, of the store that MLFLOW_TRACKING_URI names.
 
     Raises:
         ValueError: there is none of that name, or no name is given and there is not exactly one.
     """
+    uri = store.address()
     known = versions.models(uri)
     if name is None and (_TRAINED / "model.json").exists():
         name = f"segnet-{read_spec(_TRAINED).dataset}"
     if name is None and len(known) == 1:
-        return known[0]
+        return RegisteredModel(uri, known[0])
     if name not in known:
         got = "none" if name is None else name
         raise ValueError(
             f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}"
         )
-    return name
+    return RegisteredModel(uri, name)
 
 
 @contextmanager

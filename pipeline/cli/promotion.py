@@ -13,7 +13,6 @@ from pipeline.registry import champion, promote as step, versions
 from pipeline.registry.decision_log import Entry, Log
 from pipeline.registry.judge import Rule
 from pipeline.registry.versions import Version
-from pipeline.tracking import store
 
 NOT_PROMOTED = 3
 """Exit code of promote if the rule does not say PROMOTE, and of promote and rollback if somebody else was faster."""
@@ -26,24 +25,23 @@ def status(*, name: Name = None, json: Json = False) -> None:
 
     If a promotion was killed halfway, it is completed first.
     """
-    uri = store.address()
-    model = named(uri, name)
-    log, found = champion.settled(uri, model), versions.versions(uri, model)
-    aliases = versions.aliases(uri, model)
+    model = named(name)
+    log, found = champion.settled(model), versions.versions(model)
+    aliases = versions.aliases(model)
     by = _reigns_by(log)
     if json:
         tree = {
-            "model": model,
+            "model": model.name,
             "champion": by.to_json() if by else None,
             "versions": [_tree(each, aliases) for each in found],
         }
         typer.echo(json_text.dumps(tree, indent=2))
         return
     if by is None:
-        typer.echo(f"{model}: no champion")
+        typer.echo(f"{model.name}: no champion")
     else:
         typer.echo(
-            f"{model}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}"
+            f"{model.name}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}"
         )
         typer.echo(f"  {by.reason}")
     heads = ("version", "aliases", "status", "test mIoU", "test data", "training run", "commit", "promoted at")
@@ -63,41 +61,40 @@ def promote(
 
     If it is not promoted, the reasons are printed and the exit code is 3.
     """
-    uri, settings = store.address(), params.load()
-    model, rule = named(uri, name), Rule(settings.registration, settings.evaluate, RAW)
+    settings, model = params.load(), named(name)
+    rule = Rule(settings.registration, settings.evaluate, RAW)
+    candidate = versions.version(model, version)
     try:
         if force is None:
-            entry, _ = step.consider(uri, model, version, rule)
+            entry, _ = step.consider(candidate, rule)
         else:
-            entry = step.force(uri, model, version, force, rule)
+            entry = step.force(candidate, force, rule)
     except champion.OutrunError as err:
         _stop(str(err))
-    _say(model, entry, json=json)
+    _say(model.name, entry, json=json)
     if entry.reign.champion != version:
         raise typer.Exit(NOT_PROMOTED)
 
 
 def rollback(*, name: Name = None, json: Json = False) -> None:
     """Make the previous champion champion again; a second rollback undoes the first."""
-    uri = store.address()
-    model = named(uri, name)
+    model = named(name)
     try:
-        entry = step.roll_back(uri, model)
+        entry = step.roll_back(model)
     except champion.OutrunError as err:
         _stop(str(err))
-    _say(model, entry, json=json)
+    _say(model.name, entry, json=json)
 
 
 def history(*, name: Name = None, json: Json = False) -> None:
     """List every decision about a registered model, including refusals, oldest first."""
-    uri = store.address()
-    model = named(uri, name)
-    log = champion.read(uri, model)
+    model = named(name)
+    log = champion.read(model)
     if json:
         typer.echo(json_text.dumps([entry.to_json() for entry in log], indent=2))
         return
     heads = ("entry", "at", "by", "what", "version", "champion", "previous", "reason")
-    typer.echo(_table(heads, [_line(entry) for entry in log]) if log else f"{model}: no decision yet")
+    typer.echo(_table(heads, [_line(entry) for entry in log]) if log else f"{model.name}: no decision yet")
 
 
 def _say(model: str, entry: Entry, *, json: bool) -> None:

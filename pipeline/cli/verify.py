@@ -12,7 +12,6 @@ from pipeline.artifacts import scores
 from pipeline.cli.model import Name, named
 from pipeline.cli.promotion import Json
 from pipeline.registry import evidence, model_files, verify as step, versions
-from pipeline.tracking import store
 
 Number = Annotated[str, typer.Argument(help="Version number.", metavar="VERSION")]
 
@@ -22,19 +21,18 @@ def verify(version: Number, *, name: Name = None, json: Json = False) -> None:
 
     It stops at the first broken link, with exit code 1.
     """
-    uri = store.address()
-    model = named(uri, name)
-    found = []
-    for link in step.verify(uri, model, version, Path()):
-        found.append(link)
+    subject, links = versions.version(named(name), version), list[step.Link]()
+    model = subject.model.name
+    for link in step.verify(subject, Path()):
+        links.append(link)
         if not json:
             typer.echo(f"{link.state:11}  {link.name}: {link.detail}")
-    whole = found[-1].state != "broken"
+    whole = links[-1].state != "broken"
     if json:
-        links = [asdict(link) for link in found]
-        typer.echo(json_text.dumps({"model": model, "version": version, "whole": whole, "links": links}, indent=2))
+        trees = [asdict(link) for link in links]
+        typer.echo(json_text.dumps({"model": model, "version": version, "whole": whole, "links": trees}, indent=2))
     if not whole:
-        typer.echo(f"segnet: {model} version {version} is broken at: {found[-1].name}", err=True)
+        typer.echo(f"segnet: {model} version {version} is broken at: {links[-1].name}", err=True)
         raise typer.Exit(1)
 
 
@@ -46,10 +44,9 @@ def trace(
     json: Json = False,
 ) -> None:
     """Print the commands that reproduce a version, and the expected result."""
-    uri = store.address()
-    model = named(uri, name)
-    subject = versions.version(uri, model, version)
-    with model_files.evidence(uri, model, subject, subject.tags.get("evidence")) as folder:
+    subject = versions.version(named(name), version)
+    model = subject.model.name
+    with model_files.evidence(subject, subject.tags.get("evidence")) as folder:
         text = (folder / evidence.PARAMS).read_text("utf-8") if params else ""
         origin, found = evidence.read_lineage(folder), scores.read(folder)
     if params:

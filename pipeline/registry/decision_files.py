@@ -20,29 +20,29 @@ FOLDER = "decisions"
 FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
 
 
-def keep(uri: str, model: str, version: Version, entry: Entry) -> None:
+def keep(version: Version, entry: Entry) -> None:
     """Add the files of a decision to those of its version, below decisions/<number of the entry>, and set its tags.
 
-    What is there already is not written again.
+    What is already there is not written again.
     """
     if entry.verdict is None or version.tags.get("decision") == str(entry.number):
         return
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         atomic.write_json(folder / "verdict.json", entry.to_json())
-        log = [each for each in champion.read(uri, model) if each.number <= entry.number]
+        log = [each for each in champion.read(version.model) if each.number <= entry.number]
         lines = (json.dumps(each.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for each in log)
         atomic.write_text(folder / "promotions.jsonl", "".join(lines))
-        described = describe(uri, model, version, entry.verdict)
-        atomic.write_text(folder / "card.md", card.markdown(described))
-        atomic.write_text(folder / "card.html", card.page(described))
-        model_files.upload(uri, version, folder, folder_of(entry))
+        markdown, page = card.rendered(describe(version, entry.verdict))
+        atomic.write_text(folder / "card.md", markdown)
+        atomic.write_text(folder / "card.html", page)
+        model_files.upload(version, folder, folder_of(entry))
     status = "forced" if entry.kind == "forced" else entry.verdict.outcome.status
     tags = {"validation_status": status}
     if entry.reign.champion == version.number:
         tags["promoted_at"] = entry.at
-    tags["decision"] = str(entry.number)  # last: it says that all is there
-    versions.describe(uri, model, version.number, tags, "; ".join(entry.verdict.reasons))
+    tags["decision"] = str(entry.number)  # last: it says that everything is there
+    versions.describe(version, tags, "; ".join(entry.verdict.reasons))
 
 
 def folder_of(entry: Entry) -> str:
@@ -50,27 +50,27 @@ def folder_of(entry: Entry) -> str:
     return f"{FOLDER}/{entry.number:06}"
 
 
-def describe(uri: str, model: str, version: Version, verdict: Verdict) -> card.Card:
+def describe(version: Version, verdict: Verdict) -> card.Card:
     """Return what the card of a version says.
 
     Raises:
-        ValueError: its evidence is not whole.
+        ValueError: its evidence is incomplete.
     """
-    with model_files.evidence(uri, model, version, version.tags.get("evidence")) as found:
-        params = YAML(typ="safe", pure=True).load(found / evidence.PARAMS)
-        trained = json.loads((found / "train.json").read_text("utf-8"))
+    with model_files.evidence(version, version.tags.get("evidence")) as folder:
+        params = YAML(typ="safe", pure=True).load(folder / evidence.PARAMS)
+        trained = json.loads((folder / "train.json").read_text("utf-8"))
         return card.Card(
-            model=model,
+            model=version.model.name,
             version=version.number,
-            spec=read_spec(found),
-            scores=scores.read(found),
-            intervals=scores.read_intervals(found),
-            validation=validation.read(found / "validation.json"),
+            spec=read_spec(folder),
+            scores=scores.read(folder),
+            intervals=scores.read_intervals(folder),
+            validation=validation.read(folder / "validation.json"),
             verdict=verdict,
             training={**{name: params[name] for name in ("model", "train")}, "class_weights": trained["class_weights"]},
-            lineage=_shown(evidence.read_lineage(found)),
-            licence=str(json.loads((found / "dataset.json").read_text("utf-8"))["licence"]),
-            options=model_files.options(uri, f"models:/{model}/{version.number}"),
+            lineage=_shown(evidence.read_lineage(folder)),
+            licence=str(json.loads((folder / "dataset.json").read_text("utf-8"))["licence"]),
+            options=model_files.options(version.model.uri, version.address),
         )
 
 

@@ -1,4 +1,4 @@
-"""The register step: whether a model that was scored becomes champion. MLflow stays outside: stages/register.py."""
+"""The gate: PROMOTE, HOLD or REJECT, a pure rule over what a model and the champion scored; it knows no registry."""
 
 import hashlib
 import json
@@ -78,7 +78,7 @@ class Costs:
     """Of one image, milliseconds; None: not measured, since no limit asks for it."""
 
 
-Finding = tuple[Outcome, str]
+Ruling = tuple[Outcome, str]
 """What a single rule speaks for, and the sentence with its numbers."""
 
 
@@ -151,7 +151,7 @@ def scored(standing: Standing, scores: Scores) -> Standing:
     return replace(standing, test_data=scores.test_data, miou=metrics.scores(scores.confusion).miou)
 
 
-def _limits(found: Scores, gate: Register) -> Iterator[Finding]:
+def _limits(found: Scores, gate: Register) -> Iterator[Ruling]:
     """Yield what each limit says that holds whoever reigns; an undefined score keeps none."""
     named = found.metrics
     pixels_C = found.confusion.sum(axis=1)
@@ -173,7 +173,7 @@ def _limits(found: Scores, gate: Register) -> Iterator[Finding]:
         yield outcome, f"test calibration error {error:.6f} {verb} register.max_calibration_error {limit:g}"
 
 
-def _cost_limits(costs: Costs, gate: Register) -> Iterator[Finding]:
+def _cost_limits(costs: Costs, gate: Register) -> Iterator[Ruling]:
     """Yield what the limits of size and speed say."""
     for what, value, key in (
         ("the size of its weights in MB", costs.megabytes, "max_megabytes"),
@@ -218,7 +218,7 @@ def _gains(found: Scores, champion: Champion, resampling: Resampling) -> dict[st
     return {"miou": differences.miou, **dict(zip(names, differences.class_ious, strict=True))}
 
 
-def _evidence(gains: Mapping[str, Difference], champion: Standing, level: float, gate: Register) -> Iterator[Finding]:
+def _evidence(gains: Mapping[str, Difference], champion: Standing, level: float, gate: Register) -> Iterator[Ruling]:
     """Yield what the gain in mIoU says, and each class that lost more than is allowed."""
     gain, share = gains["miou"], f"{level * 100:g}% interval"
     outcome, verb = (Outcome.PROMOTE, "lies") if gain.low > gate.min_gain else (Outcome.HOLD, "does not lie")

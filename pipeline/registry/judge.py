@@ -1,4 +1,4 @@
-"""What the rule says of registered versions, by the evidence that lies beside them.
+"""What the gate says of registered versions, by the evidence that lies beside them.
 
 Everything is read from the registry: the version's own evidence and the champion's, and the champion's model where it
 was scored on other test images.
@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.artifacts import manifest, scores
+from pipeline.artifacts import manifest, scores as score_files
 from pipeline.artifacts.scores import Scores
 from pipeline.artifacts.verdict import Verdict
 from pipeline.evaluation import evaluate
@@ -18,135 +18,131 @@ from pipeline.params.evaluation import Evaluate, Register
 from pipeline.registry import evidence, model_files, versions
 from pipeline.registry.decision_log import Entry
 from pipeline.registry.gate import Champion, Costs, Standing, decide, scored
-from pipeline.registry.versions import Version
+from pipeline.registry.versions import RegisteredModel, Version
 
 _TIMINGS = 5  # of an image; the median counts
 
 
 @dataclass(frozen=True)
 class Rule:
-    """By what is decided."""
+    """What a decision is made by."""
 
     gate: Register
     evaluation: Evaluate
     raw: Path
-    """data/raw, where a champion is scored again that was scored on other test images."""
+    """data/raw, on which a champion is scored again that was scored on other test images."""
 
 
-def judge(
-    uri: str, model: str, candidate: Version, champion: str | None, rule: Rule
-) -> tuple[Verdict, dict[str, str | None]]:
-    """Return what the rule says of a version against the champion of that number, and the digests of their evidence.
+def judge(candidate: Version, champion: str | None, rule: Rule) -> tuple[Verdict, dict[str, str | None]]:
+    """Return what the gate says of a version against the champion of that number, and the digests of their evidence.
 
     Raises:
-        ValueError: the evidence of the version is not whole.
+        ValueError: the evidence of the version is incomplete.
     """
-    standing, found = _candidate(uri, model, candidate, candidate.tags.get("evidence"))
+    standing, scores = _candidate(candidate, candidate.tags.get("evidence"))
     digests, reigning = {"candidate": candidate.tags.get("evidence")}, None
     if champion is not None:
-        other = versions.version(uri, model, champion)
-        digests["champion"] = _evidence_on(uri, model, other, found, rule)
-        reigning = _standing(uri, model, other, digests["champion"])
-    costs = _costs(uri, model, candidate, rule.gate)
-    verdict = decide(standing, found, reigning, costs=costs, gate=rule.gate, evaluation=rule.evaluation)
+        other = versions.version(candidate.model, champion)
+        digests["champion"] = _evidence_on(other, scores, rule)
+        reigning = _standing(other, digests["champion"])
+    costs = _costs(candidate, rule.gate)
+    verdict = decide(standing, scores, reigning, costs=costs, gate=rule.gate, evaluation=rule.evaluation)
     return verdict, digests
 
 
-def judge_again(uri: str, model: str, entry: Entry, champion: str | None) -> dict[str, Any]:
-    """Return what the rule that was in force says, from the evidence that an entry of the log names, as JSON's types.
+def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> dict[str, Any]:
+    """Return what the rule then in force says of the evidence that an entry of the log names, as JSON's types.
 
     Where the rule limits the latency, which another machine or moment measures differently, only the differences
     between the models are computed.
 
     Args:
-        uri: of the store.
-        model: name of the registered model.
+        model: the registered model.
         entry: of its log.
-        champion: number of the version that reigned before it.
+        champion: number of the version that was champion before it.
 
     Raises:
-        ValueError: the entry holds no verdict, or its evidence is not whole.
+        ValueError: the entry holds no verdict, or its evidence is incomplete.
     """
     if entry.verdict is None or entry.version is None:
         raise ValueError(f"expected an entry with a verdict, got entry {entry.number}, {entry.kind}")
-    candidate, rule = versions.version(uri, model, entry.version), dict[str, Any](entry.verdict.rule)
+    candidate, rule = versions.version(model, entry.version), dict[str, Any](entry.verdict.rule)
     reigning = None
     if champion is not None:
-        other = versions.version(uri, model, champion)
-        reigning = _standing(uri, model, other, entry.evidence.get("champion"))
+        reigning = _standing(versions.version(model, champion), entry.evidence.get("champion"))
     gate = Register(**{name: rule[name] for name in Register.model_fields})
     verdict = decide(
-        *_candidate(uri, model, candidate, entry.evidence["candidate"]),
+        *_candidate(candidate, entry.evidence["candidate"]),
         reigning,
-        costs=_costs(uri, model, candidate, gate.model_copy(update={"max_latency_ms": None})),
+        costs=_costs(candidate, gate.model_copy(update={"max_latency_ms": None})),
         gate=gate,
         evaluation=Evaluate.model_construct(
             **{name: rule[name] for name in rule.keys() - Register.model_fields.keys()}
         ),
     )
     keys = ("difference",) if gate.max_latency_ms is not None else ("verdict", "reasons", "rule", "difference")
-    found = verdict.to_json()
-    return {key: found[key] for key in keys}
+    tree = verdict.to_json()
+    return {key: tree[key] for key in keys}
 
 
-def _candidate(uri: str, model: str, version: Version, name: str | None) -> tuple[Standing, Scores]:
+def _candidate(version: Version, name: str | None) -> tuple[Standing, Scores]:
     """Return the standing of a version by the evidence of that digest, and its scores.
 
     Raises:
-        ValueError: the evidence is not whole.
+        ValueError: the evidence is incomplete.
     """
-    with model_files.evidence(uri, model, version, name) as folder:
-        found = scores.read(folder)
-    return scored(Standing.from_tags(version.tags), found), found
+    with model_files.evidence(version, name) as folder:
+        scores = score_files.read(folder)
+    return scored(Standing.from_tags(version.tags), scores), scores
 
 
-def _standing(uri: str, model: str, champion: Version, name: str | None) -> Champion:
-    """Return the champion by the evidence of that digest; without it where it is None or not whole."""
+def _standing(champion: Version, name: str | None) -> Champion:
+    """Return the champion by the evidence of that digest; without it where it is None or incomplete."""
     if name is not None:
         try:
-            return Champion(*_candidate(uri, model, champion, name))
+            return Champion(*_candidate(champion, name))
         except ValueError:
             return Champion(Standing.from_tags(champion.tags), None)
     return Champion(Standing.from_tags(champion.tags), None)
 
 
-def _evidence_on(uri: str, model: str, champion: Version, found: Scores, rule: Rule) -> str | None:
-    """Return the digest of the champion's evidence on the test images of `found`; None where it cannot be had."""
-    if champion.tags.get("test_data") == found.test_data:
+def _evidence_on(champion: Version, scores: Scores, rule: Rule) -> str | None:
+    """Return the digest of the champion's evidence on the test images of `scores`; None where there is none."""
+    if champion.tags.get("test_data") == scores.test_data:
         return champion.tags.get("evidence")
-    key = f"evidence_on_{found.test_data[:16]}"
+    key = f"evidence_on_{scores.test_data[:16]}"
     if (name := champion.tags.get(key)) is None:
-        name = _scored_again(uri, model, champion, found, rule)
+        name = _scored_again(champion, scores, rule)
         if name is not None:
-            versions.describe(uri, model, champion.number, {key: name})
+            versions.describe(champion, {key: name})
     return name
 
 
-def _scored_again(uri: str, model: str, champion: Version, found: Scores, rule: Rule) -> str | None:
-    """Score the champion on the test images of `found`, and keep that with its version; None if they are not here."""
+def _scored_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
+    """Score the champion on the test images of `scores`, and keep that with its version; None if they are not here."""
     try:
         source = manifest.read(rule.raw)
     except ValueError:
         return None
-    if evaluate.digest(source.images[source.images["split"] == "test"]) != found.test_data:
+    if evaluate.digest(source.images[source.images["split"] == "test"]) != scores.test_data:
         return None
-    address = f"models:/{model}/{champion.number}"
+    uri, address = champion.model.uri, champion.address
     with TemporaryDirectory() as folder:
         options = model_files.options(uri, address)
         predictor = predict.load(model_files.download(uri, address, Path(folder)), **options)
         result = evaluate.run(predictor, source, rule.raw)
     with TemporaryDirectory() as folder:
-        scores.write(Path(folder), result, evaluate.intervals(result, rule.evaluation))
+        score_files.write(Path(folder), result, evaluate.intervals(result, rule.evaluation))
         name = evidence.name_of(Path(folder))
-        model_files.upload(uri, champion, Path(folder), f"{model_files.EVIDENCE}/{name}")
+        model_files.upload(champion, Path(folder), f"{model_files.EVIDENCE}/{name}")
     return name
 
 
-def _costs(uri: str, model: str, candidate: Version, gate: Register) -> Costs:
+def _costs(candidate: Version, gate: Register) -> Costs:
     """Return what a version takes; what no limit asks for is not measured."""
     if gate.max_megabytes is None and gate.max_latency_ms is None:
         return Costs(0.0, None)
-    address = f"models:/{model}/{candidate.number}"
+    uri, address = candidate.model.uri, candidate.address
     with TemporaryDirectory() as temporary:
         folder = model_files.download(uri, address, Path(temporary))
         megabytes = (folder / "model.safetensors").stat().st_size / 1e6

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.files.redact import redact
 from pipeline.registry import versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LoggedRun:
     """A run."""
 
     name: str
@@ -49,7 +50,7 @@ class Entry:
     """What its training became, by model and number; more than one where it was evaluated with other options too."""
 
 
-def entries(uri: str, experiment: str) -> list[Entry]:
+def logged_runs(uri: str, experiment: str) -> list[LoggedRun]:
     """Return the runs of an experiment, in the order in which they were started; deleted ones are left out.
 
     Args:
@@ -70,7 +71,8 @@ def entries(uri: str, experiment: str) -> list[Entry]:
     became = _versions(uri)
     order = ["attributes.start_time ASC"]
     return [
-        _entry(run, became) for run in _all(client.search_runs, experiment_ids=[found.experiment_id], order_by=order)
+        _logged_run(run, became)
+        for run in _all(client.search_runs, experiment_ids=[found.experiment_id], order_by=order)
     ]
 
 
@@ -79,7 +81,7 @@ def _versions(uri: str) -> dict[str, list[Registered]]:
     query = {"filter_string": f"tag.{runs.NAME_TAG} LIKE '%'", "order_by": ["name ASC", "version_number ASC"]}
     found = list(_all(store.client(uri).search_model_versions, **query))
     # A search's versions come without their aliases.
-    aliases = {model: versions.aliases(uri, model) for model in {version.name for version in found}}
+    aliases = {model: versions.aliases(RegisteredModel(uri, model)) for model in {version.name for version in found}}
     became = defaultdict[str, list[Registered]](list)
     for version in found:
         number = str(version.version)
@@ -88,9 +90,9 @@ def _versions(uri: str) -> dict[str, list[Registered]]:
     return became
 
 
-def _entry(run: "MlflowRun", became: Mapping[str, list[Registered]]) -> Entry:
+def _logged_run(run: "MlflowRun", became: Mapping[str, list[Registered]]) -> LoggedRun:
     training = run.data.tags.get(runs.NAME_TAG, "")
-    return Entry(
+    return LoggedRun(
         name=training or run.info.run_name,
         run_id=run.info.run_id,
         status=run.info.status,

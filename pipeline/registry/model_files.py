@@ -1,4 +1,4 @@
-"""The files of registered models: what is uploaded with a version, and what is read of it again."""
+"""The files of registered models: what is uploaded with a version, and what is read back."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.files import source_code
 from pipeline.files.redact import redact
 from pipeline.registry import versions
-from pipeline.registry.versions import Version
+from pipeline.registry.versions import RegisteredModel, Version
 from pipeline.tracking import store
 from pipeline.tracking.runs import Run
 
@@ -21,9 +21,9 @@ EVIDENCE = "evidence"
 _ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 
 
-def register(
+def add(
     run: Run,
-    model: str,
+    model: RegisteredModel,
     folder: Path,
     options: Mapping[str, Any],
     metadata: Mapping[str, Any],
@@ -31,59 +31,61 @@ def register(
     evidence: Path,
     tags: Mapping[str, str],
 ) -> Version:
-    """Make a model a version of `model`, with the evidence about it; return the version.
+    """Make a trained model a version of `model`, with the evidence about it; return the version.
 
     The newest version with the same tag `fingerprint` is this very model: it only gets the evidence and the tags.
 
     Args:
         run: the training run, which the model becomes an output of.
-        model: name of the registered model, created where it is missing.
+        model: the registered model, created where it is missing; of the run's store.
         folder: the model's folder, as the train stage wrote it.
         options: of predict.load, by which it was evaluated and is to predict.
         metadata: what a user should know about the model; anything that JSON can hold.
         evidence: folder of files that lie beside the model from now on, whatever becomes of its run.
         tags: of the version; among them `fingerprint`, and `evidence`, which names the folder there.
     """
-    known = versions.with_tag(run.uri, model, "fingerprint", tags["fingerprint"])
-    if known is None:
-        known = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
-    elif known.tags.get("evidence") != tags["evidence"]:
-        upload(run.uri, known, evidence, f"{EVIDENCE}/{tags['evidence']}")
-    versions.describe(run.uri, model, known.number, tags)
-    return versions.version(run.uri, model, known.number)
+    version = versions.with_tag(model, "fingerprint", tags["fingerprint"])
+    if version is None:
+        version = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
+    elif version.tags.get("evidence") != tags["evidence"]:
+        upload(version, evidence, f"{EVIDENCE}/{tags['evidence']}")
+    versions.describe(version, tags)
+    return versions.version(model, version.number)
 
 
-def upload(uri: str, version: Version, folder: Path, into: str) -> None:
+def upload(version: Version, folder: Path, into: str) -> None:
     """Add the files of `folder` to those of a version, below its folder `into`."""
-    store.client(uri).log_model_artifacts(version.model_id or "", str(folder), into)
+    store.client(version.model.uri).log_model_artifacts(version.model_id or "", str(folder), into)
 
 
 @contextmanager
-def evidence(uri: str, model: str, version: Version, name: str | None) -> Iterator[Path]:
+def evidence(version: Version, name: str | None) -> Iterator[Path]:
     """Yield a temporary folder with the evidence of a version that has this digest; empty where it is None.
 
     Raises:
         ValueError: the version does not have it.
     """
     with TemporaryDirectory() as folder:
-        yield fetch(uri, model, version, f"{EVIDENCE}/{name}", Path(folder)) if name else Path(folder)
+        yield fetch(version, f"{EVIDENCE}/{name}", Path(folder)) if name else Path(folder)
 
 
-def fetch(uri: str, model: str, version: Version, path: str, into: Path) -> Path:
+def fetch(version: Version, path: str, into: Path) -> Path:
     """Copy a file or folder out of those of a version; return where it is, in `into`.
 
     Raises:
         ValueError: the version does not have it.
     """
+    uri = version.model.uri
     store.select(uri)
     from mlflow import MlflowException, artifacts
 
-    address = f"models:/{model}/{version.number}/{path}"
+    address = f"{version.address}/{path}"
     try:
-        found = Path(artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri))
+        copy = artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri)
     except (MlflowException, OSError) as err:
-        raise ValueError(redact(f"expected {path} beside version {version.number} of {model} in {uri}: {err}")) from err
-    return found
+        beside = f"version {version.number} of {version.model.name} in {uri}"
+        raise ValueError(redact(f"expected {path} beside {beside}: {err}")) from err
+    return Path(copy)
 
 
 def download(uri: str, address: str, into: Path) -> Path:
@@ -103,12 +105,12 @@ def download(uri: str, address: str, into: Path) -> Path:
     from mlflow import MlflowException, artifacts
 
     try:
-        found = artifacts.download_artifacts(
+        copy = artifacts.download_artifacts(
             f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
         )
     except (MlflowException, OSError) as err:
         raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
-    return next(Path(found).iterdir())
+    return next(Path(copy).iterdir())
 
 
 def served_code() -> dict[str, Path]:
@@ -128,7 +130,7 @@ def options(uri: str, address: str) -> dict[str, Any]:
 
 def _add_version(
     run: Run,
-    model: str,
+    model: RegisteredModel,
     folder: Path,
     options: Mapping[str, Any],
     metadata: Mapping[str, Any],
@@ -163,5 +165,5 @@ def _add_version(
     mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow only warns where this fails
     sys.path[:] = path  # the copy of our code inside the model came first on it
     store.client(run.uri).log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
-    made = mlflow.register_model(info.model_uri, model, tags=dict(tags))  # last: a version is whole from its beginning
-    return versions.version(run.uri, model, str(made.version))
+    entity = mlflow.register_model(info.model_uri, model.name, tags=dict(tags))  # last: a version is complete at once
+    return versions.version(model, str(entity.version))

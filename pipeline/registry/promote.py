@@ -1,110 +1,93 @@
-"""Who is to reign: a registered version is judged by the rule, and the log, the aliases and its record follow.
+"""Promotion: a registered version is judged by the rule; the log, the aliases and its decision files follow.
 
-The register stage and the command line decide by the same function.
+The register step and the command line decide by the same function.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from pipeline.artifacts.verdict import Outcome, Verdict
-from pipeline.registry import champion, decision_files, evidence, judge, versions
+from pipeline.registry import champion, decision_files, judge, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Entry, Kind, Log, Reign
-from pipeline.registry.evidence import Lineage
 from pipeline.registry.judge import Rule
-from pipeline.registry.versions import Version
-from pipeline.tracking import environment
-from pipeline.tracking.runs import Run
+from pipeline.registry.versions import RegisteredModel, Version
 
-_ATTEMPTS = 5  # at a decision that others outrun
+_ATTEMPTS = 5  # at a decision, when others are faster
 
 
-def origin(run: Run) -> Lineage:
-    """Return what the model in the working tree, which the run `run` trained, comes from.
-
-    Raises:
-        ValueError: a file that dvc.yaml names is missing.
-    """
-    commit, _ = environment.commit()
-    hashes = evidence.hash_files(Path())
-    return Lineage(commit, environment.changed_files(), hashes, environment.recorded(run.uri, run.run_id))
-
-
-def consider(uri: str, model: str, number: str, rule: Rule) -> tuple[Entry, Verdict]:
-    """Decide about a version by the rule, log the verdict, and crown it where it is PROMOTE.
+def consider(candidate: Version, rule: Rule) -> tuple[Entry, Verdict]:
+    """Decide about a version by the rule, log the verdict, and make the version champion where it is PROMOTE.
 
     Returns the log's entry and the verdict in it. A verdict that is logged already, on the same evidence and about the
-    same champion, is not logged again. Where somebody else decided meanwhile, the version is judged anew.
+    same champion, is not logged again. Where somebody else decided in the meantime, the version is judged anew.
 
     Raises:
-        ValueError: there is no such version, or its evidence is not whole.
-        OutrunError: others decided meanwhile again and again.
+        ValueError: the evidence of the version is incomplete.
+        OutrunError: others decided in the meantime, again and again.
     """
-    candidate = versions.version(uri, model, number)
-    entry, verdict = _decided(uri, model, candidate, rule, attempts=_ATTEMPTS)
-    decision_files.keep(uri, model, candidate, entry)
+    entry, verdict = _decided(candidate, rule, attempts=_ATTEMPTS)
+    decision_files.keep(candidate, entry)
     return entry, verdict
 
 
-def _decided(uri: str, model: str, candidate: Version, rule: Rule, *, attempts: int) -> tuple[Entry, Verdict]:
-    log = champion.settled(uri, model)
+def _decided(candidate: Version, rule: Rule, *, attempts: int) -> tuple[Entry, Verdict]:
+    log = champion.settled(candidate.model)
     entry = _reigning_by(log, candidate.number)
     if entry is None or entry.verdict is None:
-        draft, verdict = _judged(uri, model, candidate, log, rule)
+        draft, verdict = _judged(candidate, log, rule)
         try:
-            return _same(draft, log) or champion.append(uri, model, draft, log), verdict
+            return _same(draft, log) or champion.append(candidate.model, draft, log), verdict
         except OutrunError:
             if attempts == 1:
                 raise
-            return _decided(uri, model, candidate, rule, attempts=attempts - 1)
+            return _decided(candidate, rule, attempts=attempts - 1)
     return entry, entry.verdict
 
 
-def force(uri: str, model: str, number: str, reason: str, rule: Rule) -> Entry:
-    """Crown a version whatever the rule says, and log that, with the rule's verdict; return the log's entry.
+def force(candidate: Version, reason: str, rule: Rule) -> Entry:
+    """Make a version champion whatever the rule says, and log that with the rule's verdict; return the log's entry.
 
     Raises:
-        ValueError: no reason, no such version, or its evidence is not whole.
-        OutrunError: somebody else decided meanwhile; nothing was changed.
+        ValueError: no reason is given, or the evidence of the version is incomplete.
+        OutrunError: somebody else decided in the meantime; nothing was changed.
     """
     if not reason.strip():
         raise ValueError("expected a reason for a forced promotion, got none; say why in a sentence")
-    candidate = versions.version(uri, model, number)
-    log = champion.settled(uri, model)
-    draft, _ = _judged(uri, model, candidate, log, rule)
-    reign = _crowned(number, _reign(log))
-    entry = champion.append(uri, model, replace(draft, kind="forced", reason=reason, reign=reign), log)
-    decision_files.keep(uri, model, candidate, entry)
+    log = champion.settled(candidate.model)
+    draft, _ = _judged(candidate, log, rule)
+    reign = _crowned(candidate.number, _reign(log))
+    entry = champion.append(candidate.model, replace(draft, kind="forced", reason=reason, reign=reign), log)
+    decision_files.keep(candidate, entry)
     return entry
 
 
-def roll_back(uri: str, model: str) -> Entry:
+def roll_back(model: RegisteredModel) -> Entry:
     """Make the previous champion champion again, and the champion the previous one; return the log's entry.
 
     Raises:
-        ValueError: there is none.
-        OutrunError: somebody else decided meanwhile; nothing was changed.
+        ValueError: there is no previous champion.
+        OutrunError: somebody else decided in the meantime; nothing was changed.
     """
-    log = champion.settled(uri, model)
+    log = champion.settled(model)
     reign = _reign(log)
     if reign.previous_champion is None or reign.champion is None:
         raise ValueError(
-            f"expected a previous champion of {model} to go back to, got champion {reign.champion or 'none'} and no "
-            "previous one; promote a version first"
+            f"expected a previous champion of {model.name} to go back to, got champion {reign.champion or 'none'} and "
+            "no previous one; promote a version first"
         )
     back = Reign(reign.previous_champion, reign.champion)
     reason = f"rolled back from version {reign.champion} to version {reign.previous_champion}"
     draft = _draft("rolled back", back, reign.previous_champion, reason, verdict=None, evidence={})
-    entry = champion.append(uri, model, draft, log)
-    versions.describe(uri, model, reign.previous_champion, {"promoted_at": entry.at})
+    entry = champion.append(model, draft, log)
+    versions.describe(versions.version(model, reign.previous_champion), {"promoted_at": entry.at})
     return entry
 
 
-def _judged(uri: str, model: str, candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:
+def _judged(candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:
     """Return the draft of a decision about a version by the rule, and the verdict in it."""
     reign = _reign(log)
-    verdict, digests = judge.judge(uri, model, candidate, reign.champion, rule)
+    verdict, digests = judge.judge(candidate, reign.champion, rule)
     after = _crowned(candidate.number, reign) if verdict.outcome is Outcome.PROMOTE else reign
     return _draft("decided", after, candidate.number, verdict.reasons[0], verdict=verdict, evidence=digests), verdict
 
@@ -118,7 +101,7 @@ def _crowned(number: str, reign: Reign) -> Reign:
 
 
 def _reigning_by(log: Log, number: str) -> Entry | None:
-    """Return the newest decision that crowned a version, where it reigns; a rollback to it decided nothing new."""
+    """Return the newest decision that made a version champion, if it still is; a rollback to it decided nothing new."""
     if _reign(log).champion != number:
         return None
     ours = (entry for entry in reversed(log) if entry.version == entry.reign.champion == number)
@@ -126,7 +109,7 @@ def _reigning_by(log: Log, number: str) -> Entry | None:
 
 
 def _same(draft: Entry, log: Log) -> Entry | None:
-    """Return the newest decision about the same version, where it is the same."""
+    """Return the newest decision about the same version, if it is the same decision."""
     known = next((entry for entry in reversed(log) if entry.version == draft.version), None)
     if known is None or (known.kind, known.evidence) != (draft.kind, draft.evidence):
         return None

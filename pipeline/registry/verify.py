@@ -1,7 +1,7 @@
-"""Whether a registered version is what its record says: every link from data and commit to the verdict, computed again.
+"""Whether a registered version is what its record says: every link from data and commit to the verdict, recomputed.
 
 A link is the comparison of two things that were kept apart: a file and its hash, a score and the counts that it comes
-from, a verdict and the evidence for it. What is not at hand, such as another machine's data, is said and passed over.
+from, a verdict and the evidence for it. What is not at hand, such as another machine's data, is reported and skipped.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from pipeline.registry import model_files, versions
+from pipeline.registry import model_files
 from pipeline.registry.verify_checks import LINKS, AbsentError, Subject
+from pipeline.registry.versions import Version
 
 State = Literal["holds", "not at hand", "broken"]
 
@@ -26,16 +27,14 @@ class Link:
     """What agrees; or what is missing; or expected and found."""
 
 
-def verify(uri: str, model: str, number: str, root: Path) -> Iterator[Link]:
+def verify(version: Version, root: Path) -> Iterator[Link]:
     """Yield each link of a version, in the order from its files to the verdict; the last one may be broken.
 
     Raises:
-        ValueError: there is no such version.
+        ValueError: its files cannot be read.
     """
-    version = versions.version(uri, model, number)
     with TemporaryDirectory() as temporary:
-        files = model_files.fetch(uri, model, version, "", Path(temporary))
-        subject = Subject(uri, model, version, root, files)
+        subject = Subject(version, root, model_files.fetch(version, "", Path(temporary)))
         for name, check in LINKS.items():
             try:
                 link = Link(name, "holds", check(subject))

@@ -35,8 +35,6 @@ class AbsentError(ValueError):
 class Subject:
     """A version, with copies of its files."""
 
-    uri: str
-    model: str
     version: Version
     root: Path
     """The working tree."""
@@ -81,10 +79,10 @@ def _evidence(subject: Subject) -> str:
 def _weights(subject: Subject) -> str:
     """The model's files are those that the train stage wrote, and with the options of prediction those of the tag."""
     agree("the MD5 of models/segnet", subject.origin.hashes["models/segnet"], directory_md5(subject.weights))
-    options = model_files.options(subject.uri, f"models:/{subject.model}/{subject.version.number}")
-    found = fingerprint(subject.weights, options)
-    agree("the fingerprint of weights and options", subject.version.tags.get("fingerprint"), found)
-    return f"fingerprint {found[:16]}"
+    options = model_files.options(subject.version.model.uri, subject.version.address)
+    current = fingerprint(subject.weights, options)
+    agree("the fingerprint of weights and options", subject.version.tags.get("fingerprint"), current)
+    return f"fingerprint {current[:16]}"
 
 
 def _served_code(subject: Subject) -> str:
@@ -118,7 +116,7 @@ def _params(subject: Subject) -> str:
         raise AbsentError(f"a program that reads these params: {err}") from err
     if subject.version.run_id is None:
         raise AbsentError("the training run")
-    known = store.client(subject.uri).get_run(subject.version.run_id).data.params
+    known = store.client(subject.version.model.uri).get_run(subject.version.run_id).data.params
     if not known:
         raise AbsentError("params in the training run")
     sections = {"model": settings.model.model_dump(mode="json"), "train": settings.train.model_dump(mode="json")}
@@ -178,10 +176,10 @@ def _data(subject: Subject) -> str:
 
 def _log(subject: Subject) -> str:
     """The log of decisions is bound together, and the aliases follow it."""
-    log = champion.read(subject.uri, subject.model)
+    log = champion.read(subject.version.model)
     if (entry := decision_log.broken(log)) is not None:
         raise BrokenError(f"expected entry {entry.number} of the log as the next one saw it, got another text")
-    aliases = champion.reign(subject.uri, subject.model)
+    aliases = champion.reign(subject.version.model)
     if log:
         agree("the aliases", log[-1].reign, aliases)
     return f"{len(log)} entries"
@@ -190,15 +188,15 @@ def _log(subject: Subject) -> str:
 def _verdict(subject: Subject) -> str:
     """The verdict that the version was last given follows from the evidence by the rule that was in force."""
     number = subject.version.tags.get("decision")
-    log = champion.read(subject.uri, subject.model)
+    log = champion.read(subject.version.model)
     entry = next((entry for entry in log if str(entry.number) == number), None)
     if entry is None or entry.verdict is None:
         raise AbsentError("a decision about the version")
     kept = json.loads((subject.files / decision_files.folder_of(entry) / "verdict.json").read_text("utf-8"))
     agree("the entry of the log", kept, entry.to_json())
     before = next((each.reign.champion for each in reversed(log) if each.number < entry.number), None)
-    found = judge.judge_again(subject.uri, subject.model, entry, before)
-    for key, value in found.items():
+    again = judge.judge_again(subject.version.model, entry, before)
+    for key, value in again.items():
         agree(f"the verdict's {key}, computed again,", entry.verdict.to_json()[key], value)
     return f"entry {entry.number}, {entry.verdict.outcome.name}"
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.cli.leaderboard import Ranking, as_json, differing, rank
-from pipeline.registry.leaderboard import Entry, Registered
+from pipeline.registry.leaderboard import LoggedRun, Registered
 from pipeline.tracking import runs, store
 from tests.support import ROOT
 
@@ -17,7 +17,7 @@ def entry(name, params=None, *versions, **metrics):
     """A run with the metrics test/<name>."""
     scores = {f"test/{key}": value for key, value in metrics.items()}
     started = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    return Entry(name, f"id-{name}", "FINISHED", started, scores, params or {}, {"training_run": name}, versions)
+    return LoggedRun(name, f"id-{name}", "FINISHED", started, scores, params or {}, {"training_run": name}, versions)
 
 
 def names(entries):
@@ -90,7 +90,7 @@ def board(monkeypatch):
     """Show these runs, whatever the experiment."""
 
     def show(*entries):
-        monkeypatch.setattr("pipeline.registry.leaderboard.entries", lambda uri, experiment: list(entries))
+        monkeypatch.setattr("pipeline.registry.leaderboard.logged_runs", lambda uri, experiment: list(entries))
 
     return show
 

@@ -11,6 +11,7 @@ from pipeline.cli import app
 from pipeline.files.images import read_image, read_mask
 from pipeline.inference import predict
 from pipeline.registry import versions
+from pipeline.registry.versions import RegisteredModel
 from tests.support.tiny_model import SPEC, write_model
 from tests.support.tiny_version import OPTIONS, registered
 
@@ -94,7 +95,7 @@ def test_images_that_do_not_exist_are_an_error_before_any_work(
 def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_path, mlflow_store):
     image = pictures / "a.png"
     with registered("segnet-predicting", model, mlflow_store) as number:
-        versions.set_alias(mlflow_store, "segnet-predicting", "champion", number.rpartition("/")[2])
+        versions.set_alias(RegisteredModel(mlflow_store, "segnet-predicting"), "champion", number.rpartition("/")[2])
     address = "models:/segnet-predicting@champion"
     for given, expected in (((), OPTIONS), (("--no-flip", "--overlap", "0.5"), {"overlap": 0.5})):
         result = run(image, "--model", address, "--out", tmp_path / "out", "--probabilities", *given)

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.registry import champion, versions
+from pipeline.registry.versions import RegisteredModel
 from tests.support import project as tree
 
 MODEL = "segnet-commands"
@@ -74,10 +75,10 @@ class TestCommands:
 
     def test_rollback_restores_the_previous_champion_and_a_second_one_undoes_it(self, store_of):
         assert "champion is version 1; entry 4, rolled back" in run("rollback")
-        assert champion.reign(store_of, MODEL) == champion.Reign("1", "2")
+        assert champion.reign(RegisteredModel(store_of, MODEL)) == champion.Reign("1", "2")
         found = json.loads(run("rollback", "--json"))
         assert (found["champion"], found["previous_champion"]) == ("2", "1")
-        assert versions.with_alias(store_of, MODEL, "champion").tags["validation_status"] == "forced"
+        assert versions.with_alias(RegisteredModel(store_of, MODEL), "champion").tags["validation_status"] == "forced"
 
     def test_history_lists_every_decision(self):
         lines = [line.split() for line in run("history").splitlines()]

@@ -12,7 +12,7 @@ from pipeline.artifacts.verdict import Outcome
 from pipeline.core.calibration import Reliability
 from pipeline.registry import card
 from tests.support import scored
-from tests.support.tiny_card import of_images, parsed, section, tiny
+from tests.support.tiny_card import markdown, of_images, page, parsed, section, tiny
 
 TITLES = [
     "What it is",
@@ -30,7 +30,7 @@ TITLES = [
 
 def page_tables(made):
     """The tables of the page, as `parsed` gives them."""
-    tables = re.findall(r"<table>(.*?)</table>", card.page(made), re.S)
+    tables = re.findall(r"<table>(.*?)</table>", page(made), re.S)
     rows = [re.findall(r"<tr>(.*?)</tr>", table, re.S) for table in tables]
     return [
         [[html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in table]
@@ -39,18 +39,18 @@ def page_tables(made):
 
 
 def test_the_sections_are_in_order():
-    assert list(parsed(card.markdown(tiny()))) == ["segnet-toy version 3", *TITLES]
-    assert re.findall(r"<h2[^>]*>(.*?)</h2>", card.page(tiny())) == TITLES
+    assert list(parsed(markdown(tiny()))) == ["segnet-toy version 3", *TITLES]
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page(tiny())) == TITLES
 
 
 def test_markdown_and_page_hold_the_same_tables():
-    tables = [table for found in parsed(card.markdown(tiny())).values() for table in found["tables"]]
+    tables = [table for found in parsed(markdown(tiny())).values() for table in found["tables"]]
     assert len(tables) == 9
     assert page_tables(tiny()) == tables
 
 
 def test_the_same_card_gives_the_same_text():
-    assert (card.markdown(tiny()), card.page(tiny())) == (card.markdown(tiny()), card.page(tiny()))
+    assert card.rendered(tiny()) == card.rendered(tiny())
 
 
 def test_it_says_what_the_model_is():
@@ -73,7 +73,7 @@ def test_the_verdict_stands_with_its_reasons_and_the_rule(outcome):
     assert texts[0].startswith(f"{outcome.name}: ")
     assert texts[1:3] == ["too little", "too late"]
     assert rows == [["min_miou", "0.3"], ["max_gain", "not set"], ["test data", "f" * 64]]
-    assert f'<p class="banner {outcome.name.lower()}">' in card.page(made)
+    assert f'<p class="banner {outcome.name.lower()}">' in page(made)
 
 
 def test_scores_stand_with_their_intervals():
@@ -93,7 +93,7 @@ def test_scores_stand_with_their_intervals():
 
 def test_each_class_has_its_scores_and_one_that_does_not_occur_says_so():
     made = tiny(intervals=Intervals(0.995, "by hand", {"iou/road": (0.0002, 0.75), "iou/car": (0.5, float("nan"))}))
-    ((header, *rows),) = parsed(card.markdown(made))["Classes"]["tables"]
+    ((header, *rows),) = parsed(markdown(made))["Classes"]["tables"]
     absent = "not in the test images"
     assert header == ["Class", "IoU", "99.5% interval", "Accuracy", "Boundary F1", "Share of test pixels"]
     assert rows == [
@@ -111,7 +111,7 @@ def test_a_class_without_a_boundary_is_not_said_to_be_absent():
 def test_nothing_that_is_not_defined_is_shown_as_nan():
     nothing = np.zeros(2, np.int64)
     made = of_images(np.zeros((3, 3), np.int64), reliability=Reliability(nothing, nothing, nothing.astype(float)))
-    for text in (card.markdown(made), card.page(made)):
+    for text in card.rendered(made):
         assert not re.search(r"\bnan\b", text, re.IGNORECASE)
     assert [row[1] for row in section(made, "Scores")[0][0]] == ["not defined", "not defined", "not defined", "0.000"]
     assert section(made, "Known weaknesses")[1][1] == "Nothing recorded."

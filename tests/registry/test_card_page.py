@@ -8,12 +8,11 @@ from dataclasses import replace
 import pytest
 
 from pipeline.artifacts.validation import Offender
-from pipeline.registry import card
 from pipeline.registry.card import document
 from pipeline.registry.card.document import Bullets, Section, Table
 from tests.support import scored
 from tests.support.browser import running
-from tests.support.tiny_card import VALIDATION, parsed, section, spec, tiny
+from tests.support.tiny_card import VALIDATION, markdown, page, parsed, section, spec, tiny
 
 PROGRAM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 HOSTILE = "a|b `c` <i>d</i>\n*e* [f](g) __h__ \\| ~~i~~ &amp; ```"
@@ -36,7 +35,7 @@ def hostile(name=HOSTILE):
 
 
 def test_names_are_taken_for_text_in_markdown():
-    found = parsed(card.markdown(hostile()))  # which fails where it finds markup
+    found = parsed(markdown(hostile()))  # which fails where it finds markup
     rows = [row for heading in found.values() for table in heading["tables"] for row in table]
     assert ["Data set", SHOWN] in rows
     assert [SHOWN, "0.800", "none", "1.000", "1.000", "0.500"] in rows
@@ -59,18 +58,18 @@ def test_no_text_of_marks_is_taken_for_markup():
 
 def test_names_are_taken_for_text_on_the_page():
     name = "<script>alert('&')</script>"
-    html = card.page(hostile(name))
+    html = page(hostile(name))
     assert "<script" not in html
     named = html.count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;")
-    assert named == card.markdown(hostile(name)).count("&lt;script&gt;")
+    assert named == markdown(hostile(name)).count("&lt;script&gt;")
 
 
 def test_a_name_with_underscores_inside_stays_as_it_is():
-    assert "| my_own_data |" in card.markdown(tiny(spec=spec(dataset="my_own_data")))
+    assert "| my_own_data |" in markdown(tiny(spec=spec(dataset="my_own_data")))
 
 
 def test_the_page_refers_to_nothing_outside_itself():
-    html = card.page(tiny())
+    html = page(tiny())
     targets = re.findall(r'(?:src|href|url|@import)\s*[=(]\s*"?([^")>\s]*)', html)
     assert {target for target in targets if not target.startswith("#s")} == {"data:,"}
     assert "http" not in html.replace("http-equiv", "")
@@ -118,7 +117,7 @@ def test_lineage_is_in_the_order_that_it_was_given_in():
 
 def test_what_is_not_recorded_is_said_to_be_missing():
     assert section(tiny(lineage={}), "Lineage") == ([], ["Nothing recorded."])
-    assert "<p>Nothing recorded.</p>" in card.page(tiny(lineage={}))
+    assert "<p>Nothing recorded.</p>" in page(tiny(lineage={}))
 
 
 def test_it_says_how_to_use_the_model():
@@ -165,7 +164,7 @@ def test_scores_of_another_model_are_refused(changes):
 
 @pytest.mark.skipif(PROGRAM is None, reason="no chromium or google-chrome is installed")
 def test_the_page_fits_a_telephone_and_a_screen(tmp_path):
-    (tmp_path / "card.html").write_text(card.page(hostile(HOSTILE + "x" * 200)), "utf-8")
+    (tmp_path / "card.html").write_text(page(hostile(HOSTILE + "x" * 200)), "utf-8")
     with running(PROGRAM) as tab:
         for width, scheme in ((400, "light"), (1400, "dark")):
             tab.window(width, scheme=scheme)

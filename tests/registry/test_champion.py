@@ -5,18 +5,19 @@ import pytest
 from pipeline.registry import champion as champions, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Entry, Reign
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 
 
 @pytest.fixture
 def model(mlflow_store, request):
-    """The name of a registered model of its own with three versions."""
+    """A registered model of its own with three versions."""
     name = f"segnet-{request.node.name}"
     client = store.client(mlflow_store)
     client.create_registered_model(name)
     for _ in range(3):
         client.create_model_version(name, "https://models.invalid/a")
-    return name
+    return RegisteredModel(mlflow_store, name)
 
 
 def draft(version, champion, previous=None):
@@ -29,24 +30,24 @@ def shown(log):
 
 
 def test_an_entry_moves_the_aliases_and_is_read_again(mlflow_store, model):
-    assert champions.settled(mlflow_store, model) == ()
-    first = champions.append(mlflow_store, model, draft("1", "1"), ())
-    second = champions.append(mlflow_store, model, draft("2", "2", "1"), (first,))
-    assert champions.reign(mlflow_store, model) == Reign("2", "1")
-    assert champions.settled(mlflow_store, model) == champions.read(mlflow_store, model) == (first, second)
+    assert champions.settled(model) == ()
+    first = champions.append(model, draft("1", "1"), ())
+    second = champions.append(model, draft("2", "2", "1"), (first,))
+    assert champions.reign(model) == Reign("2", "1")
+    assert champions.settled(model) == champions.read(model) == (first, second)
     assert (second.number, second.after, second.chain) == (2, 1, first.sha256)
 
 
 def test_of_two_decisions_on_the_same_log_the_first_counts_and_the_other_learns_it(mlflow_store, model):
-    won = champions.append(mlflow_store, model, draft("1", "1"), ())
+    won = champions.append(model, draft("1", "1"), ())
     message = r"expected entry 0 to be the newest .* got entry 1 by ann .*: by it version 1 is champion; nothing was ch"
     with pytest.raises(OutrunError, match=message):
-        champions.append(mlflow_store, model, draft("2", "2"), ())
-    assert champions.read(mlflow_store, model) == (won,)
-    assert champions.reign(mlflow_store, model) == Reign("1", None)
-    third = champions.append(mlflow_store, model, draft("3", "3", "1"), (won,))  # after the one that does not count
+        champions.append(model, draft("2", "2"), ())
+    assert champions.read(model) == (won,)
+    assert champions.reign(model) == Reign("1", None)
+    third = champions.append(model, draft("3", "3", "1"), (won,))  # after the one that does not count
     assert (third.number, third.after) == (3, 1)
-    assert champions.read(mlflow_store, model) == (won, third)
+    assert champions.read(model) == (won, third)
 
 
 def test_an_entry_that_arrives_twice_is_its_authors_own(mlflow_store, model, monkeypatch):
@@ -59,59 +60,59 @@ def test_an_entry_that_arrives_twice_is_its_authors_own(mlflow_store, model, mon
         return write(self, *arguments, **options)
 
     monkeypatch.setattr(MlflowClient, "create_model_version", twice)
-    assert champions.append(mlflow_store, model, draft("1", "1"), ()).number == 1
-    assert shown(champions.read(mlflow_store, model)) == [("forced", "1", "1", None)]
+    assert champions.append(model, draft("1", "1"), ()).number == 1
+    assert shown(champions.read(model)) == [("forced", "1", "1", None)]
 
 
 def test_what_a_dead_promoter_did_not_do_the_next_one_does(mlflow_store, model, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(champions, "settle", lambda uri, model: None)  # killed before it moved the aliases
-        champions.append(mlflow_store, model, draft("1", "1"), ())
-    assert champions.reign(mlflow_store, model) == Reign(None, None)
-    assert shown(champions.settled(mlflow_store, model)) == [("forced", "1", "1", None)]
-    assert champions.reign(mlflow_store, model) == Reign("1", None)
+        patch.setattr(champions, "settle", lambda model: None)  # killed before it moved the aliases
+        champions.append(model, draft("1", "1"), ())
+    assert champions.reign(model) == Reign(None, None)
+    assert shown(champions.settled(model)) == [("forced", "1", "1", None)]
+    assert champions.reign(model) == Reign("1", None)
 
 
 def test_a_slow_promoter_does_not_undo_a_later_decision(mlflow_store, model, monkeypatch):
-    first = champions.append(mlflow_store, model, draft("1", "1"), ())
+    first = champions.append(model, draft("1", "1"), ())
     move = versions.set_alias
 
-    def slow(uri, model, alias, number):  # somebody decides while this one is about to move the alias
+    def slow(model, alias, number):  # somebody decides while this one is about to move the alias
         monkeypatch.setattr(versions, "set_alias", move)
-        champions.append(uri, model, draft("3", "3", "2"), champions.read(uri, model))
-        move(uri, model, alias, number)
+        champions.append(model, draft("3", "3", "2"), champions.read(model))
+        move(model, alias, number)
 
     monkeypatch.setattr(versions, "set_alias", slow)
-    champions.append(mlflow_store, model, draft("2", "2", "1"), (first,))
-    assert champions.reign(mlflow_store, model) == Reign("3", "2")
-    assert shown(champions.settled(mlflow_store, model))[-1] == ("forced", "3", "3", "2")
+    champions.append(model, draft("2", "2", "1"), (first,))
+    assert champions.reign(model) == Reign("3", "2")
+    assert shown(champions.settled(model))[-1] == ("forced", "3", "3", "2")
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_an_alias_that_was_moved_by_other_means_is_logged(mlflow_store, model, before):
     if before:
-        champions.append(mlflow_store, model, draft("1", "1"), ())
-    versions.set_alias(mlflow_store, model, "champion", "2")
-    log = champions.settled(mlflow_store, model)
+        champions.append(model, draft("1", "1"), ())
+    versions.set_alias(model, "champion", "2")
+    log = champions.settled(model)
     assert shown(log)[-1] == ("found", "2", "2", None)
     was = "version 1" if before else "no version"
     assert log[-1].reason == f"the alias champion was moved from {was} to version 2 by other means"
-    assert champions.settled(mlflow_store, model) == log
-    versions.remove_alias(mlflow_store, model, "champion")
-    assert shown(champions.settled(mlflow_store, model))[-1] == ("found", None, None, None)
+    assert champions.settled(model) == log
+    versions.remove_alias(model, "champion")
+    assert shown(champions.settled(model))[-1] == ("found", None, None, None)
 
 
 def test_what_is_no_entry_is_named(mlflow_store, model):
-    champions.append(mlflow_store, model, draft("1", "1"), ())
-    store.client(mlflow_store).set_model_version_tag(champions.name_of(model), "1", "entry", "{}")
+    champions.append(model, draft("1", "1"), ())
+    store.client(mlflow_store).set_model_version_tag(champions.log_of(model).name, "1", "entry", "{}")
     with pytest.raises(ValueError, match=r"entry 1: expected a decision that this program logged, got \{\}"):
-        champions.read(mlflow_store, model)
+        champions.read(model)
 
 
 def test_the_log_is_bound_together(mlflow_store, model):
     from pipeline.registry.decision_log import broken
 
-    first = champions.append(mlflow_store, model, draft("1", "1"), ())
-    second = champions.append(mlflow_store, model, draft("2", "2", "1"), (first,))
+    first = champions.append(model, draft("1", "1"), ())
+    second = champions.append(model, draft("2", "2", "1"), (first,))
     assert broken((first, second)) is None
     assert broken((replace(first, reason="another"), second)).number == 1

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.registry import leaderboard
-from pipeline.registry.leaderboard import Registered, entries
+from pipeline.registry.leaderboard import Registered, logged_runs
 from pipeline.tracking import runs, store
 
 
@@ -15,7 +15,7 @@ def test_a_run_is_told_with_all_it_holds(mlflow_store):
         runs.log_params(run, {"train": {"seed": 2}})
         for epoch in (1, 2):
             runs.log_metrics(run, {"val/miou": epoch / 10}, epoch)
-    (entry,) = entries(mlflow_store, "told")
+    (entry,) = logged_runs(mlflow_store, "told")
     assert (entry.name, entry.run_id, entry.status) == ("0123abcd", run.run_id, "FINISHED")
     assert before <= entry.started <= datetime.now(UTC)
     assert entry.metrics == {"val/miou": 0.2}
@@ -29,7 +29,7 @@ def test_runs_of_all_pages_come_in_the_order_of_their_start(mlflow_store, monkey
     number = store.experiment_id(mlflow_store, "pages")
     for start in (3, 1, 5, 2, 4):
         store.client(mlflow_store).create_run(number, start_time=start, run_name=f"run-{start}")
-    found = entries(mlflow_store, "pages")
+    found = logged_runs(mlflow_store, "pages")
     assert [entry.name for entry in found] == ["run-1", "run-2", "run-3", "run-4", "run-5"]
     assert found[4].started == datetime(1970, 1, 1, microsecond=5000, tzinfo=UTC)
 
@@ -38,14 +38,14 @@ def test_deleted_runs_and_those_of_other_experiments_are_left_out(mlflow_store):
     kept = runs.start("some", "kept")
     runs.start("others", "kept")
     store.client(mlflow_store).delete_run(runs.start("some", "deleted").run_id)
-    assert [entry.run_id for entry in entries(mlflow_store, "some")] == [kept.run_id]
+    assert [entry.run_id for entry in logged_runs(mlflow_store, "some")] == [kept.run_id]
 
 
 def test_a_metric_that_is_no_number_counts_as_missing(mlflow_store):
     run = runs.start("undefined", "a")
     for key, value in (("test/miou", float("nan")), ("test/loss", 0.5)):
         store.client(mlflow_store).log_metric(run.run_id, key, value)
-    assert entries(mlflow_store, "undefined")[0].metrics == {"test/loss": 0.5}
+    assert logged_runs(mlflow_store, "undefined")[0].metrics == {"test/loss": 0.5}
 
 
 def test_versions_of_all_pages_stand_with_their_training_and_its_aliases(mlflow_store, monkeypatch):
@@ -62,7 +62,7 @@ def test_versions_of_all_pages_stand_with_their_training_and_its_aliases(mlflow_
         client.set_registered_model_alias("segnet-listed", alias, number)
     time.sleep(0.002)  # MLflow counts milliseconds
     client.set_model_version_tag("segnet-listed", "1", "changed", "later")  # as the newest update it would come first
-    found = {entry.name: entry.versions for entry in entries(mlflow_store, "versions")}
+    found = {entry.name: entry.versions for entry in logged_runs(mlflow_store, "versions")}
     assert found == {
         "first": (
             Registered("segnet-also", "1", ()),
@@ -77,7 +77,7 @@ def test_versions_of_all_pages_stand_with_their_training_and_its_aliases(mlflow_
 def test_a_run_that_is_no_training_of_ours_has_mlflows_name_and_no_version(mlflow_store):
     number = store.experiment_id(mlflow_store, "foreign")
     store.client(mlflow_store).create_run(number, run_name="by-hand")
-    (entry,) = entries(mlflow_store, "foreign")
+    (entry,) = logged_runs(mlflow_store, "foreign")
     assert (entry.name, entry.versions) == ("by-hand", ())
 
 
@@ -87,10 +87,10 @@ def test_an_experiment_that_is_missing_is_refused_and_not_created(mlflow_store):
         with pytest.raises(
             ValueError, match=r"expected an experiment of sqlite:.*existing.*, got typo, .* MLFLOW_TRACKING_URI"
         ):
-            entries(mlflow_store, "typo")
+            logged_runs(mlflow_store, "typo")
 
 
 def test_a_deleted_experiment_is_refused(mlflow_store):
     store.client(mlflow_store).delete_experiment(store.experiment_id(mlflow_store, "deleted"))
     with pytest.raises(ValueError, match="got deleted, which is missing or deleted; correct the name"):
-        entries(mlflow_store, "deleted")
+        logged_runs(mlflow_store, "deleted")

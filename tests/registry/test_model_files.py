@@ -2,6 +2,7 @@ import grimp
 import pytest
 
 from pipeline.registry import model_files, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from tests.support import ROOT
 from tests.support.tiny_model import write_model
@@ -14,7 +15,7 @@ def version(mlflow_store, tmp_path):
     client = store.client(mlflow_store)
     client.create_registered_model("segnet-kept")
     client.create_model_version("segnet-kept", str(tmp_path / "version"))
-    versions.set_alias(mlflow_store, "segnet-kept", "champion", "1")
+    versions.set_alias(RegisteredModel(mlflow_store, "segnet-kept"), "champion", "1")
     yield folder
     client.delete_registered_model("segnet-kept")
 
@@ -63,10 +64,10 @@ def test_what_is_no_address_of_a_version_is_refused(mlflow_store, tmp_path, addr
 
 
 def test_what_a_version_does_not_have_is_named(mlflow_store, version, tmp_path):
-    kept = versions.version(mlflow_store, "segnet-kept", "1")
+    kept = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
     with pytest.raises(ValueError, match=r"expected evidence/ab beside version 1 of segnet-kept in sqlite:"):
-        model_files.fetch(mlflow_store, "segnet-kept", kept, "evidence/ab", tmp_path)
-    with model_files.evidence(mlflow_store, "segnet-kept", kept, None) as folder:
+        model_files.fetch(kept, "evidence/ab", tmp_path)
+    with model_files.evidence(kept, None) as folder:
         assert list(folder.iterdir()) == []
 
 

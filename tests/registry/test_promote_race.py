@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.registry import champion, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from tests.support import project as tree, stores
 from tests.support.tiny_model import write_model
@@ -19,13 +20,14 @@ APPEND = """
 import sys
 from pipeline.registry.decision_log import Entry, Reign
 from pipeline.registry import champion
+from pipeline.registry.versions import RegisteredModel
 uri, model, number = sys.argv[1:]
 draft = Entry("forced", number, Reign(number, None), champion.now(), f"promoter {number}", "mine", None, {})
 champion.versions.models(uri)  # all is imported, and the server was reached
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    champion.append(uri, model, draft, ())
+    champion.append(RegisteredModel(uri, model), draft, ())
     print("won")
 except champion.OutrunError as err:
     print("outrun:", err)
@@ -54,7 +56,7 @@ def start(*command):
 
 def test_of_six_decisions_on_the_same_log_exactly_one_counts_and_the_others_learn_whose(uri, tmp_path):
     with registered("segnet-raced", write_model(tmp_path / "segnet"), uri):
-        first = versions.version(uri, "segnet-raced", "1")
+        first = versions.version(RegisteredModel(uri, "segnet-raced"), "1")
     for _ in range(5):
         store.client(uri).create_model_version("segnet-raced", first.source, model_id=first.model_id)
     promoters = [start(sys.executable, "-c", APPEND, uri, "segnet-raced", str(number)) for number in range(1, 7)]
@@ -65,13 +67,14 @@ def test_of_six_decisions_on_the_same_log_exactly_one_counts_and_the_others_lear
         promoter.stdin.flush()
     said = [promoter.communicate(timeout=60) for promoter in promoters]
     assert all(promoter.returncode == 0 for promoter in promoters), said
-    (entry,) = champion.read(uri, "segnet-raced")
+    model = RegisteredModel(uri, "segnet-raced")
+    (entry,) = champion.read(model)
     assert [out.startswith("won") for out, _ in said].count(True) == 1
     assert said[int(entry.version) - 1][0].startswith("won")
     losers = [out for out, _ in said if not out.startswith("won")]
     assert all(f"by {entry.by} at {entry.at}: by it version {entry.version} is champion" in out for out in losers)
-    assert champion.reign(uri, "segnet-raced") == champion.Reign(entry.version, None)
-    assert len(versions.versions(uri, champion.name_of("segnet-raced"))) == 6  # the late ones are kept, too
+    assert champion.reign(RegisteredModel(uri, "segnet-raced")) == champion.Reign(entry.version, None)
+    assert len(versions.versions(uri, f"promotions-of-{'segnet-raced'}")) == 6  # the late ones are kept, too
 
 
 def test_of_two_promotions_one_wins_and_the_other_is_judged_against_it(uri):
@@ -87,11 +90,11 @@ def test_of_two_promotions_one_wins_and_the_other_is_judged_against_it(uri):
     winner, loser = (json.loads(said[codes.index(code)][0]) for code in (0, 3))
     assert winner["champion"] == winner["version"] == loser["champion"]
     assert (winner["verdict"]["verdict"], loser["verdict"]["verdict"]) == ("PROMOTE", "HOLD")
-    run = versions.version(uri, "segnet-race", winner["version"]).tags["training_run"]
+    run = versions.version(RegisteredModel(uri, "segnet-race"), winner["version"]).tags["training_run"]
     assert f"differs from the champion's 1.000000 (run {run}) by +0.000000" in loser["verdict"]["reasons"][0]
-    log = champion.read(uri, "segnet-race")
+    log = champion.read(RegisteredModel(uri, "segnet-race"))
     assert [entry.reign.champion for entry in log] == ["1", "1", "1", winner["version"], winner["version"]]
-    assert champion.reign(uri, "segnet-race") == champion.Reign(winner["version"], "1")
+    assert champion.reign(RegisteredModel(uri, "segnet-race")) == champion.Reign(winner["version"], "1")
     verify = subprocess.run([SEGNET, "verify", winner["version"]], capture_output=True, text=True, check=False)
     assert verify.returncode == 0, verify.stdout + verify.stderr
 

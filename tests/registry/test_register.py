@@ -7,6 +7,7 @@ import pytest
 from pipeline.artifacts import scores
 from pipeline.files import digest
 from pipeline.registry import champion as champions, model_files, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from stages import register as stage
 from tests.support import project as tree
@@ -20,11 +21,11 @@ def spec(tmp_path, mlflow_store, monkeypatch, request):
 
 
 def bearer(uri, spec, alias):
-    return versions.with_alias(uri, f"segnet-{spec.dataset}", alias)
+    return versions.with_alias(RegisteredModel(uri, f"segnet-{spec.dataset}"), alias)
 
 
 def log(uri, spec):
-    entries = champions.read(uri, f"segnet-{spec.dataset}")
+    entries = champions.read(RegisteredModel(uri, f"segnet-{spec.dataset}"))
     return [(entry.kind, entry.version, entry.reign.champion, entry.reign.previous_champion) for entry in entries]
 
 
@@ -74,12 +75,12 @@ def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlfl
 def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
     tree.registered(spec, hits=3)
     name, version = f"segnet-{spec.dataset}", bearer(mlflow_store, spec, "champion")
-    with model_files.evidence(mlflow_store, name, version, version.tags["evidence"]) as folder:
+    with model_files.evidence(version, version.tags["evidence"]) as folder:
         assert scores.read(folder).run == "run-a"
         assert (folder / "params.yaml").read_bytes() == Path("params.yaml").read_bytes()
         assert json.loads((folder / "lineage.json").read_text())["hashes"]["data/raw"] == version.tags["data_md5"]
-    kept = model_files.fetch(mlflow_store, name, version, "decisions/000001", tmp_path / "kept")
-    (entry,) = champions.read(mlflow_store, name)
+    kept = model_files.fetch(version, "decisions/000001", tmp_path / "kept")
+    (entry,) = champions.read(RegisteredModel(mlflow_store, name))
     assert json.loads((kept / "verdict.json").read_text()) == entry.to_json()
     assert [json.loads(line) for line in (kept / "promotions.jsonl").read_text().splitlines()] == [entry.to_json()]
     assert "PROMOTE" in (kept / "card.md").read_text()
@@ -94,7 +95,7 @@ def test_a_champion_scored_on_other_images_is_scored_again_on_these(spec, mlflow
     assert "expected the same images, classes and target pixels in the scores of both" in second["reasons"][0]
     champion = bearer(mlflow_store, spec, "champion")
     key = f"evidence_on_{tree.test_data()[:16]}"
-    with model_files.evidence(mlflow_store, f"segnet-{spec.dataset}", champion, champion.tags[key]) as folder:
+    with model_files.evidence(champion, champion.tags[key]) as folder:
         found = scores.read(folder)
     assert (found.run, found.test_data, len(found.ids)) == ("run-a", tree.test_data(), 3)
 

@@ -13,24 +13,15 @@ from pipeline.artifacts.model import read_spec
 from pipeline.cli import app
 from pipeline.files import atomic, digest
 from pipeline.registry import champion, evidence, verify, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from stages import register as stage
 from tests.support import project as tree
 
 MODEL = "segnet-verified"
-ORDER = [
-    "evidence",
-    "weights",
-    "served code",
-    "scores",
-    "params",
-    "training run",
-    "validation",
-    "commit",
-    "data",
-    "log",
-    "verdict",
-]
+LOG = f"promotions-of-{MODEL}"
+ORDER = ["evidence", "weights", "served code", "scores", "params", "training run", "validation", "commit", "data"]
+ORDER += ["log", "verdict"]
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +66,12 @@ def git(*command):
 
 
 def links(uri, number="1"):
-    return {link.name: link for link in verify.verify(uri, MODEL, number, Path())}
+    return {link.name: link for link in verify.verify(versions.version(RegisteredModel(uri, MODEL), number), Path())}
 
 
 def stored(uri, number="1"):
     """The folder of a version's files."""
-    version = versions.version(uri, MODEL, number)
+    version = versions.version(RegisteredModel(uri, MODEL), number)
     return Path(store.client(uri).get_logged_model(version.model_id).artifact_location.removeprefix("file://"))
 
 
@@ -120,7 +111,7 @@ def test_changed_weights_are_found(uri):
 
 
 def test_changed_scores_are_found(uri):
-    name = versions.version(uri, MODEL, "1").tags["evidence"]
+    name = versions.version(RegisteredModel(uri, MODEL), "1").tags["evidence"]
     with flipped(stored(uri) / "evidence" / name / "images.parquet"):
         assert_broken(uri, "evidence", f"expected the digest of the evidence to be {name}, got")
 
@@ -138,7 +129,7 @@ def test_a_changed_score_in_a_tag_is_found(uri):
 
 
 def test_changed_params_are_found_beside_the_version_and_in_its_run(uri):
-    name = versions.version(uri, MODEL, "1").tags["evidence"]
+    name = versions.version(RegisteredModel(uri, MODEL), "1").tags["evidence"]
     with changed(
         stored(uri) / "evidence" / name / "params.yaml", lambda text: text.replace(b"epochs: 1", b"epochs: 2")
     ):
@@ -159,7 +150,7 @@ def test_changed_data_is_found_in_the_working_tree(uri, place):
 
 def test_a_training_of_other_params_is_found(uri, tmp_path):
     """The evidence was made anew as a whole, so that its digest is right."""
-    name = versions.version(uri, MODEL, "1").tags["evidence"]
+    name = versions.version(RegisteredModel(uri, MODEL), "1").tags["evidence"]
     folder, client = stored(uri) / "evidence", store.client(uri)
     shutil.copytree(folder / name, tmp_path / "forged")
     tree_json = json.loads((tmp_path / "forged/train.json").read_text())
@@ -182,29 +173,29 @@ def test_changed_data_is_found_in_the_cache(uri):
 
 
 def test_a_verdict_that_the_evidence_does_not_bear_is_found(uri):
-    _, second = champion.read(uri, MODEL)
+    _, second = champion.read(RegisteredModel(uri, MODEL))
     text = second.text.replace('"estimate": 0.0', '"estimate": 0.5')
     assert text != second.text
     client, path = store.client(uri), stored(uri, "2") / "decisions/000002/verdict.json"
-    client.set_model_version_tag(champion.name_of(MODEL), "2", "entry", text)
+    client.set_model_version_tag(LOG, "2", "entry", text)
     assert "expected the entry of the log to be" in links(uri, "2")["verdict"].detail
     with changed(path, lambda before: json.dumps({"number": 2, **json.loads(text)}).encode()):
         assert "the verdict's difference, computed again," in links(uri, "2")["verdict"].detail
-    client.set_model_version_tag(champion.name_of(MODEL), "2", "entry", second.text)
+    client.set_model_version_tag(LOG, "2", "entry", second.text)
 
 
 def test_a_changed_entry_of_the_log_is_found_by_the_next_one(uri):
-    first = champion.read(uri, MODEL)[0]
-    client, name = store.client(uri), champion.name_of(MODEL)
+    first = champion.read(RegisteredModel(uri, MODEL))[0]
+    client, name = store.client(uri), LOG
     client.set_model_version_tag(name, "1", "entry", first.text.replace("there is no champion yet", "it is the best"))
     assert_broken(uri, "log", "expected entry 1 of the log as the next one saw it")
     client.set_model_version_tag(name, "1", "entry", first.text)
 
 
 def test_an_alias_that_was_moved_is_found(uri):
-    versions.set_alias(uri, MODEL, "champion", "2")
+    versions.set_alias(RegisteredModel(uri, MODEL), "champion", "2")
     assert_broken(uri, "log", "expected the aliases to be Reign(champion='1'")
-    versions.set_alias(uri, MODEL, "champion", "1")
+    versions.set_alias(RegisteredModel(uri, MODEL), "champion", "1")
 
 
 def test_what_is_not_at_hand_is_said_and_passed_over(uri, tmp_path, monkeypatch):
@@ -235,7 +226,7 @@ def test_trace_prints_the_commands_that_make_it_again(uri):
     assert lines[0] == f"git worktree add --detach ../{MODEL}-1 {head}"
     assert "dvc repro evaluate" in lines
     md5 = digest.directory_md5(stored(uri) / "artifacts/segnet")
-    run = versions.version(uri, MODEL, "1").tags["training_run"]
+    run = versions.version(RegisteredModel(uri, MODEL), "1").tags["training_run"]
     assert lines[-1] == f"# Expected result: training run {run}, models/segnet {md5}, test mIoU 0.375"
     assert command("trace", "1", "--params") == Path("params.yaml").read_text()
 

@@ -31,6 +31,14 @@ def spec(names=("road", "sky", "car"), **changes):
     return replace(values, **changes)
 
 
+def markdown(made):
+    return card.rendered(made)[0]
+
+
+def page(made):
+    return card.rendered(made)[1]
+
+
 def tiny(**changes):
     """The card of the two images of scored.py; `changes` are fields with other values."""
     values = {
@@ -86,5 +94,5 @@ def parsed(text):
 
 def section(made, title):
     """The tables, without their headers, and the texts of a section."""
-    found = parsed(card.markdown(made))[title]
+    found = parsed(markdown(made))[title]
     return [table[1:] for table in found["tables"]], found["texts"]

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.artifacts.model import read_spec
 from pipeline.registry import model_files
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs
 
 OPTIONS = {"overlap": 0.25, "flip": True, "samples": 0, "seed": 1}
@@ -24,5 +25,6 @@ def registered(name, folder, uri):
         Path(evidence, "scores.json").write_text("{}")
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         run = runs.start(name, "run-a")
-        version = model_files.register(run, name, folder, OPTIONS, spec, evidence=Path(evidence), tags=tags)
-        yield f"models:/{name}/{version.number}"
+        model = RegisteredModel(run.uri, name)
+        version = model_files.add(run, model, folder, OPTIONS, spec, evidence=Path(evidence), tags=tags)
+        yield version.address

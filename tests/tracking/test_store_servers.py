@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.inference import predict
 from pipeline.registry import model_files, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
 from tests.support import stores
 from tests.support.tiny_model import SPEC, write_model
@@ -108,16 +109,16 @@ def test_a_registered_model_comes_back_as_it_was_and_predicts_the_same(uri, name
         (tmp_path / folder).mkdir()
     (tmp_path / "evidence" / "scores.json").write_text('{"miou": 0.5}')
     tags = {"fingerprint": "a", "evidence": "b"}
-    run = runs.start(name, "run-a")
+    run, ours = runs.start(name, "run-a"), RegisteredModel(uri, name)
     made = [
-        model_files.register(run, name, model, OPTIONS, asdict(SPEC), evidence=tmp_path / "evidence", tags=tags)
+        model_files.add(run, ours, model, OPTIONS, asdict(SPEC), evidence=tmp_path / "evidence", tags=tags)
         for _ in range(2)
     ]
     assert [version.number for version in made] == ["1", "1"]
-    versions.set_alias(uri, name, versions.CHAMPION, "1")
-    assert versions.with_alias(uri, name, versions.CHAMPION) == versions.with_tag(uri, name, "fingerprint", "a")
-    assert versions.with_alias(uri, name, versions.CHALLENGER) is None
-    with model_files.evidence(uri, name, made[0], "b") as folder:
+    versions.set_alias(ours, versions.CHAMPION, "1")
+    assert versions.with_alias(ours, versions.CHAMPION) == versions.with_tag(ours, "fingerprint", "a")
+    assert versions.with_alias(ours, versions.CHALLENGER) is None
+    with model_files.evidence(made[0], "b") as folder:
         assert contents(folder) == contents(tmp_path / "evidence")
 
     address = f"models:/{name}@champion"

@@ -1,20 +1,12 @@
-"""The model card: what a registered version is, how good, on what evidence, and how to use it; beside each version."""
+"""The model card: what a registered version is, how good, on what evidence, and how to use it; kept beside it."""
 
 from pipeline.registry.card import document
 from pipeline.registry.card.contents import Card, sections
 
-__all__ = ["Card", "markdown", "page"]
+__all__ = ["Card", "rendered"]
 
 
-def markdown(card: Card) -> str:
-    """Return the card in GitHub's Markdown; the same card gives the same text."""
-    return document.markdown(_title(card), sections(card))
-
-
-def page(card: Card) -> str:
-    """Return the card as one self-contained HTML page; the same card gives the same text."""
-    return document.page(_title(card), sections(card))
-
-
-def _title(card: Card) -> str:
-    return f"{card.model} version {card.version}"
+def rendered(card: Card) -> tuple[str, str]:
+    """Return the card in GitHub's Markdown and as one self-contained HTML page; the same card gives the same text."""
+    title, parts = f"{card.model} version {card.version}", sections(card)
+    return document.markdown(title, parts), document.page(title, parts)

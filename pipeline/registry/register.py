@@ -1,0 +1,48 @@
+"""The register step: a scored model becomes a version with its evidence, and champion if the gate says so."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.verdict import Verdict
+from pipeline.registry import evidence, model_files, promote, versions
+from pipeline.registry.evidence import Lineage
+from pipeline.registry.gate import Standing
+from pipeline.registry.judge import Rule
+from pipeline.registry.versions import RegisteredModel, Version
+from pipeline.tracking import environment, store
+from pipeline.tracking.runs import Run
+
+
+def run(run: Run, folder: Path, standing: Standing, options: Mapping[str, Any], rule: Rule) -> tuple[Version, Verdict]:
+    """Make the model a version and challenger, and champion where the gate says PROMOTE; return version and verdict.
+
+    Args:
+        run: the MLflow run of the training, in the store that holds the registry.
+        folder: the model's, as the train stage wrote it.
+        standing: what the model is and how it scored.
+        options: of predict.load, by which it was evaluated and is to predict.
+        rule: what the decision is made by.
+
+    Raises:
+        ValueError: a file that dvc.yaml names is missing.
+        UnreachableError: a ValueError; the store does not answer.
+    """
+    spec = read_spec(folder)
+    model = RegisteredModel(run.uri, f"segnet-{spec.dataset}")
+    with store.reached(run.uri), TemporaryDirectory() as temporary:
+        tags = evidence.gather(Path(), Path(temporary), _lineage(run)) | standing.tags()
+        version = model_files.add(run, model, folder, options, asdict(spec), evidence=Path(temporary), tags=tags)
+        versions.set_alias(model, versions.CHALLENGER, version.number)
+        _, verdict = promote.consider(version, rule)
+    return version, verdict
+
+
+def _lineage(run: Run) -> Lineage:
+    """Return what the model in the working tree, which is the current folder, comes from; `run` trained it."""
+    commit, _ = environment.commit()
+    training = environment.recorded(run.uri, run.run_id)
+    return Lineage(commit, environment.changed_files(), evidence.hash_files(Path()), training)
