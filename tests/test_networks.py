@@ -37,12 +37,12 @@ for name in sys.argv[1:]:
 """
 WITHOUT_RAY = """
 import torch
-from pipeline import cluster
+from stages import train
 
 def run(function, job, plan, *, on_report, on_progress):
     function(job, folder=plan.folder, device=torch.device("cpu"), report=on_report, progress=on_progress, say=print)
 
-cluster.run = run
+train.run_on_workers = run
 """
 ON_RAY = ["deeplab_largefov", "bayesian_segnet_basic", "unet"]  # segnet: tests/test_repro.py
 

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan, prod
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pipeline.core import boundary, metrics
 from pipeline.core.calibration import Reliability
 from pipeline.core.metrics import Counts
 from pipeline.files import atomic, strict_json, tables
+from pipeline.files.strict_json import null_or_number, number_or_null
 
 HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
 READ = ("scores.json", "images.parquet", "reliability.csv")  # the files that `read` needs
@@ -85,7 +86,7 @@ class Scores:
 
 def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
     """Write scores.json, images.parquet and the tables into `folder`; the same scores give the same bytes."""
-    found = {name.removeprefix("test/"): _number(value) for name, value in scores.metrics.items()}
+    found = {name.removeprefix("test/"): number_or_null(float(value)) for name, value in scores.metrics.items()}
     tree = {
         "run": scores.run,
         "dataset": scores.dataset,
@@ -95,7 +96,10 @@ def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
         # Of the classes, just the IoU: dvc metrics show is one long line. The others are in classes.csv.
         "test": _nested({name: value for name, value in found.items() if "/" not in name or name.startswith("iou/")}),
     }
-    bounds = {name: {"low": _number(low), "high": _number(high)} for name, (low, high) in intervals.bounds.items()}
+    bounds = {
+        name: {"low": number_or_null(float(low)), "high": number_or_null(float(high))}
+        for name, (low, high) in intervals.bounds.items()
+    }
     interval = {"level": intervals.level, "method": intervals.method, "test": _nested(bounds)}
     atomic.write_json(folder / "intervals.json", interval)
     atomic.write_json(folder / "scores.json", tree)
@@ -110,7 +114,10 @@ def _write_tables(folder: Path, scores: Scores) -> None:
     _write_csv(
         folder / "classes.csv",
         ("class", *columns),
-        ((name, *(_number(found[f"test/{column}/{name}"]) for column in columns)) for name in scores.names),
+        (
+            (name, *(number_or_null(float(found[f"test/{column}/{name}"])) for column in columns))
+            for name in scores.names
+        ),
     )
     confusion = scores.confusion
     shares = metrics.ratio(confusion, np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape))
@@ -118,7 +125,7 @@ def _write_tables(folder: Path, scores: Scores) -> None:
         folder / "confusion.csv",
         ("target", "prediction", "pixels", "share"),
         (
-            (target, prediction, int(confusion[t, p]), _number(float(shares[t, p])))
+            (target, prediction, int(confusion[t, p]), number_or_null(float(shares[t, p])))
             for t, target in enumerate(scores.names)
             for p, prediction in enumerate(scores.names)
         ),
@@ -131,8 +138,8 @@ def _write_tables(folder: Path, scores: Scores) -> None:
             bins.pixels.tolist(),
             bins.correct.tolist(),
             bins.confidence.tolist(),
-            map(_number, bins.confidences.tolist()),
-            map(_number, bins.accuracies.tolist()),
+            map(number_or_null, bins.confidences.tolist()),
+            map(number_or_null, bins.accuracies.tolist()),
             strict=True,
         ),
     )
@@ -171,7 +178,7 @@ def read_intervals(folder: Path) -> Intervals:
     except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected intervals that the evaluate stage wrote: {err}; run it again") from err
     bounds = {
-        f"{group}/{name}" if name else group: (_bound(each.low), _bound(each.high))
+        f"{group}/{name}" if name else group: (null_or_number(each.low), null_or_number(each.high))
         for group, values in found.test.items()
         for name, each in ({"": values} if isinstance(values, _Bounds) else values).items()
     }
@@ -193,10 +200,6 @@ class _Intervals:
     level: float
     method: str
     test: Mapping[str, _Bounds | Mapping[str, _Bounds]]
-
-
-def _bound(value: float | None) -> float:
-    return nan if value is None else value
 
 
 def _table(scores: Scores) -> pa.Table:
@@ -242,8 +245,3 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             tree.setdefault(group, {})[key] = value
     return tree
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN: the score of a class that does not occur is null."""
-    return float(value) if isfinite(value) else None

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.bootstrap import Difference
 from pipeline.files import atomic
+from pipeline.files.strict_json import null_or_number, number_or_null
 
 _DIFFERENCE = ("estimate", "low", "high", "better")
 
@@ -51,7 +51,8 @@ class Verdict:
             "rule": dict(self.rule),
             "test_data": self.test_data,
             "difference": {
-                name: {key: _number(getattr(gain, key)) for key in _DIFFERENCE} for name, gain in self.gains.items()
+                name: {key: number_or_null(getattr(gain, key)) for key in _DIFFERENCE}
+                for name, gain in self.gains.items()
             },
         }
 
@@ -63,7 +64,7 @@ class Verdict:
             KeyError, TypeError: it is something else.
         """
         gains = {
-            name: Difference(**{key: nan if gain[key] is None else gain[key] for key in _DIFFERENCE})
+            name: Difference(**{key: null_or_number(gain[key]) for key in _DIFFERENCE})
             for name, gain in tree["difference"].items()
         }
         outcome, reasons = Outcome[tree["verdict"]], tuple(tree["reasons"])
@@ -73,8 +74,3 @@ class Verdict:
 def write_verdict(path: Path, name: str, version: str, verdict: Verdict) -> None:
     """Write reports/registration.json: which version was registered, what was decided, by which numbers and rule."""
     atomic.write_json(path, {"model": name, "version": version, **verdict.to_json()})
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN: the gain in a class that does not occur is null."""
-    return value if isfinite(value) else None

@@ -5,17 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from pipeline.files import strict_json
+from pipeline.files import safe_yaml, strict_json
 from pipeline.files.digest import directory_md5, file_md5
 
 _CACHE = Path(".dvc/cache/files/md5")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_MAX_DEPTH = 20  # ruamel.yaml looks ahead at every level: 2,000 brackets would take 20 seconds
-# What ruamel.yaml raises on a broken file: its own errors, and those of its parts.
-_FAULTS = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 
 
 class ChangedError(ValueError):
@@ -80,9 +74,7 @@ def _locked(root: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     try:
-        yaml = YAML(typ="safe", pure=True)
-        yaml.max_depth = _MAX_DEPTH
-        stages: dict[str, Any] = yaml.load(file)["stages"]
+        stages: dict[str, Any] = safe_yaml.read(file)["stages"]
         return {str(out["path"]): str(out["md5"]) for stage in stages.values() for out in stage.get("outs", [])}
-    except _FAULTS as err:
+    except (AttributeError, LookupError, TypeError, ValueError) as err:
         raise ChangedError(f"{file}: expected what dvc repro writes, got {err!r:.200}; git checkout dvc.lock") from err

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from pipeline.files import safe_yaml
 from pipeline.params.dataset import Dataset
 from pipeline.params.evaluation import Evaluate, Register
 from pipeline.params.section import Section
@@ -19,9 +18,6 @@ from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
-_MAX_DEPTH = 20  # ruamel.yaml looks ahead at every level: 2,000 brackets would take 20 seconds
-# What ruamel.yaml raises on a broken file: its own errors, and those of its parts.
-_FAULTS = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 _ADD = ", got nothing; add the key (presets/ shows every key)"
 _QUOTE = "'"
 _WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
@@ -62,12 +58,14 @@ def load(path: Path = PATH) -> Params:
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it is larger than {_MAX_BYTES:,} bytes")
-        yaml = YAML(typ="safe", pure=True)
-        yaml.max_depth = _MAX_DEPTH
-        tree = yaml.load(path)
-    except _FAULTS as err:
+            raise ParamsError(f"{path}: expected a readable YAML file: it is larger than {_MAX_BYTES:,} bytes")
+        tree = safe_yaml.read(path)
+    except OSError as err:
         raise ParamsError(f"{path}: expected a readable YAML file: {err}") from err
+    except ParamsError:
+        raise
+    except ValueError as err:
+        raise ParamsError(str(err)) from err
     try:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
         return Params.model_validate_json(_as_json(tree))

@@ -5,12 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.artifacts import scores, validation
 from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.verdict import Verdict
-from pipeline.files import atomic
+from pipeline.files import atomic, safe_yaml
 from pipeline.registry import card, champion, evidence, model_files, versions
 from pipeline.registry.decision_log import Entry
 from pipeline.registry.evidence import Lineage
@@ -57,7 +55,7 @@ def describe(version: Version, verdict: Verdict) -> card.Card:
         ValueError: its evidence is incomplete.
     """
     with model_files.evidence(version, version.tags.get("evidence")) as folder:
-        params = YAML(typ="safe", pure=True).load(folder / evidence.PARAMS)
+        params = safe_yaml.read(folder / evidence.PARAMS)
         trained = json.loads((folder / "train.json").read_text("utf-8"))
         return card.Card(
             model=version.model.name,

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from ruamel.yaml import YAML
 
 from pipeline.artifacts import scores, validation
-from pipeline.files import atomic, digest, strict_json
+from pipeline.files import atomic, digest, safe_yaml, strict_json
 
 PARAMS = "params.yaml"
 SOURCES = {
@@ -81,7 +80,7 @@ def hash_files(root: Path) -> dict[str, str]:
     Raises:
         ValueError: a file is missing.
     """
-    stages = list(YAML(typ="safe", pure=True).load(root / "dvc.yaml")["stages"].values())
+    stages = list(safe_yaml.read(root / "dvc.yaml")["stages"].values())
     written = {path for stage in stages[:-1] for path in _paths(stage, "outs", "metrics", "plots")}
     deps = {path for stage in stages for path in _paths(stage, "deps")}
     code = {path for dep in deps - written for path in _files(root, dep)}

@@ -15,6 +15,7 @@ from pipeline.artifacts.scores import Scores
 from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.core import bootstrap, metrics
 from pipeline.core.bootstrap import Difference, Resampling
+from pipeline.files.digest import file_sha256
 from pipeline.params.evaluation import Evaluate, Register
 
 _RESAMPLING = ("level", "resamples", "images_per_block", "seed")  # of evaluate: the part of the rule that it holds
@@ -242,6 +243,5 @@ def fingerprint(model: Path, options: Mapping[str, Any]) -> str:
     """Return a SHA-256 of all that its masks depend on: its files, and the options of predict.load."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for path in sorted(model.iterdir()):
-        with path.open("rb") as stream:
-            digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
     return digest.hexdigest()

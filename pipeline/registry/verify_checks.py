@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from pipeline import params
 from pipeline.artifacts import scores, validation
 from pipeline.core import metrics
-from pipeline.files import dvc_cache
+from pipeline.files import dvc_cache, safe_yaml
 from pipeline.files.digest import directory_md5, file_md5
 from pipeline.params import ParamsError
 from pipeline.registry import champion, decision_files, decision_log, evidence, judge, model_files
@@ -120,7 +118,8 @@ def _params(subject: Subject) -> str:
     if not known:
         raise AbsentError("params in the training run")
     sections = {"model": settings.model.model_dump(mode="json"), "train": settings.train.model_dump(mode="json")}
-    wanted = {key: value for key, value in runs.flat(sections) if key in known and key not in _NOT_COMPARED}
+    recorded = runs.as_params(sections)
+    wanted = {key: value for key, value in recorded.items() if key in known and key not in _NOT_COMPARED}
     for key, value in wanted.items():
         agree(f"the param {key} of the training run", value, known[key])
     return f"{len(wanted)} values"
@@ -132,7 +131,7 @@ def _training_run(subject: Subject) -> str:
     made_of = json.loads((subject.evidence / "train.json").read_text("utf-8"))["inputs"]
     agree("the training's name", name, run_name(made_of))
     agree("the MD5 of the tiles that it was trained on", subject.origin.hashes["data/tiles"], made_of["data"])
-    kept = YAML(typ="safe", pure=True).load(subject.evidence / evidence.PARAMS)
+    kept = safe_yaml.read(subject.evidence / evidence.PARAMS)
     for section in ("model", "train"):
         for key, value in made_of[section].items():
             agree(f"{section}.{key} in {evidence.PARAMS}", value, kept[section].get(key))

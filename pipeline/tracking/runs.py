@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.files import repository
 from pipeline.files.redact import redact
+from pipeline.files.strict_json import flat
 from pipeline.tracking import environment, store
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.outbox import UNSENT, Outbox
@@ -135,7 +136,7 @@ def log_params(run: Run, params: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a param was recorded with another value, which MLflow cannot change.
     """
-    _post(run, "params", dict(flat(params)))
+    _post(run, "params", as_params(params))
 
 
 def log_metrics(run: Run, metrics: Mapping[str, float], step: int) -> None:
@@ -204,14 +205,10 @@ def tags(run: Run) -> dict[str, str]:
     return _delivery(run).ask(lambda writer: writer.tags())
 
 
-def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested params as they are recorded: dotted keys, and values as text."""
-    for key, value in params.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            yield f"{prefix}{key}", text if len(text) <= _LONGEST_PARAM else text[: _LONGEST_PARAM - 3] + "..."
+def as_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return nested params as they are recorded: dotted keys, and values as text, cut where MLflow cannot keep all."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat(params)}
+    return {key: t if len(t) <= _LONGEST_PARAM else t[: _LONGEST_PARAM - 3] + "..." for key, t in texts.items()}
 
 
 @cache  # a process has one way to a run

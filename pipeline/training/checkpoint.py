@@ -8,7 +8,6 @@ folders are the list; each is renamed into place once it is complete, and holds 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ from torch import Tensor
 from pipeline.artifacts.model import Metrics, Tensors, save_tensors
 from pipeline.files import atomic, strict_json
 from pipeline.files.digest import file_sha256
+from pipeline.files.strict_json import null_or_number, number_or_null
 
 _Count = Annotated[int, Field(ge=0)]
 _PARTS = ("model", "optimizer", "average", "best", "epoch")  # a .safetensors file each
@@ -72,7 +72,7 @@ def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
             for name, tensors in zip(_PARTS, parts, strict=True):
                 save_tensors(temporary / f"{name}.safetensors", tensors)
                 digests[name] = file_sha256(temporary / f"{name}.safetensors")
-            history = _encode(state.history)
+            history = [{key: number_or_null(value) for key, value in epoch.items()} for epoch in state.history]
             body = {"step": state.step, "best_epoch": state.best_epoch, "history": history, "sha256": digests}
             atomic.write_json(temporary / "state.json", {"state": body, "sha256": _json_sha256(body)})
     except (OSError, SafetensorError) as err:
@@ -129,7 +129,7 @@ def _read(path: Path) -> Checkpoint:
             _check(f"{name}.safetensors", body.sha256[name], hashlib.sha256(data).hexdigest())
             parts.append(load(data))
         model, optimizer, average, best, epoch = parts
-        history = tuple(_decode(metrics) for metrics in body.history)
+        history = tuple({key: null_or_number(value) for key, value in epoch.items()} for epoch in body.history)
         return Checkpoint(body.step, model, optimizer, average, best, body.best_epoch, epoch["sums"], history)
     except (OSError, KeyError, ValueError, SafetensorError) as err:
         raise ValueError(f"checkpoint {path} is broken: {err}") from err
@@ -169,12 +169,3 @@ def _paths(folder: Path) -> list[Path]:
 
 def _json_sha256(tree: Any) -> str:
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
-
-
-def _encode(history: tuple[Metrics, ...]) -> list[dict[str, Any]]:
-    """JSON has no NaN: an undefined score becomes null."""
-    return [{key: value if value == value else None for key, value in epoch.items()} for epoch in history]
-
-
-def _decode(epoch: Mapping[str, float | None]) -> Metrics:
-    return {key: float("nan") if value is None else value for key, value in epoch.items()}

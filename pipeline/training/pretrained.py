@@ -1,6 +1,5 @@
 """Fetching and reading somebody else's trained weights; nothing in the file is run."""
 
-import hashlib
 import struct
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.files.digest import file_sha256
 from pipeline.files.redact import redact
 
 # What the readers raise on a broken file: their own errors, and whatever torch's restricted unpickler stumbles over.
@@ -39,7 +39,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def is_address(path: str) -> bool:
-    """Say whether a path is an address on the web."""
+    """Return whether a path is an address on the web."""
     return path.startswith(("https://", "http://"))
 
 
@@ -49,27 +49,26 @@ def locate(path: str, sha256: str | None, folder: Path) -> Path:
     Args:
         path: of a file, or an http or https address.
         sha256: of the file, 64 hexadecimal digits; None: not checked. An address needs one.
-        folder: made where it is missing.
+        folder: created where it is missing.
 
     Raises:
-        ValueError: the file cannot be had, or has another SHA-256. A fetched one is then not kept.
+        ValueError: the file cannot be read or fetched, or has another SHA-256. A fetched one is then not kept.
     """
     if is_address(path):
         return _fetch(path, sha256 or "", folder)
     file = Path(path).resolve()
     if sha256 is not None:
         try:
-            with file.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = file_sha256(file)
         except OSError as err:
             raise ValueError(f"{path}: expected a file of weights: {err}") from err
-        if found != sha256.lower():
-            raise ValueError(f"{path}: expected SHA-256 {sha256}, got {found}; get it again, or correct model.vgg16")
+        if digest != sha256.lower():
+            raise ValueError(f"{path}: expected SHA-256 {sha256}, got {digest}; get it again, or correct model.vgg16")
     return file
 
 
 def _fetch(address: str, sha256: str, folder: Path) -> Path:
-    import pooch  # here: training also runs where it is not installed
+    import pooch  # here: workers and predictions do not need it
     import requests
 
     name = f"{sha256[:16]}-{address.rpartition('/')[2]}"

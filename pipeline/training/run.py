@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import atomic, locks, repository, strict_json
+from pipeline.files.strict_json import flat
 
 Inputs = Mapping[str, Any]
 
@@ -118,18 +119,10 @@ def differences(old: Inputs, new: Inputs) -> list[str]:
         >>> differences({"train": {"epochs": 20, "seed": 1}, "code": "a"}, {"train": {"epochs": 30}, "code": "b"})
         ['code', 'train.epochs 20 -> 30', 'train.seed 1 -> not set']
     """
-    before, now = dict(_flat(old)), dict(_flat(new))
+    before, now = ({key: json.dumps(value) for key, value in flat(inputs)} for inputs in (old, new))
     changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
 
     def text(key: str) -> str:
         return key if key in _DIGESTS else f"{key} {before.get(key, 'not set')} -> {now.get(key, 'not set')}"
 
     return list(map(text, changed))
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(value)

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from math import inf, isnan, nan
 
 import pytest
 
@@ -37,3 +38,9 @@ def test_json_becomes_dataclasses():
 def test_anything_else_is_refused_by_the_first_fault(text, fault):
     with pytest.raises(ValueError, match=f"^{fault}"):
         strict_json.parse(text, Whole)
+
+
+def test_what_json_cannot_hold_is_null():
+    assert [strict_json.number_or_null(value) for value in (0.5, 2, nan, inf, -inf)] == [0.5, 2, None, None, None]
+    assert strict_json.null_or_number(0.5) == 0.5
+    assert isnan(strict_json.null_or_number(None))
