@@ -1,4 +1,4 @@
-"""Random transforms of image-mask pairs, a batch at a time on its device, each pair from its own Generator."""
+"""Random transforms of image-mask pairs, batched on their device; each pair has its own random numbers."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far the transforms go."""
+    """Strengths of the transforms."""
 
     flip: float
     """Probability of a left-right flip, [0, 1]."""
     zoom: tuple[float, float]
-    """Range of the random scale, log-uniform; above 1 a part of the pair is enlarged to the whole size, below 1 the
-    pair is made smaller and surrounded by void."""
+    """Range of the random scale, log-uniform: above 1 a part of the pair is enlarged to full size, below 1 the pair is
+    shrunk and surrounded by void."""
     colour_jitter: float
     """Largest relative change of brightness, contrast and saturation, [0, 1]."""
 
@@ -26,11 +26,11 @@ _FLIP, _ZOOM, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(7)
 
 
 def draw(seed: int, positions: list[int]) -> Tensor:
-    """Return the random numbers of the pairs at `positions` in the order of training, (N, 7) float32 in [0, 1).
+    """Return the random numbers for the pairs at `positions` of the training order, (N, 7) float32 in [0, 1).
 
-    They depend on seed and position alone, so that a pair is transformed alike whichever worker has it.
+    They depend only on seed and position, so a pair is transformed identically whichever worker processes it.
     """
-    # numpy's: torch's generator takes only 32 bits of a seed on a CPU.
+    # numpy's generator, since torch's uses only 32 bits of a seed on a CPU.
     rows = [np.random.default_rng([seed, position]).random(7, dtype=np.float32) for position in positions]
     return torch.from_numpy(np.stack(rows))
 
@@ -44,11 +44,11 @@ def augment(
         images_N3HW: (N, 3, H, W) floating point, 0..255.
         masks_NHW: (N, H, W) int64.
         random_N7: (N, 7) from `draw`, of the dtype and on the device of the images.
-        settings: how far the transforms go.
-        void: the mask value of unlabelled pixels; what lies outside the pair becomes void, and black.
+        settings: strengths of the transforms.
+        void: the mask value of unlabelled pixels; beyond the pair's edges the mask becomes void and the image black.
 
     Returns:
-        Images and masks of the same shapes and dtypes: images bilinear, masks nearest neighbour.
+        Images and masks of the same shapes and dtypes; images are interpolated bilinearly, masks by nearest neighbour.
     """
     if settings.colour_jitter:
         images_N3HW = _jitter(images_N3HW, random_N7, settings.colour_jitter)
@@ -56,7 +56,7 @@ def augment(
         return images_N3HW, masks_NHW
     grid_NHW2 = _sampling_grid(images_N3HW, random_N7, settings)
     images = F.grid_sample(images_N3HW, grid_NHW2, mode="bilinear", padding_mode="zeros", align_corners=False)
-    # Shifted by one, so that the zeros that grid_sample pads with can be told from class 0.
+    # Shifted by one to distinguish grid_sample's zero padding from class 0.
     shifted_N1HW = (masks_NHW[:, None] + 1).to(images_N3HW.dtype)
     masks = F.grid_sample(shifted_N1HW, grid_NHW2, mode="nearest", padding_mode="zeros", align_corners=False)
     masks_out = masks[:, 0].to(masks_NHW.dtype) - 1
@@ -64,11 +64,11 @@ def augment(
 
 
 def _sampling_grid(images_N3HW: Tensor, random_N7: Tensor, settings: Augmentation) -> Tensor:
-    """Return for each pixel of the result where it is taken from, (N, H, W, 2) in [-1, 1]."""
+    """Return the location that each output pixel is sampled from, (N, H, W, 2) in [-1, 1]."""
     low, high = settings.zoom
     zoom_N = low * (high / low) ** random_N7[:, _ZOOM]
     flip_N = 1 - 2 * (random_N7[:, _FLIP] < settings.flip).to(zoom_N.dtype)
-    # At zoom z the result shows 1/z of the pair's side; its centre may move by the rest, either way.
+    # At zoom z the output shows 1/z of the pair's side; its centre may move by the remainder in either direction.
     room_N = (1 - 1 / zoom_N).abs()
     theta_N23 = torch.zeros(len(zoom_N), 2, 3, dtype=zoom_N.dtype, device=zoom_N.device)
     theta_N23[:, 0, 0] = flip_N / zoom_N

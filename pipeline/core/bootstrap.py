@@ -1,17 +1,17 @@
-"""How far a score would move with other test images: confidence intervals by resampling clusters of images.
+"""How much a score would vary with other test images: confidence intervals by resampling clusters of images.
 
-Images of one sequence resemble each other, so that resampling single images would give intervals that are too narrow.
-Whole clusters are drawn instead, with replacement and as many as there are (cluster bootstrap: Field and Welsh, J. R.
-Stat. Soc. B 69(3), 2007), and the score is that of all images drawn, from their pooled counts. An interval is the
+Images of one sequence resemble each other, so resampling single images would give intervals that are too narrow.
+Instead, whole clusters are drawn with replacement, as many as there are (cluster bootstrap: Field and Welsh, J. R.
+Stat. Soc. B 69(3), 2007), and the score is computed from the pooled counts of all images drawn. An interval is the
 percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, Ch. 13): the (1 - level) / 2 and
-(1 + level) / 2 quantiles of the score over the resamples. It needs many clusters: with a single one, each resample is
-the test set itself, and the interval has no width and says nothing.
+(1 + level) / 2 quantiles of the score over the resamples. It needs many clusters: with only one, every resample is
+the test set itself, and the interval has zero width and no meaning.
 
-A score may be undefined in a resample, such as the IoU of a class that is in none of its images. A class's interval is
-over the resamples that define it; mIoU and C are means over the classes that a resample defines, as in metrics.Scores.
-What no resample defines is NaN.
+A score can be undefined in a resample, such as the IoU of a class that none of its images shows. A class's interval
+covers the resamples that define it; mIoU and C average the classes that a resample defines, as in metrics.Scores. A
+score that no resample defines is NaN.
 
-Letters of shapes: N images, C classes, K clusters, R resamples, r of them at a time, X columns.
+Shape suffixes: N images, C classes, K clusters, R resamples, r of them at a time, X columns.
 """
 
 from collections.abc import Sequence
@@ -27,33 +27,33 @@ _CELLS_AT_A_TIME = 1 << 20  # of the (r, K) matrices of draws: 8 MiB each
 
 @dataclass(frozen=True)
 class Resampling:
-    """How images are resampled; the same gives the same resamples, whatever is scored on them."""
+    """How images are resampled; equal settings give equal resamples, whatever is scored on them."""
 
     clusters: Counts
     """(N,) integer: the cluster of each image, as from `blocks`."""
     resamples: int
     """R."""
     level: float
-    """The intervals' share of the resamples, in (0, 1), such as 0.95."""
+    """Fraction of the resamples that an interval covers, in (0, 1), such as 0.95."""
     seed: int
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless there are images, resamples and a level."""
+        """Raise ValueError unless there are images and resamples, and the level is in range."""
         if self.clusters.ndim != 1 or not self.clusters.size:
             raise ValueError(
-                f"expected the cluster of each of one or more images, got shape {self.clusters.shape}; "
+                f"expected clusters (N,) of one or more images, got shape {self.clusters.shape}; "
                 "number them with blocks()"
             )
         if self.resamples < 1 or not 0 < self.level < 1:
             raise ValueError(
-                f"expected a resample or more and a level between 0 and 1, got {self.resamples} and {self.level}; "
-                "usual are 10000 and 0.95"
+                f"expected at least one resample and a level between 0 and 1, got {self.resamples} and {self.level}; "
+                "common values are 10000 and 0.95"
             )
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A score of the test set, and between which values it lies in the given share of the resamples."""
+    """A score of the test set, and the bounds within which it lies in the given fraction of the resamples."""
 
     estimate: float
     low: float
@@ -62,21 +62,21 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """The challenger's score less the champion's."""
+    """The challenger's score minus the champion's."""
 
     better: float
-    """Fraction of the resamples in which it is above 0; a tie is not better."""
+    """Fraction of the resamples in which it is above 0; a tie does not count as better."""
 
 
 @dataclass(frozen=True)
 class ScoreIntervals:
-    """Intervals of metrics.Scores."""
+    """Intervals of the scores in metrics.Scores."""
 
     global_accuracy: Interval
     class_accuracy: Interval
     miou: Interval
     class_ious: tuple[Interval, ...]
-    """Of each of the C classes."""
+    """One for each of the C classes."""
 
 
 @dataclass(frozen=True)
@@ -85,22 +85,24 @@ class ScoreDifferences:
 
     miou: Difference
     class_ious: tuple[Difference, ...]
-    """Of each of the C classes."""
+    """One for each of the C classes."""
 
 
 def blocks(sequences: Sequence[str], images_per_block: int) -> Counts:
-    """Return the cluster of each image: a run of neighbours of one sequence.
+    """Return the cluster of each image: a run of consecutive images of one sequence.
 
-    A few long sequences, as CamVid's test split has two, are too few clusters. So each is cut into blocks, which are
-    resampled as if independent (block bootstrap with disjoint blocks: Carlstein, Ann. Stat. 14(3), 1986; overlapping
-    ones: Künsch, Ann. Stat. 17(3), 1989): about true where a block is longer than images resemble each other.
+    A few long sequences, such as the two of CamVid's test split, are too few clusters, so each is cut into blocks,
+    which are resampled as if independent (block bootstrap with disjoint blocks: Carlstein, Ann. Stat. 14(3), 1986;
+    overlapping ones: Künsch, Ann. Stat. 17(3), 1989). That is about true if blocks are longer than the stretch over
+    which images resemble each other.
 
     Args:
-        sequences: name of each image's sequence; the images of a sequence in the order of time.
-        images_per_block: the longest run; the runs of a sequence are as few as that allows, and differ by one at most.
+        sequences: name of each image's sequence; the images of a sequence in chronological order.
+        images_per_block: the longest run; a sequence gets as few runs as that allows, with lengths that differ by at
+            most one.
 
     Returns:
-        (N,) int64, 0..K-1, by name of the sequence and then by time.
+        (N,) int64, 0..K-1, numbered by sequence name and then by time.
 
     Raises:
         ValueError: `images_per_block` is not positive.
@@ -130,7 +132,7 @@ def intervals(counts_NCC: Counts, resampling: Resampling) -> ScoreIntervals:
         resampling: of the N images.
 
     Raises:
-        ValueError: the counts are not so.
+        ValueError: the counts have another shape or dtype.
     """
     _check(counts_NCC, resampling)
     scores_RX = _scores(_resampled(_tallies(counts_NCC), resampling))
@@ -141,8 +143,8 @@ def intervals(counts_NCC: Counts, resampling: Resampling) -> ScoreIntervals:
 def paired_difference(challenger_NCC: Counts, champion_NCC: Counts, resampling: Resampling) -> ScoreDifferences:
     """Return by how much the challenger exceeds the champion in mIoU and in each class's IoU, on the same images.
 
-    Both are scored on the same resamples, so that what is hard in an image for both cancels out. Models that predict
-    alike differ by exactly 0.
+    Both are scored on the same resamples, so difficulties of an image that both models share cancel out. Models with
+    equal predictions differ by exactly 0.
 
     Args:
         challenger_NCC: (N, C, C) int64, the confusion matrix of each image.
@@ -150,14 +152,14 @@ def paired_difference(challenger_NCC: Counts, champion_NCC: Counts, resampling: 
         resampling: of the N images.
 
     Raises:
-        ValueError: the counts are not so, or the two differ in the target's pixels.
+        ValueError: the counts have another shape or dtype, or the two differ in target pixels.
     """
     _check(challenger_NCC, resampling)
     _check(champion_NCC, resampling)
     if not np.array_equal(challenger_NCC.sum(axis=2), champion_NCC.sum(axis=2)):
         raise ValueError(
-            "expected the same target pixels of each class in each image, got others for the challenger than for the "
-            "champion; score both on the same test images, in one order"
+            "expected the same target pixels of each class in each image, got different ones for challenger and "
+            "champion; score both on the same test images, in the same order"
         )
     tallies_NX = np.concatenate([_tallies(challenger_NCC), _tallies(champion_NCC)], axis=1)
     challenger_RX, champion_RX = np.split(_resampled(tallies_NX, resampling), 2, axis=1)
@@ -167,20 +169,20 @@ def paired_difference(challenger_NCC: Counts, champion_NCC: Counts, resampling: 
 
 
 def mean_intervals(values_NX: Floats, resampling: Resampling) -> tuple[Interval, ...]:
-    """Return the interval of each column's mean over the images, such as the boundary F1's.
+    """Return the interval of each column's mean over the images, such as that of the boundary F1.
 
     Args:
-        values_NX: (N, X) floating point, the scores of each image; NaN, an undefined one, is left out of the mean.
+        values_NX: (N, X) floating point, the scores of each image; NaN (undefined) is left out of the mean.
         resampling: of the N images.
 
     Raises:
-        ValueError: the values are not so.
+        ValueError: the values have another shape.
     """
     images = len(resampling.clusters)
     if values_NX.ndim != 2 or len(values_NX) != images:
         raise ValueError(
-            f"expected ({images} images, columns) of scores, got shape {values_NX.shape}; "
-            "number the clusters of these images, and add an axis to a single column"
+            f"expected scores ({images} images, columns), got shape {values_NX.shape}; "
+            "pass the clusters of these images, and add an axis to a single column"
         )
     known_NX = ~np.isnan(values_NX)
     columns_NX = np.concatenate([np.where(known_NX, values_NX, 0), known_NX], axis=1)
@@ -193,50 +195,50 @@ def _check(counts_NCC: Counts, resampling: Resampling) -> None:
     if counts_NCC.shape != (images, num_classes, num_classes) or counts_NCC.dtype != np.int64:
         raise ValueError(
             f"expected counts ({images} images, classes, classes) of int64, got {counts_NCC.shape} of "
-            f"{counts_NCC.dtype}; stack the confusion matrices of the images whose clusters are numbered"
+            f"{counts_NCC.dtype}; stack the confusion matrices of the images that the clusters belong to"
         )
 
 
 def _resampled(values_NX: npt.NDArray[np.number], resampling: Resampling) -> Floats:
-    """Return the columns' sums over all images, and below over those of each resample, (1 + R, X) float64.
+    """Return each column's sum over all images, then its sum over each resample, (1 + R, X) float64.
 
-    A resample's sum is that of the clusters' sums, each times how often it was drawn: a matrix product, and exact for
-    counts, as long as they stay below 2^53. The i-th resample consists of the clusters generator.integers(K, size=K).
+    A resample's sum is the sum over clusters, each multiplied by how often it was drawn: a matrix product, exact for
+    counts below 2^53. The i-th resample consists of the clusters generator.integers(K, size=K).
     """
     numbers_K, cluster_N = np.unique(resampling.clusters, return_inverse=True)
     num_clusters = len(numbers_K)
     sums_KX = np.zeros((num_clusters, values_NX.shape[1]))
     np.add.at(sums_KX, cluster_N, values_NX)
     generator = np.random.default_rng(resampling.seed)
-    found_RX = np.empty((1 + resampling.resamples, values_NX.shape[1]))
-    found_RX[0] = sums_KX.sum(axis=0)
+    sums_RX = np.empty((1 + resampling.resamples, values_NX.shape[1]))
+    sums_RX[0] = sums_KX.sum(axis=0)
     at_a_time = max(1, _CELLS_AT_A_TIME // num_clusters)
-    for first in range(1, len(found_RX), at_a_time):
-        part_rX = found_RX[first : first + at_a_time]
+    for first in range(1, len(sums_RX), at_a_time):
+        part_rX = sums_RX[first : first + at_a_time]
         drawn_rK = generator.integers(num_clusters, size=(len(part_rX), num_clusters))
         cells_rK = drawn_rK + np.arange(len(part_rX))[:, None] * num_clusters
         times_rK = np.bincount(cells_rK.ravel(), minlength=cells_rK.size).reshape(cells_rK.shape)
         part_rX[:] = times_rK.astype(np.float64) @ sums_KX
-    return found_RX
+    return sums_RX
 
 
 def _tallies(counts_NCC: Counts) -> Counts:
-    """Return what the scores need of each matrix, (N, 3 C): each class's pixels found, in the target, and predicted."""
-    found_NC = np.diagonal(counts_NCC, axis1=1, axis2=2)
-    return np.concatenate([found_NC, counts_NCC.sum(axis=2), counts_NCC.sum(axis=1)], axis=1)
+    """Return the counts behind each matrix's scores, (N, 3 C): each class's correct, target and predicted pixels."""
+    hits_NC = np.diagonal(counts_NCC, axis1=1, axis2=2)
+    return np.concatenate([hits_NC, counts_NCC.sum(axis=2), counts_NCC.sum(axis=1)], axis=1)
 
 
 def _scores(tallies_RX: Floats) -> Floats:
     """Return G, C, mIoU and each class's IoU as metrics.scores defines them, (R, 3 + C)."""
-    found_RC, targets_RC, predictions_RC = np.split(tallies_RX, 3, axis=1)
-    iou_RC = ratio(found_RC, targets_RC + predictions_RC - found_RC)
-    overall_R = ratio(found_RC.sum(axis=1), targets_RC.sum(axis=1))
-    accuracy_R = mean_of_known(ratio(found_RC, targets_RC))
+    hits_RC, targets_RC, predictions_RC = np.split(tallies_RX, 3, axis=1)
+    iou_RC = ratio(hits_RC, targets_RC + predictions_RC - hits_RC)
+    overall_R = ratio(hits_RC.sum(axis=1), targets_RC.sum(axis=1))
+    accuracy_R = mean_of_known(ratio(hits_RC, targets_RC))
     return np.column_stack([overall_R, accuracy_R, mean_of_known(iou_RC), iou_RC])
 
 
 def _interval(scores_R: Floats, level: float) -> Interval:
-    """Return the interval of the score whose estimate comes first, and then its value in each resample."""
+    """Return the interval of a score, given its estimate followed by its value in each resample."""
     known = scores_R[1:][~np.isnan(scores_R[1:])]
     bounds = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
     return Interval(float(scores_R[0]), float(bounds[0]), float(bounds[1]))

@@ -1,10 +1,10 @@
-"""The boundary F1 measure (BF): how well predicted class boundaries lie on those of the ground truth.
+"""The boundary F1 measure (BF): how well predicted class boundaries match those of the ground truth.
 
 Defined by Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic segmentation?", BMVC 2013, and
 used by SegNet (Badrinarayanan et al., arXiv 1511.00561, Sec. 4.1). SegNet's release finds and pairs boundary pixels
 with the Berkeley benchmark's seg2bdry and correspondPixels (Martin, Fowlkes and Malik, PAMI 2004; BSDS500); so do we.
 
-Each image is counted once, in integers (`counts`); every score is derived from these (`scores`).
+Each image is counted once, in integers (`counts`); every score is derived from these counts (`scores`).
 """
 
 from collections.abc import Callable
@@ -25,14 +25,14 @@ TOLERANCE = 0.0075  # of the image's diagonal: 4.5 pixels at 360 x 480 (arXiv 15
 
 COLUMNS = ("matched", "prediction_near", "target_near", "prediction", "target")
 """What `counts` counts, in pixels: `prediction` and `target` are the boundary pixels of each; `matched` of them are
-paired one to one; the `near` ones have some boundary pixel of the other within the tolerance."""
+paired one to one; the `near` ones lie within the tolerance of some boundary pixel of the other mask."""
 
 
 def boundary_pixels(mask_HW: Mask) -> Mask:
     """Return the boundary of a region by the 2 x 2 rule of BSDS's seg2bdry.
 
-    Pixel (i, j) is boundary where the block (i, j), (i+1, j), (i, j+1), (i+1, j+1) is not uniform. Beyond the image
-    nothing is compared: the image's border is no boundary, its last pixel never one.
+    Pixel (i, j) is boundary where the block (i, j), (i+1, j), (i, j+1), (i+1, j+1) is not uniform. Nothing is compared
+    beyond the image: its border is not a boundary, and its last pixel never is one.
 
     Args:
         mask_HW: (H, W) bool, the region.
@@ -44,38 +44,37 @@ def boundary_pixels(mask_HW: Mask) -> Mask:
         >>> boundary_pixels(np.array([[0, 0, 0], [0, 0, 0], [0, 1, 1]], bool)).astype(int).tolist()
         [[0, 0, 0], [1, 1, 1], [1, 0, 0]]
     """
-    found_HW = np.zeros_like(mask_HW)
-    found_HW[:-1] |= mask_HW[:-1] != mask_HW[1:]
-    found_HW[:, :-1] |= mask_HW[:, :-1] != mask_HW[:, 1:]
-    found_HW[:-1, :-1] |= mask_HW[:-1, :-1] != mask_HW[1:, 1:]
-    return found_HW
+    boundary_HW = np.zeros_like(mask_HW)
+    boundary_HW[:-1] |= mask_HW[:-1] != mask_HW[1:]
+    boundary_HW[:, :-1] |= mask_HW[:, :-1] != mask_HW[:, 1:]
+    boundary_HW[:-1, :-1] |= mask_HW[:-1, :-1] != mask_HW[1:, 1:]
+    return boundary_HW
 
 
 def counts(prediction_HW: Pixels, target_HW: Pixels, num_classes: int, *, tolerance: float = TOLERANCE) -> Counts:
     """Return how many boundary pixels of each class one image has, and how many of them agree.
 
     Void pixels of the target belong to no class, so classes have a boundary with void; the prediction is compared
-    there as everywhere, as in the release's script.
+    there as everywhere else, as in the release's script.
 
     Args:
         prediction_HW: (H, W) uint8, 0..C-1.
         target_HW: (H, W) uint8, 0..C-1, or C for void.
         num_classes: C.
-        tolerance: greatest distance of two pixels that agree, as a share of the image's diagonal; that distance
-            itself still agrees.
+        tolerance: largest distance (inclusive) between two pixels that agree, as a fraction of the image's diagonal.
 
     Returns:
-        (C, 5) int64, the columns as named in COLUMNS. A class without boundary has zeros.
+        (C, 5) int64, the columns named in COLUMNS. A class without a boundary has zeros.
 
     Raises:
-        ValueError: the masks are not two-dimensional and of one shape, or the tolerance is negative.
+        ValueError: the masks are not two-dimensional and of the same shape, or the tolerance is negative.
     """
     if prediction_HW.ndim != 2 or prediction_HW.shape != target_HW.shape:
         raise ValueError(
-            f"expected prediction and target (H, W) of one shape, got {prediction_HW.shape} and {target_HW.shape}"
+            f"expected prediction and target (H, W) of the same shape, got {prediction_HW.shape} and {target_HW.shape}"
         )
     if not tolerance >= 0:
-        raise ValueError(f"expected a tolerance >= 0, a share of the image's diagonal, got {tolerance}")
+        raise ValueError(f"expected a tolerance >= 0, a fraction of the image's diagonal, got {tolerance}")
     reach = tolerance * float(np.hypot(*target_HW.shape))  # pixels
     return np.array([_count(prediction_HW == c, target_HW == c, reach) for c in range(num_classes)], np.int64)
 
@@ -84,7 +83,7 @@ def _count(prediction_HW: Mask, target_HW: Mask, reach: float) -> tuple[int, ...
     """Return COLUMNS for the regions of one class; `reach` is the tolerance in pixels."""
     prediction_P2 = np.argwhere(boundary_pixels(prediction_HW))
     target_T2 = np.argwhere(boundary_pixels(target_HW))
-    # A tree looks at the pairs alone; trying each place within reach would cost reach^2 a pixel.
+    # A k-d tree visits only the pairs; trying every place within reach would cost reach^2 per pixel.
     pairs = KDTree(prediction_P2).sparse_distance_matrix(KDTree(target_T2), reach, output_type="ndarray")
     p, t = pairs["i"], pairs["j"]
     sizes = len(prediction_P2), len(target_T2)
@@ -99,20 +98,20 @@ def _num_matched(p: Counts, t: Counts, sizes: tuple[int, int]) -> int:
     minutes.
 
     correspondPixels solves an assignment problem instead. Its n predicted and m true pixels get m and n outliers as
-    further partners. A pair costs its distance, at most d, the tolerance; any match with or between outliers costs
-    100 d. With k pairs there are n + m - k of those: one more pair saves 100 d. So it finds as many pairs, or hardly
-    fewer:
+    additional partners. A pair costs its distance, at most the tolerance d; any match with or between outliers costs
+    100 d. With k pairs there are n + m - k of those, so one more pair saves 100 d. It therefore finds as many pairs, or
+    hardly fewer:
 
-        Let M be an assignment of least cost, and let a maximum matching have s pairs more. Then there are s augmenting
-        paths for M without a common pixel (Berge 1957). Each adds l pairs, of at most d, and removes l - 1: this
-        changes the cost by at most l d - 100 d. M has the least cost, so l >= 100: M holds at least 99 pairs on each
-        path, and 99 s <= |M|.
+        Let M be an assignment of least cost, and let a maximum matching have s more pairs. Then M has s augmenting
+        paths without a common pixel (Berge 1957). Each adds l pairs, of at most d, and removes l - 1, which changes
+        the cost by at most l d - 100 d. M has the least cost, so l >= 100: M holds at least 99 pairs on each path, and
+        99 s <= |M|.
 
-    So s = 0 where fewer than 99 pixels are matched; elsewhere the maximum exceeds |M| by |M| / 99 at most. It does
+    So s = 0 where fewer than 99 pixels are matched; elsewhere the maximum exceeds |M| by at most |M| / 99. It does
     exceed it where such long paths exist: let a thin bar of more than 100 d (450 pixels at 360 x 480) move lengthwise
-    by up to d. The assignment pairs the pixels that still coincide and leaves both ends out, a maximum matching moves
-    all. On twelve CamVid masks against five moved, smoothed or enlarged copies of each, the two did not differ (798,367
-    pairs). correspondPixels links a pixel to six outliers alone, drawn at random, which may cost it a few pairs.
+    by up to d. The assignment pairs the pixels that still coincide and omits both ends; a maximum matching shifts them
+    all. On twelve CamVid masks against five shifted, smoothed or enlarged copies of each, the two did not differ
+    (798,367 pairs). correspondPixels links a pixel to only six outliers, drawn at random, which may cost a few pairs.
 
     Args:
         p: (K,) int64, the predicted pixel of each pair within the tolerance.
@@ -128,7 +127,7 @@ def _num_matched(p: Counts, t: Counts, sizes: tuple[int, int]) -> int:
 
 
 def one_to_one_f1(counts_NC5: Counts) -> Floats:
-    """Return F1 of boundary pixels that are paired one to one, SegNet's: 2PR / (P + R).
+    """Return the F1 of boundary pixels paired one to one, as in SegNet: 2PR / (P + R).
 
     With precision P = matched / prediction and recall R = matched / target it is 2 matched / (prediction + target).
 
@@ -136,23 +135,23 @@ def one_to_one_f1(counts_NC5: Counts) -> Floats:
         counts_NC5: (..., C, 5) int64, from `counts`.
 
     Returns:
-        (..., C) float64 in [0, 1]; 0 where only one has a boundary, NaN where neither has.
+        (..., C) float64 in [0, 1]; 0 where only one mask has a boundary, NaN where neither has.
     """
     matched, _, _, prediction, target = np.moveaxis(counts_NC5, -1, 0)
     return ratio(2 * matched, prediction + target)
 
 
 def one_to_many_f1(counts_NC5: Counts) -> Floats:
-    """Return F1 of boundary pixels that are near the other boundary, Csurka's: 2PR / (P + R).
+    """Return the F1 of boundary pixels near the other boundary, as in Csurka et al.: 2PR / (P + R).
 
-    With precision P = prediction_near / prediction and recall R = target_near / target. One pixel may be near many:
+    Here precision P = prediction_near / prediction and recall R = target_near / target. One pixel may be near many, so
     this is never below `one_to_one_f1`.
 
     Args:
         counts_NC5: (..., C, 5) int64, from `counts`.
 
     Returns:
-        (..., C) float64 in [0, 1]; 0 where only one has a boundary, NaN where neither has.
+        (..., C) float64 in [0, 1]; 0 where only one mask has a boundary, NaN where neither has.
     """
     _, prediction_near, target_near, prediction, target = np.moveaxis(counts_NC5, -1, 0)
     f1_NC = ratio(2 * prediction_near * target_near, prediction_near * target + target_near * prediction)
@@ -182,7 +181,7 @@ class Scores:
     boundary_f1: float
     """BF: mean of the images' BF."""
     image_f1s: Floats
-    """(N,) BF of each image: mean F1 of its counted classes. An image without one has 0, as in the release's script."""
+    """(N,) BF of each image: mean F1 of its counted classes. An image without any has 0, as in the release's script."""
     class_f1s: Floats
     """(C,) mean F1 of each class over the images that count it; NaN where none does."""
 

@@ -1,8 +1,8 @@
-"""Whether a model is right as often as it is sure: its confidence in the predicted class against the truth.
+"""Calibration: whether a model is correct as often as its confidence in the predicted class claims.
 
 Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599, Sec. 2. Pixels are sorted by confidence, the
-probability of the predicted class, into B bins of equal width, ((b - 1) / B, b / B] for b = 1..B. The counts of images
-add up, so that the error is that of all pixels together.
+probability of the predicted class, into B bins of equal width, ((b - 1) / B, b / B] for b = 1..B. Counts of images add
+up, so the error is that of all pixels pooled.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from pipeline.core.metrics import Counts, Floats, ratio
 
 @dataclass(frozen=True)
 class Reliability:
-    """What is counted in each of B bins of confidence."""
+    """Counts in each of B confidence bins."""
 
     pixels: Counts
     """(B,) int64: labelled pixels."""
     correct: Counts
-    """(B,) int64: of these, the rightly predicted."""
+    """(B,) int64: those of them predicted correctly."""
     confidence: Floats
-    """(B,) float64: sum of their confidences."""
+    """(B,) float64: sum of the pixels' confidences."""
 
     def __add__(self, other: "Reliability") -> "Reliability":
         """Return the counts of both together.
@@ -32,14 +32,14 @@ class Reliability:
         """
         if len(self.pixels) != len(other.pixels):
             raise ValueError(
-                f"expected as many bins in both, got {len(self.pixels)} and {len(other.pixels)}; "
+                f"expected the same number of bins, got {len(self.pixels)} and {len(other.pixels)}; "
                 "count all images with the same num_bins"
             )
         return Reliability(self.pixels + other.pixels, self.correct + other.correct, self.confidence + other.confidence)
 
     @property
     def accuracies(self) -> Floats:
-        """Return acc(b), the fraction of each bin's pixels that is right, (B,); NaN where a bin is empty."""
+        """Return acc(b), the fraction of each bin's pixels predicted correctly, (B,); NaN where a bin is empty."""
         return ratio(self.correct, self.pixels)
 
     @property
@@ -49,9 +49,10 @@ class Reliability:
 
     @property
     def expected_calibration_error(self) -> float:
-        """Return ECE = sum over the bins of n_b / n |acc(b) - conf(b)|, Eq. 3, in [0, 1]; NaN without a pixel.
+        """Return ECE = sum over the bins of n_b / n |acc(b) - conf(b)|, Eq. 3, in [0, 1]; NaN without pixels.
 
-        n_b are a bin's pixels and n all. As n_b acc(b) and n_b conf(b) are the sums themselves, empty bins add 0.
+        n_b counts a bin's pixels and n all pixels. Since n_b acc(b) and n_b conf(b) are the stored sums, empty bins
+        add 0.
         """
         return float(ratio(np.abs(self.correct - self.confidence).sum(), self.pixels.sum()))
 
@@ -59,19 +60,19 @@ class Reliability:
 def reliability(
     probabilities_CHW: Tensor, prediction_HW: Tensor, target_HW: Tensor, *, num_bins: int = 15
 ) -> Reliability:
-    """Return how sure and how right the prediction of one image is.
+    """Return the confidence and correctness of one image's prediction.
 
-    The prediction is passed, not searched for again, which costs more than all the rest: so it is the scored mask that
-    is judged, also where classes are equally likely.
+    The prediction is an argument because finding it again would cost more than everything else. It is thus the scored
+    mask that is judged, even where classes are equally likely.
 
     Args:
         probabilities_CHW: (C, H, W) float32, in [0, 1].
-        prediction_HW: (H, W) integer, 0..C-1: the likeliest class.
+        prediction_HW: (H, W) integer, 0..C-1: the most probable class.
         target_HW: (H, W) integer; 0..C-1, or C for void, whose pixels are left out.
         num_bins: B; 15 in the paper.
 
     Raises:
-        ValueError: the shapes differ, or there is no bin.
+        ValueError: the shapes differ, or `num_bins` is not positive.
     """
     if probabilities_CHW.ndim != 3 or not probabilities_CHW.shape[1:] == prediction_HW.shape == target_HW.shape:
         raise ValueError(
@@ -80,20 +81,20 @@ def reliability(
             "pass one image at its mask's size"
         )
     if num_bins < 1:
-        raise ValueError(f"expected at least one bin, got {num_bins}; the paper has 15")
+        raise ValueError(f"expected at least one bin, got {num_bins}; the paper uses 15")
     confidence_HW = probabilities_CHW.gather(0, prediction_HW[None].long())[0].double()
-    # A float32 times a small integer is exact in float64: so is the bin of a confidence on a bound. The clamp takes in
-    # 0, and what rounding put above 1.
+    # A float32 times a small integer is exact in float64, and so is the bin of a confidence on a bound. The clamp
+    # admits 0 and values that rounding put above 1.
     bins_HW = ((confidence_HW * num_bins).ceil() - 1).clamp(0, num_bins - 1).long()
-    # One more bin catches the void targets; it is cut off again: faster than to pick out the labelled pixels.
+    # An extra bin, dropped below, collects the void targets: faster than selecting the labelled pixels.
     bins_HW.masked_fill_(target_HW == len(probabilities_CHW), num_bins)
-    # Summed by numpy, in one order: on a GPU the order of float sums, and so their last digits, would change.
-    bins, confidence, right = (
+    # Summed by numpy, in a fixed order: on a GPU the order of float sums, and so their last digits, would vary.
+    bins, confidence, is_correct = (
         x_HW.flatten().cpu().numpy() for x_HW in (bins_HW, confidence_HW, prediction_HW == target_HW)
     )
     return Reliability(
         np.bincount(bins, minlength=num_bins + 1)[:num_bins],
-        np.bincount(bins[right], minlength=num_bins + 1)[:num_bins],
-        # numpy's annotation knows counts only, not sums of weights.
+        np.bincount(bins[is_correct], minlength=num_bins + 1)[:num_bins],
+        # numpy's annotation covers only counts, not sums of weights.
         np.bincount(bins, weights=confidence, minlength=num_bins + 1)[:num_bins].astype(np.float64),
     )

@@ -1,4 +1,4 @@
-"""Class weights for the loss, from the pixels of the training tiles."""
+"""Class weights for the loss, from the pixel counts of the training tiles."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ def none(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return weight 1 for each class.
 
     Args:
-        pixels_TC: (T, C + 1) int64, pixels of each class, then of void, in each of T tiles.
+        pixels_TC: (T, C + 1) int64, number of pixels of each class, then of void, in each of T tiles.
 
     Returns:
         (C,) float64.
@@ -24,10 +24,10 @@ def median_frequency(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.float64
     """Return w_c = median(f) / f_c, where f_c = pixels of class c / all pixels of the tiles that show class c.
 
     Eigen and Fergus, arXiv 1411.4734, Sec. 5.3.2; used by SegNet, arXiv 1511.00561, Sec. 4.1. The median is over the
-    classes that occur; void is no class. A class without a pixel gets weight 0: the loss never meets it.
+    classes that occur; void is not a class. A class without pixels gets weight 0: the loss never meets it.
 
     Args:
-        pixels_TC: (T, C + 1) int64, pixels of each class, then of void, in each of T tiles.
+        pixels_TC: (T, C + 1) int64, number of pixels of each class, then of void, in each of T tiles.
 
     Returns:
         (C,) float64.
@@ -55,13 +55,13 @@ def median_frequency(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.float64
 
 
 def root_median_frequency(pixels_TC: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return the square roots of the weights of `median_frequency`: balanced half way.
+    """Return the square roots of the weights of `median_frequency`: halfway to full balance.
 
-    Rare classes count for more than their pixels, but do not outweigh the common ones as median-frequency balancing
-    lets them.
+    Rare classes count for more than their share of the pixels, but do not outweigh the common ones as they do with
+    median-frequency balancing.
 
     Args:
-        pixels_TC: (T, C + 1) int64, pixels of each class, then of void, in each of T tiles.
+        pixels_TC: (T, C + 1) int64, number of pixels of each class, then of void, in each of T tiles.
 
     Returns:
         (C,) float64.

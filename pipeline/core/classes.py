@@ -14,7 +14,7 @@ Colour = tuple[int, int, int]
 class ClassTable:
     """The C classes of a data set, in index order.
 
-    A mask holds 0..C-1 for the classes and C for void: neither learnt nor scored.
+    A mask holds 0..C-1 for the classes and C for void, which is neither trained on nor scored.
     """
 
     names: tuple[str, ...]
@@ -32,13 +32,13 @@ class ClassTable:
             raise ValueError(f"expected distinct class names, got {self.names}; rename one")
         for what, values in (("colours", self.colours), ("published weights", self.published_weights)):
             if values is not None and len(values) != len(self.names):
-                raise ValueError(f"expected {len(self.names)} {what}, one a class, got {len(values)}")
+                raise ValueError(f"expected {len(self.names)} {what}, one per class, got {len(values)}")
         for colour in (*self.colours, self.void_colour):
             if not all(0 <= value <= 255 for value in colour):
-                raise ValueError(f"expected colours of 0 to 255, got {colour}; correct it")
+                raise ValueError(f"expected colour values from 0 to 255, got {colour}; correct them")
 
     def __len__(self) -> int:
-        """Return the number of classes C, void not counted."""
+        """Return the number of classes C, excluding void."""
         return len(self.names)
 
     @property
@@ -47,7 +47,7 @@ class ClassTable:
         return len(self.names)
 
     def palette(self) -> npt.NDArray[np.uint8]:
-        """Return the colours by mask value, (256, 3) uint8; void and all above it have the void colour."""
+        """Return the colour of each mask value, (256, 3) uint8; void and all values above have the void colour."""
         palette = np.empty((256, 3), np.uint8)
         palette[:] = self.void_colour
         palette[: len(self)] = self.colours
@@ -62,7 +62,7 @@ class ClassTable:
         """Return the table that `to_json` described.
 
         Raises:
-            ValueError: a key is missing, or the lists do not agree.
+            ValueError: a key is missing, a value is malformed, or the lists differ in length.
         """
         try:
             weights = tree["published_weights"]

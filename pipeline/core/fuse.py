@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same outputs with less to compute."""
+"""Folding batch normalisation into the preceding convolution: the same outputs with less computation."""
 
 import copy
 
@@ -7,15 +7,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold(model: nn.Module) -> nn.Module:
-    """Return a copy of a network for inference: no batch normalisation after a convolution or deconvolution.
+    """Return a copy of a network for inference, without batch normalisation after convolutions and deconvolutions.
 
-    In evaluation mode, normalisation is a factor and a shift for each channel, which the convolution's weight and bias
-    can hold. The outputs are those of the network in evaluation mode, but for float32 rounding: within 1e-4. Dropout
-    stays, and can still be sampled.
+    In evaluation mode, normalisation is a scale and a shift per channel, which the convolution's weight and bias can
+    absorb. The outputs equal those of the network in evaluation mode up to float32 rounding: within 1e-4. Dropout is
+    kept, and can still be sampled.
 
     Args:
-        model: A network of MODELS, whose convolutions and their normalisation follow each other in an `nn.Sequential`;
-            float32. It is left as it is.
+        model: A network of MODELS, float32, in which each convolution and its normalisation follow each other in an
+            `nn.Sequential`. It is not modified.
 
     Returns:
         The network in evaluation mode, of the same dtype, device and memory layout.
@@ -32,6 +32,6 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
         conv, norm = sequence[i], sequence[i + 1]
         if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
             dtype, is_transposed = conv.weight.dtype, isinstance(conv, nn.ConvTranspose2d)
-            # float64: what float32 rounds here, every layer behind it would carry on.
+            # In float64: rounding errors made here would propagate through all later layers.
             sequence[i] = fuse_conv_bn_eval(conv.double(), norm.double(), transpose=is_transposed).to(dtype)
             del sequence[i + 1]

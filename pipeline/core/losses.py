@@ -1,4 +1,4 @@
-"""Training losses. Each returns a sum and the sum of its weights, so that N workers can divide once, as one would."""
+"""Training losses. Each returns a sum and the sum of its weights: N workers reduce both, then divide once."""
 
 from collections.abc import Callable
 
@@ -18,16 +18,16 @@ def cross_entropy(logits_NCHW: Tensor, target_NHW: Tensor, weight_C: Tensor) -> 
     (0.51 for CamVid's published weights).
 
     Args:
-        logits_NCHW: (N, C, H, W), floating point; the sum is taken in float32 (float64 for float64 logits).
+        logits_NCHW: (N, C, H, W), floating point.
         target_NHW: (N, H, W) int64; 0..C-1, or C for void, which adds nothing to either sum.
-        weight_C: (C,), the weight of each class.
+        weight_C: (C,), floating point, the weight of each class; the loss is computed in its dtype.
 
     Returns:
-        Two scalars. Both are zero where every pixel is void.
+        Two scalars. Both are zero if every pixel is void.
     """
     classes = logits_NCHW.shape[1]
     logits = logits_NCHW.to(weight_C.dtype)
-    # CUDA's own sum of them has no deterministic version.
+    # Summed separately, since CUDA's built-in reduction has no deterministic implementation.
     loss_sum = F.cross_entropy(logits, target_NHW, weight_C, ignore_index=classes, reduction="none").sum()
     pixels_C = target_NHW.flatten().bincount(minlength=classes + 1)[:classes]
     return loss_sum, (pixels_C * weight_C).sum()

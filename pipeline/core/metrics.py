@@ -1,7 +1,7 @@
 """The confusion matrix and every score derived from it.
 
-Rows are targets, columns predictions. Counts are integers, so that sums over images and workers are exact and do not
-depend on order. Void pixels of the target count nowhere, as in the release's compute_test_results.m.
+Rows are targets, columns predictions. Counts are integers, so sums over images and workers are exact and independent
+of order. Void pixels of the target are not counted, as in the release's compute_test_results.m.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     """
     if prediction.shape != target.shape:
         raise ValueError(
-            f"expected prediction and target of one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}"
+            f"expected prediction and target of the same shape, got {tuple(prediction.shape)} and {tuple(target.shape)}"
         )
-    # One more row catches the void targets; it is cut off again.
+    # An extra row, dropped below, collects the void targets.
     cells = target.reshape(-1).long() * num_classes + prediction.reshape(-1).long()
     counts = torch.bincount(cells, minlength=(num_classes + 1) * num_classes)
     return counts.reshape(num_classes + 1, num_classes)[:num_classes]
@@ -45,17 +45,17 @@ class Scores:
     """Scores of a confusion matrix, fractions in [0, 1].
 
     The paper's G, C and mIoU (arXiv 1511.00561, Sec. 4.1), pooled over all pixels of the data set. A class that does
-    not occur has NaN and is left out of the mean; `counted_classes` says over how many classes mIoU is. The release's
-    compute_test_results.m gives such a class 0 and divides by all C: where the target has every class, as CamVid's test
-    split does, the two agree.
+    not occur has NaN and is left out of the mean; `counted_classes` is the number of classes that mIoU averages. The
+    release's compute_test_results.m gives such a class 0 and divides by all C: where the target has every class, as
+    CamVid's test split does, the two agree.
 
-    TP, FP and FN are the pixels of a class that are found, wrongly claimed and missed.
+    TP, FP and FN are a class's true positive, false positive and false negative pixels.
     """
 
     global_accuracy: float
-    """G: labelled pixels predicted rightly."""
+    """G: fraction of labelled pixels predicted correctly."""
     class_accuracy: float
-    """C: mean over the classes in the target of their accuracy; NaN where there is none."""
+    """C: mean accuracy of the classes in the target; NaN where there is none."""
     miou: float
     """Mean over the classes, in target or prediction, of intersection over union; NaN where there is none."""
     frequency_weighted_iou: float
@@ -66,14 +66,14 @@ class Scores:
     class_accuracies: Floats
     """(C,) TP / (TP + FN) of each class; NaN where the target lacks it."""
     class_ious: Floats
-    """(C,) TP / (TP + FP + FN) of each class; NaN where target and prediction lack it."""
+    """(C,) TP / (TP + FP + FN) of each class; NaN where both target and prediction lack it."""
     class_dices: Floats
-    """(C,) 2 TP / (2 TP + FP + FN) of each class, its F1 over pixels (Dice, Ecology 26(3), 1945); NaN where target and
-    prediction lack it."""
+    """(C,) 2 TP / (2 TP + FP + FN) of each class, its F1 over pixels (Dice, Ecology 26(3), 1945); NaN where both target
+    and prediction lack it."""
 
     @property
     def counted_classes(self) -> int:
-        """Return the number of classes that mIoU is the mean of."""
+        """Return the number of classes that mIoU averages."""
         return int(np.isfinite(self.class_ious).sum())
 
     def named(self, split: str, names: Sequence[str]) -> dict[str, float]:
@@ -86,7 +86,7 @@ class Scores:
         }
 
     def named_in_full(self, split: str, names: Sequence[str]) -> dict[str, float]:
-        """Return `named` and, too many for a curve an epoch, <split>/dice, <split>/accuracy/<class> and so on."""
+        """Return `named` plus <split>/dice, <split>/accuracy/<class> and so on: too many to log every epoch."""
         return {
             **self.named(split, names),
             f"{split}/frequency_weighted_iou": self.frequency_weighted_iou,
@@ -122,14 +122,14 @@ def scores(confusion_CC: Counts) -> Scores:
     )
 
 
-def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
-    """Return part / whole, float64 of their shape; NaN where whole is 0."""
-    whole = np.asarray(whole, np.float64)
-    quotient: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+def ratio(part: npt.ArrayLike, total: npt.ArrayLike) -> Floats:
+    """Return part / total, float64 of their shape; NaN where the total is 0."""
+    total = np.asarray(total, np.float64)
+    quotient: Floats = np.divide(part, total, out=np.full(total.shape, np.nan), where=total > 0)
     return quotient
 
 
 def mean_of_known(values: Floats) -> Floats:
-    """Return the mean over the last axis of what is not NaN; NaN where all is."""
+    """Return the mean of the values that are not NaN, over the last axis; NaN where all are."""
     known = ~np.isnan(values)
     return ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))

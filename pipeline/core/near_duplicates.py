@@ -1,4 +1,4 @@
-"""Finding pictures that look alike, by their 64-bit perceptual hashes."""
+"""Finding images that look alike, by their 64-bit perceptual hashes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,18 +10,18 @@ _BLOCK = 2**22  # hash pairs compared at once: 40 MB
 def nearest_earlier(
     hashes: npt.NDArray[np.uint64], groups: npt.NDArray[np.int64], contents: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return, for each picture, the picture of an earlier group whose hash differs in the fewest bits.
+    """Return, for each image, the image of an earlier group whose hash differs in the fewest bits.
 
-    Each pair of groups is searched once, N^2 / 2 comparisons at most, in bounded memory.
+    Each pair of groups is searched once, with at most N^2 / 2 comparisons and in bounded memory.
 
     Args:
         hashes: perceptual hashes, (N,) uint64.
-        groups: group of each picture, (N,) int64; a smaller number is earlier.
-        contents: number of each picture's file content, (N,) int64; pictures of equal content are not compared.
+        groups: group of each image, (N,) int64; a smaller number is earlier.
+        contents: number of each image's file content, (N,) int64; images with equal content are not compared.
 
     Returns:
-        Index of the nearest picture, (N,) int64, and its distance in bits, (N,) int64, 0..64; of equally near
-        pictures the first. Where there is no other picture in an earlier group: -1 and 65.
+        Index of the nearest image, (N,) int64, and its distance in bits, (N,) int64, 0..64; the first of equally near
+        images. Where no earlier group has an image with other content: -1 and 65.
     """
     nearest = np.full(len(hashes), -1, np.int64)
     distances = np.full(len(hashes), BITS + 1, np.int64)

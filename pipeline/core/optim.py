@@ -1,6 +1,6 @@
-"""How weights move: optimizers by name, learning-rate schedules, and the moving average of the weights.
+"""How weights are updated: optimizers by name, learning-rate schedules, and the moving average of the weights.
 
-Convolution weights decay; biases and batch normalisation do not.
+Weight decay applies to convolution weights, not to biases and batch normalisation.
 """
 
 import math
@@ -14,7 +14,7 @@ Builder = Callable[[nn.Module, float, float, float], Optimizer]
 
 
 def sgd(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
-    """Return SGD with momentum and an L2 penalty: the paper's (arXiv 1511.00561, Sec. 3.2)."""
+    """Return SGD with momentum and an L2 penalty, as in the paper (arXiv 1511.00561, Sec. 3.2)."""
     return torch.optim.SGD(_groups(model, weight_decay), lr=learning_rate, momentum=momentum, fused=True)
 
 
@@ -48,15 +48,15 @@ def restore(optimizer: Optimizer, saved: Mapping[str, Tensor]) -> None:
     values: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
         number, key = name.split(".")
-        like = parameters[int(number)]
-        if value.shape == like.shape:  # laid out as the parameter: fused optimizers go through memory in step
-            value = torch.empty_like(like).copy_(value)
+        parameter = parameters[int(number)]
+        if value.shape == parameter.shape:  # in the parameter's memory layout, which fused optimizers rely on
+            value = torch.empty_like(parameter).copy_(value)
         values.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def constant(progress: float) -> float:
-    """Return 1 at any progress: the paper's fixed learning rate (arXiv 1511.00561, Sec. 3.2)."""
+    """Return 1 at any progress, the paper's fixed learning rate (arXiv 1511.00561, Sec. 3.2)."""
     del progress
     return 1.0
 
@@ -73,7 +73,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int) -> float:
-    """Return the factor at `step` (0-based): linear over the warm-up, then the named schedule over the steps left.
+    """Return the factor at `step` (0-based): linear warm-up, then the named schedule over the remaining steps.
 
     Example:
         >>> [schedule_factor("constant", step, 6, 4) for step in range(6)]
@@ -88,25 +88,25 @@ def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int) -> 
 def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
     """Move the average towards the model, in place: a <- d * a + (1 - d) * w, with d from `decay_at`.
 
-    Batch normalisation's running statistics are averaged alike, since they belong to the weights that made them; counts
-    (int64) are copied.
+    Batch normalisation's running statistics are averaged too, since they belong to the weights that produced them;
+    counts (int64) are copied.
 
     Args:
-        average: a network of the model's kind.
+        average: a network of the model's architecture.
         model: the network that has just taken step `step`.
         decay: [0, 1).
         step: 0-based.
     """
     share = 1 - decay_at(step, decay)
-    for ours, theirs in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if ours.is_floating_point():
-            ours.lerp_(theirs, share)
+    for averaged, current in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if averaged.is_floating_point():
+            averaged.lerp_(current, share)
         else:
-            ours.copy_(theirs)
+            averaged.copy_(current)
 
 
 def decay_at(step: int, decay: float) -> float:
-    """Return min(decay, (1 + n) / (10 + n)), where n steps have been averaged: the first weights are soon forgotten.
+    """Return min(decay, (1 + n) / (10 + n)) after n averaged steps, so that the first weights are soon forgotten.
 
     Source: TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
 

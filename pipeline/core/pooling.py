@@ -1,11 +1,14 @@
-"""Max pooling that remembers, in two bits, where in its 2x2 window each maximum was; and the unpooling that uses it.
+"""Max pooling that stores each maximum's place in its 2x2 window in two bits, and the unpooling that uses it.
 
 SegNet's decoder puts each feature back where max pooling took it from (Badrinarayanan et al., arXiv 1511.00561,
-Sec. 3, Fig. 3); 2 bits a window say where (Sec. 3). Windows are 2x2 with stride 2; at an odd height or width the last
-one is clipped (ceil mode, as in the Caffe release: 45 rows pool to 23). The code of a pooled value is 2 * row + column
-of its maximum in the window. Codes are packed: byte (n, g, i, j) holds those of channels 4g to 4g + 3, the first in its
-lowest bits. Nothing else is kept for the backward pass: that of pooling unpools the gradient, and that of unpooling
-picks it up again at the codes' places.
+Sec. 3, Fig. 3); 2 bits per window record the place (Sec. 3). Windows are 2x2 with stride 2; at an odd height or width
+the last one is clipped (ceil mode, as in the Caffe release: 45 rows pool to 23). The code of a pooled value is
+2 * row + column of its maximum in the window. Codes are packed: byte (n, g, i, j) holds those of channels 4g to 4g + 3,
+the first in its lowest bits. Nothing else is saved for the backward pass: that of pooling unpools the gradient, and
+that of unpooling gathers it at the places of the codes.
+
+Tensors that pooling_cpu accepts use PyTorch's own kernels; all others, including every tensor on a GPU, use elementwise
+operations that run eagerly, one after the other.
 """
 
 from typing import Any
@@ -29,7 +32,7 @@ def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         The maxima, (N, C, ceil(H/2), ceil(W/2)), of the same dtype; and their packed codes, of that height and width,
-        (N, ceil(C/4), ...) uint8. An exported graph has places in place of codes, int64, since ONNX knows no others.
+        (N, ceil(C/4), ...) uint8. An exported graph has int64 places instead of codes, as ONNX supports no others.
     """
     if torch.compiler.is_exporting():
         return F.max_pool2d(x_NCHW, 2, ceil_mode=True, return_indices=True)
@@ -49,7 +52,7 @@ def unpool(y_NChw: Tensor, codes_NGhw: Tensor, size: tuple[int, int]) -> Tensor:
         (N, C, H, W), of the dtype of `y`.
 
     Raises:
-        ValueError: the shapes do not belong together.
+        ValueError: the shapes do not match.
     """
     height, width = size
     if torch.compiler.is_exporting():
@@ -68,7 +71,7 @@ def unpool(y_NChw: Tensor, codes_NGhw: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def unpacked(codes_NGhw: Tensor, num_channels: int) -> Tensor:
-    """Return packed codes one by one, (N, C, h, w) uint8 in 0..3."""
+    """Return the codes one per byte, (N, C, h, w) uint8 in 0..3."""
     codes = torch.stack([(codes_NGhw >> shift) & 3 for shift in (0, 2, 4, 6)], dim=2)  # (N, G, 4, h, w)
     return codes.flatten(1, 2)[:, :num_channels]
 
@@ -114,9 +117,10 @@ class _Gather(Function):
 
 
 def _is_fast(tensor: Tensor) -> bool:
-    """Say whether pooling_cpu does it, and not the plain operations below.
+    """Return whether pooling_cpu is used rather than the plain operations below.
 
-    A compiler fuses those; and PyTorch refuses its own unpooling where only deterministic algorithms may run.
+    torch.compile, which no stage uses, gets the plain operations, since it can fuse them. So does deterministic mode,
+    where PyTorch rejects its own unpooling.
     """
     if torch.compiler.is_compiling() or torch.are_deterministic_algorithms_enabled():
         return False
@@ -142,20 +146,20 @@ def _wins(later: Tensor, earlier: Tensor) -> Tensor:
 
 
 def _windows(x: Tensor) -> Tensor:
-    """Return (N, C, h, 2, w, 2); what a clipped window lacks is minus infinity, which never is a first maximum."""
+    """Return (N, C, h, 2, w, 2); clipped windows are padded with minus infinity, which is never a first maximum."""
     num, channels, height, width = x.shape
     pooled = ((height + 1) // 2, (width + 1) // 2)
-    lacking = (2 * pooled[0] - height, 2 * pooled[1] - width)
-    if any(lacking):
-        x = F.pad(x, (0, lacking[1], 0, lacking[0]), value=-torch.inf)
+    padding = (2 * pooled[0] - height, 2 * pooled[1] - width)
+    if any(padding):
+        x = F.pad(x, (0, padding[1], 0, padding[0]), value=-torch.inf)
     return x.reshape(num, channels, pooled[0], 2, pooled[1], 2)
 
 
 def _scatter(y: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
     codes = unpacked(codes, y.shape[1])
-    nought = torch.zeros((), dtype=y.dtype, device=y.device)
+    zero = torch.zeros((), dtype=y.dtype, device=y.device)
     rows = [
-        torch.stack([torch.where(codes == 2 * row + column, y, nought) for column in (0, 1)], dim=4) for row in (0, 1)
+        torch.stack([torch.where(codes == 2 * row + column, y, zero) for column in (0, 1)], dim=4) for row in (0, 1)
     ]
     planes = torch.stack(rows, dim=3)  # (N, C, h, 2, w, 2)
     return planes.flatten(4, 5).flatten(2, 3)[:, :, : size[0], : size[1]]

@@ -1,8 +1,8 @@
 """Pooling of channels_last tensors on the CPU, in strips that stay in its cache.
 
-PyTorch's kernels are the fastest at hand there, but name a place by an int64: 64 bits where 2 do. So a strip's places
-exist for a moment, and its packed codes (pipeline/core/pooling.py) for good. The arithmetic between the two costs less
-than what is saved by not sending the places to memory and back: benchmarks/pooling.py.
+PyTorch's kernels are the fastest available there, but store each place as an int64: 64 bits where 2 suffice. So places
+exist only for the current strip, and just the packed codes (pipeline/core/pooling.py) are kept. Converting between the
+two costs less than writing the places to memory and reading them back: benchmarks/pooling.py.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Pooled values; their places have 8 MiB. Smaller strips are no faster, and threads wait for each other more often.
+# Pooled values; their places take 8 MiB. Smaller strips are no faster, and make threads wait for each other more often.
 _STRIP = 2**20
 _LAST_PLACE = 2**15 - 1  # places within a strip are computed in int16
 _WINDOWS = ([2, 2], [2, 2], [0, 0], [1, 1], True)  # kernel, stride, padding, dilation, ceil mode
@@ -19,9 +19,9 @@ Strip = tuple[slice, slice, slice]  # images, pooled rows, rows
 
 
 def can_hold(x_NCHW: Tensor) -> bool:
-    """Say whether these functions take a tensor: on the CPU, in channels_last beyond doubt, and not too wide.
+    """Return whether these functions accept a tensor: on the CPU, unambiguously channels_last, and not too wide.
 
-    A single channel or pixel is laid out both ways, and PyTorch's kernels may take it for the other one.
+    A single channel or pixel matches both memory formats, and PyTorch's kernels may assume the other one.
     """
     is_channels_last = x_NCHW.is_contiguous(memory_format=torch.channels_last) and not x_NCHW.is_contiguous()
     fits = x_NCHW.shape[1] % 4 == 0 and 4 * x_NCHW.shape[3] <= _LAST_PLACE

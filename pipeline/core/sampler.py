@@ -1,8 +1,8 @@
-"""The order of training: which tile is at which position of an endless stream of shuffled passes.
+"""The training order: which tile is at which position of an endless stream of shuffled passes.
 
-A pass shows every tile once, in an order of its own; a step takes the next positions, whether or not they lie in two
-passes, as the Caffe release does. So no batch is ever short, no tile is ever left out, and a step's tiles depend on
-seed and step alone: not on the number of workers, nor on where training was resumed.
+A pass shows every tile once, in its own order; a step takes the next positions, even if they span two passes, as in
+the Caffe release. So no batch is ever short, no tile is ever left out, and a step's tiles depend only on seed and step:
+not on the number of workers, nor on where training was resumed.
 """
 
 from functools import lru_cache
@@ -16,10 +16,10 @@ def tiles_at(positions: range, num_tiles: int, seed: int) -> list[int]:
 
 
 def steps_before(epoch: int, num_tiles: int, batch_size: int) -> int:
-    """Return how many steps of `batch_size` tiles come before `epoch` (0-based) begins.
+    """Return the number of steps of `batch_size` tiles before `epoch` (0-based) starts.
 
     Example:
-        10 tiles in steps of 4: the first epoch has 3 steps, which show 12, so the second needs only 2.
+        10 tiles in steps of 4: the first epoch has 3 steps, which show 12 tiles, so the second needs only 2.
 
         >>> [steps_before(epoch, 10, 4) for epoch in range(4)]
         [0, 3, 5, 8]

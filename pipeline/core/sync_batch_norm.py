@@ -12,11 +12,11 @@ from torch.autograd import Function
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation whose mean and variance, in training, are those of all workers' batches together.
 
-    What `nn.SyncBatchNorm` is on a GPU, for CPUs, which it refuses: every worker must call it equally often, and may
-    have batches of different size. Ioffe and Szegedy, 1502.03167, Algorithm 1.
+    The counterpart on CPUs of `nn.SyncBatchNorm`, which supports GPUs only. Every worker must call it equally often;
+    their batches may differ in size. Ioffe and Szegedy, 1502.03167, Algorithm 1.
     """
 
-    # What nn.BatchNorm2d has by default, and always here.
+    # Optional in nn.BatchNorm2d, always set here.
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -32,7 +32,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         count = sums[-1].detach()
         mean_C = sums[:-1] / count
         centred = x - mean_C[:, None, None]
-        # The variance from the centred values: E[x^2] - E[x]^2 would cancel in float32.
+        # From the centred values: E[x^2] - E[x]^2 would suffer cancellation in float32.
         variance_C = _sum(centred.square().sum(dim=(0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
@@ -44,7 +44,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
 
 
 class _Sum(Function):
-    """The sum over all workers; its gradient is the sum of theirs."""
+    """The sum over all workers; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -59,16 +59,16 @@ class _Sum(Function):
         return total
 
 
-_sum = cast(Callable[[Tensor], Tensor], _Sum.apply)  # Function.apply has no types of its own
+_sum = cast(Callable[[Tensor], Tensor], _Sum.apply)  # Function.apply is untyped
 
 
 def synchronised(model: nn.Module) -> nn.Module:
-    """Return a model whose every `nn.BatchNorm2d` is synchronised; parameters and their names stay.
+    """Return the model with every `nn.BatchNorm2d` synchronised; parameters keep their names.
 
-    On a GPU, PyTorch's own `nn.SyncBatchNorm`.
+    On a GPU, by PyTorch's own `nn.SyncBatchNorm`.
 
     Raises:
-        RuntimeError: there is no process group to synchronise over.
+        RuntimeError: no process group is initialised.
     """
     if not dist.is_initialized():
         raise RuntimeError("expected an initialised process group to synchronise batch normalisation over, got none")

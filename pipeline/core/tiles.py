@@ -1,4 +1,4 @@
-"""The tile grid: where an image is cut, and how windows of it are put together again."""
+"""The tile grid: where an image is cut into tiles or windows, and how overlapping windows are weighted."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def origins(length: int, side: int, stride: int) -> range:
-    """Return where tiles of `side` begin along an axis of `length` pixels, so that they cover it.
+    """Return where tiles of `side` start along an axis of `length` pixels, so that they cover it.
 
-    The last tile may reach beyond the end; there its pixels are padding.
+    The last tile may extend beyond the end; its pixels there are padding.
 
     Example:
         >>> list(origins(10, 4, 3)), list(origins(4, 4, 3)), list(origins(3, 4, 3)), list(origins(11, 4, 3))
@@ -29,7 +29,7 @@ def grid(size: tuple[int, int], tile: tuple[int, int], stride: tuple[int, int]) 
 
 
 def cut(pixels: Pixels, top: int, left: int, tile: tuple[int, int], fill: int) -> Pixels:
-    """Return the tile of an image (H, W, ...) uint8 at (top, left), padded with `fill` beyond the image's end."""
+    """Return the tile of an image (H, W, ...) uint8 at (top, left), padded with `fill` beyond the image's edge."""
     part = pixels[top : top + tile[0], left : left + tile[1]]
     if part.shape[:2] == tile:
         return part
@@ -39,20 +39,20 @@ def cut(pixels: Pixels, top: int, left: int, tile: tuple[int, int], fill: int) -
 
 
 def windows(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield the (top, left) of windows that cover an image and lie inside it, where it is large enough for one.
+    """Yield the (top, left) of windows that cover an image and lie inside it, if it is large enough for one.
 
-    As `grid`, but the last window of an axis is moved back to end with the image: prediction needs no padding.
+    Like `grid`, but the last window along an axis is moved back to end with the image: prediction needs no padding.
     """
     for top, left in grid(size, window, stride):
         yield max(0, min(top, size[0] - window[0])), max(0, min(left, size[1] - window[1]))
 
 
 def gaussian_weight(window: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return how much each pixel of a window counts where windows overlap, (h, w) float32 in (0, 1].
+    """Return the weight of each pixel of a window where windows overlap, (h, w) float32 in (0, 1].
 
-    A Gaussian around the window's centre with a standard deviation of an eighth of each side: context is best there
-    (Isensee et al., nnU-Net, 1904.08128, Sec. 3.3). It is at least 1e-3, so that a corner pixel under one window
-    alone is still defined.
+    A Gaussian around the window's centre, where there is most context, with a standard deviation of an eighth of each
+    side (Isensee et al., nnU-Net, 1904.08128, Sec. 3.3). It is at least 1e-3, so that a corner pixel covered by a
+    single window is still defined.
     """
     axes = []
     for side in window:

@@ -6,7 +6,7 @@ from pipeline.core.bootstrap import Interval, Resampling, blocks, intervals, mea
 
 
 def predictions(images, classes, *, right, seed):
-    """Return matrices (N, C, C) of models that find the fraction `right` of the same target pixels."""
+    """Return matrices (N, C, C) of models that predict the fraction `right` of the same target pixels correctly."""
     rng = np.random.default_rng(seed)
     targets = np.random.default_rng(99).integers(5, 60, (images, classes))
     targets[::3, classes - 1] = 0  # a class that a third of the images lack
@@ -15,12 +15,12 @@ def predictions(images, classes, *, right, seed):
     return np.stack([[rng.multinomial(n, p) for n, p in zip(row, wrong, strict=True)] for row in targets])
 
 
-def named(found):
-    return [found.global_accuracy, found.class_accuracy, found.miou, *found.class_ious]
+def named(result):
+    return [result.global_accuracy, result.class_accuracy, result.miou, *result.class_ious]
 
 
 def loop(score, clusters, resamples, seed):
-    """Score resamples one by one: draw as many clusters as there are, and lay out the images of each draw."""
+    """Score resamples one by one: draw as many clusters as there are, and list the images of each draw."""
     rng = np.random.default_rng(seed)
     numbers = sorted(set(clusters.tolist()))
     for _ in range(resamples):
@@ -28,17 +28,17 @@ def loop(score, clusters, resamples, seed):
         yield score([n for cluster in drawn for n in range(len(clusters)) if clusters[n] == cluster])
 
 
-CLUSTERS = np.array([7, 7, 2, 2, 2, 4, 4, 9, 9, 9, 9, 5])  # of unequal size, and numbered with gaps
+CLUSTERS = np.array([7, 7, 2, 2, 2, 4, 4, 9, 9, 9, 9, 5])  # of unequal size, numbered with gaps
 
 
 def test_a_sequence_is_cut_into_the_fewest_runs_and_these_are_about_equally_long():
-    found = blocks(["Seq05VD"] * 171 + ["0001TP"] * 62, 10)
-    sizes = np.bincount(found)
+    result = blocks(["Seq05VD"] * 171 + ["0001TP"] * 62, 10)
+    sizes = np.bincount(result)
     assert len(sizes) == 7 + 18  # ceil(62 / 10) + ceil(171 / 10)
     assert sorted(set(sizes[:7].tolist())) == [8, 9]
     assert sorted(set(sizes[7:].tolist())) == [9, 10]
-    assert found[171:].tolist() == sorted(found[171:].tolist())
-    assert found[:171].tolist() == sorted(found[:171].tolist())
+    assert result[171:].tolist() == sorted(result[171:].tolist())
+    assert result[:171].tolist() == sorted(result[:171].tolist())
 
 
 def test_blocks_are_runs_of_neighbours_of_one_sequence_worked_by_hand():
@@ -49,18 +49,18 @@ def test_blocks_are_runs_of_neighbours_of_one_sequence_worked_by_hand():
 
 def test_intervals_equal_those_of_a_plain_loop_that_draws_the_same_clusters(monkeypatch):
     counts = predictions(12, 4, right=0.7, seed=1)
-    monkeypatch.setattr(bootstrap, "_CELLS_AT_A_TIME", 6 * 13)  # resamples are worked off 15 at a time
-    found = intervals(counts, Resampling(CLUSTERS, resamples=100, level=0.9, seed=3))
+    monkeypatch.setattr(bootstrap, "_CELLS_AT_A_TIME", 6 * 13)  # resamples are processed 15 at a time
+    result = intervals(counts, Resampling(CLUSTERS, resamples=100, level=0.9, seed=3))
     scored = list(loop(lambda images: named(metrics.scores(counts[images].sum(axis=0))), CLUSTERS, 100, seed=3))
     low, high = np.quantile(scored, 0.05, axis=0), np.quantile(scored, 0.95, axis=0)
-    assert [i.estimate for i in named(found)] == named(metrics.scores(counts.sum(axis=0)))
-    np.testing.assert_allclose([i.low for i in named(found)], low, rtol=1e-13)
-    np.testing.assert_allclose([i.high for i in named(found)], high, rtol=1e-13)
+    assert [i.estimate for i in named(result)] == named(metrics.scores(counts.sum(axis=0)))
+    np.testing.assert_allclose([i.low for i in named(result)], low, rtol=1e-13)
+    np.testing.assert_allclose([i.high for i in named(result)], high, rtol=1e-13)
 
 
 def test_differences_equal_those_of_a_plain_loop_that_draws_the_same_clusters():
     better, worse = predictions(12, 4, right=0.72, seed=1), predictions(12, 4, right=0.70, seed=2)
-    found = paired_difference(better, worse, Resampling(CLUSTERS, resamples=200, level=0.9, seed=3))
+    result = paired_difference(better, worse, Resampling(CLUSTERS, resamples=200, level=0.9, seed=3))
 
     def gain(images):
         a, b = (metrics.scores(counts[images].sum(axis=0)) for counts in (better, worse))
@@ -68,7 +68,7 @@ def test_differences_equal_those_of_a_plain_loop_that_draws_the_same_clusters():
 
     gains = np.array(list(loop(gain, CLUSTERS, 200, seed=3)))
     assert 0 < (gains[:, 0] > 0).mean() < 1
-    for column, difference in enumerate([found.miou, *found.class_ious]):
+    for column, difference in enumerate([result.miou, *result.class_ious]):
         assert difference.estimate == gain(range(12))[column]
         assert difference.low == pytest.approx(np.quantile(gains[:, column], 0.05), rel=1e-12)
         assert difference.high == pytest.approx(np.quantile(gains[:, column], 0.95), rel=1e-12)
@@ -78,9 +78,9 @@ def test_differences_equal_those_of_a_plain_loop_that_draws_the_same_clusters():
 def test_means_equal_those_of_a_plain_loop_that_draws_the_same_clusters():
     values = np.random.default_rng(4).random((12, 2))
     values[2:5, 1] = values[7, 1] = np.nan
-    found = mean_intervals(values, Resampling(CLUSTERS, resamples=100, level=0.8, seed=5))
+    result = mean_intervals(values, Resampling(CLUSTERS, resamples=100, level=0.8, seed=5))
     means = np.array(list(loop(lambda images: np.nanmean(values[images], axis=0), CLUSTERS, 100, seed=5)))
-    for column, interval in enumerate(found):
+    for column, interval in enumerate(result):
         assert interval.estimate == pytest.approx(np.nanmean(values[:, column]))
         assert interval.low == pytest.approx(np.quantile(means[:, column], 0.1))
         assert interval.high == pytest.approx(np.quantile(means[:, column], 0.9))
@@ -89,9 +89,9 @@ def test_means_equal_those_of_a_plain_loop_that_draws_the_same_clusters():
 def drawn_images(rng, clusters, images_per_cluster, pixels):
     """Return two-class matrices whose accuracy differs by cluster around a mean of 0.7, and the clusters."""
     accuracy = np.repeat(rng.beta(7, 3, clusters), images_per_cluster)
-    found = rng.binomial(pixels, accuracy)
-    counts = np.zeros((len(found), 2, 2), np.int64)
-    counts[:, 0, 0], counts[:, 0, 1] = found, pixels - found
+    result = rng.binomial(pixels, accuracy)
+    counts = np.zeros((len(result), 2, 2), np.int64)
+    counts[:, 0, 0], counts[:, 0, 1] = result, pixels - result
     return counts, np.repeat(np.arange(clusters), images_per_cluster)
 
 
@@ -101,8 +101,8 @@ def test_intervals_over_clusters_contain_the_truth_as_often_as_they_claim_and_ov
     for trial in range(120):
         counts, clusters = drawn_images(rng, clusters=40, images_per_cluster=5, pixels=100)
         for name, units in (("clusters", clusters), ("images", np.arange(200))):
-            found = intervals(counts, Resampling(units, resamples=300, level=0.9, seed=trial)).global_accuracy
-            hits[name] += found.low <= 0.7 <= found.high
+            result = intervals(counts, Resampling(units, resamples=300, level=0.9, seed=trial)).global_accuracy
+            hits[name] += result.low <= 0.7 <= result.high
     assert 0.82 <= hits["clusters"] / 120 <= 0.98  # 0.9 +- 3 standard errors of 0.027
     assert hits["images"] / 120 < 0.7
 
@@ -110,7 +110,7 @@ def test_intervals_over_clusters_contain_the_truth_as_often_as_they_claim_and_ov
 def test_pairing_finds_a_gain_that_is_small_beside_how_much_images_differ():
     counts, clusters = drawn_images(np.random.default_rng(7), clusters=40, images_per_cluster=5, pixels=1000)
     gained = counts.copy()
-    gained[:, 0, 0] += counts[:, 0, 1] // 20  # a twentieth of the errors is put right
+    gained[:, 0, 0] += counts[:, 0, 1] // 20  # a twentieth of the errors is corrected
     gained[:, 0, 1] -= counts[:, 0, 1] // 20
     resampling = Resampling(clusters, resamples=1000, level=0.95, seed=8)
     new, old = intervals(gained, resampling).class_ious[0], intervals(counts, resampling).class_ious[0]
@@ -120,8 +120,8 @@ def test_pairing_finds_a_gain_that_is_small_beside_how_much_images_differ():
 
 def test_models_that_predict_alike_differ_by_exactly_nothing_and_neither_is_better():
     counts = predictions(12, 4, right=0.7, seed=1)
-    found = paired_difference(counts, counts.copy(), Resampling(CLUSTERS, resamples=500, level=0.95, seed=3))
-    for difference in (found.miou, *found.class_ious):
+    result = paired_difference(counts, counts.copy(), Resampling(CLUSTERS, resamples=500, level=0.95, seed=3))
+    for difference in (result.miou, *result.class_ious):
         assert (difference.estimate, difference.low, difference.high, difference.better) == (0, 0, 0, 0)
 
 
@@ -147,29 +147,29 @@ def test_a_class_that_no_image_has_is_nan_and_left_out_of_the_mean():
     counts = np.zeros((3, 3, 3), np.int64)
     counts[:, 0, 0], counts[:, 1, 1], counts[:, 1, 0] = 5, 3, 2
     resampling = Resampling(np.arange(3), resamples=20, level=0.95, seed=1)
-    found = intervals(counts, resampling)
-    assert np.isnan([found.class_ious[2].estimate, found.class_ious[2].low, found.class_ious[2].high]).all()
-    assert found.miou == Interval(*[pytest.approx((5 / 7 + 3 / 5) / 2)] * 3)
+    result = intervals(counts, resampling)
+    assert np.isnan([result.class_ious[2].estimate, result.class_ious[2].low, result.class_ious[2].high]).all()
+    assert result.miou == Interval(*[pytest.approx((5 / 7 + 3 / 5) / 2)] * 3)
     assert np.isnan(paired_difference(counts, counts, resampling).class_ious[2].better)
 
 
 def test_void_alone_has_no_interval():
-    found = intervals(np.zeros((2, 3, 3), np.int64), Resampling(np.arange(2), resamples=20, level=0.95, seed=1))
-    assert np.isnan([(i.estimate, i.low, i.high) for i in named(found)]).all()
+    result = intervals(np.zeros((2, 3, 3), np.int64), Resampling(np.arange(2), resamples=20, level=0.95, seed=1))
+    assert np.isnan([(i.estimate, i.low, i.high) for i in named(result)]).all()
 
 
 def test_a_class_is_judged_by_the_resamples_that_have_it():
-    # Class 1 is in one image of two, half found: with it the IoU is 1/2, without it undefined, and never anything else.
+    # Class 1 is in one image of two, half of it predicted: its IoU is 1/2 with that image, and undefined without it.
     counts = np.array([[[4, 0], [0, 0]], [[4, 0], [2, 2]]])
-    found = intervals(counts, Resampling(np.arange(2), resamples=100, level=0.9, seed=1))
-    assert found.class_ious[1] == Interval(0.5, 0.5, 0.5)
+    result = intervals(counts, Resampling(np.arange(2), resamples=100, level=0.9, seed=1))
+    assert result.class_ious[1] == Interval(0.5, 0.5, 0.5)
     # mIoU is that of class 0 alone, 1, where image 0 is drawn twice.
-    assert found.miou.high == 1
+    assert result.miou.high == 1
 
 
 def test_one_class_is_always_right():
-    found = intervals(np.full((3, 1, 1), 9), Resampling(np.arange(3), resamples=20, level=0.95, seed=1))
-    assert named(found) == [Interval(1.0, 1.0, 1.0)] * 4
+    result = intervals(np.full((3, 1, 1), 9), Resampling(np.arange(3), resamples=20, level=0.95, seed=1))
+    assert named(result) == [Interval(1.0, 1.0, 1.0)] * 4
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
@@ -183,8 +183,8 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 
 def test_counts_beyond_32_bits_are_exact():
     counts = np.array([[[2**40 + 1, 0], [0, 1]], [[2**40, 1], [0, 1]]])
-    found = intervals(counts, Resampling(np.zeros(2, np.int64), resamples=3, level=0.5, seed=1))
-    assert found.class_ious[0].low == (2**41 + 1) / (2**41 + 2)
+    result = intervals(counts, Resampling(np.zeros(2, np.int64), resamples=3, level=0.5, seed=1))
+    assert result.class_ious[0].low == (2**41 + 1) / (2**41 + 2)
 
 
 @pytest.mark.parametrize("counts", [np.zeros((2, 3, 3), np.int64), np.zeros((3, 3, 2), np.int64), np.zeros((3, 3, 3))])
@@ -203,19 +203,21 @@ def test_models_scored_on_other_images_are_refused():
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.zeros((2, 1))])
 def test_values_of_another_shape_are_refused(values):
-    with pytest.raises(ValueError, match=r"expected \(3 images, columns\) of scores, got shape .* add an axis"):
+    with pytest.raises(ValueError, match=r"expected scores \(3 images, columns\), got shape .* add an axis"):
         mean_intervals(values, Resampling(np.arange(3), resamples=9, level=0.9, seed=1))
 
 
 @pytest.mark.parametrize("clusters", [np.zeros(0, np.int64), np.zeros((2, 2), np.int64)])
 def test_clusters_of_no_images_are_refused(clusters):
-    with pytest.raises(ValueError, match=r"expected the cluster of each of one or more images.*blocks\(\)"):
+    with pytest.raises(ValueError, match=r"expected clusters \(N,\) of one or more images.*blocks\(\)"):
         Resampling(clusters, resamples=9, level=0.9, seed=1)
 
 
 @pytest.mark.parametrize(("resamples", "level"), [(0, 0.9), (9, 0.0), (9, 1.0), (9, 95.0)])
 def test_no_resamples_and_impossible_levels_are_refused(resamples, level):
-    with pytest.raises(ValueError, match=r"expected a resample or more and a level between 0 and 1, got .* 10000 and"):
+    with pytest.raises(
+        ValueError, match=r"expected at least one resample and a level between 0 and 1, got .* 10000 and"
+    ):
         Resampling(np.arange(3), resamples=resamples, level=level, seed=1)
 
 

@@ -16,11 +16,11 @@ from pipeline.core.boundary import (
 
 def boundary_by_loops(mask):
     height, width = mask.shape
-    found = np.zeros(mask.shape, bool)
+    edges = np.zeros(mask.shape, bool)
     for i in range(height):
         for j in range(width):
-            found[i, j] = len(np.unique(mask[i : i + 2, j : j + 2])) > 1
-    return found
+            edges[i, j] = len(np.unique(mask[i : i + 2, j : j + 2])) > 1
+    return edges
 
 
 def near_by_loops(pixels, others, reach):
@@ -46,12 +46,12 @@ def random_masks(seed, height, width, num_classes):
 
 
 def upright(width, column, height=4):
-    """Class 0 up to and with `column`, class 1 beyond: the boundary of both is that column."""
+    """Class 0 up to and including `column`, class 1 beyond: the boundary of both is that column."""
     return np.tile((np.arange(width) > column).astype(np.uint8), (height, 1))
 
 
 def lying_bar(width, start, length):
-    """Class 1 in the top row alone, so that its boundary is `length` pixels of that row from `start` on."""
+    """Class 1 only in the top row, so that its boundary is `length` pixels of that row, starting at `start`."""
     mask = np.zeros((3, width), np.uint8)
     mask[0, start + 1 : start + length] = 1
     return mask
@@ -90,10 +90,10 @@ def test_a_4x4_image_worked_by_hand():
 def test_two_predicted_pixels_near_one_true_pixel_match_once_but_are_both_near():
     target, prediction = np.zeros((2, 4, 4), np.uint8)
     target[0, 0] = prediction[0, :2] = 1  # boundary: (0, 0); (0, 0) and (0, 1)
-    found = counts(prediction, target, 2, tolerance=0.25)
-    assert found.tolist() == [[1, 2, 1, 2, 1]] * 2
-    assert one_to_one_f1(found).tolist() == pytest.approx([2 / 3] * 2)
-    assert one_to_many_f1(found).tolist() == [1, 1]
+    counted = counts(prediction, target, 2, tolerance=0.25)
+    assert counted.tolist() == [[1, 2, 1, 2, 1]] * 2
+    assert one_to_one_f1(counted).tolist() == pytest.approx([2 / 3] * 2)
+    assert one_to_many_f1(counted).tolist() == [1, 1]
 
 
 def test_a_pixel_is_matched_even_where_that_takes_apart_a_pair_that_coincides():
@@ -104,15 +104,15 @@ def test_a_pixel_is_matched_even_where_that_takes_apart_a_pair_that_coincides():
 
 @pytest.mark.parametrize(("shift", "f1"), [(0, 1), (4, 1), (5, 0)])
 def test_at_360x480_four_pixels_are_within_the_tolerance_and_five_beyond(shift, f1):
-    found = counts(upright(480, 200 + shift, 360), upright(480, 200, 360), 2)
-    assert one_to_one_f1(found).tolist() == [f1, f1]
-    assert one_to_many_f1(found).tolist() == [f1, f1]
+    counted = counts(upright(480, 200 + shift, 360), upright(480, 200, 360), 2)
+    assert one_to_one_f1(counted).tolist() == [f1, f1]
+    assert one_to_many_f1(counted).tolist() == [f1, f1]
 
 
 @pytest.mark.parametrize(("shift", "matched"), [(3, 30), (4, 0)])
 def test_the_tolerance_itself_still_agrees(shift, matched):
-    found = counts(upright(40, 20 + shift, 30), upright(40, 20, 30), 2, tolerance=0.06)  # 3 of a diagonal of 50
-    assert found[0].tolist() == [matched, matched, matched, 30, 30]
+    counted = counts(upright(40, 20 + shift, 30), upright(40, 20, 30), 2, tolerance=0.06)  # 3 of a diagonal of 50
+    assert counted[0].tolist() == [matched, matched, matched, 30, 30]
 
 
 @pytest.mark.parametrize("reach", [1.0, 1.5, 2.3, 4.0])
@@ -120,11 +120,11 @@ def test_counts_equal_the_assignment_and_plain_loops(reach):
     matched = 0
     for seed in range(10):
         prediction, target = random_masks(seed, 9, 12, 3)
-        found = counts(prediction, target, 3, tolerance=reach / 15)  # the diagonal is 15
+        counted = counts(prediction, target, 3, tolerance=reach / 15)  # the diagonal is 15
         for c in range(3):
             p, t = (np.argwhere(boundary_by_loops(mask == c)) for mask in (prediction, target))
             pairs = pairs_of_least_cost_assignment(p, t, reach)
-            assert found[c].tolist() == [
+            assert counted[c].tolist() == [
                 pairs, near_by_loops(p, t, reach), near_by_loops(t, p, reach), len(p), len(t),
             ]  # fmt: skip
             matched += pairs
@@ -136,11 +136,11 @@ def test_only_beyond_a_hundred_tolerances_the_assignment_leaves_out_pixels_that_
     # A bar moved lengthwise: moving each pixel by 1 costs `length`, leaving one pair out costs 100 tolerances.
     prediction, target = lying_bar(120, 2, length), lying_bar(120, 3, length)
     reach = 1.004
-    found = counts(prediction, target, 2, tolerance=reach / np.hypot(*target.shape))
+    counted = counts(prediction, target, 2, tolerance=reach / np.hypot(*target.shape))
     p, t = (np.argwhere(boundary_pixels(mask == 1)) for mask in (prediction, target))
     assert len(p) == len(t) == length
     assert pairs_of_least_cost_assignment(p, t, reach) == assigned
-    assert found[1, 0] == length
+    assert counted[1, 0] == length
 
 
 def test_swapping_prediction_and_target_swaps_their_counts():
@@ -158,10 +158,10 @@ def test_identical_masks_score_one_and_one_to_many_is_never_below_one_to_one():
 
 
 def test_an_all_void_target_has_no_boundary_but_the_predictions_still_count():
-    found = counts(upright(4, 1), np.full((4, 4), 2, np.uint8), 2)
-    assert found.tolist() == [[0, 0, 0, 4, 0]] * 2
-    assert one_to_one_f1(found).tolist() == one_to_many_f1(found).tolist() == [0, 0]
-    assert scores(found[None]).boundary_f1 == 0
+    counted = counts(upright(4, 1), np.full((4, 4), 2, np.uint8), 2)
+    assert counted.tolist() == [[0, 0, 0, 4, 0]] * 2
+    assert one_to_one_f1(counted).tolist() == one_to_many_f1(counted).tolist() == [0, 0]
+    assert scores(counted[None]).boundary_f1 == 0
 
 
 def test_classes_have_a_boundary_with_void():
@@ -175,10 +175,10 @@ def test_one_class_images_have_no_boundary_and_no_f1_but_stay_in_the_mean():
     assert not empty.any()
     assert np.isnan([one_to_one_f1(empty), one_to_many_f1(empty)]).all()
     edge = upright(4, 1)
-    found = scores(np.stack([empty, counts(edge, edge, 2)]))
-    assert found.image_f1s.tolist() == [0, 1]
-    assert found.boundary_f1 == 0.5
-    assert found.class_f1s.tolist() == [1, 1]
+    scored = scores(np.stack([empty, counts(edge, edge, 2)]))
+    assert scored.image_f1s.tolist() == [0, 1]
+    assert scored.boundary_f1 == 0.5
+    assert scored.class_f1s.tolist() == [1, 1]
 
 
 COUNTS = np.array([
@@ -189,38 +189,38 @@ COUNTS = np.array([
 
 
 def test_bf_counts_the_classes_in_the_ground_truth():
-    found = scores(COUNTS)
-    assert found.image_f1s.tolist() == [1 / 2, 1 / 2, 0]
-    assert found.boundary_f1 == pytest.approx(1 / 3)
-    assert found.class_f1s.tolist() == pytest.approx([1 / 4, 1, np.nan], nan_ok=True)
+    scored = scores(COUNTS)
+    assert scored.image_f1s.tolist() == [1 / 2, 1 / 2, 0]
+    assert scored.boundary_f1 == pytest.approx(1 / 3)
+    assert scored.class_f1s.tolist() == pytest.approx([1 / 4, 1, np.nan], nan_ok=True)
 
 
 def test_bf_may_count_the_classes_that_are_only_predicted_too():
-    found = scores(COUNTS, counted=in_target_or_prediction)
-    assert found.image_f1s.tolist() == [1 / 4, 1 / 2, 0]
-    assert found.boundary_f1 == 1 / 4
-    assert found.class_f1s.tolist() == pytest.approx([1 / 4, 1 / 2, np.nan], nan_ok=True)
+    scored = scores(COUNTS, counted=in_target_or_prediction)
+    assert scored.image_f1s.tolist() == [1 / 4, 1 / 2, 0]
+    assert scored.boundary_f1 == 1 / 4
+    assert scored.class_f1s.tolist() == pytest.approx([1 / 4, 1 / 2, np.nan], nan_ok=True)
 
 
 def test_bf_may_be_one_to_many():
     half = 2 * 3 / 4 / (3 / 4 + 1)  # precision 3/4, recall 1
     assert scores(COUNTS, f1=one_to_many_f1).image_f1s.tolist() == pytest.approx([half, 1 / 2, 0])
-    found = scores(COUNTS, f1=one_to_many_f1, counted=in_target_or_prediction)
-    assert found.image_f1s.tolist() == pytest.approx([half / 2, 1 / 2, 0])
-    assert found.class_f1s.tolist() == pytest.approx([half / 2, 1 / 2, np.nan], nan_ok=True)
+    scored = scores(COUNTS, f1=one_to_many_f1, counted=in_target_or_prediction)
+    assert scored.image_f1s.tolist() == pytest.approx([half / 2, 1 / 2, 0])
+    assert scored.class_f1s.tolist() == pytest.approx([half / 2, 1 / 2, np.nan], nan_ok=True)
 
 
 def test_counts_are_integers_in_the_order_of_their_names():
-    found = counts(upright(5, 1), lying_bar(5, 0, 3)[[0, 1, 2, 2]], 2, tolerance=0)
-    assert found.dtype == np.int64
-    assert dict(zip(COLUMNS, found[1].tolist(), strict=True)) == {
+    counted = counts(upright(5, 1), lying_bar(5, 0, 3)[[0, 1, 2, 2]], 2, tolerance=0)
+    assert counted.dtype == np.int64
+    assert dict(zip(COLUMNS, counted[1].tolist(), strict=True)) == {
         "matched": 1, "prediction_near": 1, "target_near": 1, "prediction": 4, "target": 3,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("prediction", "target"), [((2, 3), (3, 2)), ((1, 2, 2), (1, 2, 2))])
 def test_masks_of_other_shapes_are_refused(prediction, target):
-    with pytest.raises(ValueError, match=r"expected prediction and target \(H, W\) of one shape"):
+    with pytest.raises(ValueError, match=r"expected prediction and target \(H, W\) of the same shape"):
         counts(np.zeros(prediction, np.uint8), np.zeros(target, np.uint8), 2)
 
 

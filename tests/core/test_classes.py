@@ -1,4 +1,4 @@
-"""The class table agrees with itself, and with what it writes."""
+"""The class table is consistent, and equals what it writes and reads back."""
 
 import numpy as np
 import pytest
@@ -58,12 +58,12 @@ def test_the_same_name_twice_is_refused():
 
 
 def test_a_colour_too_few_is_refused():
-    with pytest.raises(ValueError, match="expected 2 colours, one a class, got 1"):
+    with pytest.raises(ValueError, match="expected 2 colours, one per class, got 1"):
         table(colours=COLOURS[:1])
 
 
 def test_a_weight_too_many_is_refused():
-    with pytest.raises(ValueError, match="expected 2 published weights, one a class, got 3"):
+    with pytest.raises(ValueError, match="expected 2 published weights, one per class, got 3"):
         table(weights=(1.0, 1.0, 1.0))
 
 
@@ -80,5 +80,5 @@ def test_camvid_is_the_release():
 
 @pytest.mark.parametrize("colour", [(0, 0, 256), (-1, 0, 0)])
 def test_a_colour_out_of_range_is_refused(colour):
-    with pytest.raises(ValueError, match=r"expected colours of 0 to 255, got \(.*\); correct it"):
+    with pytest.raises(ValueError, match=r"expected colour values from 0 to 255, got \(.*\); correct them"):
         table(colours=(COLOURS[0], colour))

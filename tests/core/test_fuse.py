@@ -12,7 +12,7 @@ WITH_NORM = [name for name in MODELS if name != "unet"]
 
 
 def trained(name, width=1 / 8):
-    """A network whose batch normalisation has the statistics of images and lively factors, as training leaves it."""
+    """A network whose batch normalisation has statistics of images and varied weights, as after training."""
     torch.manual_seed(0)
     model = MODELS[name](5, width)
     for module in model.modules():
@@ -46,7 +46,7 @@ def test_a_folded_network_gives_the_same_logits_without_batch_normalisation(name
 
 @pytest.mark.parametrize("name", WITH_NORM)
 def test_normalisation_cannot_simply_be_left_out(name):
-    """So that the test above is able to fail."""
+    """Show that the test above can fail."""
     model = trained(name)
     bare = fold(model)
     for mine, theirs in zip(convolutions(bare), convolutions(model), strict=True):

@@ -15,17 +15,17 @@ SPECIAL = {"ties": 1.0, "nan": float("nan"), "minus infinity": float("-inf"), "m
 
 
 def flat_indices(codes, channels, size):
-    """The int64 indices that PyTorch would give: row-major in the plane that was pooled."""
+    """The int64 indices that PyTorch would return: row-major in the pooled plane."""
     codes = unpacked(codes, channels)
     rows = 2 * torch.arange(codes.shape[2])[:, None] + codes // 2
     columns = 2 * torch.arange(codes.shape[3]) + codes % 2
     return rows * size[1] + columns
 
 
-def assert_same_bits(found, expected):
-    assert found.dtype == expected.dtype
-    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[found.element_size()]
-    assert torch.equal(found.contiguous().view(integers), expected.contiguous().view(integers))
+def assert_same_bits(actual, expected):
+    assert actual.dtype == expected.dtype
+    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[actual.element_size()]
+    assert torch.equal(actual.contiguous().view(integers), expected.contiguous().view(integers))
 
 
 def assert_equal_to_pytorchs(x, layout):
@@ -145,13 +145,13 @@ class Both(torch.nn.Module):
     """Pools and unpools."""
 
     def forward(self, x):
-        """Return x where it is the maximum of its window, else nought."""
+        """Return x where it is the maximum of its window, zero elsewhere."""
         y, codes = pool(x)
         return unpool(y, codes, (x.shape[2], x.shape[3]))
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own doings, in 2.13
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own, in torch 2.13
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_it_compiles_without_a_graph_break(layout):
@@ -159,9 +159,9 @@ def test_it_compiles_without_a_graph_break(layout):
     for size in ((6, 8), (7, 5)):
         x = few_values((2, 4, *size), "nan", torch.float32).to(memory_format=layout)
         mine, theirs = (x.clone().requires_grad_() for _ in range(2))
-        found, expected = compiled(mine), Both()(theirs)
-        assert_same_bits(found, expected)
-        found.nansum().backward()
+        actual, expected = compiled(mine), Both()(theirs)
+        assert_same_bits(actual, expected)
+        actual.nansum().backward()
         expected.nansum().backward()
         assert_same_bits(mine.grad, theirs.grad)
 

@@ -11,12 +11,12 @@ def test_rows_under_two_windows_are_their_weighted_mean():
     windows = [((0, 0), torch.full((1, 2, 2), 1.0)), ((1, 0), torch.full((1, 2, 2), 4.0))]
     weight = torch.tensor([[1.0, 1.0], [3.0, 3.0]])
     # Row 1 is the first window's lower row and the second's upper one: (3 * 1 + 1 * 4) / (3 + 1).
-    found = [(top, values.tolist()) for top, values in stitch(windows, weight, 1, 2)]
-    assert found == [(0, [[[1, 1]]]), (1, [[[1.75, 1.75], [4, 4]]])]
+    bands = [(top, values.tolist()) for top, values in stitch(windows, weight, 1, 2)]
+    assert bands == [(0, [[[1, 1]]]), (1, [[[1.75, 1.75], [4, 4]]])]
 
 
 def joined(bands):
-    """Return the bands, which follow each other without a gap and are small, as one tensor."""
+    """Return the bands as one tensor, after checking that they are small and leave no gap."""
     heights = [rows.shape[1] for _, rows in bands]
     assert [top for top, _ in bands] == np.cumsum([0, *heights])[:-1].tolist()
     assert all(0 < height <= 64 for height in heights)
@@ -60,10 +60,10 @@ def cut(values, heights):
 
 
 def test_two_rows_become_four():
-    # Their centres lie at -0.25, 0.25, 0.75 and 1.25 between the old ones; beyond the edge its value goes on.
-    whole = torch.tensor([[[0.0], [4.0]]])
-    found = list(interpolate(cut(whole, [1, 1]), (2, 1), (4, 1)))
-    assert joined(found).flatten().tolist() == [0, 1, 3, 4]
+    # Their centres lie at -0.25, 0.25, 0.75 and 1.25 between the old ones; beyond the edge its value is repeated.
+    image = torch.tensor([[[0.0], [4.0]]])
+    bands = list(interpolate(cut(image, [1, 1]), (2, 1), (4, 1)))
+    assert joined(bands).flatten().tolist() == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_two_rows_become_four():
     ],
 )
 def test_bands_are_resized_as_the_whole_is(heights, old_width, new):
-    whole = torch.rand(2, sum(heights), old_width, generator=torch.Generator().manual_seed(0))
-    bands = interpolate(cut(whole, heights), (sum(heights), old_width), new)
-    expected = F.interpolate(whole[None], new, mode="bilinear", align_corners=False)[0]
+    image = torch.rand(2, sum(heights), old_width, generator=torch.Generator().manual_seed(0))
+    bands = interpolate(cut(image, heights), (sum(heights), old_width), new)
+    expected = F.interpolate(image[None], new, mode="bilinear", align_corners=False)[0]
     np.testing.assert_allclose(joined(list(bands)), expected, rtol=0, atol=1e-6)
 
 

@@ -3,7 +3,7 @@ from torch import nn
 
 from pipeline.core.sync_batch_norm import synchronised
 
-# That N workers normalise as one would is tested by tests/training/test_train.py, with real processes.
+# tests/training/test_train.py tests with real processes that N workers normalise as one would.
 
 
 def test_without_a_process_group_there_is_nothing_to_synchronise_over():

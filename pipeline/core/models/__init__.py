@@ -1,4 +1,10 @@
-"""The networks by name: one file a family, all on the same parts."""
+"""The networks by name: one file per family, all built from the same parts.
+
+All take RGB images in 0..255, as float: nothing normalises them beforehand, neither in training nor in prediction.
+Batch normalisation after the first convolution absorbs their range; only SegNet-Basic's encoder (local response
+normalisation) and U-Net (division by 255) rescale their input first. ImageNet weights have their preprocessing folded
+into the first convolution (vgg.load_vgg16).
+"""
 
 from collections.abc import Callable
 
@@ -11,7 +17,8 @@ from pipeline.core.models.fcn import fcn, fcn_fixed
 from pipeline.core.models.segnet import segnet
 from pipeline.core.models.unet import UNet
 
-# name -> builder(num_classes, width); every network maps (N, 3, H, W) to logits (N, num_classes, H, W).
+# name -> builder(num_classes, width); every network maps images (N, 3, H, W), float, 0..255, to logits
+# (N, num_classes, H, W).
 MODELS: dict[str, Callable[[int, float], nn.Module]] = {
     "segnet": segnet,
     "bayesian_segnet": bayesian.bayesian_segnet,

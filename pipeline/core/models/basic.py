@@ -1,4 +1,4 @@
-"""SegNet-Basic: four levels of one 7x7 convolution each way, the network that the paper's decoder study varies.
+"""SegNet-Basic: encoder and decoder of four 7x7 convolutions each, the network that the paper's decoder study varies.
 
 Badrinarayanan et al., arXiv 1511.00561v3, Sec. 3.2; layer by layer as in the release's
 Models/segnet_basic_train.prototxt. The paper says "no biases are used after convolutions"; the release has them.
@@ -12,7 +12,7 @@ from pipeline.core.models.encoder_decoder import EncoderDecoder
 from pipeline.core.models.parts import ConvNormRelu, scaled
 
 CHANNELS = 64
-"""Of every level."""
+"""Output channels of every level."""
 
 
 def segnet_basic(num_classes: int, width: float) -> EncoderDecoder:
@@ -28,7 +28,7 @@ def segnet_basic(num_classes: int, width: float) -> EncoderDecoder:
 def encoder(width: float) -> list[nn.Module]:
     """Return the four levels of the encoder; the first one normalises the image.
 
-    The paper has a local contrast normalisation of the image there; the release, and this, a local response
+    The paper describes a local contrast normalisation of the image; the release, like this code, has a local response
     normalisation over its three colours: x / (1 + 2e-5 * (R^2 + G^2 + B^2))^0.75.
     """
     units = [ConvNormRelu(a, b, kernel_size=7) for a, b in pairwise([3, *[scaled(CHANNELS, width)] * 4])]

@@ -1,9 +1,9 @@
-"""Bayesian SegNet and Bayesian SegNet-Basic: dropout that keeps drawing at test time.
+"""Bayesian SegNet and Bayesian SegNet-Basic: dropout that can be sampled at test time.
 
 Kendall, Badrinarayanan and Cipolla, "Bayesian SegNet: Model Uncertainty in Deep Convolutional Encoder-Decoder
-Architectures for Scene Understanding", arXiv 1511.02680; dropout where the release's
-Models/bayesian_segnet_train.prototxt and Models/bayesian_segnet_basic_train.prototxt have it. It drops single values
-with probability 0.5 and doubles the others. Parameters and their names are those of the networks without dropout.
+Architectures for Scene Understanding", arXiv 1511.02680; dropout is placed as in the release's
+Models/bayesian_segnet_train.prototxt and Models/bayesian_segnet_basic_train.prototxt. It drops single values with
+probability 0.5 and doubles the others. Parameters and their names are those of the networks without dropout.
 """
 
 from torch import nn
@@ -33,7 +33,7 @@ def sample_dropout(model: nn.Module) -> None:
     """Put the dropout layers of a model, and nothing else, into training mode; `model.eval()` undoes it.
 
     Each forward pass is then one sample: the mean of several samples' probabilities is the prediction, and their
-    variance its uncertainty (Sec. 3). Batch normalisation keeps the mode that it is in.
+    variance its uncertainty (Sec. 3). Batch normalisation keeps its mode.
 
     Raises:
         ValueError: the model has no dropout to sample.

@@ -1,9 +1,9 @@
-"""DeconvNet on VGG16, as the paper compares it: deconvolution and unpooling, around a narrowed fully connected middle.
+"""DeconvNet on VGG16, as the paper compares it: deconvolution and unpooling around narrowed fully connected layers.
 
 Noh, Hong and Han, "Learning Deconvolution Network for Semantic Segmentation", 1505.04366, Sec. 3, with the changes of
 the SegNet paper's Sec. 4 (arXiv 1511.00561v3): fully connected width 1024 in place of 4096, dropout in deep layers.
-Left open, and decided here: the fully connected layers pad their input by 3, and so keep its size, for images of any
-size (DeconvNet's own are of 224x224 and shrink 7x7 to one point there); dropout lies where Bayesian SegNet has it.
+Left open, and decided here: the fully connected layers pad their input by 3 and so keep its size, which allows images
+of any size (DeconvNet's own are 224x224, and 7x7 shrinks to one point there); dropout is placed as in Bayesian SegNet.
 Table 6 gives the model 877 MB; with width 1024 it is 328 MB, with 4096 1,007 MB.
 """
 
@@ -28,8 +28,8 @@ _LEVELS = (
 def deconvnet(num_classes: int, width: float) -> EncoderDecoder:
     """Return DeconvNet.
 
-    In training, the middle's batch normalisation needs more than one value a channel: two images, or more than 32
-    pixels.
+    In training, batch normalisation of the fully connected layers needs more than one value per channel: two images, or
+    a side of more than 32 pixels.
 
     Args:
         num_classes: C, the channels of the logits.

@@ -5,8 +5,8 @@ Chen et al., "Semantic Image Segmentation with Deep Convolutional Nets and Fully
 the classifier, dropout in deep layers, scores of 45x60 for 360x480. That text says that pool3's stride is set to 1; but
 45x60 is what DeepLab's release gives, where the first three poolings halve and the last two do not, as here. Left open,
 and decided here: the three that halve are VGG16's own 2x2 (the release's 3x3 with Caffe's rounding would give 46x61);
-dropout lies after pool3, pool4 and pool5, and, as released, after fc6 and fc7; scores are interpolated to the image's
-size in training too. 82 MB; Table 6 has 83.
+dropout follows pool3, pool4 and pool5 and, as released, fc6 and fc7; scores are interpolated to the image's size in
+training too. The model has 82 MB; Table 6 gives 83.
 """
 
 import torch.nn.functional as F
@@ -46,7 +46,7 @@ class DeepLabLargeFOV(nn.Module):
         """Return logits (N, C, H, W) of RGB images (N, 3, H, W), 0..255, float, H and W >= 32.
 
         Raises:
-            ValueError: not such images.
+            ValueError: the input is not (N, 3, H, W) with H and W >= 32.
         """
         check_input(x_N3HW)
         x = x_N3HW

@@ -1,4 +1,4 @@
-"""The frame that SegNet and its kin share: what the encoder's pooling took away, the decoder's unpooling puts back.
+"""The structure that SegNet and its relatives share: the decoder unpools at the places of the encoder's pooling.
 
 Badrinarayanan, Kendall and Cipolla, arXiv 1511.00561v3, Fig. 2.
 """
@@ -22,13 +22,13 @@ class EncoderDecoder(nn.Module):
         *,
         after_pool: Sequence[nn.Module] = (),
     ) -> None:
-        """Join the parts, and give them their initial values.
+        """Join and initialise the parts.
 
         Args:
             encoder: The levels, from the image inwards; each keeps height and width.
-            decoder: As many, from the deepest outwards; each keeps height and width.
-            classifier: Makes logits of the last level's features.
-            after_pool: What becomes of each encoder level's pooled features, height and width kept; nothing if empty.
+            decoder: As many levels, deepest first; each keeps height and width.
+            classifier: From the last level's features to logits.
+            after_pool: Applied to each encoder level's pooled features; each keeps height and width. None if empty.
         """
         super().__init__()
         self.encoder = nn.ModuleList(encoder)
@@ -41,7 +41,7 @@ class EncoderDecoder(nn.Module):
         """Return logits (N, C, H, W) of RGB images (N, 3, H, W), 0..255, float, H and W >= 32.
 
         Raises:
-            ValueError: not such images.
+            ValueError: the input is not (N, 3, H, W) with H and W >= 32.
         """
         check_input(x_N3HW)
         x, memory = x_N3HW, []

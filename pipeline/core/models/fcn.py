@@ -1,10 +1,10 @@
-"""FCN-8s on VGG16, as the paper compares it: with learnt and with fixed deconvolution.
+"""FCN-8s on VGG16, as the paper compares it: with learnt and with fixed upsampling.
 
 Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation", 1411.4038, Sec. 4, with the
 changes of the SegNet paper's Sec. 4 (arXiv 1511.00561v3): batch normalisation after every convolution but the score
 layers, dropout in deep layers. That paper does not say which FCN it means; its Table 6 has 539 MB, and an FCN with fc6
 and fc7 of 4096 channels is 537 MB. Left open, and decided here: fc6 pads its own input by 3, where FCN's release pads
-the image by 100; all three deconvolutions learn; dropout lies after pool3, pool4 and pool5, and after fc6 and fc7.
+the image by 100; all three deconvolutions are learnt; dropout follows pool3, pool4 and pool5, and fc6 and fc7.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ _STRIDES = (2, 2, 8)  # of the upsampling to pool4's size, to pool3's, and to th
 
 
 def fcn(num_classes: int, width: float) -> nn.Module:
-    """Return the FCN whose deconvolutions learn, from bilinear interpolation on."""
+    """Return the FCN with learnt deconvolutions, initialised as bilinear interpolation."""
     return FCN(num_classes, width, [LearntUpsampling(num_classes, stride, 2 * stride) for stride in _STRIDES])
 
 
 def fcn_fixed(num_classes: int, width: float) -> nn.Module:
-    """Return the FCN that interpolates bilinearly."""
+    """Return the FCN with fixed bilinear interpolation."""
     return FCN(num_classes, width, [nn.Upsample(scale_factor=stride, mode="bilinear") for stride in _STRIDES])
 
 
 class FCN(nn.Module):
-    """VGG16 with its fully connected layers as convolutions, and scores of pool3, pool4 and fc7 added up."""
+    """VGG16 with its fully connected layers as convolutions; the scores of pool3, pool4 and fc7 are summed."""
 
     def __init__(self, num_classes: int, width: float, upsampling: Sequence[nn.Module]) -> None:
         """Build the network.
@@ -37,7 +37,7 @@ class FCN(nn.Module):
         Args:
             num_classes: C, the channels of the logits.
             width: Factor on every channel count but C.
-            upsampling: By 2, 2 and 8: of fc7's scores, of the sum with pool4's, and of the sum with pool3's.
+            upsampling: Three modules, by 2, 2 and 8: for fc7's scores, the sum with pool4's, and the sum with pool3's.
         """
         super().__init__()
         pool3, pool4, pool5, full = (scaled(channels, width) for channels in (256, 512, 512, 4096))
@@ -58,10 +58,11 @@ class FCN(nn.Module):
     def forward(self, x_N3HW: Tensor) -> Tensor:
         """Return logits (N, C, H, W) of RGB images (N, 3, H, W), 0..255, float, H and W >= 32.
 
-        In training, fc6's batch normalisation needs more than one value a channel: two images, or more than 32 pixels.
+        In training, fc6's batch normalisation needs more than one value per channel: two images, or a side of more than
+        32 pixels.
 
         Raises:
-            ValueError: not such images.
+            ValueError: the input is not (N, 3, H, W) with H and W >= 32.
         """
         check_input(x_N3HW)
         x, pooled = x_N3HW, []

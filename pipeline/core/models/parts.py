@@ -1,4 +1,4 @@
-"""What the networks are built from: convolution with normalisation, learnt upsampling, Caffe's initial weights."""
+"""Building blocks of the networks: convolution with normalisation, learnt upsampling, Caffe's initial weights."""
 
 import math
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ class ConvNormRelu(nn.Sequential):
 
 
 class LearntUpsampling(nn.ConvTranspose2d):
-    """Deconvolution that begins as bilinear interpolation: each channel from itself alone, but learns all pairs.
+    """Deconvolution initialised as bilinear interpolation of each channel by itself; it learns all channel pairs.
 
-    The first values are the bilinear kernel of the stride, in the middle of the kernel. Where `kernel_size` is twice
-    the stride, as in FCN (Long et al., 1411.4038, Sec. 3.3), that is what Caffe's bilinear filler gives. In the
-    SegNet paper's 8x8 kernel of stride 2, that filler would put the kernel of stride 4, whose outputs are four times as
-    large as its inputs. It also fills all pairs of channels, so that all outputs are alike unless `group` separates
-    them; FCN's release fills a channel's own kernel alone, as here.
+    The initial values are the bilinear kernel of the stride, centred in the kernel. Where `kernel_size` is twice the
+    stride, as in FCN (Long et al., 1411.4038, Sec. 3.3), that is what Caffe's bilinear filler gives. In the SegNet
+    paper's 8x8 kernel of stride 2, that filler would put the kernel of stride 4, whose outputs are four times as large
+    as its inputs. It also fills all pairs of channels, so that all outputs are equal unless `group` separates them;
+    FCN's release fills only a channel's own kernel, as here.
     """
 
     def __init__(self, channels: int, stride: int, kernel_size: int) -> None:
@@ -51,10 +51,10 @@ class LearntUpsampling(nn.ConvTranspose2d):
 
 
 def initialise(model: nn.Module) -> None:
-    """Give all layers the initial values of the Caffe release, from torch's current generator.
+    """Initialise all layers as in the Caffe release, with torch's default generator.
 
     Convolutions: N(0, sqrt(2 / fan_in)) (He et al., 1502.01852, Eq. 10; Caffe's msra filler), biases 0. A group
-    counts only its own input channels; a deconvolution's fan_in is, as Caffe takes it, that of its transpose. Batch
+    counts only its own input channels; a deconvolution's fan_in is that of its transpose, as in Caffe. Batch
     normalisation: scale 1, shift 0.001 (Models/segnet_train.prototxt). Learnt upsampling: bilinear.
     """
     for module in model.modules():
@@ -71,7 +71,7 @@ def initialise(model: nn.Module) -> None:
 
 
 def crop(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the upper left (N, C, *size): what is left where ceil pooling made 23 rows of 45, and upsampling 46."""
+    """Return the upper left (N, C, *size), such as 45 rows of the 46 that upsampling makes of their 23 pooled ones."""
     return x_NCHW[:, :, : size[0], : size[1]]
 
 

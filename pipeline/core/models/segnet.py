@@ -12,7 +12,7 @@ from pipeline.core.models.parts import scaled
 
 
 def segnet(num_classes: int, width: float) -> EncoderDecoder:
-    """Return 26 convolutions 3x3; batch normalisation and ReLU after all but the classifier, in the decoder too.
+    """Return SegNet: 26 3x3 convolutions, with batch normalisation and ReLU after all but the classifier.
 
     Args:
         num_classes: C, the channels of the logits; 11 and width 1 give the release's 29,449,355 parameters.
@@ -22,7 +22,7 @@ def segnet(num_classes: int, width: float) -> EncoderDecoder:
 
 
 def decoder(width: float) -> list[nn.Sequential]:
-    """Return the five levels of the decoder, from the deepest outwards, without the classifier.
+    """Return the five levels of the decoder, deepest first, without the classifier.
 
     They mirror the encoder's; a level's last convolution drops to the width of the next level (conv4_1_D: 256,
     conv3_1_D: 128, conv2_1_D: 64).

@@ -2,8 +2,8 @@
 
 Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 1505.04597, Fig. 1:
 no batch normalisation; dropout "at the end of the contracting path", in the release after its last two levels; ReLU
-after the up-convolutions too, as in the release. Convolutions pad by 1, where U-Net's own shrink the image and crop
-what the contracting path hands over; odd sizes are pooled rounding up, and what was upsampled loses a row or column.
+after the up-convolutions too, as in the release. Convolutions pad by 1, where U-Net's own shrink the image and crop the
+contracting path's features; pooling rounds odd sizes up, and the upsampled features then lose a row or column.
 """
 
 from itertools import pairwise
@@ -18,7 +18,7 @@ _CHANNELS = (64, 128, 256, 512, 1024)  # of each level, from the image inwards
 
 
 class UNet(nn.Module):
-    """Five levels inwards, four outwards; each level outwards also sees the features of its level inwards."""
+    """Five contracting levels and four expanding ones, which also see the features of their contracting partners."""
 
     def __init__(self, num_classes: int, width: float) -> None:
         """Build the network.
@@ -45,10 +45,10 @@ class UNet(nn.Module):
         """Return logits (N, C, H, W) of RGB images (N, 3, H, W), 0..255, float, H and W >= 32.
 
         Raises:
-            ValueError: not such images.
+            ValueError: the input is not (N, 3, H, W) with H and W >= 32.
         """
         check_input(x_N3HW)
-        x, skipped = x_N3HW / 255, []  # nothing else in this network bounds the range of its features
+        x, skipped = x_N3HW / 255, []  # without batch normalisation, nothing else bounds the range of the features
         for level in self.encoder[:-1]:
             x = level(x)
             skipped.append(x)

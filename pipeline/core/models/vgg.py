@@ -1,4 +1,4 @@
-"""VGG16's convolutions, the encoder of SegNet and of its rivals, and their weights from ImageNet.
+"""VGG16's convolutions, the encoder of SegNet and its rivals, and their ImageNet weights.
 
 Simonyan and Zisserman, 1409.1556, configuration D, with batch normalisation after every convolution, as the paper adds
 it to all networks that it compares (arXiv 1511.00561v3, Sec. 4).
@@ -19,25 +19,25 @@ LEVELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a VGG16 was shown: some order of an image's colours, 0..255, minus `mean`, divided by `deviation`."""
+    """A VGG16's training input: an image's colours in some order, 0..255, minus `mean`, divided by `deviation`."""
 
     channels: tuple[int, int, int]
-    """For each of its input channels, the channel of RGB that it is."""
+    """The RGB channel that each input channel holds."""
     mean: tuple[float, float, float]
-    """Of each of its input channels."""
+    """Of each input channel."""
     deviation: tuple[float, float, float]
-    """Of each of its input channels."""
+    """Standard deviation of each input channel."""
 
 
 TORCHVISION = Preprocessing((0, 1, 2), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """RGB in 0..1, mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225), here times 255."""
 CAFFE = Preprocessing((2, 1, 0), (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
-"""BGR, mean-subtracted: the authors' own weights, and Keras' and others' copies of them."""
+"""BGR, mean-subtracted: the authors' own weights, and copies of them such as Keras's."""
 PREPROCESSING = {"torchvision": TORCHVISION, "caffe": CAFFE}
 
 
 def encoder(width: float, *, last_dilation: int = 1) -> list[nn.Sequential]:
-    """Return VGG16's five levels without their pooling; the last one's convolutions dilated."""
+    """Return VGG16's five levels without their pooling; the last level's convolutions have `last_dilation`."""
     levels = [[scaled(channels, width) for channels in level] for level in LEVELS]
     inputs = [3, *(level[-1] for level in levels[:-1])]
     dilations = (1, 1, 1, 1, last_dilation)
@@ -45,15 +45,15 @@ def encoder(width: float, *, last_dilation: int = 1) -> list[nn.Sequential]:
 
 
 def chain(channels: Sequence[int], *, dilation: int = 1) -> nn.Sequential:
-    """Return 3x3 units that go through the listed channel counts."""
+    """Return consecutive 3x3 units with the listed channel counts."""
     return nn.Sequential(*(ConvNormRelu(a, b, dilation=dilation) for a, b in pairwise(channels)))
 
 
 def deep_dropout() -> list[nn.Module]:
-    """Return what follows each level's pooling where deep layers drop: half of what pool3, pool4 and pool5 give.
+    """Return the modules after each level's pooling in networks with deep dropout: 0.5 after pool3, pool4 and pool5.
 
-    The places are Bayesian SegNet's (Models/bayesian_segnet_train.prototxt). For the rivals the paper says no more than
-    that dropout of 0.5 lies at the end of the deeper convolutional layers in all models (Sec. 4).
+    The places are those of Bayesian SegNet (Models/bayesian_segnet_train.prototxt). For the rivals, the paper says only
+    that all models have dropout of 0.5 at the end of the deeper convolutional layers (Sec. 4).
     """
     return [nn.Identity(), nn.Identity(), nn.Dropout(0.5), nn.Dropout(0.5), nn.Dropout(0.5)]
 
@@ -61,18 +61,18 @@ def deep_dropout() -> list[nn.Module]:
 def load_vgg16(model: nn.Module, tensors: Mapping[str, Tensor], preprocessing: Preprocessing) -> None:
     """Set the 13 encoder convolutions of a network of width 1 from a trained VGG16, in place.
 
-    Our RGB images, 0..255, give conv1_1 the outputs that the VGG16 has on its preprocessed ones: scale, mean and order
-    of the colours are folded into its weights. At the image's border that cannot be exact: both pad with zeros, which
-    is the mean colour there and black here. Batch normalisation is set too where the VGG16 has it, and else kept.
+    Scale, mean and order of the colours are folded into conv1_1, which gives the same outputs for RGB images in 0..255
+    as the VGG16's for its preprocessed ones. At the image's border that cannot be exact: both pad with zeros, which is
+    the mean colour there and black here. Batch normalisation is set too if the VGG16 has it, and kept otherwise.
 
     Args:
         model: A network whose `encoder` is VGG16's.
         tensors: The state dict of torchvision's vgg16 or vgg16_bn; or `conv1_1.weight` (out, in, row, column),
-            `conv1_1.bias`, ... in Caffe's names. What else it holds is not used.
-        preprocessing: What that VGG16 was trained on.
+            `conv1_1.bias`, ... as named in Caffe. Other entries are ignored.
+        preprocessing: The input that this VGG16 was trained on.
 
     Raises:
-        ValueError: the network has another encoder or width; or a tensor is missing or of another shape. The network
+        ValueError: the network has another encoder or width, or a tensor is missing or has another shape. The network
             is then unchanged.
     """
     targets = _targets(_units(model), tensors)
@@ -80,12 +80,11 @@ def load_vgg16(model: nn.Module, tensors: Mapping[str, Tensor], preprocessing: P
         expected = tuple(target.shape)
         if name not in tensors:
             raise ValueError(
-                f"{name}: expected a tensor of shape {expected}, found none; pass the state dict of torchvision's "
+                f"{name}: expected a tensor of shape {expected}, got none; pass the state dict of torchvision's "
                 "vgg16 or vgg16_bn, or tensors named as in Caffe: conv1_1.weight, conv1_1.bias, ..."
             )
-        if tuple(tensors[name].shape) != expected:
-            found = tuple(tensors[name].shape)
-            raise ValueError(f"{name}: expected shape {expected}, found {found}; pass the weights of a VGG16")
+        if (shape := tuple(tensors[name].shape)) != expected:
+            raise ValueError(f"{name}: expected shape {expected}, got {shape}; pass the weights of a VGG16")
     with torch.no_grad():
         for name, target in targets.items():
             target.copy_(tensors[name])
@@ -116,12 +115,12 @@ def _conv(unit: ConvNormRelu) -> nn.Conv2d:
 
 
 def _targets(units: list[ConvNormRelu], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensor of the network that each name in `tensors` is to set; conv1_1's weight and bias come first."""
+    """Return the network's tensor for each name in `tensors`; conv1_1's weight and bias come first."""
     has_norm, is_caffe = "features.1.running_mean" in tensors, "conv1_1.weight" in tensors
     places = [(level, i) for level, channels in enumerate(LEVELS) for i in range(len(channels))]
     targets: dict[str, Tensor] = {}
     for number, (unit, (level, i)) in enumerate(zip(units, places, strict=True)):
-        # torchvision counts convolution, ReLU, perhaps normalisation, and the pooling of each level before.
+        # torchvision numbers convolutions, ReLUs, normalisations if any, and the pooling that ends each level.
         index = number * (3 if has_norm else 2) + level
         name = f"conv{level + 1}_{i + 1}" if is_caffe else f"features.{index}"
         targets |= {f"{name}.{key}": value for key, value in unit[0].named_parameters()}
@@ -132,7 +131,7 @@ def _targets(units: list[ConvNormRelu], tensors: Mapping[str, Tensor]) -> dict[s
 
 
 def _fold(weight: Tensor, bias: Tensor, preprocessing: Preprocessing) -> None:
-    """Let a convolution (64, 3, 3, 3) of preprocessed images take RGB, 0..255, with the same outputs."""
+    """Make a convolution (64, 3, 3, 3) of preprocessed images take RGB in 0..255 instead, with the same outputs."""
     mean, deviation = (
         torch.tensor(values, dtype=torch.float64, device=weight.device)[:, None, None]
         for values in (preprocessing.mean, preprocessing.deviation)

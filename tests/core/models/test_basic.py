@@ -21,10 +21,10 @@ def test_it_has_the_releases_parameters(basic):
 
 
 def test_its_convolutions_are_those_of_the_prototxt(basic):
-    found = [
+    layers = [
         (m.in_channels, m.out_channels, *m.kernel_size, *m.padding) for m in basic.modules() if isinstance(m, nn.Conv2d)
     ]
-    assert found == [(3, 64, 7, 7, 3, 3), *[(64, 64, 7, 7, 3, 3)] * 7, (64, 11, 1, 1, 0, 0)]
+    assert layers == [(3, 64, 7, 7, 3, 3), *[(64, 64, 7, 7, 3, 3)] * 7, (64, 11, 1, 1, 0, 0)]
 
 
 def test_its_decoder_has_no_relu(basic):

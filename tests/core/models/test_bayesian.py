@@ -25,10 +25,10 @@ def image():
 @pytest.mark.parametrize("name", PLACES)
 def test_dropout_lies_where_the_prototxt_has_it(name):
     model = full_size.network(name)
-    found = {key: m for key, m in model.named_modules() if isinstance(m, nn.Dropout)}
-    assert list(found) == PLACES[name]
-    assert all(m.p == 0.5 for m in found.values())
-    assert all(type(level[-1]) is nn.Dropout for level in model.decoder[: len(found) // 2])
+    layers = {key: m for key, m in model.named_modules() if isinstance(m, nn.Dropout)}
+    assert list(layers) == PLACES[name]
+    assert all(m.p == 0.5 for m in layers.values())
+    assert all(type(level[-1]) is nn.Dropout for level in model.decoder[: len(layers) // 2])
 
 
 @pytest.mark.parametrize(

@@ -58,22 +58,22 @@ def test_the_encoder_is_segnet_basics(name):
 def test_upsampling_goes_through_the_encoders_sizes(name):
     model = full_size.network(name)
     channels = 64 if name.endswith("no_dim_reduction") else 11
-    given, made = full_size.planes(model, model.upsampling)
-    assert given == [(channels, *size) for size in DEEPEST_FIRST[:4]]
-    assert made[0] == (channels, 46, 60)  # of which 45 rows remain
+    inputs, outputs = full_size.planes(model, model.upsampling)
+    assert inputs == [(channels, *size) for size in DEEPEST_FIRST[:4]]
+    assert outputs[0] == (channels, 46, 60)  # of which 45 rows remain
 
 
 @pytest.mark.parametrize(("name", "channels"), [("fcn_basic", 11), ("fcn_basic_no_dim_reduction", 64)])
 def test_pooled_features_of_each_level_are_added(name, channels):
     model = full_size.network(name)
-    given, made = full_size.planes(model, model.bridges)
-    assert given == [(64, *size) for size in DEEPEST_FIRST[:4]]
-    assert made == [(channels, *size) for size in DEEPEST_FIRST[:4]]
+    inputs, outputs = full_size.planes(model, model.bridges)
+    assert inputs == [(64, *size) for size in DEEPEST_FIRST[:4]]
+    assert outputs == [(channels, *size) for size in DEEPEST_FIRST[:4]]
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_fcn_basic_is_the_upsampled_sum_of_its_bridges(level):
-    """With all bridges but one silent, the logits are that level's scores, interpolated."""
+    """With all bridges but one zeroed, the logits are that level's scores, interpolated."""
     model = small("fcn_basic")
     zero(*(bridge for i, bridge in enumerate(model.bridges) if i != level))
     seen = []

@@ -17,10 +17,10 @@ DECONVOLUTIONS = [
 
 def test_its_deconvolutions_are_the_published_ones():
     model = full_size.network("deconvnet")
-    found = [
+    layers = [
         (m.in_channels, m.out_channels, *m.kernel_size) for m in model.modules() if isinstance(m, nn.ConvTranspose2d)
     ]
-    assert found == [(a, b, k, k) for a, b, k in DECONVOLUTIONS]
+    assert layers == [(a, b, k, k) for a, b, k in DECONVOLUTIONS]
 
 
 def test_its_weights_are_those_of_the_published_layers():
@@ -44,7 +44,7 @@ def test_every_layer_but_the_classifier_is_normalised():
 
 
 def test_deep_layers_drop_where_bayesian_segnets_do():
-    found = [
+    layers = [
         key for key, m in full_size.network("deconvnet").named_modules() if isinstance(m, nn.Dropout) and m.p == 0.5
     ]
-    assert found == ["after_pool.2", "after_pool.3", "after_pool.4.0", "decoder.0.3", "decoder.1.3", "decoder.2.3"]
+    assert layers == ["after_pool.2", "after_pool.3", "after_pool.4.0", "decoder.0.3", "decoder.1.3", "decoder.2.3"]

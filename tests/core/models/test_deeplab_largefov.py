@@ -33,8 +33,8 @@ def test_conv5_and_fc6_are_dilated(deeplab):
 
 
 def test_deep_layers_drop(deeplab):
-    found = [key for key, m in deeplab.named_modules() if isinstance(m, nn.Dropout) and m.p == 0.5]
-    assert found == ["after_pool.2", "after_pool.3", "after_pool.4", "fully_connected.2", "fully_connected.4"]
+    layers = [key for key, m in deeplab.named_modules() if isinstance(m, nn.Dropout) and m.p == 0.5]
+    assert layers == ["after_pool.2", "after_pool.3", "after_pool.4", "fully_connected.2", "fully_connected.4"]
 
 
 def test_every_convolution_but_the_classifier_is_normalised(deeplab):

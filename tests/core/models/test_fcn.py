@@ -27,9 +27,9 @@ def test_scores_are_added_at_strides_32_16_and_8(name):
     model = full_size.network(name)
     _, scores = full_size.planes(model, model.scores)
     assert scores == [(11, 12, 15), (11, 23, 30), (11, 45, 60)]
-    given, made = full_size.planes(model, model.upsampling)
-    assert given == [(11, 12, 15), (11, 23, 30), (11, 45, 60)]
-    assert made == [(11, 24, 30), (11, 46, 60), (11, 360, 480)]
+    inputs, outputs = full_size.planes(model, model.upsampling)
+    assert inputs == [(11, 12, 15), (11, 23, 30), (11, 45, 60)]
+    assert outputs == [(11, 24, 30), (11, 46, 60), (11, 360, 480)]
 
 
 def test_every_convolution_but_the_scores_is_normalised():
@@ -39,8 +39,8 @@ def test_every_convolution_but_the_scores_is_normalised():
 
 
 def test_deep_layers_drop():
-    found = [key for key, m in full_size.network("fcn").named_modules() if isinstance(m, nn.Dropout) and m.p == 0.5]
-    assert found == ["after_pool.2", "after_pool.3", "after_pool.4", "fully_connected.1", "fully_connected.3"]
+    layers = [key for key, m in full_size.network("fcn").named_modules() if isinstance(m, nn.Dropout) and m.p == 0.5]
+    assert layers == ["after_pool.2", "after_pool.3", "after_pool.4", "fully_connected.1", "fully_connected.3"]
 
 
 def test_learnt_deconvolution_begins_as_the_fixed_one():
@@ -54,7 +54,7 @@ def test_learnt_deconvolution_begins_as_the_fixed_one():
 
 @pytest.mark.parametrize("alone", [0, 1, 2])
 def test_logits_are_the_upsampled_sum_of_the_scores(alone):
-    """With all scores but one silent, the logits are that one, interpolated from its stride to the image's."""
+    """With all scores but one zeroed, the logits are that one, interpolated from its stride to the image's."""
     torch.manual_seed(0)
     model = MODELS["fcn_fixed"](3, 1 / 32).eval()
     for number, score in enumerate(model.scores):

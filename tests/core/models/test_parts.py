@@ -34,11 +34,11 @@ def test_learnt_upsampling_begins_with_the_bilinear_kernel_from_a_channel_to_its
 @pytest.mark.parametrize(("stride", "size"), KERNELS)
 def test_learnt_upsampling_begins_as_interpolation_but_for_the_border(stride, size):
     x = torch.randn(2, 3, 6, 7, generator=torch.Generator().manual_seed(1))
-    found = upsampling(3, stride, size)(x)
+    output = upsampling(3, stride, size)(x)
     expected = F.interpolate(x, scale_factor=stride, mode="bilinear")
     inside = (..., slice(stride, -stride), slice(stride, -stride))
-    assert found.shape == expected.shape == (2, 3, 6 * stride, 7 * stride)
-    torch.testing.assert_close(found[inside], expected[inside])
+    assert output.shape == expected.shape == (2, 3, 6 * stride, 7 * stride)
+    torch.testing.assert_close(output[inside], expected[inside])
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_weights_begin_as_caffes_msra_filler():
 
 
 def test_checkpoints_of_earlier_versions_keep_their_meaning():
-    """Names, shapes and a seed's values, taken before the networks of the paper's comparisons were added."""
+    """Names, shapes and a seed's values, recorded before the networks of the paper's comparisons were added."""
     torch.manual_seed(0)
     state = MODELS["segnet"](11, 1 / 16).state_dict()
     names = "".join(f"{name}{tuple(value.shape)}" for name, value in state.items())

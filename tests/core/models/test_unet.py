@@ -30,12 +30,12 @@ def unet():
 
 
 def test_its_convolutions_are_those_of_the_figure(unet):
-    found = [(m.in_channels, m.out_channels, *m.kernel_size) for m in unet.modules() if isinstance(m, nn.Conv2d)]
-    assert found == [*((a, b, 3, 3) for a, b in INWARDS + OUTWARDS), (64, 11, 1, 1)]
-    found = [
+    layers = [(m.in_channels, m.out_channels, *m.kernel_size) for m in unet.modules() if isinstance(m, nn.Conv2d)]
+    assert layers == [*((a, b, 3, 3) for a, b in INWARDS + OUTWARDS), (64, 11, 1, 1)]
+    layers = [
         (m.in_channels, m.out_channels, *m.kernel_size) for m in unet.modules() if isinstance(m, nn.ConvTranspose2d)
     ]
-    assert found == [(a, b, 2, 2) for a, b in UP]
+    assert layers == [(a, b, 2, 2) for a, b in UP]
 
 
 def test_it_has_23_convolutional_layers(unet):
@@ -51,8 +51,8 @@ def test_its_parameters_are_those_of_the_figure(unet):
 def test_its_planes_at_360x480(unet):
     _, inwards = full_size.planes(unet, unet.encoder)
     assert inwards == [(64, 360, 480), (128, 180, 240), (256, 90, 120), (512, 45, 60), (1024, 23, 30)]
-    given, outwards = full_size.planes(unet, unet.decoder)
-    assert given == [(1024, 45, 60), (512, 90, 120), (256, 180, 240), (128, 360, 480)]
+    inputs, outwards = full_size.planes(unet, unet.decoder)
+    assert inputs == [(1024, 45, 60), (512, 90, 120), (256, 180, 240), (128, 360, 480)]
     assert outwards == [(512, 45, 60), (256, 90, 120), (128, 180, 240), (64, 360, 480)]
 
 
@@ -64,11 +64,11 @@ def test_it_drops_at_the_end_of_the_contracting_path_and_normalises_nothing(unet
 def test_each_level_outwards_sees_the_features_of_its_level_inwards():
     torch.manual_seed(0)
     model = MODELS["unet"](2, 1 / 16).eval()
-    made, given = [], []
+    skipped, inputs = [], []
     for level in model.encoder:
-        level.register_forward_hook(lambda _, args, out: made.append(out))
+        level.register_forward_hook(lambda _, args, out: skipped.append(out))
     for level in model.decoder:
-        level.register_forward_hook(lambda _, args, out: given.append(args[0]))
+        level.register_forward_hook(lambda _, args, out: inputs.append(args[0]))
     model(torch.rand(1, 3, 36, 52) * 255)
-    for features, seen in zip(reversed(made[:4]), given, strict=True):
+    for features, seen in zip(reversed(skipped[:4]), inputs, strict=True):
         assert torch.equal(seen[:, : features.shape[1]], features)

@@ -1,4 +1,4 @@
-"""VGG16's trained weights in our encoders, against convolutions of the images that a VGG16 is shown."""
+"""VGG16's trained weights in our encoders, against convolutions of the images that a VGG16 is trained on."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from pipeline.core.models.vgg import CAFFE, TORCHVISION, load_vgg16
 from tests.support import full_size
 
 SHAPES = [(64, 3), (64, 64), (128, 64), (128, 128), (256, 128), (256, 256), (256, 256), (512, 256), *[(512, 512)] * 5]
-# Where torchvision's `features` and Caffe's prototxt have the 13 convolutions.
+# Names of the 13 convolutions in torchvision's `features` and in Caffe's prototxt.
 PLAIN = [f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)]
 WITH_NORM = [f"features.{i}" for i in (0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40)]
 CAFFES = [f"conv{i // 10}_{i % 10}" for i in (11, 12, 21, 22, 31, 32, 33, 41, 42, 43, 51, 52, 53)]
@@ -86,12 +86,12 @@ def test_the_first_layer_sees_what_a_vgg16_sees_but_for_the_border(trained, case
     names, preprocessing, shown = CASES[case]
     model = Encoder()
     load_vgg16(model, named(trained, names), preprocessing)
-    found = model.encoder[0][0][0](image())
+    output = model.encoder[0][0][0](image())
     weight, bias = trained[0]
     expected = F.conv2d(shown(image()), weight, bias, padding=1)
     inside = (..., slice(1, -1), slice(1, -1))
-    torch.testing.assert_close(found[inside], expected[inside], rtol=1e-4, atol=1e-3 * expected.std().item())
-    assert not torch.allclose(found[..., 0, :], expected[..., 0, :], rtol=1e-2)
+    torch.testing.assert_close(output[inside], expected[inside], rtol=1e-4, atol=1e-3 * expected.std().item())
+    assert not torch.allclose(output[..., 0, :], expected[..., 0, :], rtol=1e-2)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -142,7 +142,7 @@ def test_a_missing_tensor_is_named_and_nothing_is_changed(trained):
     del tensors["features.28.bias"]
     model = Encoder()
     before = model.encoder[0][0][0].weight.clone()
-    with pytest.raises(ValueError, match=r"features\.28\.bias: expected a tensor of shape \(512,\), found none; pass"):
+    with pytest.raises(ValueError, match=r"features\.28\.bias: expected a tensor of shape \(512,\), got none; pass"):
         load_vgg16(model, tensors, TORCHVISION)
     assert torch.equal(model.encoder[0][0][0].weight, before)
 
@@ -152,7 +152,7 @@ def test_a_tensor_of_another_shape_is_named_and_nothing_is_changed(trained):
     model = Encoder()
     before = model.encoder[0][0][0].weight.clone()
     with pytest.raises(
-        ValueError, match=r"conv3_1\.weight: expected shape \(256, 128, 3, 3\), found \(256, 256, 3, 3\); pass"
+        ValueError, match=r"conv3_1\.weight: expected shape \(256, 128, 3, 3\), got \(256, 256, 3, 3\); pass"
     ):
         load_vgg16(model, tensors, CAFFE)
     assert torch.equal(model.encoder[0][0][0].weight, before)
@@ -161,5 +161,5 @@ def test_a_tensor_of_another_shape_is_named_and_nothing_is_changed(trained):
 def test_vgg16_bn_without_its_statistics_is_refused(trained, norms):
     tensors = named(trained, WITH_NORM) | norms
     del tensors["features.41.running_var"]
-    with pytest.raises(ValueError, match=r"features\.41\.running_var: expected a tensor of shape \(512,\), found none"):
+    with pytest.raises(ValueError, match=r"features\.41\.running_var: expected a tensor of shape \(512,\), got none"):
         load_vgg16(Encoder(), tensors, TORCHVISION)
