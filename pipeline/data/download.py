@@ -1,4 +1,4 @@
-"""The download step: whichever data set is asked for becomes one folder of images, index masks and a manifest."""
+"""The download step: turns any of the data sets into one folder of images, index masks and a manifest."""
 
 import hashlib
 from functools import partial
@@ -33,17 +33,17 @@ from pipeline.params.steps import Download
 def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
     """Write the data set's images, index masks, licence and manifest into the folder `raw`; return the manifest.
 
-    Images that are missing or cannot be read are told by the manifest, which `validate` judges.
+    Missing and unreadable images are recorded in the manifest, which `validate` judges.
 
     Raises:
-        ValueError: the data set cannot be had; `raw` stays as it was.
+        ValueError: the data set is not available; `raw` is unchanged.
     """
     with atomic.replacing(raw) as temporary:
         temporary.mkdir()
         source = _write(dataset, limits, temporary)
         describe = partial(_describe, below=temporary, num_classes=len(source.classes))
-        pictures = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
-        rows = on_all_cores(describe, source.entries, "reading images", pictures=pictures)
+        paths = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
+        rows = on_all_cores(describe, source.entries, "reading images", pictures=paths)
         images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
         result = Manifest(source.dataset, source.classes, source.licence, images)
         manifest.write(result, temporary)
@@ -52,20 +52,20 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
 
 
 def perceptual_hash(grey: Pixels) -> str:
-    """Return 64 bits, as 16 hexadecimal digits, that similar pictures have nearly all in common.
+    """Return a 64-bit hash, as 16 hexadecimal digits, nearly all bits of which similar images share.
 
-    The picture is shrunk to 32 x 32 pixels; the bits are the signs of its 8 x 8 lowest DCT-II coefficients, row by
-    row; the first is the mean, 1 in every picture that is not black. On CamVid, 93 % of the frames at most 0.2 s
-    apart differ in 8 bits or fewer, and no two frames of different drives in fewer than 11.
+    The image is shrunk to 32 x 32 pixels; the bits are the signs of its 8 x 8 lowest DCT-II coefficients, row by row;
+    the first is the mean, 1 in every image that is not black. On CamVid, 93 % of the frames at most 0.2 s apart differ
+    in 8 bits or fewer, and no two frames of different drives in fewer than 11.
 
     Args:
         grey: (H, W) uint8.
 
     Source: C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010; signs
-    in place of his comparison with the median, which told CamVid's drives apart less well.
+    replace his comparison with the median, which separated CamVid's drives less well.
     """
     coefficients = dctn(shrink_grey(grey, (32, 32)).astype(np.float64), norm="ortho")[:8, :8]
-    return np.packbits(coefficients > 1e-6).tobytes().hex()  # 1e-6: above rounding, so that a blank picture has 0 bits
+    return np.packbits(coefficients > 1e-6).tobytes().hex()  # 1e-6: above rounding errors, so a blank image has 0 bits
 
 
 def _write(dataset: Dataset, limits: Download, raw: Path) -> Source:
@@ -80,7 +80,7 @@ def _write(dataset: Dataset, limits: Download, raw: Path) -> Source:
 
 
 def _describe(entry: Entry, below: Path, num_classes: int) -> dict[str, Any]:
-    """Return the manifest's row of an image."""
+    """Return an image's row of the manifest."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
         "id": f"{entry.split}/{entry.name}",
         "split": entry.split,

@@ -1,4 +1,4 @@
-"""A user's own images and masks: images are copied as they are, masks become index masks."""
+"""A user's own images and masks: images are copied unchanged, masks are converted to index masks."""
 
 import hashlib
 import os
@@ -24,12 +24,12 @@ Labels = npt.NDArray[np.int16]
 
 _OUTSIDE = -1  # label of a pixel that the class table does not name
 _STRIP = 2**20  # pixels converted at once
-_LONGEST_NAME = 150  # bytes; file systems take 255, with suffix
+_LONGEST_NAME = 150  # bytes; file systems allow 255, including the suffix
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One image, where it goes, and under which name."""
+    """One image, and the split, sequence and name that it gets."""
 
     split: str
     sequence: str
@@ -38,27 +38,27 @@ class _Job:
 
 
 def write(settings: FolderDataset, folder: Path) -> Source:
-    """Put a user's images and index masks into `folder`, by all cores.
+    """Put a user's images and index masks into `folder`, using all cores.
 
-    A missing image or mask, or a mask that cannot be read, is told by its entry and stops nothing.
+    A missing image or mask, or an unreadable mask, is recorded in its entry and is not an error.
 
     Raises:
-        ValueError: the folder, the globs or the splits do not fit together.
+        ValueError: the folder, the globs or the splits do not match.
     """
     root = Path(settings.path)
     if not root.is_dir():
-        raise ValueError(f"expected the data set's folder dataset.path, got {settings.path}, which is no folder")
+        raise ValueError(f"expected a folder as dataset.path, got {settings.path}; correct the path")
     jobs = _jobs(settings, pairing.find(root, settings.images, settings.masks))
     classes = class_table(settings.classes)
     convert = partial(_write, root, folder, labels(settings, classes), classes.void)
     masks = [root / job.pair.mask for job in jobs if job.pair.mask is not None]
     entries = on_all_cores(convert, jobs, "converting masks", pictures=masks)
-    licence = "The user's own images: whoever trains on them answers for the right to do so."
+    licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
     return Source(settings.title, classes, licence, tuple(entries))
 
 
 def class_table(rows: Sequence[ClassRow]) -> ClassTable:
-    """Return the classes that are not ignored; rows of one name are one class, of the first one's colour.
+    """Return the classes that are not ignored; rows of the same name are one class, with the first row's colour.
 
     Void has the first ignored row's colour, or black.
     """
@@ -71,7 +71,7 @@ def class_table(rows: Sequence[ClassRow]) -> ClassTable:
 def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
     """Return the index of each mask value, (256,), or of each colour red * 65536 + green * 256 + blue, (2**24,), int16.
 
-    Ignored rows are void; what no row names is -1.
+    Ignored rows are void; values and colours in no row are -1.
     """
     table = np.full(2**8 if settings.mask_kind == "index" else 2**24, _OUTSIDE, np.int16)
     for row in settings.classes:
@@ -81,7 +81,7 @@ def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
 
 
 def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, int]:
-    """Return the index mask (H, W) uint8, and how many pixels the table does not name; these are void.
+    """Return the index mask (H, W) uint8, and the number of pixels that the table does not name, which become void.
 
     Args:
         mask: values (H, W) or colours (H, W, 3), uint8.
@@ -93,11 +93,11 @@ def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, int]:
     rows = max(1, _STRIP // mask.shape[1])
     for top in range(0, len(mask), rows):
         strip = mask[top : top + rows]
-        found = table[strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])]
-        unknown = found == _OUTSIDE
+        strip_indices = table[strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])]
+        unknown = strip_indices == _OUTSIDE
         outside += int(unknown.sum())
-        found[unknown] = void
-        indices[top : top + rows] = found
+        strip_indices[unknown] = void
+        indices[top : top + rows] = strip_indices
     return indices, outside
 
 
@@ -106,13 +106,13 @@ def _jobs(settings: FolderDataset, pairs: Sequence[Pair]) -> list[_Job]:
     rule = settings.splits
     by_split = rule.model_dump(include={"train", "val", "test"})
     if isinstance(rule, FolderSplits):
-        dealt = splits.by_folder(pairs, by_split)
+        assigned = splits.by_folder(pairs, by_split)
     elif isinstance(rule, ListSplits):
-        dealt = splits.by_list(pairs, Path(settings.path), by_split)
+        assigned = splits.by_list(pairs, Path(settings.path), by_split)
     else:
-        dealt = splits.by_ratio(pairs, [sequence_of[pair] for pair in pairs], by_split, rule.seed)
+        assigned = splits.by_ratio(pairs, [sequence_of[pair] for pair in pairs], by_split, rule.seed)
     jobs = []
-    for split, members in dealt.items():
+    for split, members in assigned.items():
         taken: set[str] = set()
         for pair in members:
             name = _name(pair.path, taken)
@@ -122,7 +122,7 @@ def _jobs(settings: FolderDataset, pairs: Sequence[Pair]) -> list[_Job]:
 
 
 def _sequence(pair: Pair, pattern: str) -> str:
-    """Return what the pattern's group matches; nothing for a mask without an image, where it need not match."""
+    """Return the text that the pattern's group matches; a mask without an image need not match, and gives ""."""
     match = re.search(pattern, pair.path)
     if match is not None and match[1] is not None:
         return match[1]
@@ -143,7 +143,7 @@ def _name(path: str, taken: set[str]) -> str:
 def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Entry:
     image = mask = None
     problem, outside = "", 0
-    # A list may name what is not there; pathlib's is_file raises for a name that is too long.
+    # A list may name files that do not exist; pathlib's is_file raises if a name is too long.
     if job.pair.image is not None and os.path.isfile(root / job.pair.image):  # noqa: PTH113
         image = _copy(root / job.pair.image, folder / "images" / job.split / job.name)
     if job.pair.mask is not None:

@@ -24,10 +24,10 @@ class Pair:
 
 
 def find(root: Path, images: str, masks: str) -> list[Pair]:
-    """Return every image with its mask, and every image or mask that is alone, sorted by path.
+    """Return every image with its mask, and every image or mask without a partner, sorted by path.
 
-    As in a shell, wildcards skip hidden files. A file that `masks` matches is no image. Suffixes do not count:
-    images/*.jpg and masks/*.png are pairs when the text of * is the same, and so are images/* and masks/*.
+    As in a shell, wildcards skip hidden files. A file that `masks` matches is not an image. Suffixes are ignored:
+    images/*.jpg and masks/*.png are pairs if * matches the same text, and so are images/* and masks/*.
 
     Args:
         root: the data set's folder.
@@ -36,7 +36,7 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
 
     Raises:
         ValueError: a glob leaves the folder or matches nothing, the globs have different numbers of wildcards, two
-            files match the same text, a glob ends in a part of a suffix, or a name is not UTF-8.
+            files match the same text, a glob ends in part of a suffix, or a name is not UTF-8.
     """
     images, masks = str(PurePosixPath(images)), str(PurePosixPath(masks))  # ./a//b is a/b
     mask_files = _matches(root, masks, "masks")
@@ -45,19 +45,19 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
         raise ValueError(f"expected images that dataset.images {images} matches and dataset.masks {masks} does not")
     if not _pattern(images).groups == _pattern(masks).groups > 0:
         raise ValueError(
-            f"expected equally many wildcards in dataset.images and dataset.masks, the suffix not counted, got "
-            f"{images} and {masks}; what they match tells which mask belongs to which image"
+            f"expected as many wildcards in dataset.images as in dataset.masks, suffixes excluded, got {images} and "
+            f"{masks}; what they match decides which mask belongs to which image"
         )
     by_image, by_mask = _by_key(images, image_files), _by_key(masks, mask_files)
-    found = [Pair(by_image.get(key), by_mask.get(key)) for key in by_image.keys() | by_mask.keys()]
-    return sorted(found, key=lambda pair: pair.path)
+    pairs = [Pair(by_image.get(key), by_mask.get(key)) for key in by_image.keys() | by_mask.keys()]
+    return sorted(pairs, key=lambda pair: pair.path)
 
 
 def _matches(root: Path, pattern: str, field: str) -> set[str]:
     if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
         raise ValueError(f"expected dataset.{field} to stay below dataset.path, got {pattern}; change dataset.path")
-    found = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's also matches hidden files
-    files = {path for path in found if (root / path).is_file()}
+    paths = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's also matches hidden files
+    files = {path for path in paths if (root / path).is_file()}
     if not files:
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
     for path in files:

@@ -1,4 +1,4 @@
-"""What every data set tells of the images that it wrote."""
+"""What every data set reports about the images that it wrote."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,28 +8,27 @@ from pipeline.core.classes import ClassTable
 
 @dataclass(frozen=True)
 class Entry:
-    """One image as a data set offers it."""
+    """One image as a data set provides it."""
 
     split: str
     """train, val or test."""
     sequence: str
-    """What was filmed or drawn together; may be empty for a mask without an image."""
+    """Images filmed or drawn together share one; may be empty for a mask without an image."""
     name: str
     """Unique within the split, and safe as a file name."""
     image: Path | None
-    """Image file below images/<split>; None: missing."""
+    """Image file below images/<split>; None if missing."""
     mask: Path | None
-    """Index mask below masks/<split>: 0..C-1, void C, or, where it could not be read, the file as it was.
-    None: missing."""
+    """Index mask below masks/<split>: 0..C-1, void C; the original file if it could not be read; None if missing."""
     problem: str = ""
-    """Why the mask could not be read; empty where it could."""
+    """Why the mask could not be read; empty if it could."""
     outside: int = 0
-    """Mask pixels that the class table does not name; they were made void."""
+    """Number of mask pixels that the class table does not name; they became void."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set after it was written."""
+    """A data set that has been written."""
 
     dataset: str
     """Short name: the registered model is segnet-<dataset>."""

@@ -1,4 +1,4 @@
-"""How a user's images are dealt to train, val and test."""
+"""Assigning a user's images to train, val and test."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,42 +9,42 @@ import numpy as np
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.data.pairing import Pair
 
-Dealt = dict[str, list[Pair]]  # by split
+Assignment = dict[str, list[Pair]]  # by split
 
 
-def by_folder(pairs: Sequence[Pair], folders: Mapping[str, str]) -> Dealt:
-    """Deal each image to the split whose folder, such as train or set1/train, is a part of its path.
+def by_folder(pairs: Sequence[Pair], folders: Mapping[str, str]) -> Assignment:
+    """Assign each image to the split whose folder, such as train or set1/train, is part of its path.
 
     Raises:
-        ValueError: the path of an image holds none of the folders, or more than one.
+        ValueError: the path of an image contains none of the folders, or more than one.
     """
-    dealt: Dealt = {split: [] for split in SPLITS}
+    assigned: Assignment = {split: [] for split in SPLITS}
     for pair in pairs:
-        found = [split for split in SPLITS if f"/{folders[split].strip('/')}/" in f"/{pair.path}"]
-        if len(found) != 1:
+        matching = [split for split in SPLITS if f"/{folders[split].strip('/')}/" in f"/{pair.path}"]
+        if len(matching) != 1:
             raise ValueError(
                 f"expected one of the folders {', '.join(folders.values())} in the path {pair.path}, got "
-                f"{len(found) or 'none'}; correct dataset.splits, or narrow dataset.images and dataset.masks"
+                f"{len(matching) or 'none'}; correct dataset.splits, or narrow dataset.images and dataset.masks"
             )
-        dealt[found[0]].append(pair)
-    return dealt
+        assigned[matching[0]].append(pair)
+    return assigned
 
 
-def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Dealt:
-    """Deal the images that list files name, in UTF-8, one path a line; images in no list are left out.
+def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Assignment:
+    """Assign the images named in list files, in UTF-8 with one path per line; images in no list are left out.
 
-    A path may name an image that is not there: it becomes a pair without image and mask.
+    A path may name an image that does not exist: it becomes a pair without a mask.
 
     Args:
-        pairs: what there is below `root`.
+        pairs: the pairs below `root`.
         root: the data set's folder, which paths and list files are relative to.
         lists: list file of each split.
 
     Raises:
-        ValueError: a list cannot be read, or holds a path twice or one that leaves the folder.
+        ValueError: a list cannot be read, repeats a path, or has one that leaves the folder.
     """
     by_image = {pair.image: pair for pair in pairs}
-    dealt: Dealt = {}
+    assigned: Assignment = {}
     for split in SPLITS:
         try:
             lines = (root / lists[split]).read_text("utf-8-sig").splitlines()
@@ -56,21 +56,21 @@ def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Deal
                 raise ValueError(f"{lists[split]}: expected paths below {root}, got {path}; make it relative to it")
             if count > 1:
                 raise ValueError(f"{lists[split]}: expected each image once, got {path} {count} times; remove one")
-        dealt[split] = [by_image.get(path, Pair(path, None)) for path in paths]
-    return dealt
+        assigned[split] = [by_image.get(path, Pair(path, None)) for path in paths]
+    return assigned
 
 
-def by_ratio(pairs: Sequence[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Dealt:
-    """Deal whole sequences, so that the splits' shares of the images come close to `shares`.
+def by_ratio(pairs: Sequence[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Assignment:
+    """Assign entire sequences, so that the splits' shares of the images come close to `shares`.
 
-    In an order that `seed` decides, each sequence goes to the split that lacks most images; the last ones go to
+    In an order determined by `seed`, each sequence goes to the split that lacks the most images; the last ones go to
     splits that are still empty. The order of the images does not matter.
 
     Args:
         pairs: the images.
         sequences: sequence of each image.
-        shares: share of the images of each split; they add up to 1.
-        seed: decides which sequence goes where.
+        shares: fraction of the images for each split; they add up to 1.
+        seed: determines which sequence goes where.
 
     Raises:
         ValueError: there are fewer sequences than splits.

@@ -1,4 +1,4 @@
-"""The tile step: every image is resized, cut along the grid, and written to shards that training maps into memory."""
+"""The tile step: resizes every image, cuts it along the grid, and writes shards that training maps into memory."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,31 +22,31 @@ Row = dict[str, Any]
 
 
 def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataFrame:
-    """Cut every image of the manifest and write `folder`; return the index of the tiles, one row each.
+    """Cut every image of the manifest into tiles and write `folder`; return the index, one row per tile.
 
-    Shards are made by all cores; which image goes into which shard depends on the manifest alone, so that the same
-    images and settings give the same bytes.
+    Shards are written by all cores; which image goes into which shard depends only on the manifest, so the same images
+    and settings give the same bytes.
 
     Raises:
-        ValueError: a split keeps no tile.
+        ValueError: a split has no tiles.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
     shards = [shard for split in SPLITS for shard in _shards(manifest.images, split, settings)]
     with atomic.replacing(folder) as temporary:
         work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
-        pictures = [raw / str(path) for path in manifest.images["image"]]
-        found = on_all_cores(work, shards, "tile", pictures=pictures)
-        rows = [row for shard_rows in found for row in shard_rows]
+        paths = [raw / str(path) for path in manifest.images["image"]]
+        rows_by_shard = on_all_cores(work, shards, "tile", pictures=paths)
+        rows = [row for shard_rows in rows_by_shard for row in shard_rows]
         index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
         for split in SPLITS:
             if not (index["split"] == split).any():
-                raise ValueError(f"expected a tile in split {split}, got none; has any mask of it a labelled pixel?")
+                raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")
         tileset.write_index(temporary, header, index)
     return index
 
 
 def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[str, list[Row]]]:
-    """Yield (file name, images) of each shard: consecutive images, closed by the one that reaches the tile count."""
+    """Yield (file name, images) of each shard: consecutive images, up to the one that reaches the tile count."""
     members: list[Row] = []
     count = number = 0
     for image in cast(list[Row], images[images["split"] == split].to_dict("records")):

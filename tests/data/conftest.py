@@ -5,7 +5,7 @@ import pytest
 
 
 class Server:
-    """Gives the scripted answers, one a request: status, body, and the length it announces, or None."""
+    """Gives scripted answers, one per request: status, body, and the announced length, or None."""
 
     def __init__(self):
         self.answers, self.paths = [], []

@@ -10,7 +10,7 @@ LIMITS = Download(attempts=4, timeout_seconds=0.5, max_members=10, max_megabytes
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """No mirror, an empty cache, and the pauses between attempts, which are not waited for."""
+    """No mirror, an empty cache, and pauses between attempts that are recorded instead of waited for."""
     pauses = []
     monkeypatch.delenv("SEGNET_MIRROR", raising=False)
     monkeypatch.setattr(archive.time, "sleep", pauses.append)
@@ -52,7 +52,7 @@ def test_the_cached_archive_is_not_fetched_again(server, cache, pauses):
 def test_a_broken_transfer_is_never_taken_for_a_whole_one(server, cache, pauses):
     server.answers = [(200, WHOLE[:-30], None)] * 4
 
-    with pytest.raises(ArchiveError, match=r"expected a whole zip archive, got: .*not a zip file \(attempt 4 of 4\)"):
+    with pytest.raises(ArchiveError, match=r"expected an intact zip archive, got: .*not a zip file \(attempt 4 of 4\)"):
         fetch(server)
     assert list(cache.iterdir()) == []
 
@@ -61,7 +61,7 @@ def test_a_damaged_member_is_found_by_its_checksum(server, cache, pauses):
     place = WHOLE.index(b"root/other.txt") + len("root/other.txt")
     server.answers = [ok(WHOLE[:place] + b"\x05" + WHOLE[place + 1 :])] * 4
 
-    with pytest.raises(ArchiveError, match="expected a whole"):
+    with pytest.raises(ArchiveError, match="expected an intact"):
         fetch(server)
 
 
@@ -129,7 +129,7 @@ def test_where_the_mirror_fails_the_public_address_is_tried_and_it_is_said(
     server.answers = [ok()]
 
     assert fetch(server) == cache / "data.zip"
-    assert f"{tmp_path}/data.zip: {'no such file' if held is None else 'expected a whole zip archive'}" in caplog.text
+    assert f"{tmp_path}/data.zip: {'no such file' if held is None else 'expected an intact zip archive'}" in caplog.text
 
 
 def test_a_password_in_the_mirrors_address_is_not_said(server, cache, pauses, monkeypatch, caplog):

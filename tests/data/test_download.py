@@ -25,7 +25,7 @@ GREY = np.array([[0, 0, 0], [90, 90, 90]], np.uint8)
 
 @pytest.fixture
 def fields(tmp_path):
-    """A data set of three fields, one a split, and its settings."""
+    """A data set of three fields, one per split, and its settings."""
     for split in ("train", "val", "test"):
         for kind, pixels in (("images", GREY), ("masks", MASK)):
             path = tmp_path / "fields" / kind / split / f"{split}_1.png"
@@ -49,7 +49,7 @@ def fields(tmp_path):
 
 
 def rows(dataset, raw):
-    """The manifest's images as `download` leaves them, by id."""
+    """The manifest's images as `download` writes them, by id."""
     download.run(dataset, LIMITS, raw)
     return manifest.read(raw).images.set_index("id").to_dict("index")
 
@@ -78,11 +78,11 @@ def test_the_checksums_are_those_of_the_files(fields, tmp_path):
 def test_the_manifest_returned_is_the_one_written(fields, tmp_path):
     returned = download.run(fields, LIMITS, tmp_path / "raw")
 
-    found = manifest.read(tmp_path / "raw")
-    assert (found.dataset, found.classes, found.licence) == (returned.dataset, returned.classes, returned.licence)
-    assert found.dataset == "fields"
+    loaded = manifest.read(tmp_path / "raw")
+    assert (loaded.dataset, loaded.classes, loaded.licence) == (returned.dataset, returned.classes, returned.licence)
+    assert loaded.dataset == "fields"
     columns = list(manifest.COLUMNS)
-    pd.testing.assert_frame_equal(found.images[columns], returned.images[columns], check_dtype=False)
+    pd.testing.assert_frame_equal(loaded.images[columns], returned.images[columns], check_dtype=False)
     assert (tmp_path / "raw/LICENCE.txt").read_text() == f"{returned.licence}\n"
 
 
@@ -123,7 +123,7 @@ def test_an_image_that_cannot_be_read_is_told_by_its_row_and_stops_nothing(field
     assert row["problem"].startswith(problem)
     assert (row["height"], row["width"], row["phash"], row["mode"]) == (0, 0, "", "")
     assert row["sha256"] != ""
-    assert list(row[PIXELS]) == [1, 3, 2]  # the mask is well
+    assert list(row[PIXELS]) == [1, 3, 2]  # the mask is unaffected
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_missing_files_leave_their_columns_empty(fields, tmp_path):
     (Path(fields.path) / "masks/train/train_1.png").unlink()
     (Path(fields.path) / "images/val/val_1.png").unlink()
 
-    found = rows(fields, tmp_path / "raw")
+    by_id = rows(fields, tmp_path / "raw")
 
-    no_mask, no_image = found["train/images__train__train_1"], found["val/masks__val__val_1"]
+    no_mask, no_image = by_id["train/images__train__train_1"], by_id["val/masks__val__val_1"]
     assert (no_mask["mask"], no_mask["mask_sha256"], no_mask["mask_height"]) == ("", "", 0)
     assert list(no_mask[PIXELS]) == [0, 0, 0]
     assert (no_image["image"], no_image["sha256"], no_image["height"], no_image["phash"]) == ("", "", 0, "")
@@ -179,7 +179,7 @@ def test_a_failure_leaves_the_old_folder_as_it_was(fields, tmp_path):
     download.run(fields, LIMITS, tmp_path / "raw")
     before = sorted((tmp_path / "raw").rglob("*"))
 
-    with pytest.raises(ValueError, match="expected the data set's folder"):
+    with pytest.raises(ValueError, match=r"expected a folder as dataset\.path"):
         download.run(fields.model_copy(update={"path": "nowhere"}), LIMITS, tmp_path / "raw")
     assert sorted((tmp_path / "raw").rglob("*")) == before
     assert not list(tmp_path.glob(".*"))

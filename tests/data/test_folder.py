@@ -20,7 +20,7 @@ ROWS = [SOIL, CROP, WEED, GRASS, NOTHING]
 
 @pytest.fixture
 def root(tmp_path):
-    """A data set of three fields, one a split: images of mixed sizes, and index masks."""
+    """A data set of three fields, one per split: images of mixed sizes, and index masks."""
     root = tmp_path / "fields"
     for split, size in (("train", (3, 2)), ("val", (5, 7)), ("test", (40, 33))):
         write(root / f"images/{split}/{split}_1.jpg", np.zeros((*size, 3)))
@@ -49,7 +49,7 @@ def settings(root, **changes):
 
 
 def entries(root, **changes):
-    """What `write` returns, by split and name."""
+    """The entries that `write` returns, by split and name."""
     raw = root.parent / "raw"
     raw.mkdir()
     return {f"{e.split}/{e.name}": e for e in folder.write(settings(root, **changes), raw).entries}
@@ -58,10 +58,10 @@ def entries(root, **changes):
 def test_images_are_copied_and_masks_hold_class_indices(root, tmp_path):
     write(root / "masks/train/train_1.png", [[10, 20], [30, 31], [255, 20]])
 
-    found = entries(root)
+    by_name = entries(root)
 
-    entry = found["train/images__train__train_1"]
-    assert sorted(found) == ["test/images__test__test_1", "train/images__train__train_1", "val/images__val__val_1"]
+    entry = by_name["train/images__train__train_1"]
+    assert sorted(by_name) == ["test/images__test__test_1", "train/images__train__train_1", "val/images__val__val_1"]
     assert entry.image == tmp_path / "raw/images/train/images__train__train_1.jpg"
     assert entry.image.read_bytes() == (root / "images/train/train_1.jpg").read_bytes()
     assert entry.mask == tmp_path / "raw/masks/train/images__train__train_1.png"
@@ -96,12 +96,12 @@ def test_colour_masks_are_read_by_the_colours_of_the_table(root):
     palette.putpalette([128, 96, 64])
     palette.save(root / "masks/test/test_1.png")
 
-    found = entries(root, mask_kind="colour", classes=[row | {"value": None} for row in ROWS])
+    by_name = entries(root, mask_kind="colour", classes=[row | {"value": None} for row in ROWS])
 
-    assert read_mask(found["train/images__train__train_1"].mask).tolist() == [[0, 2], [3, 3]]
-    assert found["train/images__train__train_1"].outside == 1
-    assert read_mask(found["val/images__val__val_1"].mask).tolist() == [[2]]
-    assert read_mask(found["test/images__test__test_1"].mask).tolist() == [[0]]
+    assert read_mask(by_name["train/images__train__train_1"].mask).tolist() == [[0, 2], [3, 3]]
+    assert by_name["train/images__train__train_1"].outside == 1
+    assert read_mask(by_name["val/images__val__val_1"].mask).tolist() == [[2]]
+    assert read_mask(by_name["test/images__test__test_1"].mask).tolist() == [[0]]
 
 
 def test_a_palette_mask_is_read_by_its_indices(root):
@@ -117,34 +117,34 @@ def test_a_mask_that_cannot_be_read_is_told_and_kept_as_it_was(root):
     write(root / "masks/train/train_1.png", np.zeros((2, 2, 3)))
     (root / "masks/val/val_1.png").write_bytes(b"no image")
 
-    found = entries(root)
+    by_name = entries(root)
 
     assert (
         "mask: expected an index mask of one 8-bit channel, got mode RGB"
-        in found["train/images__train__train_1"].problem
+        in by_name["train/images__train__train_1"].problem
     )
-    assert "mask: expected an image file" in found["val/images__val__val_1"].problem
-    assert found["val/images__val__val_1"].mask.read_bytes() == b"no image"
+    assert "mask: expected an image file" in by_name["val/images__val__val_1"].problem
+    assert by_name["val/images__val__val_1"].mask.read_bytes() == b"no image"
 
 
 def test_a_transparent_colour_mask_is_told(root):
     write(root / "masks/train/train_1.png", [[[0, 160, 0, 7]]])
 
-    found = entries(root, mask_kind="colour")
+    by_name = entries(root, mask_kind="colour")
 
-    assert found["train/images__train__train_1"].problem.startswith("mask: expected an opaque image")
+    assert by_name["train/images__train__train_1"].problem.startswith("mask: expected an opaque image")
 
 
 def test_missing_images_and_masks_are_entries_that_stop_nothing(root):
     (root / "images/train/train_1.jpg").unlink()
     (root / "masks/val/val_1.png").unlink()
 
-    found = entries(root)
+    by_name = entries(root)
 
-    assert found["train/masks__train__train_1"].image is None
-    assert found["train/masks__train__train_1"].mask is not None
-    assert found["val/images__val__val_1"].mask is None
-    assert found["val/images__val__val_1"].image is not None
+    assert by_name["train/masks__train__train_1"].image is None
+    assert by_name["train/masks__train__train_1"].mask is not None
+    assert by_name["val/images__val__val_1"].mask is None
+    assert by_name["val/images__val__val_1"].image is not None
 
 
 def test_a_listed_image_that_is_not_there_is_an_entry_without_image_and_mask(root):
@@ -152,11 +152,11 @@ def test_a_listed_image_that_is_not_there_is_an_entry_without_image_and_mask(roo
         (root / f"{split}.txt").write_text(f"images/{split}/{split}_1.jpg\n")
     (root / "test.txt").write_text("images/test/test_2.jpg\n")
 
-    found = entries(root, splits={"by": "list", "train": "train.txt", "val": "val.txt", "test": "test.txt"})
+    by_name = entries(root, splits={"by": "list", "train": "train.txt", "val": "val.txt", "test": "test.txt"})
 
-    entry = found["test/images__test__test_2"]
+    entry = by_name["test/images__test__test_2"]
     assert (entry.image, entry.mask, entry.problem) == (None, None, "")
-    assert len(found) == 3
+    assert len(by_name) == 3
 
 
 def test_a_ratio_deals_whole_sequences(root):
@@ -165,11 +165,11 @@ def test_a_ratio_deals_whole_sequences(root):
             write(root / f"images/f{field}_{number}.png", [[0]])
             write(root / f"masks/f{field}_{number}.png", [[10]])
 
-    found = entries(root, splits={"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1})
+    by_name = entries(root, splits={"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1})
 
-    assert len(found) == 15
+    assert len(by_name) == 15
     for sequence in ("f0", "f1", "f2", "f3"):
-        assert len({e.split for e in found.values() if e.sequence == sequence}) == 1
+        assert len({e.split for e in by_name.values() if e.sequence == sequence}) == 1
 
 
 def test_names_are_safe_as_file_names_and_unique(root):
@@ -199,9 +199,7 @@ def test_a_mask_without_an_image_needs_no_sequence(root):
 
 
 def test_a_folder_that_is_not_there_is_an_error(root):
-    with pytest.raises(
-        ValueError, match=r"expected the data set's folder dataset.path, got .*/nowhere, which is no folder"
-    ):
+    with pytest.raises(ValueError, match=r"expected a folder as dataset.path, got .*/nowhere; correct the path"):
         entries(root, path=str(root / "nowhere"))
 
 
@@ -240,11 +238,11 @@ def test_large_images_are_worked_on_one_at_a_time_where_memory_has_no_room_for_t
     command = [sys.executable, "-c", script, chosen.model_dump_json(), str(tmp_path)]
     increase = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    assert 210_000_000 < increase < 400_000_000  # 7 bytes a pixel at the least: decoded, and as an array
+    assert 210_000_000 < increase < 400_000_000  # at least 7 bytes per pixel: decoded, and as an array
 
 
 def test_a_list_may_name_what_no_file_system_holds(root):
     paths = {"train": "y" * 300, "val": "images/val/val_1.jpg", "test": "a\0b"}
     assert all((root / f"{split}.txt").write_text(path) for split, path in paths.items())
-    found = entries(root, splits={"by": "list", **{split: f"{split}.txt" for split in paths}})
-    assert [entry.image is None for entry in found.values()] == [True, False, True]
+    by_name = entries(root, splits={"by": "list", **{split: f"{split}.txt" for split in paths}})
+    assert [entry.image is None for entry in by_name.values()] == [True, False, True]

@@ -18,7 +18,7 @@ CAMVID_PIXELS = (
 
 @pytest.fixture(scope="module")
 def scenes() -> tuple[np.ndarray, np.ndarray]:
-    """48 pictures and masks: 2 frames of each of 24 sequences."""
+    """48 images and masks: 2 frames of each of 24 sequences."""
     drawn = [draw(7, sequence, frame, height=96, width=128) for sequence in range(24) for frame in (0, 3)]
     return np.stack([image for image, _ in drawn]), np.stack([mask for _, mask in drawn])
 
@@ -31,8 +31,8 @@ def test_labels_are_the_classes_of_camvid_and_void():
 
 def test_a_seed_gives_these_bytes_on_every_machine():
     image, mask = draw(7, 0, 0, height=96, width=128)
-    found = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
-    assert found == "a942c95b2f3264d4da450bebefb7f3daba7fbf16dd148f9091f1c7b13be0e210", (
+    digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
+    assert digest == "a942c95b2f3264d4da450bebefb7f3daba7fbf16dd148f9091f1c7b13be0e210", (
         "the scenes look different now: record new results in docs/results.md, and this digest"
     )
 
@@ -69,8 +69,8 @@ def test_most_pictures_show_every_class(scenes):
 
 
 def test_classes_are_as_uneven_as_in_camvid(scenes):
-    found = np.bincount(scenes[1].ravel(), minlength=12) / scenes[1].size
-    ratio = found / (np.array(CAMVID_PIXELS) / sum(CAMVID_PIXELS))
+    shares = np.bincount(scenes[1].ravel(), minlength=12) / scenes[1].size
+    ratio = shares / (np.array(CAMVID_PIXELS) / sum(CAMVID_PIXELS))
     frequent = [Label.SKY, Label.BUILDING, Label.ROAD, Label.TREE]
     assert 1 / 1.5 < ratio[frequent].min() <= ratio[frequent].max() < 1.5
     assert 1 / 2.5 < ratio.min() <= ratio.max() < 2.5

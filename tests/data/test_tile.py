@@ -23,15 +23,15 @@ def test_images_of_any_size_come_back_from_their_tiles(tmp_path):
     raw = tmp_path / "raw"
     manifest = write_raw(raw, sizes)
     tile.run(manifest, raw, tmp_path / "tiles", settings(drop_unlabelled=False))
-    found = Tileset(tmp_path / "tiles", "val")
+    tileset = Tileset(tmp_path / "tiles", "val")
     # 2 x 2, 1 x 1 and 3 x 1 tiles.
-    assert found.index["source"].tolist() == ["val/0"] * 4 + ["val/1"] + ["val/2"] * 3
+    assert tileset.index["source"].tolist() == ["val/0"] * 4 + ["val/1"] + ["val/2"] * 3
     for number, (height, width) in enumerate(sizes):
         image = np.zeros((height, width, 3), np.uint8)
         mask = np.zeros((height, width), np.uint8)
-        for i, row in found.index[found.index["source"] == f"val/{number}"].iterrows():
+        for i, row in tileset.index[tileset.index["source"] == f"val/{number}"].iterrows():
             part = slice(row.top, row.top + row.height), slice(row.left, row.left + row.width)
-            pixels, labels = found[i]
+            pixels, labels = tileset[i]
             image[part], mask[part] = pixels[: row.height, : row.width], labels[: row.height, : row.width]
             assert (labels[row.height :] == VOID).all()
             assert (labels[:, row.width :] == VOID).all()

@@ -1,4 +1,4 @@
-"""Road scenes drawn from a seed, with CamVid's classes: pictures and masks without a download."""
+"""Road scenes drawn from a seed, with CamVid's classes: images and masks without a download."""
 
 import dataclasses
 
@@ -14,24 +14,24 @@ from pipeline.data.scenes.noise import Floats, Purpose, generator, smooth
 
 CLASSES = dataclasses.replace(CAMVID, published_weights=None)
 MIN_SIDE = 32  # pixels
-BYTES_PER_PIXEL = 270  # measured: what drawing takes of memory at its peak
+BYTES_PER_PIXEL = 270  # measured: peak memory of drawing
 
 _SAMPLES = 2  # along each side of a pixel
-_EDGES_VOID = 0.42  # of the borders between classes
+_EDGES_VOID = 0.42  # fraction of the borders between classes
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def draw(seed: int, sequence: int, frame: int, *, height: int, width: int) -> tuple[Pixels, Pixels]:
-    """Return the picture, (H, W, 3) uint8 RGB, and the mask, (H, W) uint8, of one frame of a sequence.
+    """Return the image, (H, W, 3) uint8 RGB, and the mask, (H, W) uint8, of one frame of a sequence.
 
-    The frames of a sequence show one street, in one light, from a camera that moves on. The same arguments give the
-    same bytes. The mask holds the values of `Label`. Drawing takes BYTES_PER_PIXEL of memory.
+    The frames of a sequence show one street, in the same light, from a moving camera. The same arguments give the same
+    bytes. The mask holds the values of `Label`. Drawing takes BYTES_PER_PIXEL of memory.
 
     Args:
-        seed: of the whole data set, >= 0.
-        sequence: which street, >= 0.
-        frame: how far along it, >= 0.
+        seed: of the data set, >= 0.
+        sequence: number of the street, >= 0.
+        frame: number of the camera's position along it, >= 0.
         height: pixels, >= 32.
         width: pixels, >= 32.
 
@@ -48,7 +48,7 @@ def draw(seed: int, sequence: int, frame: int, *, height: int, width: int) -> tu
 
 
 def _paint(key: tuple[int, int], frame: int, height: int, width: int) -> Canvas:
-    """Return the canvas of height x width samples with everything on it."""
+    """Return a canvas of height x width samples with the entire scene."""
     rng = generator(*key, Purpose.PLAN)
     place, light = street.plan(key, rng), weather(rng)
     camera = Camera(
@@ -69,7 +69,7 @@ def _paint(key: tuple[int, int], frame: int, height: int, width: int) -> Canvas:
 
 
 def _expose(image: Floats, rng: np.random.Generator) -> Pixels:
-    """Return samples (S*H, S*W, 3) as a picture: averaged, a little brighter or darker, with noise."""
+    """Return samples (S*H, S*W, 3) as an image: averaged, with slightly varied brightness, and noisy."""
     columns = image[:, 0::_SAMPLES] + image[:, 1::_SAMPLES]
     pixels = (columns[0::_SAMPLES] + columns[1::_SAMPLES]) * (rng.uniform(0.92, 1.08) / _SAMPLES**2)
     noise = rng.random(pixels.shape, dtype=np.float32) - rng.random(pixels.shape, dtype=np.float32)
@@ -77,7 +77,7 @@ def _expose(image: Floats, rng: np.random.Generator) -> Pixels:
 
 
 def _annotate(samples: Pixels, rng: np.random.Generator) -> Pixels:
-    """Return the mask of the samples; as by hand, some borders between classes are left void."""
+    """Return the mask of the samples; as in manual annotation, some borders between classes are left void."""
     mask = np.ascontiguousarray(samples[::_SAMPLES, ::_SAMPLES])
     reach = max(1, mask.shape[0] // 120)
     border = np.zeros(mask.shape, np.bool_)

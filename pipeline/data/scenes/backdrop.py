@@ -1,4 +1,4 @@
-"""What everything else stands before: the sky, the skyline and the ground."""
+"""The background of a scene: the sky, the skyline and the ground."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def sky(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def skyline(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
-    """Paint the houses and trees where sight ends."""
+    """Paint the houses and trees at the end of sight."""
     look = int(rng.integers(2**31))
     plane = Facing(0.0, canvas.camera.z + SIGHT)
 
@@ -87,12 +87,12 @@ def _colours(street: Street, x: Floats, z: Floats, detail: Floats) -> Floats:
 
 
 def _part(value: Floats) -> Floats:
-    """Return what is left of a number above the next lower integer."""
+    """Return the fractional part."""
     return value - np.floor(value)
 
 
 def _shadowed(canvas: Canvas, street: Street, x: Floats, z: Floats) -> Hits:
-    """Return which points of the ground lie in the shadow of the houses on the sun's side."""
+    """Return which points of the ground are in the shadow of the houses on the sun's side."""
     light = canvas.light
     first = int(canvas.camera.z // BLOCK)
     heights = [eaves(street, light.sun_side, first + i) for i in range(int(3 * SIGHT / BLOCK))]

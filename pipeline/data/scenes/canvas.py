@@ -1,7 +1,7 @@
 """A camera on a street, and a canvas on which upright planes of that street are painted in perspective.
 
-Lengths are metres, positions (x, z): x right of the street's centre line, z along it. Whoever paints goes from far to
-near, so that what is near hides what is far.
+Lengths are in metres, positions are (x, z): x right of the street's centre line, z along it. Objects must be painted
+from far to near, so that near ones hide far ones.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from pipeline.data.scenes.labels import Label
 from pipeline.data.scenes.light import Colour, Light
 from pipeline.data.scenes.noise import Floats
 
-NEAREST = 1.5  # metres before the camera; what is nearer is not painted
+NEAREST = 1.5  # metres in front of the camera; anything nearer is not painted
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top on a plane, metres."""
 Hits = npt.NDArray[np.bool_]
 Inside = Callable[[Floats, Floats], Hits]
-"""(across (1, w), up (h, w) or (h, 1)) -> which points are meant, (h, w)."""
+"""(across (1, w), up (h, w) or (h, 1)) -> which points are inside, (h, w)."""
 Texture = Callable[[Floats, Floats], Floats]
 """(across (1, w), up (h, w) or (h, 1)) -> colours (h, w, 3)."""
 Paint = Colour | Texture
@@ -37,11 +37,11 @@ class Camera:
     focal: float
     """Focal length, samples."""
     column: float
-    """Where the street vanishes, samples from the left."""
+    """The street's vanishing point, samples from the left."""
     row: float
-    """Where the horizon is, samples from the top."""
+    """The horizon, samples from the top."""
     bend: float
-    """The street has turned right by bend * d**2 metres, d metres ahead."""
+    """The street has turned right by bend * d**2 metres at d metres ahead."""
 
     def offset(self, x: float, z: float) -> float:
         """Return how far (x, z) lies right of the optical axis, metres."""
@@ -51,13 +51,13 @@ class Camera:
 
 @dataclass(frozen=True)
 class Facing:
-    """The upright plane through (x, z) that faces the camera; across it counts from x to the right."""
+    """The upright plane through (x, z) that faces the camera; places across it are measured from x to the right."""
 
     x: float
     z: float
 
     def visible_from(self, camera: Camera) -> float:
-        """Return the least place across that lies before the camera, metres."""
+        """Return the smallest place across that is in front of the camera, metres."""
         return -np.inf if self.z - camera.z >= NEAREST else np.inf
 
     def project(self, camera: Camera, across: float) -> tuple[float, float]:
@@ -74,14 +74,14 @@ class Facing:
 
 @dataclass(frozen=True)
 class Along:
-    """The upright plane that follows the street at x; across it counts from its near end z away from the camera."""
+    """The upright plane along the street at x; places across it are measured from its near end z, away from us."""
 
     x: float
     z: float
     length: float
 
     def visible_from(self, camera: Camera) -> float:
-        """Return the least place across that lies before the camera, metres."""
+        """Return the smallest place across that is in front of the camera, metres."""
         return camera.z + NEAREST - self.z
 
     def project(self, camera: Camera, across: float) -> tuple[float, float]:
@@ -94,7 +94,7 @@ class Along:
         """Return the place across (1, w) that each column (1, w) shows, and its distance (1, w), metres."""
         start, slope = self._chord(camera)
         bearing: Floats = (columns - camera.column) / camera.focal - slope
-        bearing[np.abs(bearing) < 1e-4] = 1e-4  # edge-on, beyond sight
+        bearing[np.abs(bearing) < 1e-4] = 1e-4  # edge-on, out of sight
         ahead = start / bearing
         return ahead - (self.z - camera.z), ahead
 
@@ -109,10 +109,10 @@ Plane = Facing | Along
 
 
 class Canvas:
-    """The picture being painted."""
+    """The image and mask being painted."""
 
     def __init__(self, height: int, width: int, camera: Camera, light: Light) -> None:
-        """Start black and void; height and width are samples."""
+        """Create a black image and a void mask; height and width are in samples."""
         self.camera = camera
         self.light = light
         self.image: Floats = np.zeros((height, width, 3), np.float32)
@@ -128,15 +128,15 @@ class Canvas:
         inside: Inside | None = None,
         glows: bool = False,
     ) -> None:
-        """Paint a box of a plane, or what is `inside` of it.
+        """Paint a box of a plane, or the points `inside` of it.
 
         Args:
             plane: the plane.
-            box: where on it.
-            paint: colour before it is lit; None changes the mask only.
-            label: mask value; None changes the image only, as a shadow does.
+            box: the part of it.
+            paint: unlit colour; None changes only the mask.
+            label: mask value; None changes only the image, as a shadow does.
             inside: which points of the box; None: all.
-            glows: the colour is shown as it is, whatever the light.
+            glows: show the colour unchanged, whatever the light.
         """
         left, bottom, right, top = max(box[0], plane.visible_from(self.camera)), *box[1:]
         if left >= right:
@@ -173,7 +173,7 @@ class Canvas:
         self.fill(plane, (min(places), min(heights), max(places), max(heights)), paint, label, inside=inside)
 
     def _window(self, plane: Plane, box: Box) -> tuple[slice, slice]:
-        """Return the rows and columns of the canvas that hold the box; empty where it is out of sight."""
+        """Return the rows and columns of the canvas that contain the box; empty if it is out of sight."""
         left, bottom, right, top = box
         ends = (plane.project(self.camera, left), plane.project(self.camera, right))
         rows = [
@@ -186,14 +186,14 @@ class Canvas:
         return _span(min(rows), max(rows), height), _span(min(columns), max(columns), width)
 
     def _lit(self, colour: Floats, plane: Plane, ahead: Floats, *, glows: bool) -> Floats:
-        """Return the colour as it is seen: shaded by how the plane stands to the sun, hazy in the distance."""
+        """Return the visible colour: shaded by the plane's angle to the sun, hazy in the distance."""
         sun = 0.4
         if isinstance(plane, Along):
             sun = 0.8 if plane.x * self.light.sun_side < 0 else 0.0
         haze = np.minimum(ahead * (1 / 250), np.float32(0.5))[..., None]
         light = (np.float32(1) if glows else self.light.on(sun)) * (1 - haze)
-        seen: Floats = colour * light + np.asarray(self.light.haze, np.float32) * haze
-        return seen
+        visible: Floats = colour * light + np.asarray(self.light.haze, np.float32) * haze
+        return visible
 
 
 def ellipse(box: Box) -> Inside:

@@ -1,4 +1,4 @@
-"""The built-in data set: road scenes that the program draws."""
+"""The built-in data set: road scenes drawn by this program."""
 
 import multiprocessing
 import os
@@ -16,13 +16,13 @@ from pipeline.data.source import Entry, Source
 from pipeline.files.images import encode_png
 from pipeline.params.dataset import ScenesDataset
 
-_MEMORY = 4_000_000_000  # bytes that the pictures in work may take; one is worked on however large it is
+_MEMORY = 4_000_000_000  # bytes for the images drawn at once; a single one is drawn however large it is
 LICENCE = "Drawn by this program; public domain (CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/)."
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """One image to be drawn, and where to."""
+    """One image to be drawn, and its files."""
 
     seed: int
     sequence: int
@@ -35,11 +35,11 @@ class _Scene:
 def write(settings: ScenesDataset, folder: Path) -> Source:
     """Draw the images and masks of all splits into `folder`.
 
-    An image depends on the seed, its size, its split and its place therein: more training images leave the test
-    images as they are.
+    An image depends on the seed, its size, its split and its index in the split: more training images do not change
+    the test images.
 
     Raises:
-        ValueError: a process that draws was killed.
+        ValueError: a drawing process was killed.
     """
     entries, scenes = [], []
     for number, split in enumerate(SPLITS):
@@ -48,7 +48,7 @@ def write(settings: ScenesDataset, folder: Path) -> Source:
         masks.mkdir(parents=True)
         for index in range(getattr(settings.images, split)):
             turn, frame = divmod(index, settings.images_per_sequence)
-            sequence = turn * len(SPLITS) + number  # the splits take turns: none shares a sequence
+            sequence = turn * len(SPLITS) + number  # the splits take turns, so no two share one
             name = f"s{sequence:03}_{frame:04}"
             image, mask = images / f"{name}.png", masks / f"{name}.png"
             entries.append(Entry(split, f"s{sequence:03}", name, image, mask))
@@ -59,7 +59,7 @@ def write(settings: ScenesDataset, folder: Path) -> Source:
 
 
 def _draw_all(scenes: list[_Scene], workers: int) -> None:
-    # Processes: of threads, Python's lock lets one draw at a time. Spawned: forking a process with threads may hang.
+    # Processes, since drawing holds the GIL. Spawned, since forking a process that has threads may hang.
     context = multiprocessing.get_context("spawn")
     console = Console(stderr=True)
     try:
@@ -68,8 +68,8 @@ def _draw_all(scenes: list[_Scene], workers: int) -> None:
             list(track(drawn, "drawing scenes", len(scenes), console=console, transient=True))
     except BrokenProcessPool as err:
         raise ValueError(
-            f"expected {workers} processes to draw scenes, got one that was killed (did memory run out?); make room in "
-            "memory or lower dataset.height and dataset.width, then dvc repro again"
+            f"expected {workers} processes to draw scenes, got one that was killed (out of memory?); free some memory "
+            "or lower dataset.height and dataset.width, then run dvc repro again"
         ) from err
 
 

@@ -1,4 +1,4 @@
-"""What lines a street: houses, fences and hedges."""
+"""The sides of a street: houses, fences and hedges."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ LEAVES: tuple[Colour, ...] = (
 
 
 def pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    """Return one of the colours, a little varied."""
+    """Return one of the colours, slightly varied."""
     red, green, blue = (min(1.0, c * rng.uniform(0.93, 1.07)) for c in colours[rng.integers(len(colours))])
     return red, green, blue
 
@@ -44,7 +44,7 @@ def mottled(colour: Colour, look: int, cell: tuple[float, float], strength: floa
 
 
 def house(canvas: Canvas, x: float, z: float, *, length: float, height: float, look: int) -> None:
-    """Paint a house whose front wall stands at x from z on, with windows, and perhaps a roof and a shop."""
+    """Paint a house whose front wall is at x, starting at z, with windows, and perhaps a roof and a shop."""
     rng = generator(look)
     side = 1 if x > 0 else -1
     wall, roof, rise = pick(rng, _WALLS), pick(rng, _ROOFS), rng.uniform(1.5, 3.5)
@@ -113,11 +113,11 @@ class _Windows:
     frame: Colour
     glass: Colour
     pitch: float
-    """From window to window, metres."""
+    """Distance between window centres, metres."""
     half: tuple[float, float]
-    """Half of a window's width and height, as fractions of pitch and storey."""
+    """Half a window's width and height, as fractions of pitch and storey."""
     top: float
-    """No window is above it, metres."""
+    """Height above which there are no windows, metres."""
     shop: bool
     """The ground floor is glazed."""
     look: int

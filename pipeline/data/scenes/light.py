@@ -1,4 +1,4 @@
-"""Daylight: what the sky looks like, and how it colours what stands under it."""
+"""Daylight: the colours of the sky, and the light that falls on objects."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.data.scenes.noise import Floats
 
 Colour = tuple[float, float, float]
-"""Red, green, blue in [0, 1]: a reflectance before it is lit, a brightness after."""
+"""Red, green, blue in [0, 1]: a reflectance before lighting, a brightness after."""
 
 
 @dataclass(frozen=True)
@@ -15,24 +15,24 @@ class Light:
     """The light of one sequence."""
 
     ambient: Colour
-    """What reaches every surface."""
+    """Light that reaches every surface."""
     direct: Colour
-    """What the sun adds where it shines squarely."""
+    """Light that the sun adds where it shines perpendicularly."""
     zenith: Colour
     """The sky overhead."""
     haze: Colour
-    """The sky at the horizon, whose colour distant things take on."""
+    """The sky at the horizon, whose colour distant objects take on."""
     clouds: float
     """Strength of the clouds, [0, 1]."""
     sun_side: int
-    """-1: the sun stands left of the street, 1: right of it."""
+    """-1: the sun is left of the street, 1: right of it."""
     sun_slope: float
-    """How high a thing is whose shadow reaches one metre across the street, metres."""
+    """Height of an object whose shadow reaches one metre across the street, metres."""
     dusk: bool
     """Some windows and all lamps are lit."""
 
     def on(self, sun: float) -> Floats:
-        """Return the light, (3,), on a surface that takes the fraction `sun` of the direct light."""
+        """Return the light, (3,), on a surface that receives the fraction `sun` of the direct light."""
         return np.asarray([a + sun * d for a, d in zip(self.ambient, self.direct, strict=True)], np.float32)
 
 

@@ -1,6 +1,6 @@
-"""Randomness that depends on a key alone.
+"""Randomness that depends only on a key.
 
-Here and in all of `scenes`, pixels are computed only with operations that IEEE 754 rounds in one way (+ - * /, floor,
+Here and in all of `scenes`, pixels are computed only with operations whose rounding IEEE 754 defines (+ - * /, floor,
 comparisons; no sin, exp, sums or matrix products), so that every processor gives the same bytes.
 """
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Purpose(IntEnum):
-    """What random numbers are for; part of their key, so that no two uses share them."""
+    """The use of random numbers, part of their key: no two uses share numbers."""
 
     PLAN = 0
     GROUND = 1
@@ -27,23 +27,23 @@ class Purpose(IntEnum):
 
 
 def generator(*key: int) -> np.random.Generator:
-    """Return the random numbers of `key`, non-negative integers: another key, other numbers."""
-    # With its length, as numpy's seeding takes (1, 2) and (1, 2, 0) for the same.
+    """Return the random generator of `key`, non-negative integers; different keys give different numbers."""
+    # With the key's length, since numpy's seeding does not distinguish (1, 2) from (1, 2, 0).
     return np.random.Generator(np.random.PCG64((len(key), *key)))
 
 
 def hashed(seed: int, across: Floats, along: Floats) -> Floats:
-    """Return a number in [0, 1) for each unit cell of the plane: the same cell, the same number.
+    """Return for each point a number in [0, 1) that is constant within each unit cell of the plane.
 
     Args:
-        seed: below 2**32; another seed, other numbers.
+        seed: below 2**32; different seeds give different numbers.
         across: one coordinate of each point, any shape.
         along: the other, of a shape that broadcasts with it.
     """
     state = (_cell(across) ^ np.uint32(seed)) * np.uint32(0x9E3779B1)
     state = (_stirred(state, 15) ^ (_cell(along) * np.uint32(0x85EBCA77))) * np.uint32(0xC2B2AE3D)
     state = _stirred(state, 13) * np.uint32(0x27D4EB2F)
-    return (state >> np.uint32(8)).astype(np.float32) * 2**-24  # 24 bits: what float32 holds
+    return (state >> np.uint32(8)).astype(np.float32) * 2**-24  # 24 bits: float32's precision
 
 
 def smooth(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]) -> Floats:

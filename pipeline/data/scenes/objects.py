@@ -1,4 +1,4 @@
-"""What stands and moves in a street: trees, poles, signs, cars and people. Each is painted at (x, z), metres."""
+"""The objects in a street: trees, poles, signs, cars and people. Each is painted at (x, z), metres."""
 
 import numpy as np
 
@@ -102,14 +102,14 @@ def traffic_light(canvas: Canvas, x: float, z: float, *, look: int) -> None:
 
 
 def litter_bin(canvas: Canvas, x: float, z: float, *, look: int) -> None:
-    """Paint a bin, which no class names: void."""
+    """Paint a litter bin, which belongs to no class: void."""
     rng = generator(look)
     half, height = rng.uniform(0.3, 0.5), rng.uniform(0.9, 1.5)
     canvas.fill(Facing(x, z), (-half, 0, half, height), mottled(pick(rng, _BINS), look, (0.2, 0.2), 0.2), Label.VOID)
 
 
 def car(canvas: Canvas, x: float, z: float, *, look: int, oncoming: bool) -> None:
-    """Paint a car or van whose nearer end is at z: its end, and its side where the camera sees it."""
+    """Paint a car or van whose nearer end is at z: that end, and its side if the camera sees it."""
     rng = generator(look)
     van = rng.random() < 0.2
     half, top = (0.98, rng.uniform(2.0, 2.5)) if van else (0.88, rng.uniform(1.4, 1.65))
@@ -149,7 +149,7 @@ def _car_side(canvas: Canvas, plane: Along, colour: Colour, heights: tuple[float
 
 
 def pedestrian(canvas: Canvas, x: float, z: float, *, look: int) -> None:
-    """Paint someone on foot."""
+    """Paint a pedestrian."""
     rng = generator(look)
     plane, size, half = Facing(x, z), rng.uniform(0.92, 1.12), rng.uniform(0.27, 0.35)
     coat, trousers, stride = pick(rng, _CLOTHES), pick(rng, _CLOTHES), rng.uniform(0.02, 0.25)
@@ -163,7 +163,7 @@ def pedestrian(canvas: Canvas, x: float, z: float, *, look: int) -> None:
 
 
 def cyclist(canvas: Canvas, x: float, z: float, *, look: int) -> None:
-    """Paint someone on a bicycle, seen from behind or from the side."""
+    """Paint a cyclist, seen from behind or from the side."""
     rng = generator(look)
     plane, metal, coat, trousers = Facing(x, z), pick(rng, _CARS), pick(rng, _CLOTHES), pick(rng, _CLOTHES)
     label = Label.BICYCLIST

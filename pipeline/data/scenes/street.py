@@ -1,6 +1,6 @@
-"""Which street a sequence shows: what stands where, and who moves through it.
+"""The street of a sequence: what stands where, and who moves through it.
 
-A street is endless: its sides are made of blocks, each of which follows from the street's key and its own number alone.
+A street is endless: its sides consist of blocks, each determined only by the street's key and the block's number.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from pipeline.data.scenes.canvas import Canvas
 from pipeline.data.scenes.noise import Purpose, generator
 
 BLOCK = 12.0  # metres
-SIGHT = 84.0  # metres ahead of the camera that houses and gardens are drawn
-DETAIL = 36.0  # metres ahead of the camera that smaller things are drawn
+SIGHT = 84.0  # metres ahead of the camera up to which houses and gardens are drawn
+DETAIL = 36.0  # metres ahead of the camera up to which smaller objects are drawn
 _SIDES = (-1, 1)
 
 
 @dataclass(frozen=True)
 class Street:
-    """The plan of one street; metres."""
+    """The plan of one street; lengths in metres."""
 
     key: tuple[int, ...]
-    """Seed and sequence: decides all that stands in it."""
+    """Seed and sequence: determine everything in the street."""
     half_road: float
     """From the centre line to the kerb."""
     pavement: float
@@ -34,13 +34,13 @@ class Street:
     built: float
     """Fraction of the blocks with houses; the others are gardens."""
     storeys: int
-    """Most storeys of a house."""
+    """Maximum storeys of a house."""
     greenery: float
     """Probability of a street tree in a block."""
     parked: float
     """Probability of a parked car in a block."""
     pace: float
-    """How far the camera moves from frame to frame."""
+    """Distance that the camera moves per frame."""
 
     @property
     def edge(self) -> float:
@@ -49,13 +49,13 @@ class Street:
 
     @property
     def lane(self) -> float:
-        """Return where those who drive in the camera's direction keep, x."""
+        """Return the x of traffic in the camera's direction."""
         return self.drive_side * self.half_road * 0.35
 
 
 @dataclass(frozen=True)
 class Thing:
-    """Something to be painted."""
+    """An object to paint."""
 
     far: float
     """z of its far end."""
@@ -87,48 +87,48 @@ def eaves(street: Street, side: int, block: int) -> float:
 
 
 def standing(street: Street, z: float) -> list[Thing]:
-    """Return all that stands within sight ahead of z, in no order."""
+    """Return everything that stands within sight ahead of z, in no particular order."""
     first = int(z // BLOCK)
-    found = []
+    things = []
     for side in _SIDES:
         for block in range(first, first + int(SIGHT / BLOCK)):
-            found += _walls(street, side, block)
+            things += _walls(street, side, block)
         for block in range(first, first + int(DETAIL / BLOCK)):
-            found += _furniture(street, side, block)
-    return found
+            things += _furniture(street, side, block)
+    return things
 
 
 def moving(street: Street, frame: int) -> list[Thing]:
-    """Return cars, walkers and cyclists within sight of the camera in a frame, in no order."""
-    found = []
+    """Return cars, walkers and cyclists within sight of the camera in a frame, in no particular order."""
+    things = []
     rng = generator(*street.key, Purpose.TRAFFIC)
     for who in range(3):  # one drives ahead, two come towards the camera
         speed = rng.uniform(-9, -4) if who else rng.uniform(-0.6, 0.6)
         z, look = _passing(street, (Purpose.TRAFFIC, who), frame, speed, (7.0, 60.0 if who else 40.0))
         x = -street.lane if who else street.lane
-        found.append(Thing(z + objects.CAR_LENGTH, x, partial(objects.car, x=x, z=z, look=look, oncoming=who > 0)))
+        things.append(Thing(z + objects.CAR_LENGTH, x, partial(objects.car, x=x, z=z, look=look, oncoming=who > 0)))
     for who in range(3):
         speed = rng.uniform(-1.2, 1.2) - street.pace
         z, look = _passing(street, (Purpose.WALKERS, who), frame, speed, (6.0, 25.0))
         x = _SIDES[who % 2] * (street.half_road + street.pavement * rng.uniform(0.25, 0.85))
-        found.append(Thing(z, x, partial(objects.pedestrian, x=x, z=z, look=look)))
+        things.append(Thing(z, x, partial(objects.pedestrian, x=x, z=z, look=look)))
     z, look = _passing(street, (Purpose.CYCLIST, 0), frame, rng.uniform(-2, 1), (11.0, 26.0))
     x = street.drive_side * (street.half_road - rng.uniform(1.6, 2.4))
-    return [*found, Thing(z, x, partial(objects.cyclist, x=x, z=z, look=look))]
+    return [*things, Thing(z, x, partial(objects.cyclist, x=x, z=z, look=look))]
 
 
-def paint(canvas: Canvas, found: list[Thing]) -> None:
-    """Paint things from far to near, those at the side of the street before those in its middle."""
-    for thing in sorted(found, key=lambda thing: (-thing.far, -abs(thing.x))):
+def paint(canvas: Canvas, things: list[Thing]) -> None:
+    """Paint things from far to near, and at equal distance from the sides of the street to its middle."""
+    for thing in sorted(things, key=lambda thing: (-thing.far, -abs(thing.x))):
         thing.paint(canvas)
 
 
 def _passing(
     street: Street, who: tuple[int, int], frame: int, speed: float, reach: tuple[float, float]
 ) -> tuple[float, int]:
-    """Return where somebody is, z, who moves by `speed` a frame as seen from the camera, and the seed of their looks.
+    """Return the z of someone who moves by `speed` per frame relative to the camera, and the seed of their looks.
 
-    Who leaves `reach` (metres ahead of the camera) comes back at its other end as somebody else.
+    Whoever leaves `reach` (metres ahead of the camera) is replaced by someone else at its other end.
     """
     span = reach[1] - reach[0]
     travelled = generator(*street.key, *who).uniform(0, span) + speed * frame
@@ -139,7 +139,7 @@ def _passing(
 
 
 def _walls(street: Street, side: int, block: int) -> list[Thing]:
-    """Return what bounds the street: a house, or a garden with trees behind a fence or hedge."""
+    """Return what lines the street in a block: a house, or a garden with trees behind a fence or hedge."""
     rng = generator(*street.key, Purpose.WALLS, block, side > 0)
     z, wall = block * BLOCK, side * street.edge
     looks = [int(look) for look in rng.integers(2**31, size=2)]
@@ -150,26 +150,26 @@ def _walls(street: Street, side: int, block: int) -> list[Thing]:
 
     if height:
         return [along(houses.house, wall, looks[0], height=height)]
-    found = [along(houses.hedge, wall + side * 10, looks[0], height=rng.uniform(3, 7))]
+    things = [along(houses.hedge, wall + side * 10, looks[0], height=rng.uniform(3, 7))]
     if rng.random() < 0.9:
-        found.append(along(houses.fence, wall, looks[1]))
+        things.append(along(houses.fence, wall, looks[1]))
     else:
-        found.append(along(houses.hedge, wall, looks[1], height=rng.uniform(1.0, 2.2)))
+        things.append(along(houses.hedge, wall, looks[1], height=rng.uniform(1.0, 2.2)))
     for _ in range(int(rng.integers(1, 4))):
         x, place = wall + side * rng.uniform(2, 6), z + rng.uniform(0, BLOCK)
-        found.append(Thing(place, x, partial(objects.tree, x=x, z=place, look=int(rng.integers(2**31)))))
-    return found
+        things.append(Thing(place, x, partial(objects.tree, x=x, z=place, look=int(rng.integers(2**31)))))
+    return things
 
 
 def _furniture(street: Street, side: int, block: int) -> list[Thing]:
     """Return what stands at the kerb and on the pavement of a block."""
     rng = generator(*street.key, Purpose.FURNITURE, block, side > 0)
     z = block * BLOCK
-    found = []
+    things = []
 
     def add(paint: Callable[..., None], x: float, place: float, length: float = 0.0, **options: bool) -> None:
         look = int(rng.integers(2**31))
-        found.append(Thing(place + length, x, partial(paint, x=x, z=place, look=look, **options)))
+        things.append(Thing(place + length, x, partial(paint, x=x, z=place, look=look, **options)))
 
     kerb = side * (street.half_road + 0.4)
     if rng.random() < 0.30:
@@ -185,4 +185,4 @@ def _furniture(street: Street, side: int, block: int) -> list[Thing]:
     if rng.random() < street.parked:
         x, oncoming = side * (street.half_road - 0.95), side != street.drive_side
         add(objects.car, x, z + rng.uniform(0, 6), objects.CAR_LENGTH, oncoming=oncoming)
-    return found
+    return things

@@ -27,8 +27,8 @@ def written(tmp_path_factory) -> tuple[Source, Path]:
 
 
 def test_every_split_has_its_images_in_sequences_of_its_own(written):
-    found = {(entry.split, entry.sequence, entry.name) for entry in written[0].entries}
-    assert found == {
+    names = {(entry.split, entry.sequence, entry.name) for entry in written[0].entries}
+    assert names == {
         ("train", "s000", "s000_0000"), ("train", "s000", "s000_0001"), ("train", "s003", "s003_0000"),
         ("train", "s003", "s003_0001"), ("train", "s006", "s006_0000"), ("val", "s001", "s001_0000"),
         ("test", "s002", "s002_0000"), ("test", "s002", "s002_0001"), ("test", "s005", "s005_0000"),
@@ -68,5 +68,5 @@ def die(_):
 
 def test_a_process_that_is_killed_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(scenes, "_draw", die)
-    with pytest.raises(ValueError, match=r"processes to draw scenes, got one that was killed .*; make room in memory"):
+    with pytest.raises(ValueError, match=r"processes to draw scenes, got one that was killed .*; free some memory"):
         scenes.write(settings(train=5), tmp_path)
