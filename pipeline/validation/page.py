@@ -14,9 +14,9 @@ from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, images
 
 MAX_FIGURES = 24
-"""Offenders of one check that are shown with pictures."""
+"""Maximum number of offenders of one check that are shown with images."""
 MAX_NAMES = 500
-"""Further offenders of one check that are named on the page; the JSON names all."""
+"""Maximum number of further offenders of one check that are named on the page; the JSON names all."""
 _HEIGHT, _WIDTH = 144, 192
 
 
@@ -39,7 +39,7 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
 
 
 def _section(finding: Finding, manifest: Manifest, folder: Path) -> dict[str, Any]:
-    """Return what the page shows of a failed check."""
+    """Return the content of a failed check's section."""
     pictured = [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
     ids = [name for offender in pictured for name in offender.images[: len(SPLITS)]]
     files = manifest.images[manifest.images["id"].isin(ids)].set_index("id")[["image", "mask"]].to_dict("index")
@@ -53,7 +53,7 @@ def _section(finding: Finding, manifest: Manifest, folder: Path) -> dict[str, An
 def _pictures(
     offender: Offender, files: dict[Any, dict[Any, str]], folder: Path, classes: ClassTable
 ) -> list[tuple[str, str]]:
-    """Return (caption, data URI or "") of each picture: an image with its mask, or one of each split."""
+    """Return (caption, data URI or "") of each picture: an image and its mask, or one image of each split."""
     if len(offender.images) == 1:
         paths = files[offender.images[0]]
         return [("image", _image_uri(folder / paths["image"])), ("mask", _mask_uri(folder / paths["mask"], classes))]
@@ -61,7 +61,7 @@ def _pictures(
 
 
 def _image_uri(path: Path) -> str:
-    """Return the image as a small JPEG in a data URI, "" where it cannot be read."""
+    """Return the image as a small JPEG in a data URI, "" if it cannot be read."""
     try:
         pixels = images.read_image(path)
     except (images.ImageError, OSError):
@@ -72,7 +72,7 @@ def _image_uri(path: Path) -> str:
 
 
 def _mask_uri(path: Path, classes: ClassTable) -> str:
-    """Return the mask in its classes' colours as a small PNG in a data URI, "" where it cannot be read."""
+    """Return the mask in its classes' colours as a small PNG in a data URI, "" if it cannot be read."""
     try:
         mask = images.read_mask(path)
     except (images.ImageError, OSError):
@@ -82,7 +82,7 @@ def _mask_uri(path: Path, classes: ClassTable) -> str:
 
 
 def _small(pixels: images.Pixels) -> tuple[int, int]:
-    """Return height and width of the thumbnail; a small picture stays as it is."""
+    """Return height and width of the thumbnail; a small image keeps its size."""
     height, width = pixels.shape[:2]
     scale = min(1, _HEIGHT / height, _WIDTH / width)
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -1,4 +1,4 @@
-"""What the checks of a data set look at: the manifest as pandas tables."""
+"""The tables that the checks of a data set examine: the manifest in pandas."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,10 @@ Counts = npt.NDArray[np.int64]
 
 
 def tables_of(manifest: Manifest) -> dict[str, pd.DataFrame]:
-    """Return what the checks look at: one table for each kind of thing that can be wrong.
+    """Return the tables that the checks examine, one for each kind of item that can be wrong.
 
-    Every table has the columns `name`, what a row is called, and `shown`, a tuple of the ids of images that show it.
-    NaN stands where a check has nothing to judge, such as the contrast of an unreadable image.
+    Every table has the columns `name`, the name of a row, and `shown`, a tuple of the ids of images that show it. NaN
+    means that a check has nothing to judge, such as the contrast of an unreadable image.
     """
     images = manifest.images
     pixels_SK = _pixels_by_split(manifest)
@@ -30,7 +30,7 @@ def tables_of(manifest: Manifest) -> dict[str, pd.DataFrame]:
 
 
 def summary(manifest: Manifest) -> tuple[Split, ...]:
-    """Return what each split holds."""
+    """Return a summary of each split."""
     pixels_SK = _pixels_by_split(manifest)
     return tuple(_summarise(manifest, name, pixels_K) for name, pixels_K in zip(SPLITS, pixels_SK, strict=True))
 
@@ -62,12 +62,12 @@ def _pixels_by_split(manifest: Manifest) -> Counts:
 
 
 def _sizes(widths: "pd.Series[int]", heights: "pd.Series[int]") -> "pd.Series[str]":
-    """Return "<width> x <height>", NaN where it is not known."""
+    """Return "<width> x <height>", NaN where it is unknown."""
     return (widths.astype("str") + " x " + heights.astype("str")).where(heights > 0)
 
 
 def _images(manifest: Manifest) -> pd.DataFrame:
-    """Return one row an image."""
+    """Return one row per image."""
     images = manifest.images
     has_mask = images["mask_height"] > 0
     return pd.DataFrame(
@@ -86,7 +86,7 @@ def _images(manifest: Manifest) -> pd.DataFrame:
 
 
 def _files(images: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each different image file: the first image of each split, then all its others."""
+    """Return one row per distinct image file, shown by the first image of each split, then by all others."""
     groups = _groups(images, "sha256").values()
     firsts = [[names[0] for names in splits.values()] for splits in groups]
     others = [[name for names in splits.values() for name in names[1:]] for splits in groups]
@@ -101,7 +101,7 @@ def _files(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sequences(images: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a sequence, shown by its first image in each split."""
+    """Return one row per sequence, shown by its first image in each split."""
     groups = _groups(images, "sequence")
     return pd.DataFrame(
         {
@@ -128,7 +128,7 @@ def _where(splits: dict[str, list[str]]) -> str:
 
 
 def _nearest_pairs(images: pd.DataFrame) -> pd.DataFrame:
-    """Return each image of val and test beside the most similar one of an earlier split, most similar first."""
+    """Return each image of val and test with the most similar one of an earlier split, most similar first."""
     nearest, bits = near_duplicates.nearest_earlier(
         np.array([int(digits, 16) for digits in images["phash"]], np.uint64),
         images["split"].map(SPLITS.index).to_numpy(np.int64),
@@ -142,7 +142,7 @@ def _nearest_pairs(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
-    """Return one row a class; the share ratio is infinite where a split lacks the class, NaN where all do."""
+    """Return one row per class; the share ratio is infinite where a split lacks the class, NaN where all do."""
     labelled_S = pixels_SK[:, :-1].sum(axis=1)
     shares_SC = pixels_SK[labelled_S > 0, :-1] / labelled_S[labelled_S > 0, None]
     low, high = shares_SC.min(axis=0, initial=1), shares_SC.max(axis=0, initial=0)
@@ -164,7 +164,7 @@ def _classes(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
 
 
 def _splits(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
-    """Return one row a split."""
+    """Return one row per split."""
     totals_S = pixels_SK.sum(axis=1)
     return pd.DataFrame(
         {

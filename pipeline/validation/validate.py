@@ -1,4 +1,4 @@
-"""Judging a data set before a second of training is spent: Great Expectations on the manifest's tables."""
+"""Judging a data set before any training time is spent: Great Expectations on the manifest's tables."""
 
 import os
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _SEVERITIES: dict[str, Severity] = {"critical": "error", "warning": "warning"}
 
 @dataclass(frozen=True)
 class Check:
-    """The table that a check looks at, and its words."""
+    """The table that a check examines, and the texts of its finding."""
 
     table: str
-    """Key of `findings.tables`; also the word for its rows."""
+    """Key of what `tables_of` returns; also the word for its rows."""
     expected: str
-    """What must hold; braces are filled from the section `validate`."""
+    """What must hold; braces are filled from the section `validate` of params.yaml."""
     extreme: str
     """The value nearest to, or farthest beyond, the bound; braces are filled with low[column] and high[column]."""
     offence: str
@@ -34,25 +34,25 @@ CHECKS = {
     "unreadable_image": Check("images", "every image and mask can be read", "", "{problem}"),
     "missing_pair": Check("images", "every image has a mask and every mask an image", "", "no {missing}"),
     "size_mismatch": Check(
-        "images", "image and mask are of one size", "", "image {image_size}, mask {mask_size} pixels"
+        "images", "image and mask have the same size", "", "image {image_size}, mask {mask_size} pixels"
     ),
     "label_outside_table": Check(
         "images",
-        "masks hold labels of the class table only",
+        "masks hold only labels of the class table",
         "most in one mask: {high[outside]:,.0f} pixels",
         "{outside:,.0f} pixels hold other labels",
     ),
     "duplicate_across_splits": Check(
         "files",
-        "no image file lies in two splits",
-        "most splits of one: {high[num_splits]:.0f}",
+        "no image file is in two splits",
+        "most splits of one file: {high[num_splits]:.0f}",
         "the same file: {where}",
     ),
     "class_without_training_pixels": Check(
         "classes",
-        "training has at least 1 pixel of each class",
+        "each class has at least 1 training pixel",
         "rarest class: {low[training_pixels]:,.0f} pixels",
-        "no pixel in {num_training_images} training images",
+        "no pixels in {num_training_images} training images",
     ),
     "empty_split": Check(
         "splits", "every split has an image", "smallest split: {low[num_images]:,.0f} images", "no images"
@@ -70,7 +70,7 @@ CHECKS = {
         "{bits:.0f} of 64 bits differ",
     ),
     "shared_sequence_across_splits": Check(
-        "sequences", "no sequence lies in two splits", "most splits of one: {high[num_splits]:.0f}", "{where}"
+        "sequences", "no sequence is in two splits", "most splits of one sequence: {high[num_splits]:.0f}", "{where}"
     ),
     "class_share_shift": Check(
         "classes",
@@ -94,18 +94,18 @@ CHECKS = {
 
 
 def run(manifest: Manifest, settings: Validate) -> Validation:
-    """Return what Great Expectations says about `manifest`, one finding for each check of `settings.severities`."""
+    """Judge `manifest` with Great Expectations; return one finding for each check of `settings.severities`."""
     tables = tables_of(manifest)
-    found = {finding.check: finding for finding in _judge(tables, settings)}
+    by_check = {finding.check: finding for finding in _judge(tables, settings)}
     return Validation(
         dataset=manifest.dataset,
         splits=summary(manifest),
-        findings=tuple(found[check] for check in type(settings.severities).model_fields),
+        findings=tuple(by_check[check] for check in type(settings.severities).model_fields),
     )
 
 
 def describe(finding: Finding, limit: int = 10) -> str:
-    """Return a finding in one line: the check, how many fail, and the first `limit` names with the reason."""
+    """Return a finding in one line: the check, how many fail, and the first `limit` offenders with the reason."""
     named = [f"{offender.name} ({offender.detail})" for offender in finding.offenders[:limit]]
     more = len(finding.offenders) - len(named)
     rest = [f"and {more} more"] if more else []
@@ -113,8 +113,8 @@ def describe(finding: Finding, limit: int = 10) -> str:
 
 
 def _judge(tables: dict[str, pd.DataFrame], settings: Validate) -> Iterator[Finding]:
-    """Yield the finding of each expectation; one Great Expectations suite a table."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read on import; the program calls nobody
+    """Yield the finding of each expectation, with one Great Expectations suite per table."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read on import; without it, usage data would be sent
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -125,7 +125,7 @@ def _judge(tables: dict[str, pd.DataFrame], settings: Validate) -> Iterator[Find
     context = gx.get_context(
         mode="ephemeral",
         project_config=DataContextConfig(
-            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),  # else /tmp fills up
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),  # otherwise fills /tmp
             progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
@@ -140,7 +140,7 @@ def _judge(tables: dict[str, pd.DataFrame], settings: Validate) -> Iterator[Find
 
 
 def _expectations(settings: Validate) -> list[Any]:
-    """Return one expectation a check, with its severity; the check's name is in `meta`."""
+    """Return one expectation per check, with its severity; the check's name is in `meta`."""
     from great_expectations import expectations as gxe
 
     def common(check: str) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _expectations(settings: Validate) -> list[Any]:
 
 
 def _finding(result: Any, table: pd.DataFrame, settings: Validate) -> Finding:
-    """Put the result of one expectation into words."""
+    """Return the finding that describes the result of one expectation."""
     config, counts = result.expectation_config, result.result
     if result.exception_info.get("raised_exception", True):
         raise RuntimeError(f"Great Expectations could not judge {config.meta['check']}: {result.exception_info}")

@@ -21,8 +21,8 @@ def finding(*offenders, severity="error"):
     return Finding("missing_pair", severity, not offenders, "a pair", "what was seen", offenders)
 
 
-def page(manifest, folder, *found):
-    validation = Validation(manifest.dataset, summary(manifest), found)
+def page(manifest, folder, *findings):
+    validation = Validation(manifest.dataset, summary(manifest), findings)
     write_page(validation, manifest, folder, folder / "page.html")
     return (folder / "page.html").read_text()
 
@@ -35,7 +35,7 @@ def pictures(html):
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"),
+    ("findings", "verdict"),
     [
         ([finding()], r"<strong>Passed\.</strong>"),
         ([finding(Offender("sky", "rare", ()), severity="warning")], r"<strong>Passed with 1 warning\.</strong>"),
@@ -45,8 +45,8 @@ def pictures(html):
         ),
     ],
 )
-def test_the_verdict_stands_on_top(found, verdict, manifest, tmp_path):
-    assert re.search(verdict, page(manifest, tmp_path, *found))
+def test_the_verdict_stands_on_top(findings, verdict, manifest, tmp_path):
+    assert re.search(verdict, page(manifest, tmp_path, *findings))
 
 
 def test_the_page_refers_to_nothing_outside_itself(manifest, tmp_path):
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_said_to_have_no_picture(manifest, tmp_path):
     manifest = change(manifest, ["val/1"], mask="")
     html = page(manifest, tmp_path, finding(Offender("val/1", "broken", ("val/1",))))
     assert pictures(html) == []
-    assert html.count("no picture") == 2
+    assert html.count("no preview") == 2
 
 
 def test_the_first_24_are_pictured_and_the_others_named(manifest, tmp_path):

@@ -32,7 +32,7 @@ def manifest(tmp_path):
 
 UNREADABLE = {"problem": "image: broken", "height": 0, "width": 0, "contrast": 0.0, "phash": ""}
 WITHOUT_MASK = {"mask": "", "mask_height": 0, "mask_width": 0, "pixels": [0, 0, 0]}
-# Of each check: how its defect is planted, and the name that must be told.
+# For each check: how its defect is planted, and the name that must be reported.
 PLANTED = {
     "unreadable_image": (lambda m: change(m, ["val/1"], **UNREADABLE), "val/1"),
     "missing_pair": (lambda m: change(m, ["train/1"], **WITHOUT_MASK), "train/1"),
@@ -54,45 +54,45 @@ PLANTED = {
     "blank_image": (lambda m: change(m, ["train/2"], contrast=3.9), "train/2"),
     "void_share": (lambda m: change(m, ["test/"], pixels=[530, 429, 321]), "test"),
 }
-# A defect that is one for another check too.
+# Defects that fail other checks too.
 ALSO = {"class_without_training_pixels": ["class_share_shift"], "all_void_mask": ["void_share"]}
 
 
 def plant(manifest, check):
-    """Return the manifest with the defect of `check`, and the name that must be told."""
+    """Return the manifest with the defect of `check`, and the name that must be reported."""
     change_it, name = PLANTED[check]
     return change_it(manifest), name
 
 
 def test_a_clean_data_set_passes_every_check_in_the_order_of_params(manifest):
-    found = validate.run(manifest, settings())
-    assert [finding.check for finding in found.findings] == list(CHECKS)
-    assert all(finding.ok and finding.offenders == () for finding in found.findings)
-    assert found.ok
+    validation = validate.run(manifest, settings())
+    assert [finding.check for finding in validation.findings] == list(CHECKS)
+    assert all(finding.ok and finding.offenders == () for finding in validation.findings)
+    assert validation.ok
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_defect_fails_its_check_and_is_named(check, manifest):
     planted, name = plant(manifest, check)
 
-    found = validate.run(planted, settings())
+    validation = validate.run(planted, settings())
 
-    failed = {finding.check: [offender.name for offender in finding.offenders] for finding in found.errors}
+    failed = {finding.check: [offender.name for offender in finding.offenders] for finding in validation.errors}
     assert failed.pop(check) == [name]
     assert list(failed) == ALSO.get(check, [])
 
 
 def test_params_decide_the_severity_of_each_check(manifest):
     severities = {check: ("error", "warning")[i % 2] for i, check in enumerate(CHECKS)}
-    found = validate.run(manifest, settings(**severities))
-    assert {finding.check: finding.severity for finding in found.findings} == severities
+    validation = validate.run(manifest, settings(**severities))
+    assert {finding.check: finding.severity for finding in validation.findings} == severities
 
 
 def test_a_warning_is_told_and_does_not_stop_the_path(manifest):
     planted, name = plant(manifest, "missing_pair")
-    found = validate.run(planted, settings(missing_pair="warning"))
-    assert found.ok
-    assert [offender.name for offender in found.warnings[0].offenders] == [name]
+    validation = validate.run(planted, settings(missing_pair="warning"))
+    assert validation.ok
+    assert [offender.name for offender in validation.warnings[0].offenders] == [name]
 
 
 def test_values_on_the_bound_pass(manifest):
@@ -104,9 +104,9 @@ def test_values_on_the_bound_pass(manifest):
 
 def test_a_mask_without_an_image_is_a_missing_pair(manifest):
     alone = {"image": "", "sha256": "", "sequence": "", "phash": "", "height": 0, "width": 0, "contrast": 0.0}
-    found = validate.run(change(manifest, ["val/0"], **alone), settings())
-    assert [finding.check for finding in found.errors] == ["missing_pair"]
-    assert found.errors[0].offenders == (Offender("val/0", "no image", ("val/0",)),)
+    validation = validate.run(change(manifest, ["val/0"], **alone), settings())
+    assert [finding.check for finding in validation.errors] == ["missing_pair"]
+    assert validation.errors[0].offenders == (Offender("val/0", "no image", ("val/0",)),)
 
 
 def test_what_is_expected_and_observed_is_said_in_words(manifest):
@@ -119,9 +119,9 @@ def test_what_is_expected_and_observed_is_said_in_words(manifest):
 def test_a_data_set_without_images_has_three_empty_splits(manifest):
     for split in manifests.SPLITS:
         manifest = drop(manifest, split)
-    found = {finding.check: finding for finding in validate.run(manifest, settings()).findings}
-    assert [offender.name for offender in found["empty_split"].offenders] == ["train", "val", "test"]
-    assert found["blank_image"].observed == "0 of 0 images fail"
+    validation = {finding.check: finding for finding in validate.run(manifest, settings()).findings}
+    assert [offender.name for offender in validation["empty_split"].offenders] == ["train", "val", "test"]
+    assert validation["blank_image"].observed == "0 of 0 images fail"
 
 
 def test_judging_calls_nobody_prints_nothing_and_leaves_no_files(manifest, tmp_path, monkeypatch, capfd):
