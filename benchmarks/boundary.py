@@ -1,9 +1,9 @@
-"""Time the boundary measure against the assignment problem that it stands for, on drawn scenes.
+"""Time the boundary measure against the assignment problem that it replaces, on drawn scenes.
 
     python benchmarks/boundary.py [RESULT.json]
 
 The assignment is solved by scipy's linear_sum_assignment over all boundary pixels and their outliers. Both must match
-the same number of pixels of each class. Seconds are of one core's work, so that a busy machine changes them little.
+the same number of pixels of each class. Seconds are processor time, so that a busy machine changes them little.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CAMVID_TEST_IMAGES = 233  # of 360 x 480
 
 
 def pair(size: tuple[int, int], sequence: int) -> tuple[Pixels, Pixels]:
-    """Return a drawn mask moved by about the tolerance and smoothed, as a prediction, and the mask itself."""
+    """Return a drawn mask shifted by about the tolerance and smoothed, as a prediction, and the mask itself."""
     _, target = draw(SEED, sequence, 0, height=size[0], width=size[1])
     shift = round(size[0] / 120)
     moved = np.roll(np.minimum(target, len(CLASSES) - 1), (shift, shift), (0, 1))
@@ -55,15 +55,15 @@ def _assigned(prediction: Mask, target: Mask) -> int:
 
 
 def matched(prediction: Pixels, target: Pixels) -> Counts:
-    """Return the number of matched boundary pixels of each class, (C,), by ours."""
+    """Return the number of matched boundary pixels of each class, (C,), by our measure."""
     return counts(prediction, target, len(CLASSES))[:, 0]
 
 
 def timed(count: Callable[[Pixels, Pixels], Counts], pairs: list[tuple[Pixels, Pixels]]) -> tuple[float, Counts]:
-    """Return the processor seconds that `count` takes for an image, and all its results."""
+    """Return the processor seconds that `count` takes per image, and all its results."""
     start = process_time()
-    found = np.array([count(*masks) for masks in pairs])
-    return (process_time() - start) / len(pairs), found
+    results = np.array([count(*masks) for masks in pairs])
+    return (process_time() - start) / len(pairs), results
 
 
 def compare(size: tuple[int, int]) -> dict[str, Any]:
@@ -73,12 +73,12 @@ def compare(size: tuple[int, int]) -> dict[str, Any]:
         RuntimeError: the two matched different numbers of pixels.
     """
     pairs = [pair(size, sequence) for sequence in range(SCENES)]
-    ours, found = timed(matched, pairs)
+    ours, matches = timed(matched, pairs)
     plain, expected = timed(assigned, pairs)
-    if not np.array_equal(found, expected):
-        raise RuntimeError(f"expected the assignment's matches {expected.tolist()}, got {found.tolist()}")
+    if not np.array_equal(matches, expected):
+        raise RuntimeError(f"expected the assignment's matches {expected.tolist()}, got {matches.tolist()}")
     return {
-        "size": size, "matched": int(found.sum()), "assignment_s": plain, "ours_s": ours, "ratio": plain / ours,
+        "size": size, "matched": int(matches.sum()), "assignment_s": plain, "ours_s": ours, "ratio": plain / ours,
     }  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def main() -> None:
     path = parser.parse_args().result
     matched(*pair(SIZES[0], 0))  # not timed: first calls are slow
     rows = [compare(size) for size in SIZES]
-    print("   size  matched pixels  assignment      ours   ratio   (seconds an image)")
+    print("   size  matched pixels  assignment      ours   ratio   (seconds per image)")
     for row in rows:
         height, width = row["size"]
         seconds = f"{row['assignment_s']:11.4f} {row['ours_s']:9.4f}"

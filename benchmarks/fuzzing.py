@@ -1,10 +1,10 @@
-"""Try every reader of the pipeline on thousands of broken inputs.
+"""Run every reader of the pipeline on thousands of broken inputs.
 
     python benchmarks/fuzzing.py [RESULT.json] [--cases 1500] [--seed 1]
 
-A case is a file, folder, archive or request with faults (tests/support/mutations.py). It fails where a reader neither
-gives a right result nor refuses by an error of the pipeline's own (tests/support/readers.py), takes over ten seconds,
-or the process takes over 512 MB more than before the reader. Exits with 1 where a case failed.
+A case is a file, folder, archive or request with faults (tests/support/mutations.py). It fails if a reader neither
+returns a correct result nor raises one of the pipeline's own errors (tests/support/readers.py), if it takes over ten
+seconds, or if the process grows by over 512 MB during the reader's cases. Exits with 1 if a case failed.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from pipeline.inference import served_model
 from pipeline.tracking import store
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 10  # of a case
-MEGABYTES = 512  # that the process may grow by in a reader's cases
-FEWER = {"params.yaml": 0.5, "data sets": 0.5}  # some 50 and 20 a second
+SECONDS = 10  # per case
+MEGABYTES = 512  # by which the process may grow in a reader's cases
+FEWER = {"params.yaml": 0.5, "data sets": 0.5}  # about 50 and 20 per second
 
 
 class HangError(BaseException):
@@ -40,7 +40,7 @@ class HangError(BaseException):
 
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise HangError where the block takes longer."""
+    """Raise HangError if the block takes longer."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise HangError
@@ -55,24 +55,24 @@ def limited(seconds: int) -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Drop what libraries written in C say on standard error, such as libtiff of each broken picture."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Discard what C libraries write to standard error, such as libtiff's complaints about broken images."""
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def peak() -> float:
-    """Return the most memory that the process has had so far, 1e6 bytes."""
+    """Return the peak memory of the process so far, 1e6 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def fuzz(reader: Any, cases: int, number: int) -> dict[str, Any]:
-    """Return how many cases of a reader ended how, and the texts of the faults."""
+    """Return how many of a reader's cases ended in which way, and the texts of the faults."""
     outcome = importlib.import_module("tests.support.readers").outcome
     ends: Counter[str] = Counter()
     faults: Counter[str] = Counter()
@@ -118,14 +118,14 @@ def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("result", type=Path, nargs="?", default=Path(__file__).parent / "results" / "fuzzing.json")
-    parser.add_argument("--cases", type=int, default=1500, help="of each reader")
+    parser.add_argument("--cases", type=int, default=1500, help="per reader")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     store.configure()
     sys.path.insert(0, str(ROOT))
     modules = map(importlib.import_module, ("tests.support.readers_of_input", "tests.support.readers_of_files"))
     readers = [reader for module in modules for reader in module.READERS]
-    images.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # so that a picture's memory has a bound
+    images.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # bounds the memory of an image
     print(f"{'reader':20}   cases refused    read failures  seconds  slowest ms  MB more")
     rows = []
     for reader in readers:

@@ -1,9 +1,9 @@
-"""Time and memory of every network beside SegNet as it is usually written in PyTorch, all in one run.
+"""Time and memory of every network beside SegNet as usually written in PyTorch, all in one run.
 
     python benchmarks/models.py [--help]
 
-The usual SegNet has the same layers and weights' shapes, with nn.MaxPool2d and nn.MaxUnpool2d, in PyTorch's default
-memory layout, and batch normalisation that is not folded. Ours divided by it is the ratio that counts.
+The usual SegNet has the same layers and weight shapes, with nn.MaxPool2d and nn.MaxUnpool2d, PyTorch's default memory
+layout, and batch normalisation that is not folded. The ratio of ours to it is what counts.
 """
 
 import argparse
@@ -23,10 +23,10 @@ ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 51
 
 
 class UsualSegNet(nn.Module):
-    """SegNet (arXiv 1511.00561, Sec. 3), the usual way."""
+    """SegNet (arXiv 1511.00561, Sec. 3), as usually written."""
 
     def __init__(self, num_classes: int, width: float) -> None:
-        """Build it."""
+        """Build the network."""
         super().__init__()
         levels = [[round(channels * width) for channels in level] for level in ENCODER]
         inputs = [3, *(level[-1] for level in levels[:-1])]
@@ -39,7 +39,7 @@ class UsualSegNet(nn.Module):
         self.unpool = nn.MaxUnpool2d(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (N, C, H, W) of images (N, 3, H, W)."""
+        """Return logits (N, C, H, W) of RGB images (N, 3, H, W), 0..255."""
         memory = []
         for level in self.encoder:
             x = level(x)
@@ -59,13 +59,13 @@ def chain(channels: list[int]) -> nn.Sequential:
     return nn.Sequential(*(layer for unit in units for layer in unit))
 
 
-def as_it_is(model: nn.Module) -> nn.Module:
-    """Return the model, which nobody prepares for inference."""
+def unchanged(model: nn.Module) -> nn.Module:
+    """Return the model unchanged: the usual one is not prepared for inference."""
     return model
 
 
 def ratios(ours: compare.Cost, usual: compare.Cost) -> dict[str, float]:
-    """Return how ours compares: times faster, and the part of the memory that it takes."""
+    """Return how ours compares: times faster, and the fraction of the memory that it takes."""
     return {
         "inference, times faster": usual.forward_ms / ours.forward_ms,
         "backward, times faster": usual.backward_ms / ours.backward_ms,
@@ -85,15 +85,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "models.json")
-    given = parser.parse_args()
-    setting = compare.Setting(given.height, given.width, given.channels, given.repeats, given.device)
-    usual = compare.Subject(UsualSegNet, as_it_is, torch.contiguous_format)
-    names = ["segnet", *(name for name in given.networks if name != "segnet")]
+    options = parser.parse_args()
+    setting = compare.Setting(options.height, options.width, options.channels, options.repeats, options.device)
+    usual = compare.Subject(UsualSegNet, unchanged, torch.contiguous_format)
+    names = ["segnet", *(name for name in options.networks if name != "segnet")]
     costs = measured({USUAL: usual, **{name: compare.subject(name) for name in names}}, setting)
-    found = ratios(costs["segnet"], costs[USUAL])
+    comparison = ratios(costs["segnet"], costs[USUAL])
     print(table(costs))
-    print("\n".join(f"{name}: {value:.2f}" for name, value in found.items()))
-    atomic.write_json(given.json, {**as_json(costs, setting), "segnet to the usual": found})
+    print("\n".join(f"{name}: {value:.2f}" for name, value in comparison.items()))
+    atomic.write_json(options.json, {**as_json(costs, setting), "segnet to the usual": comparison})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/pooling.py [--help]
 
-Both run on the same channels_last tensors, by turns; the median of the repeats counts. A level's four operations are
+Both run alternately on the same channels_last tensors; the median of the repeats counts. A level's four operations are
 pooling, unpooling, and the backward passes of both.
 """
 
@@ -26,7 +26,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Row:
-    """One level: milliseconds of the four operations, and the bytes kept for them."""
+    """One level: milliseconds of the four operations, and the bytes saved for them."""
 
     level: tuple[int, int, int]
     ours_ms: list[float]
@@ -36,7 +36,7 @@ class Row:
 
 
 def operations(x: Tensor, kind: str) -> tuple[list[Callable[[], object]], int]:
-    """Return the four operations of ours or PyTorch's on x, (N, C, H, W), and the bytes that are kept for them."""
+    """Return our or PyTorch's four operations on x, (N, C, H, W), and the bytes saved for them."""
     size = (x.shape[2], x.shape[3])
 
     def pooled(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,17 +60,17 @@ def operations(x: Tensor, kind: str) -> tuple[list[Callable[[], object]], int]:
 
 
 def milliseconds(functions: list[Callable[[], object]], repeats: int, device: str) -> list[float]:
-    """Return the median time of each function; they are called by turns."""
-    taken: list[list[float]] = [[] for _ in functions]
+    """Return the median time of each function; they are called alternately."""
+    times_by_function: list[list[float]] = [[] for _ in functions]
     for repeat in range(repeats + 1):
-        for times, function in zip(taken, functions, strict=True):
+        for times, function in zip(times_by_function, functions, strict=True):
             _wait(device)
             start = time.perf_counter()
             function()
             _wait(device)
-            if repeat:  # the first loads what first calls load
+            if repeat:  # the first call is a warm-up
                 times.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(times) for times in taken]
+    return [statistics.median(times) for times in times_by_function]
 
 
 def _wait(device: str) -> None:
@@ -79,7 +79,7 @@ def _wait(device: str) -> None:
 
 
 def measure(level: tuple[int, int, int], batch: int, dtype: str, device: str, repeats: int) -> Row:
-    """Return one level's times and kept bytes, ours and PyTorch's."""
+    """Return one level's times and saved bytes, ours and PyTorch's."""
     channels, height, width = level
     x = torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(1))
     x = x.to(device, DTYPES[dtype]).contiguous(memory_format=torch.channels_last)
@@ -97,22 +97,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "pooling.json")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     print("| level | PyTorch's ms: pool, its backward, unpool, its backward | ours | ours / PyTorch's | bytes kept |")
     print("| --- | --- | --- | ---: | ---: |")
     rows = []
     for level in LEVELS:
-        rows.append(row := measure(level, given.batch, given.dtype, given.device, given.repeats))
+        rows.append(row := measure(level, options.batch, options.dtype, options.device, options.repeats))
         shown = (" ".join(f"{t:.1f}" for t in times) for times in (row.pytorch_ms, row.ours_ms))
         ratio = f"{sum(row.ours_ms) / sum(row.pytorch_ms):.2f}"
-        name, kept = "x".join(map(str, level)), f"1/{row.pytorch_bytes / row.our_bytes:.0f}"
-        print(f"| {name} | {' | '.join(shown)} | {ratio} | {kept} |")
+        name, saved = "x".join(map(str, level)), f"1/{row.pytorch_bytes / row.our_bytes:.0f}"
+        print(f"| {name} | {' | '.join(shown)} | {ratio} | {saved} |")
     ours, theirs = sum(sum(row.ours_ms) for row in rows), sum(sum(row.pytorch_ms) for row in rows)
-    print(f"all levels, {given.dtype}, {given.threads} threads: {ours / theirs:.2f} of PyTorch's time")
-    machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "threads": given.threads}
-    setting = {"batch": given.batch, "dtype": given.dtype, "device": given.device}
-    atomic.write_json(given.json, {"machine": machine, "setting": setting, "levels": [asdict(row) for row in rows]})
+    print(f"all levels, {options.dtype}, {options.threads} threads: {ours / theirs:.2f} of PyTorch's time")
+    machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "threads": options.threads}
+    setting = {"batch": options.batch, "dtype": options.dtype, "device": options.device}
+    atomic.write_json(options.json, {"machine": machine, "setting": setting, "levels": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Time what a registered model's server takes to answer one drawn image of 360 x 480.
+"""Time how long a registered model's server takes to answer one drawn image of 360 x 480.
 
     python benchmarks/serving.py [--help]
 
-A SegNet of random weights is registered in a store of its own and served by `mlflow models serve`, to which images are
-posted one after the other, each over a connection of its own. A time is from before the post to the answer's last byte;
-the work is the server's processor time, of all its threads, which changes less where others compute beside it.
+A SegNet with random weights is registered in a temporary store and served by `mlflow models serve`, to which images are
+posted one after the other, each over its own connection. A time is from before the post to the answer's last byte; the
+work is the server's processor time, over all threads, which varies less when the machine is busy.
 """
 
 import argparse
@@ -48,7 +48,7 @@ START_SECONDS = 120
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of request: seconds of each, their mean work, and the bytes that went there and back."""
+    """One kind of request: seconds of each, their mean work, and the bytes of request and answer."""
 
     request: str
     seconds: list[float]
@@ -72,7 +72,7 @@ def register(folder: Path, width: float) -> str:
 
 @contextmanager
 def served(version: str, folder: Path, threads: int) -> Iterator[tuple[str, psutil.Process]]:
-    """Yield the address that a server of the version answers at, and its process; it has so many threads."""
+    """Serve the version with so many threads; yield the address that answers requests, and the server's process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -102,19 +102,19 @@ def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _work(server: psutil.Process) -> float:
-    """Return the processor seconds that a server took, with the processes that it started."""
+    """Return the processor seconds of a server and the processes that it started."""
     times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
-    return float(sum(each.user + each.system for each in times))
+    return float(sum(process_times.user + process_times.system for process_times in times))
 
 
 def measure(address: str, server: psutil.Process, kind: str, repeats: int, *, probabilities: bool) -> Row:
-    """Return what requests of one image in the format `kind` take."""
+    """Return the costs of requests with one image in the format `kind`."""
     pixels, _ = draw(7, 0, 0, height=SIZE[0], width=SIZE[1])
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **FORMATS[kind])
     table = {"columns": ["image"], "data": [[base64.b64encode(buffer.getvalue()).decode()]]}
     body = json.dumps({"dataframe_split": table, "params": {"probabilities": probabilities}}).encode()
-    _post(address, body)  # loads what first calls load
+    _post(address, body)  # warm-up
     work, seconds = _work(server), []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -137,24 +137,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the server")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "serving.json")
-    given = parser.parse_args()
+    options = parser.parse_args()
     store.configure()
     with TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        version = register(folder, given.width)
-        with served(version, folder, given.threads) as (address, server):
+        version = register(folder, options.width)
+        with served(version, folder, options.threads) as (address, server):
             kinds = [("PNG", False), ("JPEG", False), ("PNG", True)]
-            rows = [measure(address, server, kind, given.repeats, probabilities=wanted) for kind, wanted in kinds]
+            rows = [measure(address, server, kind, options.repeats, probabilities=wanted) for kind, wanted in kinds]
     print("| request | median s | 95th percentile s | longest s | work s | request kB | answer kB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row in rows:
         times = (statistics.median(row.seconds), np.percentile(row.seconds, 95), max(row.seconds), row.work_seconds)
         sizes = (row.request_bytes / 1e3, row.answer_bytes / 1e3)
         print(f"| {row.request} | {' | '.join(f'{t:.3f}' for t in times)} | {' | '.join(f'{s:.0f}' for s in sizes)} |")
-    machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "threads": given.threads}
-    setting = {"width": given.width, "size": SIZE, "options": OPTIONS}
-    atomic.write_json(given.json, {"machine": machine, "setting": setting, "requests": [asdict(row) for row in rows]})
+    machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "threads": options.threads}
+    setting = {"width": options.width, "size": SIZE, "options": OPTIONS}
+    atomic.write_json(options.json, {"machine": machine, "setting": setting, "requests": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":

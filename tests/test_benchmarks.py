@@ -1,4 +1,4 @@
-"""What the benchmarks compare with is what they say."""
+"""The benchmarks compare with what they claim to, and say how to run them."""
 
 import runpy
 
