@@ -1,1 +1,1 @@
-"""From any image to its mask, the same way everywhere; a model as one file; what networks cost."""
+"""Predicting masks of images of any size, exporting a model to one file, and measuring what networks cost."""

@@ -1,6 +1,6 @@
-"""What networks cost, measured side by side on this machine: the columns of the paper's Table 6, and Table 1's.
+"""What networks cost, measured side by side on this machine: the columns of the paper's Tables 6 and 1.
 
-Each network has a process of its own, so that none sees what another left in memory or in caches.
+Each network runs in its own process, so that none is affected by what another left in memory or caches.
 """
 
 import ctypes
@@ -27,12 +27,12 @@ _M_MMAP_THRESHOLD = -3  # malloc.h
 
 @dataclass(frozen=True)
 class Subject:
-    """A network to measure. Its functions can be pickled: they are sent to a process of their own."""
+    """A network to measure. Its functions must be picklable: they are sent to another process."""
 
     build: Callable[[int, float], nn.Module]
-    """From number of classes and width."""
+    """From number of classes and width to the network."""
     prepare: Callable[[nn.Module], nn.Module]
-    """Makes it ready for inference."""
+    """Prepares the network for inference."""
     memory_format: torch.memory_format
 
 
@@ -47,7 +47,7 @@ class Setting:
     channels: float
     """Factor on every channel count of the networks."""
     repeats: int
-    """Of each timing; the fastest counts, which others on the machine disturbed least."""
+    """Runs of each timing; the fastest counts, as the one least disturbed by other processes."""
     device: str
     """cpu, or cuda."""
 
@@ -60,7 +60,7 @@ class Cost:
     model_mb: float
     """Of the float32 parameters and statistics."""
     gmacs: float
-    """Multiplications with addition in convolutions and matrix products, for one image, in thousand millions."""
+    """Multiply-accumulate operations in convolutions and matrix products, for one image, in billions (1e9)."""
     forward_ms: float
     """Inference of one image."""
     backward_ms: float
@@ -70,16 +70,16 @@ class Cost:
     training_mb: float
     """Peak memory of a training step of four images, above the model's."""
     index_bytes: int
-    """Kept of each image for unpooling: of all saved tensors, those of integers."""
+    """Saved per image for unpooling: of all tensors saved for the backward pass, the integer ones."""
     matrix_share: float
-    """Inference's rate of multiplications as a fraction of that of a float32 matrix product of 2048 x 2048."""
+    """Multiplication rate of inference as a fraction of that of a 2048 x 2048 float32 matrix product."""
 
 
 def subject(name: str) -> Subject:
-    """Return the network `name` of MODELS, as this program uses it: folded, and laid out channels_last.
+    """Return the network `name` of MODELS as prediction uses it: folded, and in channels_last.
 
     Raises:
-        ValueError: no such network.
+        ValueError: there is no such network.
     """
     if name not in MODELS:
         raise ValueError(f"expected one of {', '.join(MODELS)}, got {name}")
@@ -90,20 +90,20 @@ def run(subjects: Mapping[str, Subject], setting: Setting) -> Iterator[tuple[str
     """Yield each subject's name and cost, as soon as it is measured.
 
     Raises:
-        ValueError: images or width that the networks cannot take, or a device that is not there.
+        ValueError: the networks do not support the image size or width, or the device is not available.
     """
     if min(setting.height, setting.width) < 32 or setting.channels <= 0 or setting.repeats < 1:
         raise ValueError(f"expected images of at least 32x32, channels > 0 and repeats >= 1, got {setting}")
     if setting.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("expected a GPU for device cuda, found none; choose cpu")
-    for name, each in subjects.items():
+        raise ValueError("expected a GPU for device cuda, got none; choose cpu")
+    for name, candidate in subjects.items():
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            yield name, pool.submit(measure, each, setting).result()
+            yield name, pool.submit(measure, candidate, setting).result()
 
 
 def measure(subject: Subject, setting: Setting) -> Cost:
-    """Return what a network costs; in a process where nothing was computed before."""
+    """Return what a network costs; call it in a process that has not computed anything before."""
     torch.manual_seed(1)
     device = torch.device(setting.device)
     model = subject.build(NUM_CLASSES, setting.channels).to(device)
@@ -112,7 +112,7 @@ def measure(subject: Subject, setting: Setting) -> Cost:
     images = _images(_TRAINING_BATCH, subject, setting)
     one = images[:_INFERENCE_BATCH]
     with torch.inference_mode():
-        ready(one[:, :, :32, :32])  # loads what the first call loads
+        ready(one[:, :, :32, :32])  # warm-up: the first call loads libraries
         forward_ms = 1000 * _seconds(lambda: ready(one), setting)
     model = model.train().to(memory_format=subject.memory_format)  # type: ignore[call-overload]  # missing in its stub
     backward_ms, index_bytes = _backward_ms(model, one, setting), _index_bytes(model, one)
@@ -141,7 +141,7 @@ def _images(num: int, subject: Subject, setting: Setting) -> Tensor:
 
 
 def _gmacs(subject: Subject, setting: Setting) -> float:
-    """Count on PyTorch's meta device, which knows shapes alone."""
+    """Count on PyTorch's meta device, which computes only shapes."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         subject.build(NUM_CLASSES, setting.channels).eval()(torch.zeros(1, 3, setting.height, setting.width))
     return float(counter.get_total_flops() / 2 / 1e9)
@@ -158,29 +158,29 @@ def _loss(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _index_bytes(model: nn.Module, images: Tensor) -> int:
-    kept: dict[int, int] = {}
+    bytes_by_address: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
         if tensor.dtype in (torch.uint8, torch.int64) and tensor.ndim == 4:
-            kept[tensor.data_ptr()] = tensor.nbytes
+            bytes_by_address[tensor.data_ptr()] = tensor.nbytes
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         _loss(model, images)
-    return sum(kept.values())
+    return sum(bytes_by_address.values())
 
 
 def _map_tensors() -> None:
-    """Let memory of a megabyte or more go back to the system when it is freed: what is in use is then what is needed.
+    """Return allocations of a megabyte or more to the system when freed, so that memory in use is memory needed.
 
-    glibc's own bound grows with what was freed before. It makes computing slower: not for timings.
+    glibc's own threshold grows with what was freed before. This slows down computation: not for timings.
     """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
 
 
 def _peak_mb(compute: Callable[[], object], device: torch.device) -> float:
-    """Return by how much memory in use rises while `compute` runs, at most; NaN where the system cannot tell."""
+    """Return the peak increase of memory in use while `compute` runs; NaN where the system does not report it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -189,8 +189,8 @@ def _peak_mb(compute: Callable[[], object], device: torch.device) -> float:
     if not sys.platform.startswith("linux"):
         compute()
         return float("nan")
-    ctypes.CDLL(None).malloc_trim(0)  # gives back what was freed, and would be used again unseen
-    Path("/proc/self/clear_refs").write_text("5")  # begins VmHWM, the highest resident size, anew
+    ctypes.CDLL(None).malloc_trim(0)  # returns freed memory, whose reuse would go unnoticed
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, the peak resident size
     at_rest = _status_mb("VmRSS")
     compute()
     return _status_mb("VmHWM") - at_rest
@@ -221,15 +221,15 @@ def _wait(device: torch.device) -> None:
 def _backward_ms(model: nn.Module, images: Tensor, setting: Setting) -> float:
     def seconds() -> float:
         loss = _loss(model, images)
-        taken = _timed(loss.backward, images.device)
+        duration = _timed(loss.backward, images.device)
         model.zero_grad(set_to_none=True)
-        return taken
+        return duration
 
     return 1000 * min(seconds() for _ in range(setting.repeats))
 
 
 def _matrix_gflops(setting: Setting) -> float:
-    """Return the device's best rate in products of two float32 matrices, in thousand million operations a second."""
+    """Return the device's best rate in products of two float32 matrices, in billions (1e9) of operations per second."""
     a = torch.ones(2048, 2048, device=setting.device)
     torch.mm(a, a)
     return 2 * 2048**3 / min(_timed(lambda: torch.mm(a, a), a.device) for _ in range(10)) / 1e9

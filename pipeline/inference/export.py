@@ -22,49 +22,49 @@ Network = Callable[[Tensor], Tensor]
 
 _ODD_SIZE = (33, 47)  # height, width: rounded up at each pooling but one; small, see `_check`
 _NUM_IMAGES = 5
-_ONNX_LIMIT = 2**31 - 2**24  # bytes: protobuf's limit, less 16 MiB for all but the weights
+_ONNX_LIMIT = 2**31 - 2**24  # bytes: protobuf's limit, minus 16 MiB for everything but the weights
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file, and how near its logits must be to the model's."""
+    """A file format, and how close its logits must be to the model's."""
 
     write: Callable[[Path, ExportedProgram, Spec], None]
     load: Callable[[Path], Network]
     tolerance: float
     """A fraction of the largest logit, or of 1 if that is larger."""
     other_kernels: bool
-    """Whether it runs on other kernels than PyTorch's, which round in another way."""
+    """Whether it runs on kernels other than PyTorch's, which round differently."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """An exported file, and how far its logits were from the model's."""
+    """An exported file, and how far its logits are from the model's."""
 
     path: Path
     differences: dict[tuple[int, int], float]
-    """The largest, as in `Format.tolerance`, for each height and width of image that was tried."""
+    """The largest difference, in the unit of `Format.tolerance`, for each image height and width tried."""
 
 
 def export(folder: Path, target: Path, *, format: str) -> Report:
-    """Write the model in `folder` (artifacts/model.py) to the file `target`, if it does there what it does here.
+    """Export the model in `folder` (artifacts/model.py) to the file `target`, checked to give the same logits.
 
-    The file takes RGB images (N, 3, H, W), float32, 0..255, of any N >= 1 and H, W >= 32, and gives logits
-    (N, C, H, W), float32. Batch normalisation is folded. It also says what model.json says: in pt2 as the extra file
-    model.json, in ONNX as metadata properties, one a key, in JSON.
+    The file takes RGB images (N, 3, H, W), float32, 0..255, of any N >= 1 and H, W >= 32, and returns logits
+    (N, C, H, W), float32. Batch normalisation is folded. The file also holds the content of model.json: in pt2 as the
+    extra file model.json, in ONNX as one metadata property per key, in JSON.
 
-    The file is read back and run on images of an odd size and of the size of the model's tiles. Its logits must be
+    The file is read back and run on images of an odd size and of the size of the model's tiles. Its logits must equal
     those of the folded model to within 1e-5 (pt2) or 1e-4 (ONNX, in onnxruntime); on tiles, those of ONNX may differ
     from them as much as PyTorch's own do with the memory layout (`_check`). The same model gives the same bytes.
 
     Args:
-        folder: As the train stage leaves it.
-        target: The file; one that is there is replaced.
+        folder: As written by the train stage.
+        target: The file; an existing one is replaced.
         format: A key of FORMATS.
 
     Raises:
-        ValueError: no such format or model, packages that ONNX needs are missing, more weights than ONNX can hold, or
-            logits too far from the model's. `target` is then as it was.
+        ValueError: there is no such format or model, packages for ONNX are missing, the weights exceed what ONNX can
+            hold, or the logits are too far from the model's. `target` is then unchanged.
     """
     if format not in FORMATS:
         raise ValueError(f"expected a format among {', '.join(FORMATS)}, got {format}")
@@ -85,23 +85,23 @@ def export(folder: Path, target: Path, *, format: str) -> Report:
 
 def _folded(folder: Path) -> tuple[Spec, nn.Module]:
     spec, model = read_model(folder)
-    # Not channels_last: torch 2.13 would take strides of the example for a rule, and save such weights with a warning.
+    # Not channels_last: torch 2.13 would require the example's strides, and warn when it saves such weights.
     folded = fold(model).requires_grad_(False)
     return spec, folded.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in its stub
 
 
 def _captured(model: nn.Module) -> ExportedProgram:
-    """Return the network as a graph for every size."""
+    """Return the network as a graph for images of any size."""
     shapes = ({0: Dim("N", min=1), 2: Dim("H", min=32), 3: Dim("W", min=32)},)
-    # Pooling that rounds up and cropping give conditions that hold at every size, but that torch cannot prove, as
-    # 2 * ((H - 1) // 2) < H: they become checks at run time. And no condition may be guessed from the example, as that
-    # cropping crops something: backed_size_oblivious, which torch.onnx sets for its own captures too.
+    # Pooling that rounds up and cropping give conditions that hold at every size, but that torch cannot prove, such as
+    # 2 * ((H - 1) // 2) < H: they become run-time checks. And no condition may be inferred from the example, such as
+    # that cropping removes something: hence backed_size_oblivious, which torch.onnx also sets for its own captures.
     with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(
             model, (torch.zeros(2, 3, 45, 61),), dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True
         )
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it names folders of this machine
+        node.meta.pop("stack_trace", None)  # contains paths of this machine
     return program
 
 
@@ -111,7 +111,7 @@ def _metadata(spec: Spec) -> dict[str, Any]:
 
 
 def _write_pt2(path: Path, program: ExportedProgram, spec: Spec) -> None:
-    with path.open("wb") as stream:  # given a path, torch warns unless it ends in .pt2
+    with path.open("wb") as stream:  # given a path, torch would warn unless it ends in .pt2
         torch.export.save(program, stream, extra_files={"model.json": json.dumps(_metadata(spec))})
 
 
@@ -142,15 +142,15 @@ def _require_room(model: nn.Module) -> None:
 def _write_onnx(path: Path, program: ExportedProgram, spec: Spec) -> None:
     import onnx
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision, not needed here, is missing
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # silences that torchvision is missing
     with warnings.catch_warnings():
-        # torch.onnx 2.13 copies the program by a function that torch 2.13 deprecates.
+        # torch.onnx 2.13 copies the program with a function that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated", FutureWarning)
         converted = torch.onnx.export(
             program,
             input_names=["image"],
             output_names=["logits"],
-            dynamic_shapes=({0: "N", 2: "H", 3: "W"},),  # the names alone count here
+            dynamic_shapes=({0: "N", 2: "H", 3: "W"},),  # only the names matter here
             verbose=False,
         )
     assert converted is not None  # noqa: S101  # for mypy: the older exporter returns None
@@ -160,7 +160,7 @@ def _write_onnx(path: Path, program: ExportedProgram, spec: Spec) -> None:
 
 
 def _load_onnx(path: Path) -> Network:
-    import onnxruntime  # type: ignore[import-untyped]  # it has no types
+    import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda x_N3HW: torch.from_numpy(session.run(["logits"], {"image": x_N3HW.numpy()})[0])
@@ -176,15 +176,16 @@ FORMATS = {
 def _check(
     network: Network, model: Network, size: tuple[int, int], tolerance: float, *, other_kernels: bool = False
 ) -> float:
-    """Return how far a file's logits are from the model's, on the first of several images where they are near enough.
+    """Return how far a file's logits are from the model's, on the first of several images where they are close enough.
 
-    Several, since SegNet's logits are no continuous function: where the two largest values of a pooling window differ
-    by rounding alone, that decides at which pixel the decoder goes on. Small images seldom have such a window. At
-    360x480 and width 1 nearly all have: eager PyTorch then differs from itself, for the same image in another memory
-    layout, by 0.04 to 0.13 of the largest logit (measured). With `other_kernels`, twice that is near enough.
+    Several, since SegNet's logits are not a continuous function of the image: where the two largest values of a pooling
+    window differ only by rounding, rounding decides at which pixel the decoder continues. Small images rarely have such
+    a window. At 360x480 and width 1 nearly all do: eager PyTorch then differs from itself, for the same image in
+    another memory layout, by 0.04 to 0.13 of the largest logit (measured). With `other_kernels`, twice that difference
+    is close enough.
 
     Raises:
-        ValueError: they are too far from it on each.
+        ValueError: they are too far apart on every image.
     """
     differences = []
     for seed in range(_NUM_IMAGES):
@@ -198,10 +199,10 @@ def _check(
             return differences[-1]
     raise ValueError(
         f"expected an exported model whose logits are within {tolerance:g} of the model's, got {min(differences):.3g} "
-        f"at {size[0]} x {size[1]}, at best of {_NUM_IMAGES} images; nothing was written: export to another format, or "
+        f"at {size[0]} x {size[1]}, the best of {_NUM_IMAGES} images; nothing was written: use another format, or "
         "install the versions of torch, onnx, onnxscript and onnxruntime in requirements.lock"
     )
 
 
-def _difference(found: Tensor, expected: Tensor) -> float:
-    return ((found - expected).abs().max() / expected.abs().max().clamp(min=1)).item()
+def _difference(actual: Tensor, expected: Tensor) -> float:
+    return ((actual - expected).abs().max() / expected.abs().max().clamp(min=1)).item()

@@ -1,4 +1,7 @@
-"""From any image to its mask, by the same windows wherever it is asked for: evaluation, command line, served model."""
+"""From any image to its mask, by the same windows for evaluation, command line and served model.
+
+Images are RGB, uint8; the networks take them as float in 0..255, without normalisation (pipeline/core/models).
+"""
 
 import math
 import time
@@ -26,32 +29,32 @@ _SMALLEST = 32  # the networks pool five times
 
 @dataclass(frozen=True)
 class Band:
-    """What is predicted for some whole rows of an image; tensors lie on the predictor's device."""
+    """The prediction for some full rows of an image; tensors are on the predictor's device."""
 
     top: int
-    """The first of the rows."""
+    """The first row."""
     probabilities: Tensor
-    """(C, rows, W) float32, in [0, 1]: of each class; they sum to 1."""
+    """(C, rows, W) float32, in [0, 1]: probability of each class; they sum to 1."""
     variance: Tensor | None
-    """(C, rows, W) float32, in [0, 0.25]: of each class's probability over the samples; None without samples."""
+    """(C, rows, W) float32, in [0, 0.25]: variance of each class's probability over the samples; None without them."""
 
     @property
     def rows(self) -> slice:
-        """Return the rows as an index into arrays of the whole image."""
+        """Return the rows as an index into arrays of the full image."""
         return slice(self.top, self.top + self.probabilities.shape[1])
 
     @cached_property
     def mask(self) -> Tensor:
-        """Return the likeliest class of each pixel, the first of equals, (rows, W) uint8."""
+        """Return the most probable class of each pixel, the first in a tie, (rows, W) uint8."""
         return self.probabilities.max(dim=0).indices.to(torch.uint8)  # on a CPU three times as fast as argmax
 
     @property
     def uncertainty(self) -> Tensor:
-        """Return how unsure the model is of each pixel, (rows, W) float32.
+        """Return the model's uncertainty at each pixel, (rows, W) float32.
 
         With samples: their variance, averaged over the classes, in [0, 0.25] (Kendall et al., arXiv 1511.02680, Sec. 3;
-        the release's test_bayesian_segnet.py). Without: the entropy of the probabilities over that of C equal ones,
-        in [0, 1].
+        the release's test_bayesian_segnet.py). Without: the entropy of the probabilities, divided by that of C equal
+        ones, in [0, 1].
         """
         if self.variance is not None:
             return self.variance.mean(dim=0)
@@ -60,9 +63,9 @@ class Band:
 
     @property
     def shade(self) -> Tensor:
-        """Return the uncertainty as a picture shows it, (rows, W) float32 in [0, 1].
+        """Return the uncertainty for display, (rows, W) float32 in [0, 1].
 
-        Of a variance, which is small nearly everywhere, that is twice its square root, the standard deviation.
+        A variance, small nearly everywhere, is shown as twice its square root, the standard deviation.
         """
         return self.uncertainty if self.variance is None else (2 * self.uncertainty.sqrt()).clamp(0, 1)
 
@@ -81,19 +84,21 @@ class Predictor:
         samples: int = 0,
         seed: int = 1,
     ) -> None:
-        """Take a model over: it is moved to the GPU, if there is one, and its dropout is switched on for samples.
+        """Take over a model: it is moved to the GPU, if there is one, and its dropout is enabled for sampling.
 
         Args:
             spec: how it was trained.
-            model: from RGB images (N, 3, H, W), 0..255, to logits (N, C, H, W), in evaluation mode.
+            model: from RGB images (N, 3, H, W), float, 0..255 and not normalised, to logits (N, C, H, W); in
+                evaluation mode.
             overlap: of neighbouring windows, as a fraction of their side, in [0, 1).
-            batch_size: windows of one image that are predicted together.
-            flip: whether to average with the prediction of the image's mirror image.
-            samples: forward passes of each window with dropout, whose mean is the prediction; 0: one without dropout.
-            seed: decides, with a window's place, what dropout drops there; >= 0.
+            batch_size: number of windows of one image that are predicted together.
+            flip: whether to average with the prediction for the mirrored image.
+            samples: number of forward passes of each window with dropout, whose mean is the prediction; 0: a single
+                one without dropout.
+            seed: with a window's place, determines what dropout drops there; >= 0.
 
         Raises:
-            ValueError: samples of a model without dropout.
+            ValueError: samples are requested of a model without dropout.
         """
         if samples:
             sample_dropout(model)
@@ -108,21 +113,21 @@ class Predictor:
     def bands(self, image: Pixels) -> Iterator[Band]:
         """Yield the prediction of an image in bands of rows, from top to bottom, in one pass and bounded memory.
 
-        The image is resized by the model's scale. If it fits into one window, of the size of the training tiles, it
-        is predicted whole; else by windows that overlap, whose values are averaged with a Gaussian weight. On a CPU
-        the result does not depend on `batch_size`; on a GPU that can change the last bits.
+        The image is resized by the model's scale. If it fits into one window of the size of the training tiles, it is
+        predicted in one piece; otherwise by overlapping windows, whose values are averaged with a Gaussian weight. On a
+        CPU the result does not depend on `batch_size`; on a GPU, `batch_size` can change the last bits.
 
         Args:
-            image: (H, W, 3) uint8, RGB.
+            image: (H, W, 3) uint8, RGB, 0..255.
 
         Raises:
-            ValueError: not such an image.
+            ValueError: the image has another shape or dtype, or is empty.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"expected an RGB image (H, W, 3) of uint8, got {image.shape} of {image.dtype}")
         size = (image.shape[0], image.shape[1])
         scaled = (max(1, round(size[0] * self.spec.scale)), max(1, round(size[1] * self.spec.scale)))
-        pixels = image if scaled == size else resize_image(image, scaled)  # as the tile stage does it
+        pixels = image if scaled == size else resize_image(image, scaled)  # as in the tile stage
         bands = self._scaled_bands(pixels)
         if scaled != size:
             bands = interpolate(bands, scaled, size)
@@ -134,23 +139,23 @@ class Predictor:
         """Return the probability of each class at each pixel, (C, H, W) float32, of an image (H, W, 3) uint8, RGB.
 
         Raises:
-            ValueError: not such an image.
+            ValueError: the image has another shape or dtype, or is empty.
         """
-        found = np.empty((len(self.spec.classes), *image.shape[:2]), np.float32)
+        probabilities_CHW = np.empty((len(self.spec.classes), *image.shape[:2]), np.float32)
         for band in self.bands(image):
-            found[:, band.rows] = band.probabilities.cpu().numpy()
-        return found
+            probabilities_CHW[:, band.rows] = band.probabilities.cpu().numpy()
+        return probabilities_CHW
 
     def mask(self, image: Pixels) -> Pixels:
-        """Return the likeliest class of each pixel, (H, W) uint8, of an image (H, W, 3) uint8, RGB.
+        """Return the most probable class of each pixel, (H, W) uint8, of an image (H, W, 3) uint8, RGB.
 
         Raises:
-            ValueError: not such an image.
+            ValueError: the image has another shape or dtype, or is empty.
         """
-        found = np.empty(image.shape[:2], np.uint8)
+        mask_HW = np.empty(image.shape[:2], np.uint8)
         for band in self.bands(image):
-            found[band.rows] = band.mask.cpu().numpy()
-        return found
+            mask_HW[band.rows] = band.mask.cpu().numpy()
+        return mask_HW
 
     def _scaled_bands(self, pixels: Pixels) -> Iterator[tuple[int, Tensor]]:
         height, width = pixels.shape[:2]
@@ -163,7 +168,7 @@ class Predictor:
         return stitch(predicted, weight_hw, num_values, width)
 
     def _windows(self, pixels: Pixels, window: tuple[int, int]) -> Iterator[tuple[Place, Tensor]]:
-        """Yield each window's place and values (K, h, w): probabilities, and their variances where there are samples.
+        """Yield each window's place and values (K, h, w): probabilities, and their variances if there are samples.
 
         Where windows overlap, their variances are averaged as the probabilities are.
         """
@@ -180,10 +185,10 @@ class Predictor:
         """Return mean and variance of the samples' probabilities, (1, 2 C, h, w), of the window at that place."""
         mean = squares = torch.zeros(())
         seed = np.random.SeedSequence((self._seed, *place)).generate_state(1, np.uint64)
-        # Dropout draws from the generators that everybody shares: they are put back.
+        # Dropout draws from torch's global generators, whose state is restored afterwards.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(int(seed[0]))
-            for count in range(1, self._samples + 1):  # Welford's recurrence: all samples at once would not fit
+            for count in range(1, self._samples + 1):  # Welford's recurrence: all samples would not fit in memory
                 p_1Chw = self._forward(x_13hw)
                 change = p_1Chw - mean
                 mean = mean + change / count
@@ -191,7 +196,7 @@ class Predictor:
         return torch.cat([mean, squares / self._samples], dim=1)
 
     def _forward(self, x_N3hw: Tensor) -> Tensor:
-        """Return probabilities (N, C, h, w), averaged with those of the mirror image if that is wanted."""
+        """Return probabilities (N, C, h, w), averaged with those of the mirrored image if `flip` was set."""
         p_NChw = self._network(x_N3hw)
         return (p_NChw + self._network(x_N3hw.flip(3)).flip(3)) / 2 if self._flip else p_NChw
 
@@ -200,7 +205,7 @@ class Predictor:
         height, width = x_N3hw.shape[2:]
         padding = (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height))
         x = F.pad(x_N3hw, padding).contiguous(memory_format=torch.channels_last)
-        # How a CPU's kernels round depends on the size of the batch, and one window at a time is as fast there.
+        # CPU kernels round differently at different batch sizes, and one window at a time is as fast there.
         batches = torch.split(x, 1 if self._device.type == "cpu" else len(x))
         return torch.cat([self._model(batch)[:, :, :height, :width].softmax(dim=1) for batch in batches])
 
@@ -210,23 +215,23 @@ def load(
 ) -> Predictor:
     """Return the model in `folder` (artifacts/model.py), ready to predict; options are those of `Predictor`.
 
-    Batch normalisation is folded into the convolutions: the same but for rounding, and faster.
+    Batch normalisation is folded into the convolutions: faster, and the same up to rounding.
 
     Raises:
-        ValueError: not a model that the train stage wrote, or samples of a model without dropout.
+        ValueError: the folder holds no model of the train stage, or samples are requested of one without dropout.
     """
     spec, model = read_model(folder)
     return Predictor(spec, fold(model), overlap=overlap, batch_size=batch_size, flip=flip, samples=samples, seed=seed)
 
 
 def latency_ms(predictor: Predictor, *, repeats: int) -> float:
-    """Return the median time of predicting an image of the tiles' size, milliseconds, after a first one."""
+    """Return the median time to predict an image of the tiles' size, in milliseconds, after a warm-up."""
     spec = predictor.spec
     size = (round(spec.tile_height / spec.scale), round(spec.tile_width / spec.scale), 3)
     image = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     times = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         predictor.mask(image)
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start)
     return 1000 * float(np.median(times[1:]))

@@ -1,6 +1,6 @@
 """The registered model: encoded images in, masks out. MLflow runs a copy of this file inside every version.
 
-It is loaded where this repository is absent: the version also holds a copy of the files that it imports, and of the
+It must load where this repository is absent: the version also holds a copy of the files that it imports, and of the
 model's folder. Importing it imports MLflow.
 """
 
@@ -24,7 +24,7 @@ from pipeline.files import images
 from pipeline.inference import predict
 
 MAX_PIXELS = 4096 * 4096
-"""Of an image: about as many as a narrow model predicts on two cores in the minute that MLflow's server waits."""
+"""Per image: about as many as a narrow model predicts on two cores within the minute that MLflow's server waits."""
 
 _PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
 
@@ -33,14 +33,15 @@ class ServedModel(PythonModel):
     """Column `image` (encoded images, also in base64, or uint8 arrays (H, W, 3)) to column `mask` (index masks as PNG).
 
     With the param `probabilities`, also a column of that name: a float32 array (C, H, W) in NumPy's .npy format.
+    Arrays are RGB in 0..255: the client normalises nothing.
     """
 
     def __init__(self) -> None:
-        """Predict nothing yet: MLflow calls `load_context` first."""
-        self._turn = threading.Lock()
+        """Create an empty model, which MLflow fills by `load_context`."""
+        self._lock = threading.Lock()
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the model's folder."""
+        """Load the model from its folder."""
         folder = Path(context.artifacts["model"])
         self._predictor = predict.load(folder, **context.model_config["serving"])
 
@@ -50,59 +51,60 @@ class ServedModel(PythonModel):
         """Return one row for each row of `model_input`.
 
         Raises:
-            MlflowException: there is no row or no column image, or one holds no image that can be read, or one of more
-                than MAX_PIXELS (with probabilities: divided by the number of classes); a server answers 400 with the
-                reason.
+            MlflowException: there is no row or no column `image`, or a row holds no readable image or one of more than
+                MAX_PIXELS (with probabilities: divided by the number of classes); a server answers 400 with the reason.
         """
         if model_input.empty:
-            raise MlflowException("expected at least one image, got no row", INVALID_PARAMETER_VALUE)
+            raise MlflowException("expected at least one image, got no rows", INVALID_PARAMETER_VALUE)
         if "image" not in model_input:
             raise MlflowException(f"expected a column image, got {list(model_input)}", INVALID_PARAMETER_VALUE)
         probabilities = bool((params or {}).get("probabilities", False))
-        most = MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1)
+        max_pixels = MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1)
         rows = list(enumerate(model_input["image"]))
-        # A server calls this from several threads: by turns, they share neither memory nor the generator of dropout.
-        with self._turn:
-            for row, value in rows:  # before the work; kept for it, they would fill the memory
-                _pixels(row, value, most)
-            return pd.DataFrame([self._answer(_pixels(row, value, most), probabilities) for row, value in rows])
+        # A server calls this from several threads: one at a time, they neither add up memory nor share dropout's
+        # generator.
+        with self._lock:
+            for row, value in rows:  # checked before any work; keeping them decoded would fill the memory
+                _pixels(row, value, max_pixels)
+            return pd.DataFrame([self._answer(_pixels(row, value, max_pixels), probabilities) for row, value in rows])
 
-    def _answer(self, picture: images.Pixels, probabilities: bool) -> dict[str, bytes]:
+    def _answer(self, image: images.Pixels, probabilities: bool) -> dict[str, bytes]:
         if not probabilities:
-            return {"mask": images.encode_png(self._predictor.mask(picture))}
-        found = self._predictor.probabilities(picture)
-        return {"mask": images.encode_png(found.argmax(axis=0).astype(np.uint8)), "probabilities": _npy(found)}
+            return {"mask": images.encode_png(self._predictor.mask(image))}
+        values_CHW = self._predictor.probabilities(image)
+        mask = values_CHW.argmax(axis=0).astype(np.uint8)
+        return {"mask": images.encode_png(mask), "probabilities": _npy(values_CHW)}
 
 
 def signature() -> ModelSignature:
-    """Return the columns and params that the model takes and gives."""
-    question: list[ColSpec | TensorSpec] = [ColSpec(DataType.binary, "image")]
-    answer: list[ColSpec | TensorSpec] = [
+    """Return the model's input and output columns, and its params."""
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.binary, "image")]
+    outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.binary, "mask"),
         ColSpec(DataType.binary, "probabilities", required=False),
     ]
     return ModelSignature(
-        inputs=Schema(question),
-        outputs=Schema(answer),
+        inputs=Schema(inputs),
+        outputs=Schema(outputs),
         params=ParamSchema([ParamSpec("probabilities", DataType.boolean, default=False)]),
     )
 
 
 def example() -> pd.DataFrame:
-    """Return a request of one small picture: a colour gradient of 48 x 64 pixels."""
+    """Return a request with one small image: a colour gradient of 48 x 64 pixels."""
     red, green = np.meshgrid(np.linspace(0, 255, 64), np.linspace(0, 255, 48))
     pixels = np.stack([red, green, np.full_like(red, 128)], axis=2).astype(np.uint8)
     return pd.DataFrame({"image": [images.encode_png(pixels)]})
 
 
 def requirements() -> list[str]:
-    """Return the packages it needs, at the versions installed here, as pip writes them."""
+    """Return the packages that the model needs, pinned to the versions installed here, in pip's format."""
     # A local version such as 2.13.0+cpu names a build that other machines may not find.
     return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in _PACKAGES]
 
 
-def _pixels(row: int, value: Any, most: int) -> images.Pixels:
-    """Return the picture of a row, of at most so many pixels if it is encoded."""
+def _pixels(row: int, value: Any, max_pixels: int) -> images.Pixels:
+    """Return the image of a row; `max_pixels` limits encoded ones."""
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape[2:] == (3,) and value.size:
         return value
     if not isinstance(value, bytes | str):
@@ -111,16 +113,16 @@ def _pixels(row: int, value: Any, most: int) -> images.Pixels:
     try:
         encoded = value if isinstance(value, bytes) else _from_base64(value)
         _, height, width = images.read_header(encoded)
-        if height * width > most:
+        if height * width > max_pixels:
             got = f"{width} x {height}; cut it into parts, or call segnet predict"
-            raise images.ImageError(f"expected at most {most:,} pixels, got {got}")
+            raise images.ImageError(f"expected at most {max_pixels:,} pixels, got {got}")
         return images.read_image(encoded)
     except images.ImageError as err:
         raise _refusal(row, str(err)) from err
 
 
 def _from_base64(text: str) -> bytes:
-    """Return what a text stands for: MLflow decodes those of JSON itself, but not those of CSV and Parquet."""
+    """Decode base64, which MLflow does itself in JSON, but not in CSV and Parquet."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as err:

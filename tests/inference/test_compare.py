@@ -1,4 +1,4 @@
-"""What networks cost, on networks whose costs are worked out by hand."""
+"""The measured costs of networks whose costs are worked out by hand."""
 
 import json
 
@@ -17,7 +17,7 @@ MEGABYTE = 1_000_000
 
 
 class Toy(nn.Module):
-    """One convolution, and 80 MB of memory for a moment in inference."""
+    """One convolution that briefly allocates 80 MB in inference."""
 
     def __init__(self, num_classes, width):
         super().__init__()
@@ -95,7 +95,7 @@ def test_a_setting_that_cannot_be_measured_is_refused(setting, message):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="expected a GPU for device cuda, found none; choose cpu"):
+    with pytest.raises(ValueError, match="expected a GPU for device cuda, got none; choose cpu"):
         next(compare.run({"toy": TOY}, Setting(64, 64, 1.0, 1, "cuda")))
 
 

@@ -13,7 +13,7 @@ from pipeline.inference.export import FORMATS
 from tests.support.tiny_model import SPEC, write_model
 
 TOLERANCES = {"pt2": 1e-5, "onnx": 1e-4}
-# Height and width, odd and even, of images that no export tries: the smallest, and one that each pooling rounds up.
+# Height and width, odd and even, of images that no export tries: the smallest, and one that every pooling rounds up.
 SIZES = [(32, 32), (32, 61), (97, 33), (65, 48)]
 TILE = (SPEC.tile_height, SPEC.tile_width)
 
@@ -23,16 +23,16 @@ def eager(folder):
 
 
 def assert_same_logits(path, format, model, sizes=SIZES):
-    """The file alone and the model agree, in every batch size and memory layout."""
+    """The file alone agrees with the model, for every batch size and memory layout."""
     network = FORMATS[format].load(path)
     generator = torch.Generator().manual_seed(99)
     for num, size in enumerate(sizes, start=1):
         x = torch.rand(num, 3, *size, generator=generator) * 255
         for layout in (torch.contiguous_format, torch.channels_last):
             with torch.inference_mode():
-                found, expected = network(x.contiguous(memory_format=layout)), model(x)
-            assert found.shape == (num, len(SPEC.classes), *size)
-            assert (found - expected).abs().max() <= TOLERANCES[format] * max(1, expected.abs().max())
+                logits, expected = network(x.contiguous(memory_format=layout)), model(x)
+            assert logits.shape == (num, len(SPEC.classes), *size)
+            assert (logits - expected).abs().max() <= TOLERANCES[format] * max(1, expected.abs().max())
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_report_has_the_differences_at_the_tiles_size_and_at_an_odd_one(expo
     format, report = exported
     assert set(report.differences) == {TILE, (33, 47)}
     assert all(0 <= difference <= TOLERANCES[format] for difference in report.differences.values())
-    if format == "onnx":  # other kernels round in another way: it was this file that was run
+    if format == "onnx":  # other kernels round differently: this very file was run
         assert all(report.differences.values())
 
 
@@ -80,11 +80,16 @@ def metadata(path, format):
 
 def test_a_file_says_what_its_model_is(exported):
     format, report = exported
-    found = metadata(report.path, format)
-    assert found["classes"]["names"] == list(SPEC.classes.names)
-    assert (found["network"], found["width"], found["scale"], found["run"]) == ("segnet", 0.0625, 1.0, "run-a")
-    assert (found["tile_height"], found["tile_width"], found["dataset"]) == (32, 64, "scenes")
-    assert found["input"] == "RGB images (N, 3, H, W), float32, 0..255, H and W >= 32"
+    description = metadata(report.path, format)
+    assert description["classes"]["names"] == list(SPEC.classes.names)
+    assert (description["network"], description["width"], description["scale"], description["run"]) == (
+        "segnet",
+        0.0625,
+        1.0,
+        "run-a",
+    )
+    assert (description["tile_height"], description["tile_width"], description["dataset"]) == (32, 64, "scenes")
+    assert description["input"] == "RGB images (N, 3, H, W), float32, 0..255, H and W >= 32"
 
 
 def test_a_file_names_no_folder_of_this_machine(exported, folder):
@@ -127,7 +132,7 @@ def test_the_same_model_gives_the_same_bytes(exported, folder, tmp_path):
 
 @pytest.fixture
 def target(tmp_path):
-    """A file to export to, with a content to lose."""
+    """A file to export to, with content to lose."""
     path = tmp_path / "target"
     path.write_bytes(b"old")
     return path
@@ -139,7 +144,7 @@ def assert_nothing_happened(target):
 
 @pytest.fixture
 def with_fault(monkeypatch, folder):
-    """What makes pt2 a format whose logits, for images of one size, are off by a fraction of the largest."""
+    """Make pt2 a format whose logits, for images of one size, are off by a fraction of the largest."""
     model = eager(folder).to(memory_format=torch.contiguous_format)
 
     def install(fault, size):
@@ -190,8 +195,8 @@ def test_where_the_model_depends_on_rounding_other_kernels_may_differ_as_much():
 
 def test_one_image_where_the_logits_agree_is_enough():
     off = iter([0.5, 0.5, 0.25, 5e-5])
-    found = export._check(lambda _: torch.ones(2) + next(off), lambda _: torch.ones(2), (32, 32), 1e-4)
-    assert found == pytest.approx(5e-5, rel=1e-2)
+    difference = export._check(lambda _: torch.ones(2) + next(off), lambda _: torch.ones(2), (32, 32), 1e-4)
+    assert difference == pytest.approx(5e-5, rel=1e-2)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])

@@ -20,10 +20,10 @@ from tests.support.tiny_networks import Brightness, Place, Recorder, blended, im
 @pytest.mark.parametrize("name", ["segnet", "bayesian_segnet", "unet"])
 def test_an_image_that_fits_a_window_is_predicted_as_by_the_plain_network(name):
     model, pixels = network(name), image(32, 48)
-    found = predictor(model).probabilities(pixels)
+    probabilities = predictor(model).probabilities(pixels)
     with torch.inference_mode():
         expected = model(torch.from_numpy(np.stack([pixels])).permute(0, 3, 1, 2).float()).softmax(dim=1)[0]
-    assert np.array_equal(found, expected.numpy())
+    assert np.array_equal(probabilities, expected.numpy())
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 200), (33, 48), (100, 130)])
@@ -32,9 +32,9 @@ def test_windows_of_a_pixelwise_model_are_stitched_without_a_seam(size, overlap)
     pixels = image(*size)
     model = predictor(Brightness(), overlap=overlap)
     assert np.array_equal(model.mask(pixels), (pixels.astype(float).mean(axis=2) > 128).astype(np.uint8))
-    found = model.probabilities(pixels)
-    assert found.shape == (2, *size)
-    assert found.sum(axis=0) == pytest.approx(np.ones(size), abs=1e-5)
+    probabilities = model.probabilities(pixels)
+    assert probabilities.shape == (2, *size)
+    assert probabilities.sum(axis=0) == pytest.approx(np.ones(size), abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [(33, 49), (64, 48), (32, 131), (101, 117)])
@@ -106,8 +106,8 @@ def test_bands_of_a_scaled_model_are_the_whole_interpolated(size, scale):
     scaled = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     small = torch.from_numpy(predictor(Place()).probabilities(resize_image(pixels, scaled)))
     expected = F.interpolate(small[None], size, mode="bilinear", align_corners=False)[0].numpy()
-    found = predictor(Place(), scale=scale).probabilities(pixels)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    probabilities = predictor(Place(), scale=scale).probabilities(pixels)
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-6)
 
 
 # Flip -------------------------------------------------------------------------------------------------------------

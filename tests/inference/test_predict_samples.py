@@ -1,4 +1,4 @@
-"""Bayesian networks: the mean and the variance of samples; and what uncertainty is without them."""
+"""Bayesian networks: the mean and the variance of samples; and uncertainty without samples."""
 
 import numpy as np
 import pytest
@@ -15,17 +15,17 @@ def test_mean_and_variance_are_those_of_the_samples_of_each_window(size):
     samples = model.probabilities().reshape(-1, 5, 2, 32, 48)
     means, variances = blended(size, samples.mean(axis=1)), blended(size, samples.var(axis=1))
     assert variances.max() > 1e-5
-    found = torch.cat([band.probabilities for band in bands], dim=1)
-    np.testing.assert_allclose(found, means, rtol=0, atol=1e-6)
+    probabilities = torch.cat([band.probabilities for band in bands], dim=1)
+    np.testing.assert_allclose(probabilities, means, rtol=0, atol=1e-6)
     np.testing.assert_allclose(torch.cat([band.variance for band in bands], dim=1), variances, rtol=1e-3, atol=1e-8)
     uncertainty = torch.cat([band.uncertainty for band in bands])
     np.testing.assert_allclose(uncertainty, variances.mean(axis=0), rtol=1e-3, atol=1e-8)
 
 
 def test_samples_are_repeatable_and_another_seed_gives_others():
-    found = [predictor(Drop(), samples=3, seed=seed).probabilities(image(40, 60)) for seed in (1, 1, 2)]
-    assert np.array_equal(found[0], found[1])
-    assert not np.array_equal(found[0], found[2])
+    results = [predictor(Drop(), samples=3, seed=seed).probabilities(image(40, 60)) for seed in (1, 1, 2)]
+    assert np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
 
 
 def test_what_dropout_drops_depends_on_the_windows_place_alone():

@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def version(folder, mlflow_file):
-    """The same as a registered version: its MLflow address."""
+    """The address in MLflow of the same model as a registered version."""
     with registered("segnet-served", folder, mlflow_file) as address:
         yield address
 
@@ -52,7 +52,7 @@ def model(version):
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Two pictures of other sizes than the model's tiles."""
+    """Two images of sizes other than the model's tiles."""
     return [PICTURE, PICTURE[::-1][:33, :31].copy()]
 
 
@@ -65,9 +65,9 @@ def decoded(masks):
     return [images.read_mask(mask) for mask in masks]
 
 
-def assert_all_equal(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+def assert_all_equal(actual, expected):
+    assert len(actual) == len(expected)
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -100,11 +100,11 @@ def test_a_jpeg_is_an_image_too(model, predictor, pictures):
 def test_probabilities_come_on_request_and_agree_with_the_masks(model, predictor, pictures):
     request = pd.DataFrame({"image": [images.encode_png(p) for p in pictures]})
     answer = model.predict(request, params={"probabilities": True})
-    found = [np.load(io.BytesIO(value), allow_pickle=False) for value in answer["probabilities"]]
-    assert [(p.shape, p.dtype) for p in found] == [((11, 40, 70), np.float32), ((11, 33, 31), np.float32)]
-    for one, picture in zip(found, pictures, strict=True):
+    probabilities = [np.load(io.BytesIO(value), allow_pickle=False) for value in answer["probabilities"]]
+    assert [(p.shape, p.dtype) for p in probabilities] == [((11, 40, 70), np.float32), ((11, 33, 31), np.float32)]
+    for one, picture in zip(probabilities, pictures, strict=True):
         np.testing.assert_allclose(one, predictor.probabilities(picture), atol=1e-6)
-    assert_all_equal(decoded(answer["mask"]), [p.argmax(axis=0) for p in found])
+    assert_all_equal(decoded(answer["mask"]), [p.argmax(axis=0) for p in probabilities])
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_a_request_of_no_row_is_refused(model):
 def test_a_picture_too_large_to_answer_is_refused_before_it_is_decoded(model, size, params, most):
     buffer = io.BytesIO()
     Image.new("1", size).save(buffer, "PNG")
-    whole = buffer.getvalue()
+    intact = buffer.getvalue()
     reason = f"expected at most {most} pixels, got {size[0]} x {size[1]}; cut it into parts, or call segnet predict"
-    for encoded in (whole, whole[:60]):  # the second would fail if it were decoded
+    for encoded in (intact, intact[:60]):  # the second would fail if it were decoded
         with pytest.raises(MlflowException, match=reason) as caught:
             model.predict(pd.DataFrame({"image": [encoded]}), params=params)
         assert caught.value.get_http_status_code() == 400
@@ -168,9 +168,9 @@ def test_requests_at_once_are_answered_as_one_by_one(tmp_path):
     rows = [pd.DataFrame({"image": [picture]}) for picture in pictures]
     with ThreadPoolExecutor(2) as threads:
         answers = list(threads.map(lambda row: served.predict(context, row, {"probabilities": True}), rows))
-    found = [np.load(io.BytesIO(answer["probabilities"][0]), allow_pickle=False) for answer in answers]
+    probabilities = [np.load(io.BytesIO(answer["probabilities"][0]), allow_pickle=False) for answer in answers]
     predictor = predict.load(folder, **options)
-    assert_all_equal(found, [predictor.probabilities(picture) for picture in pictures])
+    assert_all_equal(probabilities, [predictor.probabilities(picture) for picture in pictures])
 
 
 def test_the_version_says_what_it_takes_and_gives(model):
@@ -193,10 +193,10 @@ def test_the_version_holds_classes_colours_and_an_example(model):
 
 def test_the_version_belongs_to_the_training_run_and_its_experiment(version, mlflow_file):
     client = store.client(mlflow_file)
-    found = client.get_model_version("segnet-served", version.rpartition("/")[2])
-    run = client.get_run(found.run_id)
+    registered = client.get_model_version("segnet-served", version.rpartition("/")[2])
+    run = client.get_run(registered.run_id)
     assert run.data.tags["training_run"] == "run-a"
-    logged = client.get_logged_model(found.source.rpartition("/")[2])
+    logged = client.get_logged_model(registered.source.rpartition("/")[2])
     assert logged.experiment_id == run.info.experiment_id
     assert "/mlartifacts/" in logged.artifact_location
 

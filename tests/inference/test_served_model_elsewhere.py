@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mask(folder):
-    """What the model says of a picture; of PICTURE, several classes."""
+    """A function from an image to the model's mask; PICTURE's has several classes."""
     predictor = predict.load(folder, **OPTIONS)
     assert len(np.unique(predictor.mask(PICTURE))) > 1
     return predictor.mask
@@ -38,7 +38,7 @@ def mask(folder):
 
 @pytest.fixture(scope="module")
 def version(folder, mlflow_file):
-    """The address of the same as a registered version."""
+    """The address in MLflow of the same model as a registered version."""
     with registered("segnet-elsewhere", folder, mlflow_file) as address:
         yield address
 
@@ -55,19 +55,19 @@ def settings(mlflow_file):
 
 def closure(*names):
     """The installed packages of these names, and what they require."""
-    found, asked = {}, [(name, "") for name in names]
-    for name, extra in asked:  # grows meanwhile
-        found.setdefault(name, metadata.distribution(name))
-        for requirement in map(Requirement, found[name].requires or []):
+    distributions, asked = {}, [(name, "") for name in names]
+    for name, extra in asked:  # grows during the loop
+        distributions.setdefault(name, metadata.distribution(name))
+        for requirement in map(Requirement, distributions[name].requires or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 wanted = [(requirement.name, each) for each in ("", *requirement.extras)]
                 asked += [each for each in wanted if each not in asked]
-    return found.values()
+    return distributions.values()
 
 
 @pytest.fixture
 def bare_python():
-    """The Python of an environment that holds these packages alone, with what they require."""
+    """The Python of an environment that holds only these packages and their requirements."""
     packages = closure("mlflow", "torch", "numpy", "pillow", "safetensors")
     tops = {package.locate_file(file.parts[0]) for package in packages for file in package.files}
     with TemporaryDirectory() as root:

@@ -32,7 +32,7 @@ def text(content):
 
 
 def table(*values, column="image", **more):
-    """A request with a row for each value."""
+    """A request with one row per value."""
     return json.dumps({"dataframe_split": {"columns": [column], "data": [[value] for value in values]}, **more})
 
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mask(folder):
-    """What the model says of a picture; of PICTURE, several classes."""
+    """A function from an image to the model's mask; PICTURE's has several classes."""
     predictor = predict.load(folder, **OPTIONS)
     assert len(np.unique(predictor.mask(PICTURE))) > 1
     return predictor.mask
@@ -54,7 +54,7 @@ def mask(folder):
 
 @pytest.fixture(scope="module")
 def version(folder, mlflow_file):
-    """The address of the same as a registered version."""
+    """The address in MLflow of the same model as a registered version."""
     with registered("segnet-serving", folder, mlflow_file) as address:
         yield address
 
@@ -71,7 +71,7 @@ def settings(mlflow_file):
 
 @pytest.fixture(scope="module")
 def address(version, settings, tmp_path_factory):
-    """Where a real model server answers."""
+    """The address of a real model server."""
     command = ["models", "serve", "--model-uri", version, "--env-manager", "local"]
     with serving(tmp_path_factory.mktemp("server"), *command, health="/ping", **settings) as address:
         yield f"{address}/invocations"
@@ -82,7 +82,7 @@ def post(address, body, headers=JSON):
 
 
 def served(address, *contents, **params):
-    """The answer's rows for encoded images, decoded."""
+    """The decoded rows of the answer for encoded images."""
     answer = post(address, table(*map(text, contents), params=params))
     assert answer.status_code == 200, answer.text
     return [{key: base64.b64decode(value) for key, value in row.items()} for row in answer.json()["predictions"]]
@@ -132,7 +132,7 @@ def test_unusual_pictures_are_read_as_they_look(address, mask):
 
 
 def png_of_zeros(width, height, rows):
-    """A PNG of one bit a pixel that says it is so large, and holds so many rows."""
+    """A PNG of one bit per pixel that claims this size, and holds so many rows."""
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -188,7 +188,7 @@ def test_another_kind_of_content_is_refused(address, kind):
 
 
 def test_a_param_that_the_version_does_not_name_is_left_out(address):
-    # By MLflow, which says so in the server's log alone: the model is not told.
+    # By MLflow, which reports it only in the server's log: the model is not notified.
     assert post(address, table(text(PNG), params={"colour": 1})).json() == post(address, GOOD).json()
 
 
@@ -197,12 +197,13 @@ def test_a_param_that_the_version_does_not_name_is_left_out(address):
     [
         (GOOD, {}),  # MLflow splits the missing content type
         ("[" * 100_000, JSON),  # json.loads raises RecursionError,
-        ('{"inputs": ' + "9" * 5000 + "}", JSON),  # and ValueError: MLflow catches JSONDecodeError alone
+        ('{"inputs": ' + "9" * 5000 + "}", JSON),  # and ValueError: MLflow catches only JSONDecodeError
     ],
     ids=["no content type", "deep", "long number"],
 )
 def test_the_server_survives_what_mlflow_itself_fails_on(address, body, headers):
-    # MLflow 3.17 fails in scoring_server.invocations, before it calls the model. A release that refuses: to REFUSED.
+    # MLflow 3.17 fails in scoring_server.invocations, before it calls the model. Once a release refuses these, move
+    # them to REFUSED.
     assert post(address, body, headers).status_code == 500
     assert post(address, GOOD).status_code == 200
 
@@ -210,7 +211,7 @@ def test_the_server_survives_what_mlflow_itself_fails_on(address, body, headers)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
 def test_a_huge_picture_is_refused_before_memory_is_spent(address):
     def peak():
-        """The most memory that the server ever had, in MB."""
+        """The server's peak memory so far, in MB."""
         folders = [Path("/proc", str(child.pid)) for child in psutil.Process().children(recursive=True)]
         status = "".join((folder / "status").read_text() for folder in folders)
         return max(map(int, re.findall(r"VmHWM:\s*(\d+) kB", status))) / 1e3
