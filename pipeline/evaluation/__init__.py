@@ -1,1 +1,1 @@
-"""How good a model is on whole test images: the evaluate step and its page."""
+"""How good a model is on full test images: the evaluate step and its page."""

@@ -1,4 +1,4 @@
-"""The evaluate step: the test split, whole images, scored against their masks at full size."""
+"""The evaluate step: predicts the full images of the test split and scores them against their masks at full size."""
 
 import hashlib
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipeline.params.evaluation import Evaluate
 
 
 class Listener(Protocol):
-    """Takes each test image as it is evaluated; see pipeline.evaluation.report.gallery.Gallery.add."""
+    """Called with each test image as it is evaluated; see pipeline.evaluation.report.gallery.Gallery.add."""
 
     def __call__(
         self,
@@ -42,12 +42,12 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
 
     Args:
         predictor: the model.
-        manifest: of `raw`.
+        manifest: the manifest of `raw`.
         raw: data/raw.
         on_image: called with each image, if given; its uncertainty is `Band.shade`.
 
     Raises:
-        ValueError: the model's classes are not those of the data.
+        ValueError: the model's classes differ from those of the data.
     """
     spec, classes = predictor.spec, manifest.classes
     if spec.classes.names != classes.names:
@@ -55,18 +55,18 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
             f"expected a model of the classes {classes.names}, got one of {spec.classes.names}; run train again"
         )
     test = manifest.images[manifest.images["split"] == "test"].sort_values("id")
-    counts, boundaries, sureness = [], [], []
+    counts, boundaries, reliabilities = [], [], []
     console = Console(stderr=True)
     rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
     for row in rows:
         image, truth = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
-        found, uncertainty, sure = _predict(predictor, image, truth)
-        counted = metrics.confusion_matrix(torch.from_numpy(found), torch.from_numpy(truth), len(classes)).numpy()
-        counts.append(counted)
-        boundaries.append(boundary.counts(found, truth, len(classes)))
-        sureness.append(sure)
+        mask, uncertainty, calibration = _predict(predictor, image, truth)
+        counts_CC = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), len(classes)).numpy()
+        counts.append(counts_CC)
+        boundaries.append(boundary.counts(mask, truth, len(classes)))
+        reliabilities.append(calibration)
         if on_image is not None:
-            on_image(str(row.id), image, truth, found, uncertainty=uncertainty, counts_CC=counted)
+            on_image(str(row.id), image, truth, mask, uncertainty=uncertainty, counts_CC=counts_CC)
     return Scores(
         run=spec.run,
         dataset=manifest.dataset,
@@ -76,44 +76,44 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         sequences=tuple(test["sequence"]),
         counts=np.stack(counts),
         boundaries=np.stack(boundaries),
-        reliability=sum(sureness[1:], start=sureness[0]),
+        reliability=sum(reliabilities[1:], start=reliabilities[0]),
     )
 
 
 def _predict(predictor: Predictor, image: Pixels, truth: Pixels) -> tuple[Pixels, npt.NDArray[np.float32], Reliability]:
-    """Return mask, uncertainty, and how sure and how right the prediction is; in one pass."""
+    """Return mask, uncertainty and calibration counts of the prediction, in one pass."""
     mask, uncertainty = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.float32)
-    sureness = []
+    reliabilities = []
     for band in predictor.bands(image):
         mask[band.rows] = band.mask.cpu().numpy()
         uncertainty[band.rows] = band.shade.cpu().numpy()
         target = torch.from_numpy(truth[band.rows]).to(band.mask.device)
-        sureness.append(reliability(band.probabilities, band.mask, target))
-    return mask, uncertainty, sum(sureness[1:], start=sureness[0])
+        reliabilities.append(reliability(band.probabilities, band.mask, target))
+    return mask, uncertainty, sum(reliabilities[1:], start=reliabilities[0])
 
 
 def intervals(scores: Scores, settings: Evaluate) -> Intervals:
-    """Return how far the scores would move with other test images; blocks of neighbouring images are resampled."""
+    """Return how much the scores would vary with other test images; blocks of neighbouring images are resampled."""
     clusters = bootstrap.blocks(scores.sequences, settings.images_per_block)
     resampling = Resampling(clusters, settings.resamples, settings.level, settings.seed)
-    found = bootstrap.intervals(scores.counts, resampling)
+    pixel_scores = bootstrap.intervals(scores.counts, resampling)
     (boundary_f1,) = bootstrap.mean_intervals(boundary.scores(scores.boundaries).image_f1s[:, None], resampling)
     named: dict[str, Interval] = {
-        "miou": found.miou,
-        "class_accuracy": found.class_accuracy,
-        "global_accuracy": found.global_accuracy,
+        "miou": pixel_scores.miou,
+        "class_accuracy": pixel_scores.class_accuracy,
+        "global_accuracy": pixel_scores.global_accuracy,
         "boundary_f1": boundary_f1,
-        **{f"iou/{name}": interval for name, interval in zip(scores.names, found.class_ious, strict=True)},
+        **{f"iou/{name}": interval for name, interval in zip(scores.names, pixel_scores.class_ious, strict=True)},
     }
     method = (
         f"{settings.resamples} resamples of {clusters.max() + 1} blocks of up to {settings.images_per_block} "
         "neighbouring images of a sequence"
     )
-    return Intervals(settings.level, method, {name: (each.low, each.high) for name, each in named.items()})
+    return Intervals(settings.level, method, {name: (interval.low, interval.high) for name, interval in named.items()})
 
 
 def digest(test: pd.DataFrame) -> str:
-    """Return the SHA-256 over the test images' and masks' own SHA-256, in the order of their ids."""
+    """Return the SHA-256 over the SHA-256s of the test images and masks, ordered by id."""
     ordered = test.sort_values("id")
     lines = "".join(f"{a}  {b}\n" for a, b in zip(ordered["sha256"], ordered["mask_sha256"], strict=True))
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The test images, scored whole."""
+"""The evaluation of full test images."""
 
 import math
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ class Column(nn.Module):
 
 
 class Unsure(Column):
-    """Says so by dropout, too: one sample is as likely to be sure of class 0 as of class 1."""
+    """The same by dropout: a sample is as likely to be certain of class 0 as of class 1."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +53,7 @@ def raw(tmp_path):
 
 
 class Images:
-    """Keeps what it is called with."""
+    """Records the arguments of its calls."""
 
     def __init__(self):
         self.ids, self.uncertainties, self.counts = [], [], []
@@ -67,30 +67,30 @@ class Images:
 
 
 def test_whole_test_images_are_counted_once_and_void_nowhere(raw):
-    found = evaluate.run(predictor(), *raw, on_image=Images())
+    result = evaluate.run(predictor(), *raw, on_image=Images())
     # Image 1: 31 rows, 16 columns right, 16 wrong. Image 2: 12 columns of class 0 right, 4 of class 1 wrong, 16 right.
-    assert found.counts.tolist() == [[[31 * 16, 31 * 16], [0, 0]], [[32 * 12, 0], [32 * 4, 32 * 16]]]
-    assert (len(found.ids), found.run, found.dataset) == (2, "r", "toy")
+    assert result.counts.tolist() == [[[31 * 16, 31 * 16], [0, 0]], [[32 * 12, 0], [32 * 4, 32 * 16]]]
+    assert (len(result.ids), result.run, result.dataset) == (2, "r", "toy")
 
 
 def test_boundaries_are_counted_on_each_image(raw):
-    found = evaluate.run(predictor(), *raw, on_image=Images())
+    result = evaluate.run(predictor(), *raw, on_image=Images())
     # Image 2: a vertical line of 32 pixels each, four columns apart; the tolerance is 0.0075 * 45 pixels.
-    assert found.boundaries[1].tolist() == [[0, 0, 0, 32, 32]] * 2
+    assert result.boundaries[1].tolist() == [[0, 0, 0, 32, 32]] * 2
 
 
 def test_a_model_that_says_three_quarters_is_judged_by_that(raw):
-    found = evaluate.run(predictor(), *raw, on_image=Images())
+    result = evaluate.run(predictor(), *raw, on_image=Images())
     right, pixels = 31 * 16 + 32 * 28, 31 * 32 + 32 * 32
-    assert found.reliability.pixels.sum() == pixels
-    assert found.metrics["test/calibration_error"] == pytest.approx(abs(right / pixels - 0.75), abs=1e-6)
+    assert result.reliability.pixels.sum() == pixels
+    assert result.metrics["test/calibration_error"] == pytest.approx(abs(right / pixels - 0.75), abs=1e-6)
 
 
 def test_each_image_is_handed_on_with_its_counts_and_uncertainty(raw):
     images = Images()
-    found = evaluate.run(predictor(), *raw, on_image=images)
-    assert tuple(images.ids) == found.ids
-    assert np.array_equal(np.stack(images.counts), found.counts)
+    result = evaluate.run(predictor(), *raw, on_image=images)
+    assert tuple(images.ids) == result.ids
+    assert np.array_equal(np.stack(images.counts), result.counts)
     entropy = -(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25))
     assert images.uncertainties[0] == pytest.approx(np.full((32, 32), entropy), abs=1e-6)
 
@@ -105,13 +105,13 @@ def test_the_uncertainty_of_samples_is_twice_their_standard_deviation(raw):
 
 
 def test_intervals_hold_the_score_and_say_how_they_came_about():
-    found = evaluate.intervals(scores(), SETTINGS)
-    assert found.level == 0.9
-    assert found.method == "200 resamples of 2 blocks of up to 10 neighbouring images of a sequence"
+    result = evaluate.intervals(scores(), SETTINGS)
+    assert result.level == 0.9
+    assert result.method == "200 resamples of 2 blocks of up to 10 neighbouring images of a sequence"
     # Two images: road 0.75 and sky 0, sky 1, or both: sky 0.8, road 0.75.
-    assert found.bounds["iou/sky"] == (0, 1)
-    assert found.bounds["iou/road"] == (0.75, 0.75)
-    assert found.bounds["boundary_f1"] == (0.5, 1)
+    assert result.bounds["iou/sky"] == (0, 1)
+    assert result.bounds["iou/road"] == (0.75, 0.75)
+    assert result.bounds["boundary_f1"] == (0.5, 1)
 
 
 def test_the_digest_names_the_test_images_and_no_others(raw):

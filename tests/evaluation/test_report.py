@@ -15,7 +15,7 @@ from tests.support.tiny_page import CAR, CLASSES, SKY
 
 @pytest.fixture
 def written(tmp_path):
-    """A function that writes a page and returns the HTML before its data, and the data."""
+    """A function that writes a page, and returns the HTML before its data, and the data."""
 
     def write(**changes):
         report.write(tmp_path / "page.html", tiny_page.page(**changes))
@@ -108,13 +108,13 @@ def test_a_cell_of_the_matrix_says_its_share_and_its_pixels(written):
 
 def test_a_model_that_is_surer_than_right_is_said_to_be(written):
     html, _ = written()
-    # 400 pixels, sure of 310, right in 230; the bins are off by 20 and 60 pixels
-    assert "the model is 77.5% sure and 57.5% right:\ntoo sure of itself." in html
+    # 400 pixels, confidences that sum to 310, 230 correct; the bins are off by 20 and 60 pixels
+    assert "the mean confidence is 77.5% and the accuracy 57.5%:\nthe model is overconfident." in html
     assert "expected calibration error 20.0%" in html
 
 
 def test_a_page_without_history_says_so(written):
-    assert "No history of the training." in written(history=[])[0]
+    assert "No training history." in written(history=[])[0]
 
 
 @pytest.mark.parametrize(

@@ -35,14 +35,14 @@ def address(tmp_path_factory):
 
 
 def write(path, **changes):
-    """Write the page, with other values of some fields; return its address."""
+    """Write the page with some fields replaced; return its address."""
     report.write(path, tiny_page.page(**changes))
     return path.as_uri()
 
 
 @pytest.fixture
 def tab(browser, address):
-    """The page, newly opened from its file; nothing that a test does may bring complaints or requests."""
+    """The page, newly opened from its file; no action of a test may cause console messages or requests."""
     browser.window(1400)
     browser.open(address)
     yield browser
@@ -73,7 +73,7 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(tab):
     assert tab.run(CLASS_ORDER) == ["car", "road", "sky"]  # 25%, 50%, n/a
     assert tab.run("document.querySelector('.sortable th:nth-child(2)').ariaSort") == "ascending"
     tab.click(heading)
-    assert tab.run(CLASS_ORDER) == ["road", "car", "sky"]  # what is not defined stays below
+    assert tab.run(CLASS_ORDER) == ["road", "car", "sky"]  # undefined values stay last
     assert tab.run("document.querySelector('.sortable th:nth-child(2)').ariaSort") == "descending"
 
 
@@ -91,7 +91,7 @@ def test_the_class_filter_shows_the_images_of_a_class_its_worst_first(tab):
     tab.run("document.getElementById('class').focus()")
     tab.press("c")  # typed ahead: car
     assert tab.run(IDS) == ["test/e", "test/c"]  # IoU 0 and 1/2
-    assert tab.run("document.getElementById('status').textContent") == "2 images with car, the lowest car IoU first"
+    assert tab.run("document.getElementById('status').textContent") == "2 images with car, lowest car IoU first"
     assert tab.run("document.querySelector('#grid .of').textContent") == "IoU 0.0%"
     tab.press("ArrowUp", "ArrowUp", "ArrowUp")  # from the third class to all
     assert len(tab.run(IDS)) == 5
@@ -125,11 +125,11 @@ def test_the_gallery_is_used_by_keyboard(tab):
     assert tab.run(VIEWER) == [True, "test/c"]
     tab.press("ArrowLeft", "ArrowLeft", "ArrowLeft")
     assert tab.run(VIEWER) == [True, "test/d"]  # from the first to the last
-    found = []
+    layers = []
     for key in "12345":
         tab.press(key)
-        found.append(tab.run(LAYER))
-    assert found == ["photo", "truth", "prediction", "error", "uncertainty"]
+        layers.append(tab.run(LAYER))
+    assert layers == ["photo", "truth", "prediction", "error", "uncertainty"]
     tab.press("Escape")
     assert tab.run(VIEWER)[0] is False
     until(tab, f"{FOCUSED} === 'test/d'")

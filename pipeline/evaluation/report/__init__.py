@@ -1,4 +1,4 @@
-"""reports/evaluation.html: how good a model is and where it is wrong, as one self-contained page."""
+"""reports/evaluation.html: how good a model is and where it fails, as one self-contained page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from pipeline.evaluation.report.gallery import UNSURE, WRONG, Gallery
 from pipeline.files import atomic
 
 PRINTED = 12
-"""Images that are shown when the page is printed."""
+"""Number of images shown when the page is printed."""
 _MAX_CONFUSIONS = 6
 _LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
 _SCORES = {"val/miou": "mIoU", "val/class_accuracy": "class accuracy", "val/global_accuracy": "global accuracy"}
@@ -25,40 +25,40 @@ _SCORES = {"val/miou": "mIoU", "val/class_accuracy": "class accuracy", "val/glob
 
 @dataclass(frozen=True)
 class Score:
-    """A score of the whole test set, a fraction."""
+    """A score over the entire test set, a fraction."""
 
     name: str
     symbol: str
     """The paper's, such as mIoU; "" if it has none."""
     value: float
     interval: tuple[float, float] | None
-    """Between which values the score lies with the probability that the page's `interval_note` states."""
+    """Lower and upper bound, at the level that the page's `interval_note` states."""
     paper: float | None
-    """What the paper reports."""
+    """The paper's value."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A score, or other fraction, of each class; NaN where it is not defined."""
+    """A score, or other fraction, of each class; NaN where it is undefined."""
 
     values: Floats
     """(C,)."""
     interval: tuple[Floats, Floats] | None = None
-    """Lower and upper bounds, (C,) each; such a column is drawn as bars too."""
+    """Lower and upper bounds, (C,) each; such a column is also drawn as bars."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that the page shows."""
+    """Everything that the page shows."""
 
     title: str
     facts: Mapping[str, str]
-    """What was evaluated, on what: label -> text."""
+    """What was evaluated, and on which data: label -> text."""
     scores: Sequence[Score]
     interval_note: str
-    """How the intervals came about."""
+    """How the intervals were computed."""
     paper_note: str
-    """What the paper's scores are of."""
+    """What the paper's scores refer to."""
     classes: ClassTable
     confusion: Counts
     """(C, C) int64: rows are targets, columns predictions."""
@@ -66,7 +66,7 @@ class Page:
     """Name -> scores of the classes."""
     reliability: Reliability
     history: Sequence[Mapping[str, float]]
-    """The training's epochs: `epoch`, `train/loss`, `val/loss`, `val/miou` and others."""
+    """One row per training epoch: `epoch`, `train/loss`, `val/loss`, `val/miou` and others."""
     gallery: Gallery
 
 
@@ -74,7 +74,7 @@ def write(path: Path, page: Page) -> None:
     """Write `page` to `path`; the same page gives the same bytes.
 
     Raises:
-        ValueError: the confusion matrix or a column is not of the page's classes.
+        ValueError: the confusion matrix or a column does not match the page's classes.
     """
     _check(page)
     loader = jinja2.PackageLoader("pipeline.evaluation.report", ".")
@@ -82,7 +82,7 @@ def write(path: Path, page: Page) -> None:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"percent": percent, "compact": compact}
-    # Not included by the template: in a style sheet "{#" starts the rule of an id, in Jinja a comment.
+    # Not included by the template: "{#" can start an id's rules in a style sheet, but starts a comment in Jinja.
     style, script = (loader.get_source(environment, name)[0] for name in ("evaluation.css", "evaluation.js"))
     entries = page.gallery.worst_first()
     html = environment.get_template("evaluation.html.j2").render(
@@ -96,7 +96,7 @@ def write(path: Path, page: Page) -> None:
         shares=ratio(page.confusion, page.confusion.sum(axis=1, keepdims=True).repeat(len(page.classes), axis=1)),
         largest=max(1, int(page.confusion.max())),
         confusions=_confusions(page),
-        sureness=_sureness(page.reliability),
+        calibration=_calibration(page.reliability),
         charts=charts,
         losses=charts.learning(page.history, _LOSSES, "{:.3g}".format),
         scores_chart=charts.learning(page.history, _SCORES, lambda score: f"{100 * score:.3g}%"),
@@ -111,12 +111,12 @@ def write(path: Path, page: Page) -> None:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """Return a fraction as the page shows it: 0.4831 as 48.3%, NaN as n/a."""
+    """Format a fraction for the page: 0.4831 as 48.3%, NaN as n/a."""
     return "n/a" if math.isnan(value) else f"{value:.{digits}%}"
 
 
 def compact(count: int) -> str:
-    """Return a count in at most four characters: 940, 17k, 3.2M.
+    """Format a count in at most four characters: 940, 17k, 3.2M.
 
     Example:
         >>> [compact(count) for count in (0, 999, 1000, 99_600, 999_600, 12_300_000, 2_000_000_000)]
@@ -142,12 +142,12 @@ def _check(page: Page) -> None:
             if values.shape != (num_classes,):
                 raise ValueError(
                     f"{name}: expected a number for each of {num_classes} classes, got {values.shape}; "
-                    "pass NaN where it is not defined"
+                    "pass NaN where it is undefined"
                 )
 
 
 def _confusions(page: Page) -> list[dict[str, Any]]:
-    """Return the pairs of classes with the most wrong pixels, the most first."""
+    """Return the pairs of classes with the most wrong pixels, in descending order."""
     counts, names = page.confusion, page.classes.names
     wrong = counts - np.diag(np.diagonal(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSIONS]
@@ -164,14 +164,14 @@ def _confusions(page: Page) -> list[dict[str, Any]]:
     ]
 
 
-def _sureness(found: Reliability) -> dict[str, Any]:
-    """Return what the section on calibration says: how sure and how right the model is on the whole."""
-    pixels = found.pixels.sum()
+def _calibration(reliability: Reliability) -> dict[str, Any]:
+    """Return the figures of the calibration section, among them the overall confidence and accuracy."""
+    pixels = reliability.pixels.sum()
     return {
-        "error": found.expected_calibration_error,
-        "confidence": float(ratio(found.confidence.sum(), pixels)),
-        "accuracy": float(ratio(found.correct.sum(), pixels)),
-        "bins": charts.reliability(found),
+        "error": reliability.expected_calibration_error,
+        "confidence": float(ratio(reliability.confidence.sum(), pixels)),
+        "accuracy": float(ratio(reliability.correct.sum(), pixels)),
+        "bins": charts.reliability(reliability),
     }
 
 

@@ -1,4 +1,4 @@
-"""Where the marks of the evaluation page's charts lie; the template draws them.
+"""Positions of the marks in the evaluation page's charts; the template draws them.
 
 Positions are in the units of an SVG of WIDTH x HEIGHT, from its upper left corner.
 """
@@ -14,12 +14,12 @@ from pipeline.core.calibration import Reliability
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 50, 438, 14, 236
 """The plotted area."""
-_SHARES = 60  # height of the bars that say how many pixels a bin has
+_SHARES = 60  # height of the tallest of the bars that show each bin's share of the pixels
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A labelled place on an axis."""
+    """A labelled position on an axis."""
 
     place: float
     label: str
@@ -27,7 +27,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a curve, and what it says when pointed at."""
+    """A point of a curve, and its tooltip."""
 
     x: float
     y: float
@@ -43,7 +43,7 @@ class Curve:
 
     @property
     def points(self) -> str:
-        """Return the points as SVG's polyline takes them."""
+        """Return the points in the format of SVG's polyline."""
         return " ".join(f"{dot.x:g},{dot.y:g}" for dot in self.dots)
 
 
@@ -58,29 +58,29 @@ class Chart:
 
 @dataclass(frozen=True)
 class Bin:
-    """A bin of confidence, `left` to `left + width`: its dot, and its bar of height `share_height`."""
+    """A confidence bin, `left` to `left + width`: its dot, and its bar of height `share_height`."""
 
     dot: Dot
     sure_y: float
-    """Where the dot would lie if the model were as often right as it is sure."""
+    """Where the dot would lie if accuracy equalled confidence."""
     left: float
     width: float
     share_height: float
 
 
 def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show: Callable[[float], str]) -> Chart:
-    """Return a chart of columns of the training's history over its epochs; values that are not finite are left out.
+    """Return a chart of columns of the training history over its epochs; values that are not finite are left out.
 
     Args:
-        rows: one an epoch, with its number, from 1, as `epoch`.
+        rows: one per epoch, with its number, from 1, as `epoch`.
         names: column of `rows` -> name of its curve; columns that no row has are left out.
-        show: writes a value for the reader.
+        show: formats a value for the reader.
     """
-    found = {
+    curves = {
         name: [(row["epoch"], row[column]) for row in rows if math.isfinite(row.get(column, math.nan))]
         for column, name in names.items()
     }
-    pairs = [pair for curve in found.values() for pair in curve]
+    pairs = [pair for curve in curves.values() for pair in curve]
     if not pairs:
         return Chart((), (), ())
     x_ticks = ticks(min(x for x, _ in pairs), max(x for x, _ in pairs), whole=True)
@@ -95,25 +95,25 @@ def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show
     return Chart(
         tuple(Tick(dot(x, 0, "").x, f"{x:g}") for x in x_ticks if first <= x <= last),
         tuple(Tick(_y(y / top), show(y)) for y in y_ticks),
-        tuple(Curve(name, tuple(dot(x, y, name) for x, y in curve)) for name, curve in found.items() if curve),
+        tuple(Curve(name, tuple(dot(x, y, name) for x, y in curve)) for name, curve in curves.items() if curve),
     )
 
 
-def reliability(found: Reliability) -> tuple[Bin, ...]:
+def reliability(counts: Reliability) -> tuple[Bin, ...]:
     """Return the bins that have pixels, over axes of confidence and accuracy from 0 to 1."""
-    num_bins, total = len(found.pixels), found.pixels.sum()
-    shares = found.pixels / max(total, 1)
+    num_bins, total = len(counts.pixels), counts.pixels.sum()
+    shares = counts.pixels / max(total, 1)
     bins = []
-    for b in np.flatnonzero(found.pixels).tolist():
-        sure, right = float(found.confidences[b]), float(found.accuracies[b])
+    for b in np.flatnonzero(counts.pixels).tolist():
+        confidence, accuracy = float(counts.confidences[b]), float(counts.accuracies[b])
         text = (
-            f"confidence {b / num_bins:.0%} to {(b + 1) / num_bins:.0%}: {sure:.1%} sure, {right:.1%} right; "
-            f"{shares[b]:.1%} of the pixels"
+            f"confidence {b / num_bins:.0%} to {(b + 1) / num_bins:.0%}: mean confidence {confidence:.1%}, accuracy "
+            f"{accuracy:.1%}; {shares[b]:.1%} of the pixels"
         )
         left = _x(b / num_bins)
         width = round(_x((b + 1) / num_bins) - left, 2)
         height = round(float(_SHARES * shares[b] / shares.max()), 2)
-        bins.append(Bin(Dot(_x(sure), _y(right), text), _y(sure), left, width, height))
+        bins.append(Bin(Dot(_x(confidence), _y(accuracy), text), _y(confidence), left, width, height))
     return tuple(bins)
 
 
@@ -124,7 +124,7 @@ def fractions() -> tuple[tuple[Tick, ...], tuple[Tick, ...]]:
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Return round numbers, 3 to 7 of them, the last the first that is not below `high`.
+    """Return 3 to 7 round numbers, the last of them the first that is not below `high`.
 
     Example:
         >>> ticks(0, 0.83), ticks(1, 80, whole=True)

@@ -1,4 +1,4 @@
-"""What the evaluation page of a model says: its scores beside the paper's."""
+"""The content of a model's evaluation page: its scores beside the paper's."""
 
 import csv
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ _HEADLINE = {
     "boundary_f1": ("Boundary F1", "BF"),
     "calibration_error": ("Calibration error", "ECE"),
 }
-# Badrinarayanan et al., arXiv 1511.00561v3, Table 2, the row of SegNet.
+# Badrinarayanan et al., arXiv 1511.00561v3, Table 2, SegNet's row.
 _PAPER = {"camvid": {"miou": 0.6010, "class_accuracy": 0.7120, "global_accuracy": 0.9040, "boundary_f1": 0.4684}}
 _PAPER_NOTES = {
-    "camvid": "The paper's figures are of SegNet trained on 3,433 road scenes of four data sets (Table 2); CamVid's "
+    "camvid": "The paper's figures are for SegNet trained on 3,433 road scenes from four data sets (Table 2); CamVid's "
     "own training split has 367."
 }
 
@@ -38,21 +38,21 @@ def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, ga
         gallery: holds every test image.
 
     Raises:
-        ValueError: the history is missing, or not what the train stage writes.
+        ValueError: the history is missing, or was not written by the train stage.
     """
     paper = _PAPER.get(scores.dataset, {})
-    found = scores.metrics
+    metrics = scores.metrics
     return Page(
         title=f"{spec.network} on {scores.dataset}",
         facts={
             "network": f"{spec.network}, width {spec.width:g}",
             "data set": scores.dataset,
             "test images": str(len(scores.ids)),
-            "images are scaled by": f"{spec.scale:g}",
+            "image scale": f"{spec.scale:g}",
             "training run": scores.run,
         },
         scores=[
-            Score(name, symbol, found[f"test/{key}"], intervals.bounds.get(key), paper.get(key))
+            Score(name, symbol, metrics[f"test/{key}"], intervals.bounds.get(key), paper.get(key))
             for key, (name, symbol) in _HEADLINE.items()
         ],
         interval_note=f"{intervals.level:.0%} intervals: {intervals.method}.",
@@ -67,10 +67,10 @@ def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, ga
 
 
 def _columns(scores: Scores, intervals: Intervals) -> dict[str, Column]:
-    found, pixels = scores.metrics, scores.confusion.sum(axis=1)
+    metrics, pixels = scores.metrics, scores.confusion.sum(axis=1)
 
     def of_classes(score: str) -> Floats:
-        return np.array([found[f"test/{score}/{name}"] for name in scores.names])
+        return np.array([metrics[f"test/{score}/{name}"] for name in scores.names])
 
     low, high = np.array([intervals.bounds[f"iou/{name}"] for name in scores.names]).T
     return {

@@ -26,7 +26,7 @@
     const compare = (a, b) => typeof a === 'string' ? a.localeCompare(b, 'en') : a - b;
     const lines = [...body.rows].map(line => [key(line), line]);
     lines.sort(([a], [b]) => {
-      if (a === null || b === null) return (a === null) - (b === null);  // what is not defined stays below
+      if (a === null || b === null) return (a === null) - (b === null);  // undefined values stay last
       return ascending ? compare(a, b) : compare(b, a);
     });
     for (const other of row.children) other.removeAttribute('aria-sort');
@@ -45,7 +45,7 @@
       for (const other of all('button[data-cells]')) other.setAttribute('aria-pressed', other === button);
     });
   }
-  for (const event of ['pointerover', 'click']) {  // a click: where there is no pointer to hover with
+  for (const event of ['pointerover', 'click']) {  // a click, for devices that cannot hover
     matrix.addEventListener(event, ({target}) => {
       const cell = target.closest('td[title]');
       if (cell) byId('cell').textContent = cell.title;
@@ -56,7 +56,7 @@
 
   const grid = byId('grid');
   const stage = byId('stage');
-  const near = new Set();  // the cards whose pictures are decoded: those in sight, nearly so, or printed
+  const near = new Set();  // cards whose images are decoded: in or near the viewport, or printed
 
   function draw(stack, {layers}) {
     const [photo, layer] = stack.children;
@@ -130,7 +130,7 @@
     grid.replaceChildren(...shown.map(picture => cards.get(picture)));
     for (const card of grid.children) sight.observe(card);
     const count = `${shown.length} image${shown.length === 1 ? '' : 's'}`;
-    byId('status').textContent = index === null ? `${count}, the lowest mIoU first` : `${count} with ${classes[index]}, the lowest ${label} first`;
+    byId('status').textContent = index === null ? `${count}, lowest mIoU first` : `${count} with ${classes[index]}, lowest ${label} first`;
   }
 
   function focus(card) {
@@ -170,8 +170,8 @@
     stage.style.aspectRatio = `${picture.width} / ${picture.height}`;
     stage.style.setProperty('--ratio', picture.width / picture.height);
     stage.firstChild.alt = picture.id;
-    const found = picture.ious.map((iou, index) => [iou, index]).filter(([iou]) => iou !== null).sort(([a], [b]) => a - b);
-    byId('viewer-classes').replaceChildren(...found.map(([iou, index]) => {
+    const scored = picture.ious.map((iou, index) => [iou, index]).filter(([iou]) => iou !== null).sort(([a], [b]) => a - b);
+    byId('viewer-classes').replaceChildren(...scored.map(([iou, index]) => {
       const swatch = make('i', {className: 'swatch'});
       swatch.style.background = colours[index];
       const name = picture.present.includes(index) ? classes[index] : `${classes[index]} (not in truth)`;
@@ -184,7 +184,7 @@
   byId('previous').addEventListener('click', () => open(position - 1));
   byId('next').addEventListener('click', () => open(position + 1));
   byId('close').addEventListener('click', () => viewer.close());
-  viewer.addEventListener('click', ({target}) => { if (target === viewer) viewer.close(); });  // beside it
+  viewer.addEventListener('click', ({target}) => { if (target === viewer) viewer.close(); });  // on the backdrop
   viewer.addEventListener('close', () => {
     clear(stage);
     focus(cards.get(shown[position]));
@@ -195,7 +195,7 @@
     const layer = all('.toolbar button[data-layer]')[Number(event.key) - 1];
     if (layer) chooseLayer(layer.dataset.layer);
     const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-    if (step && viewer.open && !event.target.matches('input')) open(position + step);  // an input has its own arrows
+    if (step && viewer.open && !event.target.matches('input')) open(position + step);  // inputs use the arrow keys themselves
   });
 
   chooseOpacity(80);

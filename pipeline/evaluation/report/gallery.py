@@ -1,4 +1,4 @@
-"""The test images as the evaluation page shows them: each in five small layers, the worst image first."""
+"""The test images as the evaluation page shows them: each as five small layers, the worst image first."""
 
 import base64
 import io
@@ -18,13 +18,13 @@ from pipeline.files.images import Pixels
 Layer = Literal["photo", "truth", "prediction", "error", "uncertainty"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 MIN_CHARACTERS = 2_000
-"""No picture needs more once it is shrunk to a pixel."""
+"""No image needs more once it is shrunk to a pixel."""
 
-# Both are nearly as bright as white, and lie on a dimmed photo: they can be told from it without seeing colours.
+# Both are nearly as bright as white and drawn on a dimmed photo: they stand out even without colour vision.
 WRONG = (255, 214, 10)
 UNSURE = (125, 240, 255)
 _LEVELS = 16  # of uncertainty: two pixels then share a byte before compression
-_QUALITIES = (80, 55, 30)  # of WebP's 0..100; then the picture is made smaller, which looks better than even lower ones
+_QUALITIES = (80, 55, 30)  # of WebP's 0..100; then the image is shrunk, which looks better than even lower ones
 _SHRINK = 0.8
 
 
@@ -33,13 +33,13 @@ class Picture:
     """One test image, possibly shrunk, as WebP files; all but the photo are lossless."""
 
     height: int
-    """Pixels of every layer but uncertainty, which has half as many each way."""
+    """Pixels of every layer but uncertainty, which has half as many in each direction."""
     width: int
     layers: dict[Layer, bytes]
 
     @property
     def characters(self) -> int:
-        """Return how long all layers are in base64."""
+        """Return the total length of all layers in base64."""
         return sum((len(layer) + 2) // 3 * 4 for layer in self.layers.values())
 
 
@@ -53,10 +53,10 @@ def encode(
     max_characters: int,
     longest_side: int = 480,
 ) -> Picture:
-    """Return an image's layers, as good and as large as `max_characters` of base64 allow.
+    """Return an image's layers, at the best quality and size that `max_characters` of base64 allow.
 
     Truth and prediction are in the classes' colours. Error is WRONG where the shown prediction differs from the shown
-    truth, and transparent where it does not or the truth is void. Uncertainty is UNSURE, the more opaque the less sure.
+    truth, and transparent where they agree or the truth is void. Uncertainty is UNSURE, more opaque where higher.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -68,17 +68,18 @@ def encode(
         longest_side: pixels; a larger image is shrunk to it.
 
     Raises:
-        ValueError: the shapes differ, an uncertainty is not in [0, 1], or `max_characters` are too few.
+        ValueError: the shapes differ, an uncertainty is not in [0, 1], or `max_characters` is too small.
     """
     _check(image, (truth, prediction, uncertainty), max_characters)
-    sureness = (uncertainty * 255).round().astype(np.uint8)
+    uncertainty_255 = (uncertainty * 255).round().astype(np.uint8)
     scale = min(1, longest_side / max(truth.shape))
     while True:
         size = max(1, round(truth.shape[0] * scale)), max(1, round(truth.shape[1] * scale))
-        layers = _lossless(images.resize_mask(truth, size), images.resize_mask(prediction, size), sureness, classes)
+        masks = images.resize_mask(truth, size), images.resize_mask(prediction, size)
+        layers = _lossless(*masks, uncertainty_255, classes)
         photo = images.resize_image(image, size)
         for quality in _QUALITIES:
-            # Method 2: a photo is 3 % larger than by the default of 4 and written in less than half the time.
+            # Method 2: a photo is 3 % larger than with the default of 4, and written in less than half the time.
             picture = Picture(*size, {**layers, "photo": _webp(photo, quality=quality, method=2)})
             if picture.characters <= max_characters:
                 return picture
@@ -97,12 +98,12 @@ def _check(image: Pixels, others: tuple[npt.NDArray[Any], ...], max_characters: 
         raise ValueError(f"expected uncertainties in [0, 1], got {lowest:g}..{highest:g}; scale them")
     if max_characters < MIN_CHARACTERS:
         raise ValueError(
-            f"expected {MIN_CHARACTERS:,} characters or more for a picture, got {max_characters:,}; show fewer images"
+            f"expected at least {MIN_CHARACTERS:,} characters per image, got {max_characters:,}; show fewer images"
         )
 
 
 def _lossless(truth: Pixels, prediction: Pixels, uncertainty: Pixels, classes: ClassTable) -> dict[Layer, bytes]:
-    """Return the layers of masks that have their final size, and of the full uncertainty, 0..255."""
+    """Return all layers but the photo, from masks of the final size and the full-size uncertainty, 0..255."""
     height, width = truth.shape
     half = images.shrink_grey(uncertainty, ((height + 1) // 2, (width + 1) // 2))
     wrong = (truth != prediction) & (truth != classes.void)
@@ -114,7 +115,7 @@ def _lossless(truth: Pixels, prediction: Pixels, uncertainty: Pixels, classes: C
         "error": _tint(wrong.astype(np.float64), WRONG),
         "uncertainty": _tint(levels, UNSURE),
     }
-    # Exact: the colour of transparent pixels is kept, so that there is but one. Half the bytes of a PNG.
+    # Exact: transparent pixels keep their colour, so that there is only one. Half the bytes of a PNG.
     return {name: _webp(pixels, lossless=True, exact=True, method=2) for name, pixels in layers.items()}
 
 
@@ -143,7 +144,7 @@ class Entry:
     """The classes in its truth."""
 
     def tree(self) -> dict[str, Any]:
-        """Return the entry as plain JSON; null is a score that is not defined."""
+        """Return the entry as plain JSON; an undefined score is null."""
         encoded = {name: base64.b64encode(layer).decode("ascii") for name, layer in self.picture.layers.items()}
         return {
             "id": self.image_id,
@@ -158,20 +159,20 @@ class Entry:
 
 
 def budget(num_images: int) -> int:
-    """Return what each picture may take of a page that stays below 15 MB, in characters; never under 2,000."""
+    """Return the characters available to each image so that the page stays below 15 MB; never fewer than 2,000."""
     return max(2000, min(60_000, 14_000_000 // max(1, num_images)))
 
 
 class Gallery:
-    """The test images, taken in one by one, so that no more than their small pictures are held."""
+    """Collects the test images one by one, so that only their small layers are held."""
 
     def __init__(self, classes: ClassTable, *, max_characters: int, longest_side: int = 480) -> None:
-        """Begin without images.
+        """Create an empty gallery.
 
         Args:
             classes: those of the masks.
-            max_characters: what each picture may take of the page; 233 of 60,000 are 14 MB.
-            longest_side: pixels.
+            max_characters: available to each image on the page; 233 images of 60,000 make 14 MB.
+            longest_side: pixels; larger images are shrunk to it.
         """
         self._classes, self._max_characters, self._longest_side = classes, max_characters, longest_side
         self._entries: list[Entry] = []
@@ -186,10 +187,10 @@ class Gallery:
         uncertainty: npt.NDArray[np.float32],
         counts_CC: Counts,
     ) -> None:
-        """Take in a test image: `encode`'s arguments, and its confusion matrix at full size, (C, C) int64.
+        """Add a test image: `encode`'s arguments, and its confusion matrix at full size, (C, C) int64.
 
         Raises:
-            ValueError: as `encode`, or the matrix has another shape.
+            ValueError: as in `encode`, or the matrix has another shape.
         """
         num_classes = len(self._classes)
         if counts_CC.shape != (num_classes, num_classes):
@@ -210,10 +211,10 @@ class Gallery:
         self._entries.append(Entry(image_id, picture, metrics.scores(counts_CC), present))
 
     def worst_first(self) -> list[Entry]:
-        """Return the images from the lowest mIoU to the highest, equal ones by id; at the end those without."""
+        """Return the images by ascending mIoU, then by id; those without mIoU come last."""
         return sorted(self._entries, key=lambda e: (np.isnan(e.scores.miou), np.nan_to_num(e.scores.miou), e.image_id))
 
 
 def _number(value: float) -> float | None:
-    """Four digits are more than the page shows."""
+    """Return the value with four digits, more than the page shows; None for NaN."""
     return None if np.isnan(value) else round(float(value), 4)

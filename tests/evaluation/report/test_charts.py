@@ -40,4 +40,4 @@ def test_a_bin_lies_where_its_confidence_and_accuracy_are():
     low, high = charts.reliability(Reliability(pixels, correct, confidence))
     assert (low.dot.x, low.dot.y, low.sure_y) == (205.2, 191.6, 147.2)  # 0.4 of 388; 0.2 and 0.4 of 222
     assert (high.left, high.width, high.share_height, low.share_height) == (341, 97, 60, 20)
-    assert high.dot.text == "confidence 75% to 100%: 90.0% sure, 70.0% right; 75.0% of the pixels"
+    assert high.dot.text == "confidence 75% to 100%: mean confidence 90.0%, accuracy 70.0%; 75.0% of the pixels"

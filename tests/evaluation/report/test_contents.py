@@ -1,4 +1,4 @@
-"""The page of a model."""
+"""The content of a model's page."""
 
 import numpy as np
 import pytest
@@ -26,20 +26,20 @@ def page(history, **changes):
 
 
 def test_the_scores_stand_beside_the_papers_and_in_their_intervals(history):
-    found = {score.symbol: score for score in page(history, dataset="camvid").scores}
-    assert (found["mIoU"].value, found["mIoU"].interval, found["mIoU"].paper) == (
+    by_symbol = {score.symbol: score for score in page(history, dataset="camvid").scores}
+    assert (by_symbol["mIoU"].value, by_symbol["mIoU"].interval, by_symbol["mIoU"].paper) == (
         pytest.approx(0.775),
         (0.5, 0.75),
         0.601,
     )
-    assert (found["BF"].value, found["BF"].paper) == (0.75, 0.4684)
-    assert (found["ECE"].interval, found["ECE"].paper) == (None, None)
+    assert (by_symbol["BF"].value, by_symbol["BF"].paper) == (0.75, 0.4684)
+    assert (by_symbol["ECE"].interval, by_symbol["ECE"].paper) == (None, None)
 
 
 def test_other_data_sets_have_no_figures_of_the_paper(history):
-    found = page(history)
-    assert {score.paper for score in found.scores} == {None}
-    assert found.paper_note == ""
+    model_page = page(history)
+    assert {score.paper for score in model_page.scores} == {None}
+    assert model_page.paper_note == ""
 
 
 def test_the_columns_are_those_of_the_classes(history):

@@ -52,8 +52,12 @@ def test_an_error_is_where_the_prediction_differs_and_the_truth_is_not_void():
 def test_uncertainty_is_opacity_in_16_levels_at_half_the_size():
     uncertainty = np.float32([[0, 0, 0.5, 0.5, 1, 1]] * 2)
     mask = np.zeros((2, 6), np.uint8)
-    found = layer(encoded(np.zeros((2, 6, 3), np.uint8), mask, mask, uncertainty), "uncertainty")
-    assert found[0].tolist() == [[*UNSURE, 0], [*UNSURE, 136], [*UNSURE, 255]]  # 0.5 of 15 levels is 8: 8 / 15 of 255
+    uncertainties = layer(encoded(np.zeros((2, 6, 3), np.uint8), mask, mask, uncertainty), "uncertainty")
+    assert uncertainties[0].tolist() == [
+        [*UNSURE, 0],
+        [*UNSURE, 136],
+        [*UNSURE, 255],
+    ]  # 0.5 of 15 levels is 8: 8 / 15 of 255
 
 
 def test_the_photo_looks_like_the_image():
@@ -115,7 +119,7 @@ def test_uncertainties_outside_0_to_1_are_refused(value, shown):
 
 def test_too_few_characters_are_refused():
     mask = np.zeros((4, 6), np.uint8)
-    with pytest.raises(ValueError, match="expected 2,000 characters or more for a picture, got 1,999; show fewer"):
+    with pytest.raises(ValueError, match="expected at least 2,000 characters per image, got 1,999; show fewer"):
         encoded(np.zeros((4, 6, 3), np.uint8), mask, mask, max_characters=1999)
 
 
