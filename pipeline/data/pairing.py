@@ -45,8 +45,8 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
         raise ValueError(f"expected images that dataset.images {images} matches and dataset.masks {masks} does not")
     if not _pattern(images).groups == _pattern(masks).groups > 0:
         raise ValueError(
-            f"expected as many wildcards in dataset.images as in dataset.masks, suffixes excluded, got {images} and "
-            f"{masks}; what they match decides which mask belongs to which image"
+            f"expected one or more wildcards, as many in dataset.images as in dataset.masks, suffixes excluded, got "
+            f"{images} and {masks}; what they match decides which mask belongs to which image"
         )
     by_image, by_mask = _by_key(images, image_files), _by_key(masks, mask_files)
     pairs = [Pair(by_image.get(key), by_mask.get(key)) for key in by_image.keys() | by_mask.keys()]

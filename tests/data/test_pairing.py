@@ -112,7 +112,9 @@ def test_images_that_are_all_masks_are_an_error(tmp_path):
 def test_globs_of_different_or_no_wildcards_are_refused(tmp_path, images, masks):
     make(tmp_path, "i/x/a.png", "m/a.png")
 
-    with pytest.raises(ValueError, match=r"expected as many wildcards in dataset.images as in dataset.masks"):
+    with pytest.raises(
+        ValueError, match=r"expected one or more wildcards, as many in dataset.images as in dataset.masks"
+    ):
         pairing.find(tmp_path, images, masks)
 
 
