@@ -21,8 +21,8 @@ import numpy.typing as npt
 import scipy
 
 from pipeline.core import bootstrap
+from pipeline.core.arrays import Counts, Floats
 from pipeline.core.bootstrap import Resampling
-from pipeline.core.metrics import Counts, Floats
 from pipeline.files import atomic
 
 SEED = 1

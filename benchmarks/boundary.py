@@ -20,8 +20,8 @@ from scipy.ndimage import median_filter
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from pipeline.core.boundary import TOLERANCE, Mask, Pixels, boundary_pixels, counts
-from pipeline.core.metrics import Counts
+from pipeline.core.arrays import Counts, Pixels
+from pipeline.core.boundary import TOLERANCE, Mask, boundary_pixels, counts
 from pipeline.data.scenes import CLASSES, draw
 from pipeline.files import atomic
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core import boundary, metrics
+from pipeline.core.arrays import Counts
 from pipeline.core.calibration import Reliability
-from pipeline.core.metrics import Counts
 from pipeline.files import atomic, strict_json, tables
 from pipeline.files.strict_json import null_or_number, number_or_null
 

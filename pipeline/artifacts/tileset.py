@@ -17,10 +17,10 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
+from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, strict_json, tables
 
-Pixels = npt.NDArray[np.uint8]
 Side = Annotated[int, Field(ge=1, le=20_000)]
 Batch = tuple[Pixels, Pixels]  # images (N, h, w, 3) and masks (N, h, w), uint8
 

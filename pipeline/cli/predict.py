@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.cli import model as models
+from pipeline.core.arrays import Pixels
 from pipeline.files import atomic
-from pipeline.files.images import ImageError, Pixels, encode_png, read_image
+from pipeline.files.images import ImageError, encode_png, read_image
 from pipeline.inference.predict import Predictor, load
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}

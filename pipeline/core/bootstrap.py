@@ -8,8 +8,7 @@ percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 199
 the test set itself, and the interval has zero width and no meaning.
 
 A score can be undefined in a resample, such as the IoU of a class that none of its images shows. A class's interval
-covers the resamples that define it; mIoU and C average the classes that a resample defines, as in metrics.Scores. A
-score that no resample defines is NaN.
+covers the resamples that define it; mIoU and C average the classes that a resample defines; others are NaN.
 
 Shape suffixes: N images, C classes, K clusters, R resamples, r of them at a time, X columns.
 """
@@ -20,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.metrics import Counts, Floats, mean_of_known, ratio
+from pipeline.core.arrays import Counts, Floats
+from pipeline.core.metrics import mean_of_known, ratio
 
 _CELLS_AT_A_TIME = 1 << 20  # of the (r, K) matrices of draws: 8 MiB each
 

@@ -16,9 +16,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 from scipy.spatial import KDTree
 
-from pipeline.core.metrics import Counts, Floats, ratio
+from pipeline.core.arrays import Counts, Floats, Pixels
+from pipeline.core.metrics import ratio
 
-Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 TOLERANCE = 0.0075  # of the image's diagonal: 4.5 pixels at 360 x 480 (arXiv 1511.00561, Sec. 4.1)

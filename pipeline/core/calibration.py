@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from pipeline.core.metrics import Counts, Floats, ratio
+from pipeline.core.arrays import Counts, Floats
+from pipeline.core.metrics import ratio
 
 
 @dataclass(frozen=True)

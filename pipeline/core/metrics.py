@@ -12,8 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from pipeline.core.arrays import Counts, Floats
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:

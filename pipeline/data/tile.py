@@ -13,8 +13,9 @@ from pipeline.artifacts import tileset
 from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.tileset import Header
 from pipeline.core import tiles
+from pipeline.core.arrays import Pixels
 from pipeline.files import atomic
-from pipeline.files.images import Pixels, read_image, read_mask, resize_image, resize_mask
+from pipeline.files.images import read_image, read_mask, resize_image, resize_mask
 from pipeline.files.threads import on_all_cores
 from pipeline.params.steps import Tile
 

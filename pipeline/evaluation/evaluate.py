@@ -14,9 +14,10 @@ from rich.progress import track
 from pipeline.artifacts.manifest import Manifest
 from pipeline.artifacts.scores import Intervals, Scores
 from pipeline.core import bootstrap, boundary, metrics
+from pipeline.core.arrays import Counts, Pixels
 from pipeline.core.bootstrap import Interval, Resampling
 from pipeline.core.calibration import Reliability, reliability
-from pipeline.files.images import Pixels, read_image, read_mask
+from pipeline.files.images import read_image, read_mask
 from pipeline.inference.predict import Predictor
 from pipeline.params.evaluation import Evaluate
 
@@ -32,7 +33,7 @@ class Listener(Protocol):
         prediction: Pixels,
         *,
         uncertainty: npt.NDArray[np.float32],
-        counts_CC: metrics.Counts,
+        counts_CC: Counts,
     ) -> None:
         """Take an image (H, W, 3), its masks (H, W), uncertainty in [0, 1] (H, W), and its confusion matrix."""
 

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from pipeline.artifacts.model import Spec, read_model
 from pipeline.core import tiles
+from pipeline.core.arrays import Pixels
 from pipeline.core.fuse import fold
 from pipeline.core.models.bayesian import sample_dropout
 from pipeline.core.sliding_window import Place, interpolate, stitch
 from pipeline.files.images import resize_image
 
-Pixels = npt.NDArray[np.uint8]
 _SMALLEST = 32  # the networks pool five times
 
 

@@ -20,6 +20,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
+from pipeline.core.arrays import Pixels
 from pipeline.files import images
 from pipeline.inference import predict
 
@@ -68,7 +69,7 @@ class ServedModel(PythonModel):
                 _pixels(row, value, max_pixels)
             return pd.DataFrame([self._answer(_pixels(row, value, max_pixels), probabilities) for row, value in rows])
 
-    def _answer(self, image: images.Pixels, probabilities: bool) -> dict[str, bytes]:
+    def _answer(self, image: Pixels, probabilities: bool) -> dict[str, bytes]:
         if not probabilities:
             return {"mask": images.encode_png(self._predictor.mask(image))}
         values_CHW = self._predictor.probabilities(image)
@@ -103,7 +104,7 @@ def requirements() -> list[str]:
     return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in _PACKAGES]
 
 
-def _pixels(row: int, value: Any, max_pixels: int) -> images.Pixels:
+def _pixels(row: int, value: Any, max_pixels: int) -> Pixels:
     """Return the image of a row; `max_pixels` limits encoded ones."""
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape[2:] == (3,) and value.size:
         return value

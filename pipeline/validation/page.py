@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.validation import Finding, Offender, Validation
+from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, images
 
@@ -81,7 +82,7 @@ def _mask_uri(path: Path, classes: ClassTable) -> str:
     return _data_uri("png", images.encode_png(colours))
 
 
-def _small(pixels: images.Pixels) -> tuple[int, int]:
+def _small(pixels: Pixels) -> tuple[int, int]:
     """Return height and width of the thumbnail; a small image keeps its size."""
     height, width = pixels.shape[:2]
     scale = min(1, _HEIGHT / height, _WIDTH / width)

@@ -1,14 +1,12 @@
 """The tables that the checks of a data set examine: the manifest in pandas."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pipeline.artifacts.manifest import PIXELS, SPLITS, Manifest
 from pipeline.artifacts.validation import Split
 from pipeline.core import near_duplicates
-
-Counts = npt.NDArray[np.int64]
+from pipeline.core.arrays import Counts
 
 
 def tables_of(manifest: Manifest) -> dict[str, pd.DataFrame]:

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_the_checksums_are_those_of_the_files(fields, tmp_path):
     row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
 
     for column, path in (("sha256", row["image"]), ("mask_sha256", row["mask"])):
-        assert row[column] == download.hashlib.sha256((tmp_path / "raw" / path).read_bytes()).hexdigest()
+        assert row[column] == hashlib.sha256((tmp_path / "raw" / path).read_bytes()).hexdigest()
 
 
 def test_the_manifest_returned_is_the_one_written(fields, tmp_path):

@@ -3,8 +3,8 @@
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.core.arrays import Pixels
 from pipeline.core.classes import CAMVID
 from pipeline.data.scenes import backdrop, street
 from pipeline.data.scenes.canvas import Camera, Canvas
@@ -18,8 +18,6 @@ BYTES_PER_PIXEL = 270  # measured: peak memory of drawing
 
 _SAMPLES = 2  # along each side of a pixel
 _EDGES_VOID = 0.42  # fraction of the borders between classes
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def draw(seed: int, sequence: int, frame: int, *, height: int, width: int) -> tuple[Pixels, Pixels]:

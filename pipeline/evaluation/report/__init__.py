@@ -9,9 +9,10 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from pipeline.core.arrays import Counts, Floats
 from pipeline.core.calibration import Reliability
 from pipeline.core.classes import ClassTable
-from pipeline.core.metrics import Counts, Floats, ratio
+from pipeline.core.metrics import ratio
 from pipeline.evaluation.report import charts
 from pipeline.evaluation.report.gallery import UNSURE, WRONG, Gallery
 from pipeline.files import atomic

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.artifacts.model import Spec
 from pipeline.artifacts.scores import Intervals, Scores
-from pipeline.core.metrics import Floats, ratio
+from pipeline.core.arrays import Floats
+from pipeline.core.metrics import ratio
 from pipeline.evaluation.report import Column, Page, Score
 from pipeline.evaluation.report.gallery import Gallery
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.core import metrics
+from pipeline.core.arrays import Counts, Pixels
 from pipeline.core.classes import ClassTable
-from pipeline.core.metrics import Counts, Scores
+from pipeline.core.metrics import Scores
 from pipeline.files import images
-from pipeline.files.images import Pixels
 
 Layer = Literal["photo", "truth", "prediction", "error", "uncertainty"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)

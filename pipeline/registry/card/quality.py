@@ -7,7 +7,8 @@ import numpy as np
 
 from pipeline.artifacts.scores import Intervals, Scores
 from pipeline.core import boundary, metrics
-from pipeline.core.metrics import Counts, ratio
+from pipeline.core.arrays import Counts
+from pipeline.core.metrics import ratio
 from pipeline.registry.card.document import Block, Table
 
 _WORST_CLASSES, _WORST_IMAGES = 3, 5
