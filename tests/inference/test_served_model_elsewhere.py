@@ -16,41 +16,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from pipeline.files import images
-from pipeline.inference import predict
-from tests.support.tiny_model import write_model
-from tests.support.tiny_version import OPTIONS, PICTURE, registered
+from tests.support.tiny_version import PICTURE
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "segnet")
-
-
-@pytest.fixture(scope="module")
-def mask(folder):
-    """A function from an image to the model's mask; PICTURE's has several classes."""
-    predictor = predict.load(folder, **OPTIONS)
-    assert len(np.unique(predictor.mask(PICTURE))) > 1
-    return predictor.mask
-
-
-@pytest.fixture(scope="module")
-def version(folder, mlflow_file):
-    """The address in MLflow of the same model as a registered version."""
-    with registered("segnet-elsewhere", folder, mlflow_file) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def settings(mlflow_file):
-    return {
-        "MLFLOW_TRACKING_URI": mlflow_file,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 def closure(*names):

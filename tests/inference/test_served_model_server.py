@@ -17,10 +17,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.files import images
-from pipeline.inference import predict
 from tests.support.local_server import serving
-from tests.support.tiny_model import write_model
-from tests.support.tiny_version import OPTIONS, PICTURE, registered
+from tests.support.tiny_version import PICTURE
 
 pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}
@@ -37,36 +35,6 @@ def table(*values, column="image", **more):
 
 
 GOOD = table(text(PNG))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "segnet")
-
-
-@pytest.fixture(scope="module")
-def mask(folder):
-    """A function from an image to the model's mask; PICTURE's has several classes."""
-    predictor = predict.load(folder, **OPTIONS)
-    assert len(np.unique(predictor.mask(PICTURE))) > 1
-    return predictor.mask
-
-
-@pytest.fixture(scope="module")
-def version(folder, mlflow_file):
-    """The address in MLflow of the same model as a registered version."""
-    with registered("segnet-serving", folder, mlflow_file) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def settings(mlflow_file):
-    return {
-        "MLFLOW_TRACKING_URI": mlflow_file,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 @pytest.fixture(scope="module")
