@@ -43,7 +43,7 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
         source = _write(dataset, limits, temporary)
         describe = partial(_describe, below=temporary, num_classes=len(source.classes))
         paths = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
-        rows = on_all_cores(describe, source.entries, "reading images", pictures=paths)
+        rows = on_all_cores(describe, source.entries, "reading images", images=paths)
         images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
         result = Manifest(source.dataset, source.classes, source.licence, images)
         manifest.write(result, temporary)

@@ -53,7 +53,7 @@ def write(settings: FolderDataset, folder: Path) -> Source:
     classes = class_table(settings.classes)
     convert = partial(_write, root, folder, labels(settings, classes), classes.void)
     masks = [root / job.pair.mask for job in jobs if job.pair.mask is not None]
-    entries = on_all_cores(convert, jobs, "converting masks", pictures=masks)
+    entries = on_all_cores(convert, jobs, "converting masks", images=masks)
     licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
     return Source(settings.title, classes, licence, tuple(entries))
 

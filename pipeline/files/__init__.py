@@ -1,1 +1,1 @@
-"""Reading and writing files at all: whole or not at all, by their digests, under locks."""
+"""Reading and writing files: atomically, by digest, and under locks."""

@@ -1,4 +1,4 @@
-"""Writing a file or folder so that a killed process leaves either the old state or the new one."""
+"""Atomic writes: a killed process leaves a file or folder either old or new, never in between."""
 
 import json
 import os
@@ -12,21 +12,21 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, it takes the place of `path`.
+    """Yield a temporary path beside `path`; it replaces `path` when the block succeeds.
 
-    The block makes a file or a folder there. On an error, what it made is removed and `path` stays as it was. A
-    folder is replaced by two renames: killed between them, a process leaves nothing at `path`, never a part. What
-    killed processes have left beside `path` is removed.
+    The block creates a file or a folder there. On an error, that is removed and `path` is unchanged. A folder is
+    replaced by two renames: a process killed between them leaves nothing at `path`, never a partial folder. Leftovers
+    of killed processes beside `path` are removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced.partial")
-    for left in _left(path):
-        _remove(left)
+    for leftover in _leftovers(path):
+        _remove(leftover)
     try:
         yield temporary
         if temporary.is_dir() and path.exists():
-            path.rename(replaced)  # a folder cannot be renamed onto another; removing it takes long
+            path.rename(replaced)  # a folder cannot be renamed onto another, and removing one is slow
         temporary.replace(path)
     finally:
         _remove(temporary)
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 with Unix line ends."""
+    """Write `text` as UTF-8 with Unix line endings."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -44,20 +44,20 @@ def write_json(path: Path, tree: Any) -> None:
     write_text(path, json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _left(path: Path) -> list[Path]:
-    """Return the temporary paths beside `path` whose process is no more, or is this one."""
-    beside = path.parent.glob(".*.partial")
+def _leftovers(path: Path) -> list[Path]:
+    """Return the temporary paths beside `path` whose process has ended, or is this one."""
+    temporary = path.parent.glob(".*.partial")
     name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)(\.replaced)?\.partial")
-    found = [(match, each) for each in beside if (match := name.fullmatch(each.name))]
-    return [each for match, each in found if (pid := int(match[1])) == os.getpid() or not _lives(pid)]
+    matches = [(match, each) for each in temporary if (match := name.fullmatch(each.name))]
+    return [each for match, each in matches if (pid := int(match[1])) == os.getpid() or not _is_alive(pid)]
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is another user's
+    except PermissionError:  # another user's process
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""Digests of files and folders: what a run and a model are traced by."""
+"""Digests of files and folders, by which runs and models are traced."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 def directory_md5(folder: Path) -> str:
     """Return a folder's digest as DVC computes it: "<32 hexadecimal digits>.dir".
 
-    The MD5 of a JSON list of the files, each with its MD5 and its path, sorted by path.
+    It is the MD5 of a JSON list of the files, each with its MD5 and path, sorted by path.
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     entries = [{"md5": file_md5(folder / name), "relpath": name} for name in names]
@@ -29,7 +29,7 @@ def file_sha256(path: Path) -> str:
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:
-    """Return a SHA-256 over the names and contents of files, in the order of the names."""
+    """Return a SHA-256 over the names and contents of files, in order of name."""
     total = hashlib.sha256()
     for name in sorted(files):
         total.update(f"{name} {file_sha256(files[name])}\n".encode())

@@ -1,4 +1,4 @@
-"""What DVC holds of a file or folder: in the working tree as dvc.lock says, and in its cache."""
+"""Files and folders as DVC holds them: in the working tree, as recorded in dvc.lock, and in its cache."""
 
 import re
 from collections.abc import Iterator
@@ -13,53 +13,53 @@ _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class ChangedError(ValueError):
-    """What DVC holds has another hash than its name says."""
+    """The content that DVC holds does not match its hash."""
 
 
 def check(root: Path, path: str, md5: str) -> Iterator[str]:
-    """Yield where a file or folder of that hash is at hand, each after its bytes were hashed again.
+    """Yield each place that holds a file or folder with that hash, after hashing its bytes again.
 
     Args:
         root: the working tree.
-        path: of the file or folder there.
-        md5: as DVC computes it.
+        path: of the file or folder, relative to `root`.
+        md5: its hash, as DVC computes it.
 
     Raises:
-        ChangedError: it is there, but its bytes are others, or dvc.lock or a folder's list in the cache is broken.
+        ChangedError: its bytes have changed, or dvc.lock or a folder's file list in the cache is broken.
     """
     if _locked(root).get(path) == md5 and (root / path).exists():
-        found = directory_md5(root / path) if (root / path).is_dir() else file_md5(root / path)
-        if found != md5:
+        actual = directory_md5(root / path) if (root / path).is_dir() else file_md5(root / path)
+        if actual != md5:
             raise ChangedError(
-                f"expected {path} of the MD5 {md5}, which dvc.lock says too, got {found}: it was changed"
+                f"expected {path} to have the MD5 {md5}, which dvc.lock also records, got {actual}: it was changed"
             )
         yield "in the working tree"
     place = _object(root, md5)
     if place.exists():
-        _whole(root, path, md5)
+        _check_object(root, path, md5)
         yield "in DVC's cache"
 
 
-def _whole(root: Path, path: str, md5: str) -> None:
-    """Hash an object of the cache, and the objects that it lists if it is a folder."""
+def _check_object(root: Path, path: str, md5: str) -> None:
+    """Check an object of the cache against its hash and, if it is a folder, the objects that it lists."""
     place = _object(root, md5)
-    found = file_md5(place)
-    if found != md5.removesuffix(".dir"):
-        raise ChangedError(f"expected {path} in DVC's cache to have the MD5 {md5}, got {found}: it was changed")
+    actual = file_md5(place)
+    if actual != md5.removesuffix(".dir"):
+        raise ChangedError(f"expected {path} in DVC's cache to have the MD5 {md5}, got {actual}: it was changed")
     if md5.endswith(".dir"):
         for name, listed in _listed(place):
             if _object(root, listed).exists():
-                _whole(root, f"{path}/{name}", listed)
+                _check_object(root, f"{path}/{name}", listed)
 
 
 def _listed(place: Path) -> list[tuple[str, str]]:
-    """Return the path and the MD5 of each file that DVC's list of a folder names."""
+    """Return the path and MD5 of each file in DVC's list of a folder."""
     try:
         return [
             (entry["relpath"], entry["md5"]) for entry in strict_json.parse(place.read_bytes(), list[dict[str, str]])
         ]
     except (OSError, KeyError, ValueError) as err:
-        raise ChangedError(f"{place}: expected the list of a folder's files that DVC makes, got {err!r}") from err
+        raise ChangedError(f"{place}: expected a folder's file list as DVC writes it, got {err!r}") from err
 
 
 def _object(root: Path, md5: str) -> Path:
@@ -69,7 +69,7 @@ def _object(root: Path, md5: str) -> Path:
 
 
 def _locked(root: Path) -> dict[str, str]:
-    """Return the hash of each output that dvc.lock names; none where there is no dvc.lock."""
+    """Return the hash of each output in dvc.lock; empty if there is no dvc.lock."""
     file = root / "dvc.lock"
     if not file.exists():
         return {}

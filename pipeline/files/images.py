@@ -1,4 +1,4 @@
-"""Reading and writing images and masks: every picture of the pipeline passes here."""
+"""Reading and writing images and masks: all image files of the pipeline pass through here."""
 
 import io
 import struct
@@ -16,13 +16,13 @@ from pipeline.core.arrays import Pixels
 
 MAX_PIXELS = 20_000 * 20_000
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""What is read. Pillow would try others too, such as EPS, for which it starts Ghostscript on the file."""
+"""The formats that are read. Pillow would also try others, such as EPS, for which it runs Ghostscript on the file."""
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
 _TO_8_BITS = ((np.arange(65_536) + 128) // 257).astype(np.uint8)  # nearest: 65535 -> 255
 _STRIP = 1024  # rows
-# What Pillow raises on a broken file: what it means to, and whatever the readers of its formats stumble over.
+# What Pillow raises on a broken file: its intended errors, and whatever its format readers fail with.
 _FAULTS = (
     *(OSError, SyntaxError, EOFError, struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
@@ -30,12 +30,12 @@ _FAULTS = (
 
 
 class ImageError(ValueError):
-    """A picture that cannot be read rightly; the message says why."""
+    """An image that cannot be read correctly; the message says why."""
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn whatever Pillow says of a picture into an ImageError."""
+    """Turn whatever Pillow raises for an image into an ImageError."""
     try:
         yield
     except ImageError:
@@ -43,14 +43,14 @@ def _explained() -> Iterator[None]:
     except UnidentifiedImageError as err:
         raise ImageError("expected an image file, got something else or a broken header") from err
     except _FAULTS as err:
-        raise ImageError(f"expected a whole image file: {err}") from err
+        raise ImageError(f"expected a complete image file: {err}") from err
 
 
 def read_header(source: Path | bytes) -> tuple[str, int, int]:
-    """Return Pillow's mode, the height and the width of a picture as stored, without decoding its pixels.
+    """Return Pillow's mode, the height and the width of an image as stored, without decoding its pixels.
 
     Raises:
-        ImageError: not a picture, no pixels or over 20,000 x 20,000.
+        ImageError: not an image, no pixels, or more than 20,000 x 20,000.
     """
     with _opened(source) as image:
         return image.mode, image.height, image.width
@@ -58,13 +58,13 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
 
 @_explained()
 def read_image(source: Path | bytes) -> Pixels:
-    """Return a picture as RGB, (H, W, 3) uint8.
+    """Return an image as RGB, (H, W, 3) uint8.
 
-    Grey and palette pictures become RGB, 16-bit grey is scaled to 8 bits (65535 -> 255), an EXIF rotation is applied.
+    Grey and palette images become RGB, 16-bit grey is scaled to 8 bits (65535 -> 255), and EXIF rotation is applied.
 
     Raises:
-        ImageError: not a whole picture, no pixels or over 20,000 x 20,000, transparent, CMYK, or of another kind
-            that has no one right reading as RGB.
+        ImageError: not a complete image, no pixels, more than 20,000 x 20,000, transparent, CMYK, or of another mode
+            without a unique conversion to RGB.
     """
     image = _load(source)
     ImageOps.exif_transpose(image, in_place=True)
@@ -75,7 +75,7 @@ def read_image(source: Path | bytes) -> Pixels:
     if image.mode in _SIXTEEN_BIT:
         return np.repeat(_to_8_bits(np.asarray(image))[:, :, None], 3, axis=2)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP):  # by strips: Pillow would hold three more copies of a huge picture
+    for top in range(0, image.height, _STRIP):  # in strips: Pillow would hold three more copies of a huge image
         bottom = min(top + _STRIP, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)).convert("RGB"))
     return pixels
@@ -86,7 +86,7 @@ def read_mask(source: Path | bytes) -> Pixels:
     """Return an index mask, (H, W) uint8: the stored values, palette indices included, never converted.
 
     Raises:
-        ImageError: not a whole picture, or not of one 8-bit channel.
+        ImageError: not a complete image, or not a single 8-bit channel.
     """
     image = _load(source)
     if image.mode == "1":
@@ -107,7 +107,7 @@ def to_grey(pixels: Pixels) -> Pixels:
 
 
 def histogram(channel: Pixels) -> npt.NDArray[np.int64]:
-    """Return how often each value occurs in a mask or grey picture (H, W) uint8, (256,) int64."""
+    """Return how often each value occurs in a mask or grey image (H, W) uint8, as (256,) int64."""
     return np.array(Image.fromarray(channel).histogram(), np.int64)
 
 
@@ -119,12 +119,12 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def resize_image(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return RGB pixels (H, W, 3) resized to (height, width): bilinear, antialiased when made smaller."""
+    """Return RGB pixels (H, W, 3) resized to (height, width), bilinearly, with antialiasing when shrunk."""
     return np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def shrink_grey(grey: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return grey pixels (H, W) resized to (height, width): each the mean of the pixels that it covers."""
+    """Return grey pixels (H, W) resized to (height, width), each the mean of the pixels that it covers."""
     return np.array(Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BOX))
 
 
@@ -141,7 +141,7 @@ def _load(source: Path | bytes) -> Image.Image:
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """Yield a picture whose pixels are not yet decoded; whatever is wrong with it becomes an ImageError."""
+    """Yield an image whose pixels are not decoded yet; whatever is wrong with it becomes an ImageError."""
     Image.MAX_IMAGE_PIXELS = None  # the limit below replaces Pillow's, which warns at 89 million pixels
     stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     with stream, _explained():
@@ -155,7 +155,7 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
 
 def _is_opaque(image: Image.Image) -> bool:
     if image.mode in _SIXTEEN_BIT:
-        return False  # Pillow cannot tell where the transparent grey value is
+        return False  # Pillow cannot locate the pixels of the transparent grey value
     return image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes: a lock ends with the process that holds it, however that ends."""
+"""Locks between processes; a lock is released when the process that holds it ends, however it ends."""
 
 import errno
 import fcntl
@@ -14,17 +14,17 @@ _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 @contextmanager
 def held(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock `path` in the block, once all others have released it.
+    """Hold the lock `path` in the block, once every other holder has released it.
 
-    Logs for whom the process waits, and where a file system has no locks, in which case it continues without.
+    Logs a message when it has to wait, and a warning on a file system without locks, where it continues unlocked.
 
     Args:
-        path: a folder, or a file, which is created where it is missing and stays: if it were removed, two processes
-            could hold what both think is one lock.
-        shared: with others that share it, or else alone.
+        path: a folder, or a file, which is created if missing and never removed: otherwise, two processes could hold
+            different files as the same lock.
+        shared: allow other shared holders; otherwise the lock is exclusive.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # On NFS a lock that is not shared needs a file open for writing.
+    # On NFS, an exclusive lock needs a file open for writing.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
         _lock(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
@@ -34,7 +34,7 @@ def held(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether some process holds the lock `path`."""
+    """Return whether any process holds the lock `path`."""
     if not path.exists():
         return False
     with path.open("rb+") as file:

@@ -1,4 +1,4 @@
-"""The program's log, as the user of a stage sees it."""
+"""The program's log, as shown to the user of a stage."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def to_stderr() -> None:
-    """Show this program's log on stderr, INFO and above; each line begins with the name of the running stage."""
+    """Write this program's log to stderr, INFO and above; each line begins with the name of the running stage."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{Path(sys.argv[0]).stem}: %(message)s"))
     ours = logging.getLogger("pipeline")

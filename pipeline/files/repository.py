@@ -1,4 +1,4 @@
-"""Where what is to outlast an experiment lies: states of training, MLflow's file, and what waits for a server."""
+"""The folder of what outlasts an experiment: checkpoints, MLflow's database, and records not sent to a server yet."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ _COPIES = (".dvc", "tmp", "exps")
 
 
 def root() -> Path:
-    """Return the folder of the repository, relative where it is the current one.
+    """Return the folder of the repository, as a relative path if it is the current folder.
 
-    `dvc exp run --temp` and `--queue` work in a copy of it, .dvc/tmp/exps/.../<name>, which DVC removes afterwards:
-    there it is the repository that was copied.
+    `dvc exp run --temp` and `--queue` work in a copy, .dvc/tmp/exps/.../<name>, which DVC removes afterwards; in a
+    copy, this is the folder of the original repository.
     """
     here = Path.cwd()
     above = [folder for folder in here.parents if folder.parts[-len(_COPIES) :] == _COPIES]

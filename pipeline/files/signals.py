@@ -1,4 +1,4 @@
-"""How a stage ends early: on SIGTERM and SIGINT, and when dvc, which started it, is gone."""
+"""How a stage ends early: on SIGTERM or SIGINT, and when the dvc that started it has died."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ import psutil
 
 _CLEAN_UP_SECONDS = 60
 _LOOK_EVERY = 1.0  # seconds
-_OF_A_STAGE = "DVC_STAGE"  # what dvc sets in the environment of what it starts
+_STAGE_VARIABLE = "DVC_STAGE"  # dvc sets it in the environment of the stages that it runs
 
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """End the block by KeyboardInterrupt on SIGTERM or SIGINT, and the process with status 128 + the signal.
+    """On SIGTERM or SIGINT, end the block by KeyboardInterrupt and the process with status 128 + the signal's number.
 
-    A second signal does not disturb the clean-up. That may take a minute; then SIGALRM kills the process, which also
-    happens where a library swallowed the KeyboardInterrupt.
+    A second signal does not disturb the clean-up. After a minute SIGALRM kills the process, in case the clean-up
+    hangs or a library swallowed the KeyboardInterrupt.
     """
     caught: list[signal.Signals] = []
 
@@ -39,7 +39,7 @@ def handled() -> Iterator[None]:
         if not caught:
             raise
         sys.stderr.write(f"ended by {caught[0].name}; the next dvc repro resumes from here\n")
-        sys.exit(128 + caught[0])  # whatever followed from the interrupt
+        sys.exit(128 + caught[0])  # whatever the interrupt led to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -47,7 +47,7 @@ def handled() -> Iterator[None]:
 
 @contextmanager
 def sigterm_kept() -> Iterator[None]:
-    """Restore the handler of SIGTERM after a block that sets one which raises SystemExit, as ray.init does."""
+    """Restore the SIGTERM handler after a block that installs one raising SystemExit, as ray.init does."""
     handler, caught = signal.getsignal(signal.SIGTERM), False
     try:
         yield
@@ -60,11 +60,11 @@ def sigterm_kept() -> Iterator[None]:
 
 
 def when_orphaned() -> None:
-    """Send this process SIGTERM when the dvc that started it is gone: killed alone, dvc leaves its stage running.
+    """Send this process SIGTERM once the dvc that started it has died: killed alone, dvc leaves its stage running.
 
-    A process that dvc did not start is left alone: started by hand, under nohup, it may outlive its shell.
+    A process that dvc did not start is left alone: run by hand, under nohup, it may outlive its shell.
     """
-    if _OF_A_STAGE not in os.environ:
+    if _STAGE_VARIABLE not in os.environ:
         return
 
     def watch() -> None:
@@ -77,15 +77,15 @@ def when_orphaned() -> None:
 
 
 def _ancestry() -> list[int]:
-    """Return this process, those between it and dvc, and dvc: a shell may lie between (dash stays, bash does not).
+    """Return the PIDs of this process, of those between it and dvc, and of dvc; dash stays between, bash does not.
 
-    By their numbers alone: psutil's own search for a parent compares start times, which a changed clock falsifies.
+    Only PIDs are compared: psutil's own search for a parent compares start times, which a changed clock falsifies.
     """
-    numbers = [os.getpid()]
-    with suppress(psutil.Error):  # of one that has ended, or is another user's
-        while _OF_A_STAGE in psutil.Process(numbers[-1]).environ():
-            numbers.append(psutil.Process(numbers[-1]).ppid())
-    return numbers
+    pids = [os.getpid()]
+    with suppress(psutil.Error):  # a process that has ended, or is another user's
+        while _STAGE_VARIABLE in psutil.Process(pids[-1]).environ():
+            pids.append(psutil.Process(pids[-1]).ppid())
+    return pids
 
 
 def _is_orphaned() -> bool:
@@ -95,4 +95,4 @@ def _is_orphaned() -> bool:
         return True
 
 
-_ANCESTRY = _ancestry()  # early: a stage's imports take seconds, in which dvc may be killed
+_ANCESTRY = _ancestry()  # on import: a stage's other imports take seconds, during which dvc may be killed

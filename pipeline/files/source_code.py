@@ -1,4 +1,4 @@
-"""Which of the program's own files a module needs, read from their imports; nothing is imported or run."""
+"""The program's own files that a module depends on, found by parsing imports; nothing is imported or run."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def imported_files(*modules: str, root: Path = ROOT) -> dict[str, Path]:
-    """Return the files of modules, of all that they import from the same packages, and of the packages they lie in.
+    """Return the files of modules, of everything they import from the same packages, and of the packages around them.
 
     Imports inside functions count, since they run; those under `if TYPE_CHECKING:` do not.
 
@@ -18,10 +18,10 @@ def imported_files(*modules: str, root: Path = ROOT) -> dict[str, Path]:
         root: the folder that holds the packages.
 
     Returns:
-        The file of each module, by its full name, sorted.
+        The file of each module by its full name, sorted.
 
     Raises:
-        ValueError: there is no such module.
+        ValueError: a module does not exist.
     """
     files: dict[str, Path] = {}
     missing = [name for name in modules if _file(root, name) is None]
@@ -49,7 +49,7 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 def _imports(tree: ast.AST, packages: set[str]) -> Iterator[str]:
-    """Yield the names that a module imports from `packages`; some are not modules, but what lies in one."""
+    """Yield the names that a module imports from `packages`; some are not modules but members of one."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue

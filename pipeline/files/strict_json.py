@@ -1,4 +1,4 @@
-"""JSON as dataclasses: every key is there and no other, every value is of its type, and null stands for NaN."""
+"""JSON as dataclasses: exactly the declared keys, every value of its declared type, and null for NaN."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -14,7 +14,7 @@ def parse(text: str | bytes, kind: type[Kind]) -> Kind:
     """Return the JSON `text` as `kind`, a dataclass or another annotated type.
 
     Raises:
-        ValueError: it is not JSON, is nested too deep, or is not of that kind; the message names the first such value.
+        ValueError: it is not JSON, is nested too deeply, or does not match `kind`; the message names the first fault.
     """
     try:
         adapter = _adapter(kind)  # type: ignore[arg-type]  # typeshed: a type that may be a union is not known hashable
@@ -26,12 +26,12 @@ def parse(text: str | bytes, kind: type[Kind]) -> Kind:
 
 
 def number_or_null(value: float) -> float | None:
-    """Return a number as JSON can hold it: None for NaN and infinity, as of the IoU of a class that does not occur."""
+    """Return a number as JSON can hold it: None for NaN and infinity, such as the IoU of an absent class."""
     return value if isfinite(value) else None
 
 
 def null_or_number(value: float | None) -> float:
-    """Return what `number_or_null` was given: NaN for None."""
+    """Invert `number_or_null`: return NaN for None, and any number unchanged."""
     return nan if value is None else value
 
 

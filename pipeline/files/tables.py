@@ -1,4 +1,4 @@
-"""Parquet tables of known columns."""
+"""Reading Parquet tables with known columns."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -12,16 +12,16 @@ _TYPES: dict[str, pa.DataType] = {"str": pa.string(), "int64": pa.int64(), "floa
 
 
 def schema(columns: Mapping[str, str], lists: Mapping[str, int]) -> pa.Schema:
-    """Return the schema of columns, "str", "int64" or "float64" by name, and of lists of so many int64."""
+    """Return the schema of `columns`, each "str", "int64" or "float64", and of int64 `lists` of fixed length."""
     types: dict[str, pa.DataType] = {name: _TYPES[kind] for name, kind in columns.items()}
     return pa.schema({**types, **{name: pa.list_(pa.int64(), length) for name, length in lists.items()}})
 
 
 def read(path: Path, expected: pa.Schema) -> pa.Table:
-    """Return the columns that `expected` names, of its types; others are left out.
+    """Return the columns that `expected` names, cast to its types; others are left out.
 
     Raises:
-        ValueError: no whole Parquet file, a column is missing or of another type, or a value is missing.
+        ValueError: not a complete Parquet file, a column is missing or of another type, or a value is missing.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -41,7 +41,7 @@ def read(path: Path, expected: pa.Schema) -> pa.Table:
 
 
 def check_paths(paths: Iterable[str]) -> None:
-    """Raise ValueError unless each of these "/"-separated paths stays in its folder; "" stands for no file."""
+    """Raise ValueError unless each "/"-separated path stays within its folder; "" stands for no file."""
     for path in paths:
         parts = PurePosixPath(path)
         if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
@@ -49,9 +49,9 @@ def check_paths(paths: Iterable[str]) -> None:
 
 
 def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int]) -> pd.DataFrame:
-    """Return a table of `columns` and `lists`, as `schema` takes them, as a data frame.
+    """Return a table of `columns` and `lists`, as in `schema`, as a data frame.
 
     Raises:
-        ValueError: as of `read`.
+        ValueError: as for `read`.
     """
     return read(path, schema(columns, lists)).to_pandas(ignore_metadata=True).astype(columns)

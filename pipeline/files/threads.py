@@ -1,4 +1,4 @@
-"""Work on many pictures by all cores, in bounded memory."""
+"""Processing many images on all cores, in bounded memory."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,27 +11,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline.files.images import ImageError, read_header
 
-_MEMORY = 4_000_000_000  # bytes that the pictures in work may take; one is worked on however large it is
-_BYTES_PER_PIXEL = 10  # measured: a decoded picture and its copies as arrays
+_MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single one is processed whatever its size
+_BYTES_PER_PIXEL = 10  # measured: a decoded image and its copies as arrays
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def on_all_cores(
-    work: Callable[[Item], Result], items: Sequence[Item], title: str, *, pictures: Iterable[Path]
+    work: Callable[[Item], Result], items: Sequence[Item], title: str, *, images: Iterable[Path]
 ) -> list[Result]:
     """Return `work(item)` for each item, in order; a terminal shows the progress under `title`.
 
-    Threads share the cores: decoding, encoding and hashing, nearly all of the time, leave Python's lock.
+    Threads suffice: decoding, encoding and hashing, which take nearly all of the time, release the GIL.
 
     Args:
-        work: opens one picture at a time.
-        items: what to work on.
-        title: what is being done.
-        pictures: all that will be opened; the largest decides how many are worked on at once.
+        work: called with each item; opens one image at a time.
+        items: what to process.
+        title: label of the progress bar.
+        images: all images that will be opened; the largest determines how many are processed at once.
     """
-    largest = max(map(_num_pixels, pictures), default=0)
+    largest = max(map(_num_pixels, images), default=0)
     workers = max(1, min(os.cpu_count() or 1, _MEMORY // max(1, largest * _BYTES_PER_PIXEL)))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
@@ -42,9 +42,9 @@ def on_all_cores(
         return list(progress.track(pool.map(work, items), total=len(items), description=title))
 
 
-def _num_pixels(picture: Path) -> int:
+def _num_pixels(image: Path) -> int:
     try:
-        _, height, width = read_header(picture)
+        _, height, width = read_header(image)
     except ImageError:
-        return 0  # nothing of it will be decoded
+        return 0  # it will not be decoded
     return height * width

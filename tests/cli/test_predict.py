@@ -67,7 +67,7 @@ def test_a_bad_image_is_reported_and_the_others_are_predicted(pictures, model, t
     tree = json.loads(result.stdout)
     assert tree["classes"] == list(SPEC.classes.names)
     assert ["error" in image for image in tree["images"]] == [False, True, False]
-    assert "expected a whole image file" in tree["images"][1]["error"]
+    assert "expected a complete image file" in tree["images"][1]["error"]
     assert "bad.png" in result.stderr
     assert (tmp_path / "out/more/b_mask.png").exists()
     assert not list((tmp_path / "out").glob("bad*"))

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.files import atomic
 
-GONE = 2**22 + 1  # no process has it: Linux counts to 2**22
+GONE = 2**22 + 1  # never a PID: Linux counts to 2**22
 
 
 def names(folder):
@@ -38,7 +38,7 @@ def test_a_folder_takes_the_place_of_the_old_one_with_all_its_files(tmp_path):
     assert names(tmp_path) == ["raw"]
 
 
-def test_the_new_folder_is_whole_before_the_old_one_is_removed(tmp_path, monkeypatch):
+def test_the_new_folder_is_complete_before_the_old_one_is_removed(tmp_path, monkeypatch):
     target = tmp_path / "raw"
     target.mkdir()
     (target / "old.png").touch()
@@ -93,8 +93,8 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
 
 def test_what_others_are_writing_stays(tmp_path):
     theirs = [f".raw.{os.getppid()}.partial", f".raw.png.{GONE}.partial", f".other.{GONE}.partial", ".raw.x.partial"]
-    left = [f".raw.{GONE}.partial", f".raw.{GONE}.replaced.partial", f".raw.{os.getpid()}.partial"]
-    for name in (*theirs, *left):
+    leftovers = [f".raw.{GONE}.partial", f".raw.{GONE}.replaced.partial", f".raw.{os.getpid()}.partial"]
+    for name in (*theirs, *leftovers):
         (tmp_path / name).mkdir()
 
     with atomic.replacing(tmp_path / "raw") as temporary:
@@ -103,7 +103,7 @@ def test_what_others_are_writing_stays(tmp_path):
     assert set(names(tmp_path)) == {"raw", *theirs}
 
 
-def test_missing_parent_folders_are_made(tmp_path):
+def test_missing_parent_folders_are_created(tmp_path):
     atomic.write_text(tmp_path / "a" / "b.txt", "text\n")
 
     assert (tmp_path / "a" / "b.txt").read_bytes() == b"text\n"
@@ -117,7 +117,7 @@ def test_json_has_sorted_keys_so_that_the_same_tree_gives_the_same_bytes(tmp_pat
     assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
 
 
-def test_json_refuses_nan_which_is_no_json(tmp_path):
+def test_json_refuses_nan_which_is_not_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         atomic.write_json(tmp_path / "one.json", {"miou": float("nan")})
 

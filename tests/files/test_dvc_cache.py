@@ -36,7 +36,7 @@ def test_what_dvc_does_not_hold_is_not_there(repository, tmp_path):
 def test_a_changed_file_is_named(repository):
     md5, name = digest.directory_md5(repository / "out"), digest.file_md5(repository / "out/a")
     (repository / "out/a").write_text("other")
-    with pytest.raises(ChangedError, match=f"expected out of the MD5 {md5}, which dvc.lock says too, got"):
+    with pytest.raises(ChangedError, match=f"expected out to have the MD5 {md5}, which dvc.lock also records, got"):
         list(dvc_cache.check(repository, "out", md5))
     (repository / "out/a").write_text("1\n")
     place = repository / ".dvc/cache/files/md5" / name[:2] / name[2:]
@@ -56,16 +56,16 @@ def test_a_broken_lock_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", ["{}", '[{"md5": "a"}]', "[" * 100_000])
-def test_a_broken_list_of_a_folder_is_refused(tmp_path, text):
+def test_a_broken_file_list_of_a_folder_is_refused(tmp_path, text):
     name = hashlib.md5(text.encode()).hexdigest()
     place = tmp_path / ".dvc/cache/files/md5" / name[:2] / f"{name[2:]}.dir"
     place.parent.mkdir(parents=True)
     place.write_text(text)
-    with pytest.raises(ChangedError, match=r"\.dir: expected the list of a folder's files that DVC makes, got "):
+    with pytest.raises(ChangedError, match=r"\.dir: expected a folder's file list as DVC writes it, got "):
         list(dvc_cache.check(tmp_path, "out", f"{name}.dir"))
 
 
 @pytest.mark.parametrize("md5", ["", "../../../../etc/passwd", "0" * 31, "0" * 32 + "/"])
-def test_what_is_no_md5_is_never_a_path(tmp_path, md5):
+def test_what_is_not_an_md5_is_never_a_path(tmp_path, md5):
     with pytest.raises(ChangedError, match="expected an MD5 of 32 hexadecimal digits in DVC's files, got '"):
         list(dvc_cache.check(tmp_path, "out", md5))

@@ -14,8 +14,8 @@ def encoded(image, kind="PNG", **options):
     return buffer.getvalue()
 
 
-def picture(values, mode=None):
-    """A picture of the given pixel values; `mode` names what Pillow would not guess."""
+def image_of(values, mode=None):
+    """Return an image with the given pixel values; `mode` names one that Pillow would not guess."""
     image = Image.fromarray(np.asarray(values, np.uint8))
     return image if mode is None else image.convert(mode)
 
@@ -24,7 +24,7 @@ RGB = [[[1, 2, 3], [4, 5, 6]]]
 
 
 def test_rgb_is_read_as_it_is(tmp_path):
-    (tmp_path / "a.png").write_bytes(encoded(picture(RGB)))
+    (tmp_path / "a.png").write_bytes(encoded(image_of(RGB)))
 
     pixels = images.read_image(tmp_path / "a.png")
 
@@ -34,7 +34,7 @@ def test_rgb_is_read_as_it_is(tmp_path):
 
 
 def test_grey_is_repeated_in_three_channels():
-    assert images.read_image(encoded(picture([[0, 7]]))).tolist() == [[[0, 0, 0], [7, 7, 7]]]
+    assert images.read_image(encoded(image_of([[0, 7]]))).tolist() == [[[0, 0, 0], [7, 7, 7]]]
 
 
 def test_a_palette_image_is_read_by_its_colours():
@@ -63,14 +63,14 @@ def test_32_bit_grey_beyond_16_bits_is_refused():
 
 
 def test_an_opaque_alpha_channel_is_dropped():
-    assert images.read_image(encoded(picture([[[1, 2, 3, 255]]]))).tolist() == [[[1, 2, 3]]]
+    assert images.read_image(encoded(image_of([[[1, 2, 3, 255]]]))).tolist() == [[[1, 2, 3]]]
 
 
 @pytest.mark.parametrize(
     "image",
     [
-        encoded(picture([[[1, 2, 3, 254]]])),
-        encoded(picture([[5]]), transparency=5),
+        encoded(image_of([[[1, 2, 3, 254]]])),
+        encoded(image_of([[5]]), transparency=5),
         encoded(Image.fromarray(np.array([[300]], np.uint16)), transparency=300),
     ],
     ids=["RGBA", "transparent grey value", "transparent 16-bit grey value"],
@@ -87,33 +87,33 @@ def test_a_mode_without_one_reading_as_rgb_is_refused(mode, kind):
 
 
 def test_the_exif_rotation_is_applied():
-    image = picture([[[255, 0, 0]], [[0, 0, 255]]])  # red above blue
+    image = image_of([[[255, 0, 0]], [[0, 0, 255]]])  # red above blue
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise: blue left of red
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise: blue left of red
 
     assert images.read_image(encoded(image, exif=exif)).tolist() == [[[0, 0, 255], [255, 0, 0]]]
 
 
-def test_an_image_higher_than_a_strip_is_read_whole():
+def test_an_image_taller_than_a_strip_is_read_completely():
     rows = np.arange(2_500) % 251
-    image = picture(np.broadcast_to(rows[:, None, None], (2_500, 3, 3)))
+    image = image_of(np.broadcast_to(rows[:, None, None], (2_500, 3, 3)))
 
     assert (images.read_image(encoded(image)) == rows[:, None, None]).all()
 
 
-def test_the_header_tells_mode_height_and_width():
-    assert images.read_header(encoded(picture([[1, 2, 3]]))) == ("L", 1, 3)
+def test_the_header_gives_mode_height_and_width():
+    assert images.read_header(encoded(image_of([[1, 2, 3]]))) == ("L", 1, 3)
 
 
 def test_a_truncated_image_is_refused():
-    whole = encoded(picture(np.random.default_rng(0).integers(0, 256, (40, 40, 3))))
+    complete = encoded(image_of(np.random.default_rng(0).integers(0, 256, (40, 40, 3))))
 
-    with pytest.raises(ImageError, match=r"expected a whole image file: .*truncated"):
-        images.read_image(whole[:2_000])
+    with pytest.raises(ImageError, match=r"expected a complete image file: .*truncated"):
+        images.read_image(complete[:2_000])
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
-def test_what_is_no_image_is_refused(content):
+def test_what_is_not_an_image_is_refused(content):
     with pytest.raises(ImageError, match="expected an image file, got something else or a broken header"):
         images.read_image(content)
 
@@ -122,11 +122,11 @@ def test_an_image_over_the_limit_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 5)
 
     with pytest.raises(ImageError, match="expected 1 to 5 pixels, got 3 x 2; cut it into parts"):
-        images.read_header(encoded(picture([[1, 2, 3], [4, 5, 6]])))
+        images.read_header(encoded(image_of([[1, 2, 3], [4, 5, 6]])))
 
 
 def test_a_mask_keeps_its_stored_values():
-    assert images.read_mask(encoded(picture([[0, 11, 255]]))).tolist() == [[0, 11, 255]]
+    assert images.read_mask(encoded(image_of([[0, 11, 255]]))).tolist() == [[0, 11, 255]]
 
 
 def test_a_palette_mask_is_read_by_its_indices_not_by_its_colours():
@@ -138,7 +138,7 @@ def test_a_palette_mask_is_read_by_its_indices_not_by_its_colours():
 
 
 def test_a_1_bit_mask_holds_0_and_1():
-    assert images.read_mask(encoded(picture([[0, 255]], "1"))).tolist() == [[0, 1]]
+    assert images.read_mask(encoded(image_of([[0, 255]], "1"))).tolist() == [[0, 1]]
 
 
 def test_a_16_bit_mask_of_small_values_is_read():
@@ -198,11 +198,11 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage
 
 
 @pytest.mark.parametrize("read", [images.read_header, images.read_image, images.read_mask])
-def test_a_format_that_pillow_gives_to_another_program_is_not_opened(read):
+def test_a_format_that_pillow_passes_to_another_program_is_not_opened(read):
     with pytest.raises(ImageError, match="expected an image file, got something else"):
         read(EPS)
 
 
-def test_a_header_that_is_no_number_is_refused():
-    with pytest.raises(ImageError, match="expected a whole image file: invalid literal for int"):
+def test_a_header_that_is_not_a_number_is_refused():
+    with pytest.raises(ImageError, match="expected a complete image file: invalid literal for int"):
         images.read_mask(b"P6\n8 8\n\xff\xfe\xab\xd4U D\x00")

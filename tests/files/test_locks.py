@@ -1,4 +1,4 @@
-"""Real locks between real processes."""
+"""Tested with real locks between real processes."""
 
 import errno
 import fcntl
@@ -42,7 +42,7 @@ def hold():
         process.communicate()
 
 
-def test_who_holds_a_lock_is_waited_for_even_where_it_is_killed(tmp_path, hold, caplog):
+def test_the_holder_of_a_lock_is_waited_for_even_if_it_is_killed(tmp_path, hold, caplog):
     caplog.set_level("INFO")
     path, order = tmp_path / "deeper" / "lock", []
     holder = hold(path)
@@ -65,7 +65,7 @@ def test_who_holds_a_lock_is_waited_for_even_where_it_is_killed(tmp_path, hold, 
     assert not locks.is_held(path)
 
 
-def test_those_who_share_a_lock_do_not_wait_for_each_other(tmp_path, hold, caplog):
+def test_shared_holders_do_not_wait_for_each_other(tmp_path, hold, caplog):
     caplog.set_level("INFO")
     path = tmp_path / "lock"
     hold(path, "shared")
@@ -80,7 +80,7 @@ def test_a_folder_can_be_the_lock(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_that_nobody_has_made_is_not_held_and_not_made(tmp_path):
+def test_a_lock_that_does_not_exist_is_not_held_and_not_created(tmp_path):
     assert not locks.is_held(tmp_path / "lock")
     assert list(tmp_path.iterdir()) == []
 

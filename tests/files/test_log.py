@@ -8,7 +8,7 @@ from pipeline.files import log
 
 @pytest.fixture(autouse=True)
 def restored():
-    """Leave the program's logger as it was."""
+    """Restore the program's logger."""
     ours = logging.getLogger("pipeline")
     before = ours.handlers, ours.level
     yield

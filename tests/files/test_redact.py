@@ -32,12 +32,12 @@ def test_what_holds_no_secret_is_shown_as_it_is(text):
 @pytest.mark.parametrize(
     "name", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
 )
-def test_what_the_environment_keeps_secret_is_named_and_not_shown(name, monkeypatch):
+def test_a_secret_of_the_environment_is_named_and_not_shown(name, monkeypatch):
     monkeypatch.setenv(name, "kept-from-all\n")
     assert redact("Invalid header value b'Bearer kept-from-all\\n'") == f"Invalid header value b'Bearer ${name}\\n'"
 
 
-def test_what_occurs_in_any_text_is_no_secret(monkeypatch):
+def test_what_occurs_in_any_text_is_not_a_secret(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "a")
     assert redact("a cat") == "a cat"

@@ -1,4 +1,4 @@
-"""What is to outlast an experiment lies in the repository; DVC's own copies: test_experiments.py."""
+"""What outlasts an experiment is kept in the repository; test_experiments.py tests DVC's own copies."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pipeline.files import repository
         ("repository/.dvc/tmp/exps/standalone/tmpa1", "repository"),
         ("repository/.dvc/tmp/exps/tmpa1/part/of/it", "repository"),
         ("outer/.dvc/tmp/exps/tmpa1/.dvc/tmp/exps/tmpb2", "outer"),
-        ("repository/.dvc/tmp/exps", Path()),  # no copy
+        ("repository/.dvc/tmp/exps", Path()),  # not a copy
         ("dvc/tmp/exps/tmpa1", Path()),
     ],
 )

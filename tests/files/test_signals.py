@@ -1,4 +1,4 @@
-"""Real processes and real signals; how a whole path bears them, test_torture.py tells."""
+"""Tested with real processes and real signals; test_torture.py interrupts a complete pipeline."""
 
 import os
 import signal
@@ -61,8 +61,8 @@ def test_a_signal_ends_a_stage_cleanly_and_a_second_one_does_not_disturb(stage, 
     process.send_signal(number)
     time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=10)
-    assert said == f"ended by {number.name}; the next dvc repro resumes from here\n"
+    _, message = process.communicate(timeout=10)
+    assert message == f"ended by {number.name}; the next dvc repro resumes from here\n"
     assert process.returncode == status
     assert (tmp_path / "clean").exists()
 
@@ -70,9 +70,9 @@ def test_a_signal_ends_a_stage_cleanly_and_a_second_one_does_not_disturb(stage, 
 def test_an_error_of_the_clean_up_hides_neither_status_nor_message(stage):
     process = stage("raise OSError('gone')")
     process.terminate()
-    _, said = process.communicate(timeout=10)
-    assert said.startswith("ended by SIGTERM; ")
-    assert said.count("\n") == 1
+    _, message = process.communicate(timeout=10)
+    assert message.startswith("ended by SIGTERM; ")
+    assert message.count("\n") == 1
     assert process.returncode == 143
 
 
@@ -90,14 +90,14 @@ def test_a_stage_ends_when_the_dvc_that_started_it_is_killed(tmp_path, shell):
     command = [sys.executable, "-c", dvc, *stage]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as parent:
         wait_for(tmp_path / "begun")
-        time.sleep(1.5)  # it has looked once
+        time.sleep(1.5)  # it has checked once
         assert not (tmp_path / "clean").exists()
         parent.kill()
         wait_for(tmp_path / "clean", seconds=5)
         assert "ended by SIGTERM" in parent.stderr.read()
 
 
-def test_errors_pass_and_the_handlers_are_put_back():
+def test_errors_pass_and_the_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with pytest.raises(SystemExit, match="bad data"), signals.handled():
         sys.exit("bad data")

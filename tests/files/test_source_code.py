@@ -10,7 +10,7 @@ from tests.support import ROOT
 @pytest.mark.parametrize(
     "module", ["pipeline.core.losses", "pipeline.training.train", "pipeline.inference.served_model", "pipeline.cli"]
 )
-def test_the_files_are_those_that_another_reader_of_imports_finds(module):
+def test_the_files_are_those_that_grimp_finds(module):
     graph = grimp.build_graph("pipeline", exclude_type_checking_imports=True, cache_dir=None)
     modules, new = set(), {module}
     while new:
@@ -40,7 +40,7 @@ def test_imports_in_functions_count_and_those_for_type_checkers_do_not(tmp_path)
     assert files["program.room"] == tmp_path / "program/room/__init__.py"
 
 
-def test_a_module_that_is_not_there_is_named(tmp_path):
+def test_a_missing_module_is_named(tmp_path):
     message = f"expected modules below {tmp_path}, got program.missing; correct the name"
     with pytest.raises(ValueError, match=re.escape(message)):
         imported_files("program.missing", root=tmp_path)

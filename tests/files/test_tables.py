@@ -14,10 +14,10 @@ def read(tmp_path, frame):
 
 
 def test_the_columns_wanted_are_read_and_others_left_out(tmp_path):
-    found = read(tmp_path, FRAME.assign(more=1.5))
-    assert {name: str(found[name].dtype) for name in found} == {"name": "str", "count": "int64", "pixels": "object"}
-    assert [found["name"].tolist(), found["count"].tolist()] == [["a", "b"], [1, 2]]
-    assert [list(each) for each in found["pixels"]] == [[1, 2], [3, 4]]
+    frame = read(tmp_path, FRAME.assign(more=1.5))
+    assert {name: str(frame[name].dtype) for name in frame} == {"name": "str", "count": "int64", "pixels": "object"}
+    assert [frame["name"].tolist(), frame["count"].tolist()] == [["a", "b"], [1, 2]]
+    assert [list(each) for each in frame["pixels"]] == [[1, 2], [3, 4]]
 
 
 def test_the_schema_names_columns_then_lists():
@@ -41,7 +41,7 @@ def test_other_tables_are_refused(tmp_path, frame, fault):
         read(tmp_path, frame)
 
 
-def test_what_is_no_parquet_is_refused(tmp_path):
+def test_what_is_not_parquet_is_refused(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"^a\.parquet: "):
         tables.read(tmp_path / "a.parquet", tables.schema(COLUMNS, LISTS))

@@ -8,14 +8,14 @@ from pipeline.files import threads
 
 
 @pytest.fixture
-def picture(tmp_path):
-    """A picture of 100 x 200 pixels, which takes 200,000 bytes by the pool's reckoning."""
+def image(tmp_path):
+    """An image of 100 x 200 pixels, which the pool estimates at 200,000 bytes."""
     Image.fromarray(np.zeros((100, 200), np.uint8)).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 
 
-def most_at_once(pictures):
-    """The most of 8 items that four cores have in work at the same time."""
+def most_at_once(images):
+    """Return the largest number of 8 items in progress at the same time."""
     lock, running, most = threading.Lock(), [], []
     pause = threading.Event()
 
@@ -28,20 +28,20 @@ def most_at_once(pictures):
             running.remove(item)
         return item * 10
 
-    assert threads.on_all_cores(work, range(8), "testing", pictures=pictures) == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert threads.on_all_cores(work, range(8), "testing", images=images) == [0, 10, 20, 30, 40, 50, 60, 70]
     return max(most)
 
 
 @pytest.mark.parametrize(("memory", "workers"), [(10_000_000, 4), (400_000, 2), (1, 1)])
-def test_as_many_pictures_are_in_work_as_memory_and_cores_allow(picture, monkeypatch, memory, workers):
+def test_as_many_images_are_in_progress_as_memory_and_cores_allow(image, monkeypatch, memory, workers):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
     monkeypatch.setattr(threads, "_MEMORY", memory)
 
-    assert most_at_once([picture]) == workers
+    assert most_at_once([image]) == workers
 
 
-def test_a_file_that_is_no_picture_takes_no_memory(tmp_path, monkeypatch):
-    (tmp_path / "a.png").write_bytes(b"no picture")
+def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"not an image")
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
 
     assert most_at_once([tmp_path / "a.png"]) == 2
@@ -52,4 +52,4 @@ def test_an_error_in_the_work_reaches_the_caller():
         raise ValueError(f"item {item}")
 
     with pytest.raises(ValueError, match="item 0"):
-        threads.on_all_cores(work, range(3), "testing", pictures=[])
+        threads.on_all_cores(work, range(3), "testing", images=[])

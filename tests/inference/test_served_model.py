@@ -111,7 +111,7 @@ def test_probabilities_come_on_request_and_agree_with_the_masks(model, predictor
     ("image", "reason"),
     [
         (b"no image", r"row 0: expected an image file"),
-        (images.encode_png(np.zeros((32, 32, 3), np.uint8))[:-30], "row 0: expected a whole image file"),
+        (images.encode_png(np.zeros((32, 32, 3), np.uint8))[:-30], "row 0: expected a complete image file"),
         (np.zeros((32, 32), np.uint8), r"row 0: expected an encoded image, .* got an array \(32, 32\) of uint8"),
         (np.zeros((4, 4, 3), np.float32), r"got an array \(4, 4, 3\) of float32"),
         (np.zeros((0, 4, 3), np.uint8), r"got an array \(0, 4, 3\) of uint8"),

@@ -126,7 +126,7 @@ REFUSED = {
     "no bytes": (table(""), "image of row 0: expected an image file"),
     "no image": (table(text(PNG), text(b"a text")), "image of row 1: expected an image file"),
     "0 pixels": (table(text(png_of_zeros(0, 0, 0))), "image of row 0: expected an image file"),
-    "half an image": (table(text(PNG[:-30])), "image of row 0: expected a whole image file"),
+    "half an image": (table(text(PNG[:-30])), "image of row 0: expected a complete image file"),
     "CMYK": (table(text(encoded(Image.new("CMYK", (8, 8)), "JPEG"))), "got mode CMYK; convert it to RGB"),
     "transparent": (table(text(encoded(Image.new("RGBA", (8, 8))))), "got transparent pixels; flatten it"),
     "a tensor": (json.dumps({"inputs": {"image": PICTURE[:4, :4].tolist()}}), "expected an encoded image"),
