@@ -1,4 +1,4 @@
-"""What the model card says of scores, classes and weaknesses, and that Markdown and page say the same."""
+"""The scores, classes and weaknesses in the model card, and that Markdown and page have the same content."""
 
 import html
 import re
@@ -24,13 +24,13 @@ TITLES = [
     "Training",
     "Lineage",
     "How to use it",
-    "Limits",
+    "Limitations",
 ]
 
 
-def page_tables(made):
-    """The tables of the page, as `parsed` gives them."""
-    tables = re.findall(r"<table>(.*?)</table>", page(made), re.S)
+def page_tables(model_card):
+    """The tables of the page, in the form of `parsed`."""
+    tables = re.findall(r"<table>(.*?)</table>", page(model_card), re.S)
     rows = [re.findall(r"<tr>(.*?)</tr>", table, re.S) for table in tables]
     return [
         [[html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in table]
@@ -44,7 +44,7 @@ def test_the_sections_are_in_order():
 
 
 def test_markdown_and_page_hold_the_same_tables():
-    tables = [table for found in parsed(markdown(tiny())).values() for table in found["tables"]]
+    tables = [table for heading in parsed(markdown(tiny())).values() for table in heading["tables"]]
     assert len(tables) == 9
     assert page_tables(tiny()) == tables
 
@@ -55,25 +55,25 @@ def test_the_same_card_gives_the_same_text():
 
 def test_it_says_what_the_model_is():
     (rows,), (sentence,) = section(tiny(), "What it is")
-    assert sentence == "Semantic segmentation: gives each pixel of a colour image one of 3 classes."
+    assert sentence == "Semantic segmentation: assigns each pixel of a colour image to one of 3 classes."
     assert dict(rows) == {
         "Network": "segnet, width 0.25",
         "Data set": "toy",
-        "Classes, by value in the mask": "0 road, 1 sky, 2 car",
-        "Trained on tiles of": "128 x 96 pixels, width x height",
-        "Images are scaled by": "0.5",
+        "Classes, by mask value": "0 road, 1 sky, 2 car",
+        "Tile size in training": "128 x 96 pixels, width x height",
+        "Image scale": "0.5",
         "Training run": "abc",
     }
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_verdict_stands_with_its_reasons_and_the_rule(outcome):
-    made = tiny(verdict=replace(tiny().verdict, outcome=outcome))
-    (rows,), texts = section(made, "Verdict")
+    model_card = tiny(verdict=replace(tiny().verdict, outcome=outcome))
+    (rows,), texts = section(model_card, "Verdict")
     assert texts[0].startswith(f"{outcome.name}: ")
     assert texts[1:3] == ["too little", "too late"]
     assert rows == [["min_miou", "0.3"], ["max_gain", "not set"], ["test data", "f" * 64]]
-    assert f'<p class="banner {outcome.name.lower()}">' in page(made)
+    assert f'<p class="banner {outcome.name.lower()}">' in page(model_card)
 
 
 def test_scores_stand_with_their_intervals():
@@ -87,13 +87,15 @@ def test_scores_stand_with_their_intervals():
     ]
     assert "2 test images of 2 sequences" in texts[0]
     assert "8 labelled pixels" in texts[0]
-    assert "mIoU is over 2 of 3 classes" in texts[0]
+    assert "mIoU is the mean over 2 of 3 classes" in texts[0]
     assert texts[1] == "Intervals: by hand."
 
 
 def test_each_class_has_its_scores_and_one_that_does_not_occur_says_so():
-    made = tiny(intervals=Intervals(0.995, "by hand", {"iou/road": (0.0002, 0.75), "iou/car": (0.5, float("nan"))}))
-    ((header, *rows),) = parsed(markdown(made))["Classes"]["tables"]
+    model_card = tiny(
+        intervals=Intervals(0.995, "by hand", {"iou/road": (0.0002, 0.75), "iou/car": (0.5, float("nan"))})
+    )
+    ((header, *rows),) = parsed(markdown(model_card))["Classes"]["tables"]
     absent = "not in the test images"
     assert header == ["Class", "IoU", "99.5% interval", "Accuracy", "Boundary F1", "Share of test pixels"]
     assert rows == [
@@ -110,15 +112,20 @@ def test_a_class_without_a_boundary_is_not_said_to_be_absent():
 
 def test_nothing_that_is_not_defined_is_shown_as_nan():
     nothing = np.zeros(2, np.int64)
-    made = of_images(np.zeros((3, 3), np.int64), reliability=Reliability(nothing, nothing, nothing.astype(float)))
-    for text in card.rendered(made):
+    model_card = of_images(np.zeros((3, 3), np.int64), reliability=Reliability(nothing, nothing, nothing.astype(float)))
+    for text in card.rendered(model_card):
         assert not re.search(r"\bnan\b", text, re.IGNORECASE)
-    assert [row[1] for row in section(made, "Scores")[0][0]] == ["not defined", "not defined", "not defined", "0.000"]
-    assert section(made, "Known weaknesses")[1][1] == "Nothing recorded."
+    assert [row[1] for row in section(model_card, "Scores")[0][0]] == [
+        "not defined",
+        "not defined",
+        "not defined",
+        "0.000",
+    ]
+    assert section(model_card, "Known weaknesses")[1][1] == "Nothing recorded."
 
 
 def test_the_worst_classes_are_named_with_what_they_are_confused_with():
-    # Columns are what is predicted: tree 4, pole 5 + 4 + 1, road 3 + 8 + 3, sky 1 + 4, bus 2. There is no bus.
+    # Columns are predictions: tree 4, pole 5 + 4 + 1, road 3 + 8 + 3, sky 1 + 4, bus 2. There is no bus.
     counts = [[4, 5, 3, 0, 0], [0, 4, 8, 0, 2], [0, 1, 3, 1, 0], [0, 0, 0, 4, 0], [0, 0, 0, 0, 0]]
     (rows, _), _ = section(of_images(counts, names=("tree", "pole", "road", "sky", "bus")), "Known weaknesses")
     assert rows == [
@@ -130,31 +137,31 @@ def test_the_worst_classes_are_named_with_what_they_are_confused_with():
 
 def test_a_class_that_is_never_predicted_says_so():
     (rows, _), _ = section(of_images([[4, 0, 0], [3, 0, 0], [0, 0, 0]]), "Known weaknesses")
-    assert rows == [["sky", "0.000", "road 1.000", "never predicted"], ["road", "0.571", "nothing", "sky 0.429"]]
+    assert rows == [["sky", "0.000", "road 1.000", "never predicted"], ["road", "0.571", "none", "sky 0.429"]]
 
 
 def test_the_worst_images_are_named_with_the_class_that_lost_most():
-    void, whole = np.zeros((3, 3), np.int64), np.diag([9, 0, 0])
+    void, perfect = np.zeros((3, 3), np.int64), np.diag([9, 0, 0])
     half, third = [[5000, 5000, 0], [0, 0, 0], [0, 0, 0]], [[1, 1, 0], [0, 0, 2], [0, 0, 2]]
-    (_, rows), _ = section(of_images(void, whole, half, third, half, whole, whole), "Known weaknesses")
+    (_, rows), _ = section(of_images(void, perfect, half, third, half, perfect, perfect), "Known weaknesses")
     assert rows == [
-        ["test/2", "0.250", "road: 5,000 of 10,000 pixels, most to sky"],  # (1/2 + 0) / 2
-        ["test/4", "0.250", "road: 5,000 of 10,000 pixels, most to sky"],
-        ["test/3", "0.333", "sky: 2 of 2 pixels, most to car"],  # (1/2 + 0 + 1/2) / 3
-        ["test/1", "1.000", "nothing"],
-        ["test/5", "1.000", "nothing"],
+        ["test/2", "0.250", "road: 5,000 of 10,000 pixels, most as sky"],  # (1/2 + 0) / 2
+        ["test/4", "0.250", "road: 5,000 of 10,000 pixels, most as sky"],
+        ["test/3", "0.333", "sky: 2 of 2 pixels, most as car"],  # (1/2 + 0 + 1/2) / 3
+        ["test/1", "1.000", "none"],
+        ["test/5", "1.000", "none"],
     ]
 
 
 @pytest.mark.parametrize(
     ("confidence", "sentence"),
     [
-        ([3.0, 4.0], "is 0.875 sure and 0.625 right; it is too sure of itself."),
-        ([2.0, 3.0], "is 0.625 sure and 0.625 right; it is not surer than it is right."),
+        ([3.0, 4.0], "confidence is 0.875 and the accuracy 0.625: the model is overconfident."),
+        ([2.0, 3.0], "confidence is 0.625 and the accuracy 0.625: the model is not overconfident."),
     ],
 )
-def test_calibration_says_whether_the_model_is_too_sure(confidence, sentence):
+def test_calibration_says_whether_the_model_is_overconfident(confidence, sentence):
     reliability = Reliability(np.array([4, 4]), np.array([1, 4]), np.array(confidence))
     text = section(tiny(scores=scored.scores(reliability=reliability)), "Known weaknesses")[1][-1]
-    assert text.startswith("Expected calibration error 0.250: ")  # (2 + 0) / 8 and (1 + 1) / 8
+    assert text.startswith("Expected calibration error: 0.250. ")  # (2 + 0) / 8 and (1 + 1) / 8
     assert text.endswith(sentence)

@@ -1,4 +1,4 @@
-"""What else the model card says, that names cannot break it, and its page in a real browser."""
+"""The rest of the model card, its safety against names that look like markup, and its page in a real browser."""
 
 import random
 import re
@@ -22,11 +22,11 @@ SHOWN = "a|b `c` <i>d</i> *e* [f](g) __h__ \\| ~~i~~ &amp; ```"  # on one line
 
 def hostile(name=HOSTILE):
     """The card of a data set whose names are all `name`."""
-    names, found = ("road", name, "car"), replace(VALIDATION.findings[1], offenders=(Offender(name, name, ()),))
+    names, finding = ("road", name, "car"), replace(VALIDATION.findings[1], offenders=(Offender(name, name, ()),))
     return tiny(
         spec=spec(names, dataset=name),
         scores=scored.scores(names=names, ids=(name, "test/b")),
-        validation=replace(VALIDATION, findings=(found,)),
+        validation=replace(VALIDATION, findings=(finding,)),
         verdict=replace(tiny().verdict, reasons=(name, f"# {name}", f"- {name}", f"12. {name}")),
         training={"class_weights": {name: 1.0}},
         lineage={name: name},
@@ -35,15 +35,15 @@ def hostile(name=HOSTILE):
 
 
 def test_names_are_taken_for_text_in_markdown():
-    found = parsed(markdown(hostile()))  # which fails where it finds markup
-    rows = [row for heading in found.values() for table in heading["tables"] for row in table]
+    headings = parsed(markdown(hostile()))  # fails if it finds markup
+    rows = [row for heading in headings.values() for table in heading["tables"] for row in table]
     assert ["Data set", SHOWN] in rows
     assert [SHOWN, "0.800", "none", "1.000", "1.000", "0.500"] in rows
-    assert [SHOWN, "0.375", f"road: 1 of 4 pixels, most to {SHOWN}"] in rows
+    assert [SHOWN, "0.375", f"road: 1 of 4 pixels, most as {SHOWN}"] in rows
     assert ["class_weights", f"{SHOWN} 1"] in rows
     assert [SHOWN, SHOWN] in rows
-    assert found["Verdict"]["texts"][1:5] == [SHOWN, f"# {SHOWN}", f"- {SHOWN}", f"12. {SHOWN}"]
-    assert found["Data"]["texts"][0] == f"Licence notice: {SHOWN}"
+    assert headings["Verdict"]["texts"][1:5] == [SHOWN, f"# {SHOWN}", f"- {SHOWN}", f"12. {SHOWN}"]
+    assert headings["Data"]["texts"][0] == f"Licence notice: {SHOWN}"
 
 
 def test_no_text_of_marks_is_taken_for_markup():
@@ -51,9 +51,9 @@ def test_no_text_of_marks_is_taken_for_markup():
     for _ in range(500):
         cell, item = ("".join(chance.choices(MARKS, k=chance.randint(1, 9))) + "z" for _ in range(2))
         blocks = (Table(("a", "b"), ((cell, "c"),)), Bullets((item,)))
-        found = parsed(document.markdown("title", [Section("section", blocks)]))["section"]
+        shown = parsed(document.markdown("title", [Section("section", blocks)]))["section"]
         cell, item = (" ".join(text.split()) for text in (cell, item))
-        assert found == {"tables": [[["a", "b"], [cell, "c"]]], "texts": [item]}
+        assert shown == {"tables": [[["a", "b"], [cell, "c"]]], "texts": [item]}
 
 
 def test_names_are_taken_for_text_on_the_page():
@@ -90,13 +90,13 @@ def test_validation_is_told_by_its_splits_and_what_failed():
 def test_a_card_without_validation_says_so():
     assert section(tiny(validation=None), "Data") == (
         [],
-        ["Licence notice: Public domain.", "What validation found is not at hand."],
+        ["Licence notice: Public domain.", "The validation results are not available."],
     )
 
 
 def test_validation_without_a_failure_lists_none():
-    made = tiny(validation=replace(VALIDATION, findings=VALIDATION.findings[:1]))
-    assert section(made, "Data")[1][1:] == ["Validation: 0 errors and 0 warnings in 1 check."]
+    model_card = tiny(validation=replace(VALIDATION, findings=VALIDATION.findings[:1]))
+    assert section(model_card, "Data")[1][1:] == ["Validation: 0 errors and 0 warnings in 1 check."]
 
 
 def test_settings_are_shown_without_a_path_of_this_machine():
@@ -122,7 +122,7 @@ def test_what_is_not_recorded_is_said_to_be_missing():
 
 def test_it_says_how_to_use_the_model():
     _, (options, python, commands, _) = section(tiny(), "How to use it")
-    assert options.endswith("It predicts as it was evaluated: overlap 0.5, flip false.")
+    assert options.endswith("It predicts with the options that it was evaluated with: overlap 0.5, flip false.")
     compile(python, "card", "exec")
     assert 'mlflow.pyfunc.load_model("models:/segnet-toy/3")' in python
     assert [line.partition("  #")[0] for line in commands.splitlines()] == [
@@ -144,7 +144,7 @@ def test_it_says_how_to_use_the_model():
     ],
 )
 def test_a_research_licence_limits_the_model_too(licence, restricted):
-    _, limits = section(tiny(licence=licence), "Limits")
+    _, limits = section(tiny(licence=licence), "Limitations")
     assert limits[0].startswith("Research only: ") == restricted
     assert any(limit.startswith("Not for safety-critical use") for limit in limits)
 

@@ -1,4 +1,4 @@
-"""A model card of two small images, and what a Markdown parser makes of it."""
+"""A model card of two small images, and its Markdown as a parser reads it."""
 
 from dataclasses import replace
 
@@ -31,16 +31,16 @@ def spec(names=("road", "sky", "car"), **changes):
     return replace(values, **changes)
 
 
-def markdown(made):
-    return card.rendered(made)[0]
+def markdown(model_card):
+    return card.rendered(model_card)[0]
 
 
-def page(made):
-    return card.rendered(made)[1]
+def page(model_card):
+    return card.rendered(model_card)[1]
 
 
 def tiny(**changes):
-    """The card of the two images of scored.py; `changes` are fields with other values."""
+    """The card of the two images of scored.py, with some fields replaced by `changes`."""
     values = {
         "model": "segnet-toy",
         "version": "3",
@@ -67,16 +67,16 @@ def of_images(*images, names=("road", "sky", "car"), **changes):
 
 
 def parsed(text):
-    """What a Markdown parser makes of the text: headings, the tables of each, and the texts that are in none."""
-    found, heading, inside = {}, None, None
+    """The text as a Markdown parser reads it: the headings, each with its tables and the texts outside them."""
+    headings, heading, inside = {}, None, None
     for token in Markdown(text).parsed:
         if token.type == "inline":
-            # Bold is our own; any other markup would have come out of a name.
+            # Bold is our own; any other markup would come from a name.
             kinds = {child.type for child in token.children}
             assert kinds <= {"text", "strong_open", "strong_close"}, (kinds, token.content)
             shown = "".join(child.content for child in token.children)
             if inside == "heading":
-                heading = found.setdefault(shown, {"tables": [], "texts": []})
+                heading = headings.setdefault(shown, {"tables": [], "texts": []})
             elif inside == "cell":
                 heading["tables"][-1][-1].append(shown)
             else:
@@ -89,10 +89,10 @@ def parsed(text):
             heading["tables"][-1].append([])
         elif token.type in ("heading_open", "th_open", "td_open", "paragraph_open"):
             inside = {"h": "heading", "t": "cell", "p": "text"}[token.type[0]]
-    return found
+    return headings
 
 
-def section(made, title):
+def section(model_card, title):
     """The tables, without their headers, and the texts of a section."""
-    found = parsed(markdown(made))[title]
-    return [table[1:] for table in found["tables"]], found["texts"]
+    heading = parsed(markdown(model_card))[title]
+    return [table[1:] for table in heading["tables"]], heading["texts"]

@@ -1,4 +1,4 @@
-"""The model card: what a registered version is, how good, on what evidence, and how to use it; kept beside it."""
+"""The model card, kept beside each registered version: what it is, how good, on what evidence, and how to use it."""
 
 from pipeline.registry.card import document
 from pipeline.registry.card.contents import Card, sections
@@ -7,6 +7,6 @@ __all__ = ["Card", "rendered"]
 
 
 def rendered(card: Card) -> tuple[str, str]:
-    """Return the card in GitHub's Markdown and as one self-contained HTML page; the same card gives the same text."""
+    """Return the card as GitHub Markdown and as a self-contained HTML page; equal cards give equal texts."""
     title, parts = f"{card.model} version {card.version}", sections(card)
     return document.markdown(title, parts), document.page(title, parts)

@@ -1,4 +1,4 @@
-"""What the model card says, and in which order."""
+"""The content of the model card, section by section."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ from pipeline.registry.card.quality import fraction, plural
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RESTRICTED = re.compile(r"non-?commercial|research[^.]*\bonly\b|\bonly\b[^.]*research", re.IGNORECASE)
-_MAX_NAMED = 3  # sizes of a split, offenders of a check
+_MAX_NAMED = 3  # sizes per split, offenders per check
 _MEANINGS = {
-    Outcome.PROMOTE: "by the rule below it is to be champion.",
-    Outcome.HOLD: "there is no evidence that it is better than the champion, or as good.",
-    Outcome.REJECT: "it misses a limit, or is worse than the champion in a class by more than is allowed.",
+    Outcome.PROMOTE: "by the rule below, it should be champion.",
+    Outcome.HOLD: "there is not enough evidence that it is better than the champion, or as good in every class.",
+    Outcome.REJECT: "it misses a limit, or is worse than the champion in a class by more than allowed.",
 }
 
 
 @dataclass(frozen=True)
 class Card:
-    """All that the card is made of."""
+    """Everything that the card is made from."""
 
     model: str
     """Name of the registered model."""
@@ -37,19 +37,19 @@ class Card:
     intervals: Intervals
     """Of the scores."""
     validation: Validation | None
-    """Of the data set; None where it is not at hand."""
+    """Of the data set; None if it is not available."""
     verdict: Verdict
     training: Mapping[str, Any]
-    """Sections `model` and `train` of the params, and `class_weights`, a weight a class; what is at hand of them."""
+    """Sections `model` and `train` of the params, and `class_weights`, one weight per class; any may be missing."""
     lineage: Mapping[str, str]
-    """What the version is made from: label -> value, in the order that they are shown in."""
+    """What the version was made from: label -> value, in the order shown."""
     licence: str
     """Licence notice of the data."""
     options: Mapping[str, Any]
-    """Of predict.load, by which the model was evaluated and predicts."""
+    """Of predict.load, with which the model was evaluated and predicts."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless model and version can stand in a command, and the scores are the model's."""
+        """Raise ValueError unless model and version are safe in a command, and the scores are the model's."""
         for what, name in (("model", self.model), ("version", self.version)):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{what}: expected letters, digits, '.', '_' and '-', got {name!r}; rename it")
@@ -59,7 +59,7 @@ class Card:
 
 
 def sections(card: Card) -> tuple[Section, ...]:
-    """Return the card, section by section."""
+    """Return the sections of the card, in order."""
     return (
         Section("What it is", _purpose(card.spec)),
         Section("Verdict", _verdict(card.verdict)),
@@ -70,7 +70,7 @@ def sections(card: Card) -> tuple[Section, ...]:
         Section("Training", (_training(card.training),)),
         Section("Lineage", (Table(("What", "Value"), _rows(card.lineage)),)),
         Section("How to use it", _use(f"models:/{card.model}/{card.version}", card.version, card.options)),
-        Section("Limits", (_limits(card.spec, card.licence),)),
+        Section("Limitations", (_limitations(card.spec, card.licence),)),
     )
 
 
@@ -78,12 +78,12 @@ def _purpose(spec: Spec) -> tuple[Block, ...]:
     facts = {
         "Network": f"{spec.network}, width {spec.width:g}",
         "Data set": spec.dataset,
-        "Classes, by value in the mask": ", ".join(f"{value} {name}" for value, name in enumerate(spec.classes.names)),
-        "Trained on tiles of": f"{spec.tile_width} x {spec.tile_height} pixels, width x height",
-        "Images are scaled by": f"{spec.scale:g}",
+        "Classes, by mask value": ", ".join(f"{value} {name}" for value, name in enumerate(spec.classes.names)),
+        "Tile size in training": f"{spec.tile_width} x {spec.tile_height} pixels, width x height",
+        "Image scale": f"{spec.scale:g}",
         "Training run": spec.run,
     }
-    what = f"Semantic segmentation: gives each pixel of a colour image one of {len(spec.classes)} classes."
+    what = f"Semantic segmentation: assigns each pixel of a colour image to one of {len(spec.classes)} classes."
     return what, Table(("Property", "Value"), _rows(facts))
 
 
@@ -91,7 +91,7 @@ def _verdict(verdict: Verdict) -> tuple[Block, ...]:
     return (
         Banner(verdict.outcome.name, _MEANINGS[verdict.outcome]),
         Bullets(verdict.reasons),
-        "This is what the rule says; segnet promote --force can overrule it. Who is champion now: segnet status.",
+        "This is the verdict of the rule; segnet promote --force can override it. The current champion: segnet status.",
         Table(("Rule", "Value"), (*_rows(verdict.rule), ("test data", verdict.test_data))),
     )
 
@@ -99,14 +99,14 @@ def _verdict(verdict: Verdict) -> tuple[Block, ...]:
 def _data(licence: str, validation: Validation | None) -> tuple[Block, ...]:
     notice = f"Licence notice: {licence}"
     if validation is None:
-        return notice, "What validation found is not at hand."
+        return notice, "The validation results are not available."
     failed = validation.errors + validation.warnings
-    found = f"{plural(len(validation.errors), 'error')} and {plural(len(validation.warnings), 'warning')}"
+    counts = f"{plural(len(validation.errors), 'error')} and {plural(len(validation.warnings), 'warning')}"
     header = ("Split", "Images", "Sequences", "Width x height", "Share of void")
     return (
         notice,
         Table(header, tuple(map(_split, validation.splits)), (1, 2, 3, 4)),
-        f"Validation: {found} in {plural(len(validation.findings), 'check')}{':' if failed else '.'}",
+        f"Validation: {counts} in {plural(len(validation.findings), 'check')}{':' if failed else '.'}",
         Bullets(tuple(map(_finding, failed))),
     )
 
@@ -141,37 +141,35 @@ import pandas as pd
 
 model = mlflow.pyfunc.load_model("{address}")
 images = pd.DataFrame({{"image": [Path("street.png").read_bytes()]}})
-masks = model.predict(images)["mask"]  # of each image, a PNG that holds the class of each pixel"""
+masks = model.predict(images)["mask"]  # one PNG per image, which holds the class of each pixel"""
     commands = f"""\
 segnet predict street.png --model {address} --out predictions
 mlflow models serve --model-uri {address} --env-manager local --port 5000
-segnet verify {version}  # whether commit, data, params and weights are those that it was made from
-segnet trace {version}  # the commands that make it again"""
+segnet verify {version}  # checks commit, data, params, weights and verdict against its record
+segnet trace {version}  # prints the commands that reproduce it"""
     return (
-        "MLFLOW_TRACKING_URI names the store that holds the version. It predicts as it was evaluated: "
-        f"{_shown(options)}.",
+        "Set MLFLOW_TRACKING_URI to the store that holds the version. It predicts with the options that it was "
+        f"evaluated with: {_shown(options)}.",
         Code("python", python),
         Code("sh", commands),
-        "The server answers POST /invocations with JSON, in which an image is base64 text in the column image of "
+        "The server answers POST /invocations. The request is JSON with images as base64 text in the column image of "
         "dataframe_split.",
     )
 
 
-def _limits(spec: Spec, licence: str) -> Bullets:
-    restricted = (
-        "Research only: the licence notice of the data restricts its use, and is to be taken to bind this model too."
-    )
+def _limitations(spec: Spec, licence: str) -> Bullets:
+    restricted = "Research only: the licence notice of the data restricts its use; assume that it binds this model too."
     window = f"{spec.tile_width} x {spec.tile_height} pixels"
     return Bullets(
         (
             *((restricted,) if _RESTRICTED.search(licence) else ()),
-            "Not for safety-critical use without a validation of your own, on images of that use.",
-            f"The scores are of images like those of {spec.dataset}; other cameras, places, light and weather were not "
-            "tested.",
-            f"Images may be of any size: they are scaled by {spec.scale:g}, and what is then larger than {window} is "
-            "predicted by overlapping windows of that size. Things that appear at another size than in the test images "
+            "Not for safety-critical use without your own validation on images from that use.",
+            f"The scores hold for images like those of {spec.dataset}; other cameras, places, lighting and weather "
             "were not tested.",
-            "Each pixel gets one of the classes, also where it shows none of them.",
+            f"Images may be of any size: they are scaled by {spec.scale:g}, and those that are then larger than "
+            f"{window} are predicted in overlapping windows of that size. Objects that appear larger or smaller than "
+            "in the test images were not tested.",
+            "Every pixel is assigned to one of the classes, even if it shows none of them.",
         )
     )
 
@@ -181,7 +179,7 @@ def _rows(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _shown(value: Any) -> str:
-    """Return a setting as text; of an absolute path, which means nothing elsewhere, just the last part."""
+    """Return a setting as text; an absolute path, meaningless elsewhere, is reduced to its last part."""
     if value is None:
         return "not set"
     if isinstance(value, bool):

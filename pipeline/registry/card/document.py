@@ -1,4 +1,4 @@
-"""A document of a few kinds of blocks, as Markdown and as an HTML page: both say the same."""
+"""A document of a few kinds of blocks, as Markdown and as an HTML page with the same content."""
 
 import html
 import re
@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 import jinja2
 
-# What GitHub's Markdown takes for its own; of underscores, those that can begin or end an emphasis.
+# Characters that GitHub Markdown interprets; of underscores, only those that can begin or end emphasis.
 _MARKS = re.compile(r"[\\`*|~$\[\]]|(?<![^\W_])_|_(?![^\W_])|^[-+#]")
-_ORDINAL = re.compile(r"^(\d+)([.)])(?= |$)")  # the number of a list's item
+_ORDINAL = re.compile(r"^(\d+)([.)])(?= |$)")  # the number of a list item
 
 
 @dataclass(frozen=True)
 class Banner:
-    """A word that must not be missed, and what it means."""
+    """A prominent word and its meaning."""
 
     kind: ClassVar[str] = "banner"
     word: str
@@ -24,7 +24,7 @@ class Banner:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list."""
+    """A bulleted list."""
 
     kind: ClassVar[str] = "bullets"
     items: tuple[str, ...]
@@ -32,20 +32,20 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of as many cells as the header has."""
+    """Rows with as many cells as the header."""
 
     kind: ClassVar[str] = "table"
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers: tuple[int, ...] = ()
-    """Columns of numbers: aligned to the right."""
+    """Columns of numbers, which are right-aligned."""
     bars: tuple[int, ...] = ()
-    """Columns of fractions that the page draws as bars too."""
+    """Columns of fractions that the page also draws as bars."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """Lines to copy, shown as they are: without three backticks, which would end them in Markdown."""
+    """Lines to copy, shown verbatim; they must not hold three backticks, which would end the block in Markdown."""
 
     kind: ClassVar[str] = "code"
     language: str
@@ -65,18 +65,18 @@ class Section:
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
-    """Return the document in GitHub's Markdown; no text breaks a table, or is taken for code, link or HTML."""
+    """Return the document as GitHub Markdown; no text breaks a table or is interpreted as code, link or HTML."""
     environment = _environment(autoescape=False, finalize=_escape)
     return environment.get_template("card.md.j2").render(title=title, sections=sections)
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
-    """Return the document as an HTML page that refers to nothing outside itself."""
+    """Return the document as an HTML page without external references."""
     return _environment(autoescape=True).get_template("card.html.j2").render(title=title, sections=sections)
 
 
 def _environment(**options: Any) -> jinja2.Environment:
-    return jinja2.Environment(  # noqa: S701  # its users say how it escapes
+    return jinja2.Environment(  # noqa: S701  # the callers choose the escaping
         loader=jinja2.PackageLoader("pipeline.registry.card", "."),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -86,7 +86,7 @@ def _environment(**options: Any) -> jinja2.Environment:
 
 
 def _escape(value: Any) -> Any:
-    """Return a value as text on one line of Markdown; what the template calls safe stays as it is."""
+    """Return a value as one line of Markdown text; values that the template marks as safe are not changed."""
     if hasattr(value, "__html__"):
         return value
     line = " ".join(str(value).split())
