@@ -74,7 +74,7 @@ def test_of_six_decisions_on_the_same_log_exactly_one_counts_and_the_others_lear
     losers = [out for out, _ in said if not out.startswith("won")]
     assert all(f"by {entry.by} at {entry.at}: by it version {entry.version} is champion" in out for out in losers)
     assert champion.reign(RegisteredModel(uri, "segnet-raced")) == champion.Reign(entry.version, None)
-    assert len(versions.versions(uri, f"promotions-of-{'segnet-raced'}")) == 6  # the late ones are kept, too
+    assert len(versions.versions(RegisteredModel(uri, "promotions-of-segnet-raced"))) == 6  # the late ones are kept, too
 
 
 def test_of_two_promotions_one_wins_and_the_other_is_judged_against_it(uri):
