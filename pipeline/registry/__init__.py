@@ -1,1 +1,1 @@
-"""Which version of a model reigns, by what evidence: the register step, the log of decisions, verification."""
+"""Which version of a model is champion, and on what evidence: the register step, the decision log, verification."""

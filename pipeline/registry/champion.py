@@ -1,9 +1,9 @@
 """The champion of a registered model: the decision log in MLflow, and the aliases that follow it.
 
-MLflow's aliases have no compare-and-set and keep no history. But the store numbers the versions of a registered model,
-each number once. So the log of `segnet-x` is the registered model `promotions-of-segnet-x`: an entry is a version of
-it, written in one request and never changed. The store thereby decides whose entry comes first (decision_log.py); the
-aliases are then moved to what the newest entry says, by its author or by whoever comes next.
+MLflow's aliases have neither compare-and-set nor a history, but the store assigns each version number of a registered
+model only once. So the log of `segnet-x` is the registered model `promotions-of-segnet-x`: each of its versions is an
+entry, written in one request and never changed. The store thus decides whose entry comes first (decision_log.py); its
+author, or whoever comes next, then moves the aliases to what the newest entry says.
 """
 
 import getpass
@@ -19,29 +19,29 @@ _TEXT, _SETTLED = "entry", "settled"
 
 
 class OutrunError(RuntimeError):
-    """Somebody else decided in the meantime; the message says what."""
+    """Another decision was logged in the meantime; the message says which."""
 
 
 def log_of(model: RegisteredModel) -> RegisteredModel:
-    """Return the registered model whose versions are the log of `model`."""
+    """Return the registered model whose versions are the decision log of `model`."""
     return RegisteredModel(model.uri, f"promotions-of-{model.name}")
 
 
 def read(model: RegisteredModel) -> Log:
-    """Return the log as it is.
+    """Return the log as it is stored.
 
     Raises:
-        ValueError: an entry is not one that this program wrote.
+        ValueError: an entry was not written by this program.
     """
     return decision_log.counting(_entry(version) for version in versions.versions(log_of(model)))
 
 
 def settled(model: RegisteredModel) -> Log:
-    """Return the log once it and the aliases agree.
+    """Return the log once the aliases agree with it.
 
-    What an author who was killed left undone is done: the aliases are moved to what the newest entry says. Where they
-    had been moved there, and somebody moved them on by other means, an entry records that, and the log continues from
-    there.
+    A promotion that was killed halfway is completed: the aliases are moved to what the newest entry says. If they had
+    already been moved there and were changed outside segnet since, an entry records that, and the log continues from
+    it.
     """
     while True:
         log = read(model)
@@ -52,10 +52,10 @@ def settled(model: RegisteredModel) -> Log:
         if newest is not None and not _is_settled(model, newest):
             settle(model)
             continue
-        was = newest.reign.champion if newest else None
-        reason = f"the alias champion was moved from {_named(was)} to {_named(aliases.champion)} by other means"
-        if newest and was == aliases.champion:
-            reason = "the alias previous_champion was moved by other means"
+        logged = newest.reign.champion if newest else None
+        reason = f"the alias champion was moved from {_named(logged)} to {_named(aliases.champion)} outside segnet"
+        if newest and logged == aliases.champion:
+            reason = "the alias previous_champion was moved outside segnet"
         draft = Entry("found", aliases.champion, aliases, now(), user(), reason, None, {})
         try:
             append(model, draft, log)
@@ -64,30 +64,30 @@ def settled(model: RegisteredModel) -> Log:
 
 
 def append(model: RegisteredModel, draft: Entry, log: Log) -> Entry:
-    """Write `draft` as the entry after the newest of `log`, and move the aliases; return it with its number.
+    """Write `draft` as the entry after the newest of `log`, and move the aliases; return the numbered entry.
 
     Raises:
         OutrunError: another entry came first; nothing was changed.
     """
-    entries = log_of(model)
-    versions.create(entries, f"The decisions about {model.name}, and why: segnet history shows them. Keep it.")
+    log_model = log_of(model)
+    versions.create(log_model, f"The decision log of {model.name}, shown by segnet history. Do not delete it.")
     entry = draft.follow(log)
     subject = versions.version(model, entry.version or entry.reign.previous_champion or "1")
     store.client(model.uri).create_model_version(
-        entries.name,
+        log_model.name,
         subject.source,
         tags={_TEXT: entry.text},
         description=entry.reason[:1000],
         model_id=subject.model_id,
     )
-    after = read(model)
-    stored = next((each for each in after if each.mark == entry.mark), None)
+    new_log = read(model)
+    stored = next((other for other in new_log if other.mark == entry.mark), None)
     if stored is None:
-        first = next(each for each in after if each.after == entry.after)
+        first = next(other for other in new_log if other.after == entry.after)
         raise OutrunError(
-            f"expected entry {entry.after} to be the newest of the log of {model.name}, got entry {first.number} by "
-            f"{first.by} at {first.at}: by it {_named(first.reign.champion)} is champion; nothing was changed; "
-            "look at segnet status, and decide again"
+            f"expected entry {entry.after} to be the newest in the log of {model.name}, got entry {first.number} by "
+            f"{first.by} at {first.at}, after which {_named(first.reign.champion)} is champion; nothing was changed; "
+            "check segnet status and decide again"
         )
     settle(model)
     return stored
@@ -96,7 +96,7 @@ def append(model: RegisteredModel, draft: Entry, log: Log) -> Entry:
 def settle(model: RegisteredModel) -> None:
     """Move the aliases to what the newest entry says.
 
-    They are checked again afterwards: a slower process may have moved them by an older entry in the meantime.
+    Log and aliases are checked again afterwards: a slower process may have moved the aliases to an older entry.
     """
     for _ in count():
         newest = read(model)[-1]
@@ -115,21 +115,21 @@ def settle(model: RegisteredModel) -> None:
 
 
 def reign(model: RegisteredModel) -> Reign:
-    """Return which versions bear the aliases."""
-    bearers = (versions.with_alias(model, alias) for alias in (versions.CHAMPION, versions.PREVIOUS_CHAMPION))
-    return Reign(*(bearer.number if bearer else None for bearer in bearers))
+    """Return which versions have the aliases."""
+    holders = (versions.with_alias(model, alias) for alias in (versions.CHAMPION, versions.PREVIOUS_CHAMPION))
+    return Reign(*(holder.number if holder else None for holder in holders))
 
 
 def now() -> str:
-    """Return the time as an entry's `at`."""
+    """Return the current time in the format of an entry's `at`."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def user() -> str:
-    """Return who decides."""
+    """Return the name of the user who decides, or unknown."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have a number only
+    except (KeyError, OSError):  # a container's user may have only a number
         return "unknown"
 
 

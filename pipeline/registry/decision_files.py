@@ -1,4 +1,4 @@
-"""What is kept of a decision beside the version that it is about: the verdict, the log so far, the card, and tags."""
+"""What a decision leaves beside its version: the verdict, the log so far, the model card, and tags."""
 
 import json
 from pathlib import Path
@@ -19,17 +19,17 @@ FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
 
 
 def keep(version: Version, entry: Entry) -> None:
-    """Add the files of a decision to those of its version, below decisions/<number of the entry>, and set its tags.
+    """Add the files of a decision to its version, in decisions/<entry number>, and set the version's tags.
 
-    What is already there is not written again.
+    A decision that is already there is not written again.
     """
     if entry.verdict is None or version.tags.get("decision") == str(entry.number):
         return
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         atomic.write_json(folder / "verdict.json", entry.to_json())
-        log = [each for each in champion.read(version.model) if each.number <= entry.number]
-        lines = (json.dumps(each.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for each in log)
+        log = [logged for logged in champion.read(version.model) if logged.number <= entry.number]
+        lines = (json.dumps(logged.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for logged in log)
         atomic.write_text(folder / "promotions.jsonl", "".join(lines))
         markdown, page = card.rendered(describe(version, entry.verdict))
         atomic.write_text(folder / "card.md", markdown)
@@ -39,24 +39,24 @@ def keep(version: Version, entry: Entry) -> None:
     tags = {"validation_status": status}
     if entry.reign.champion == version.number:
         tags["promoted_at"] = entry.at
-    tags["decision"] = str(entry.number)  # last: it says that everything is there
+    tags["decision"] = str(entry.number)  # last, as it marks the decision as complete
     versions.describe(version, tags, "; ".join(entry.verdict.reasons))
 
 
 def folder_of(entry: Entry) -> str:
-    """Return where the files of a decision lie beside its version."""
+    """Return the folder of a decision among the files of its version."""
     return f"{FOLDER}/{entry.number:06}"
 
 
 def describe(version: Version, verdict: Verdict) -> card.Card:
-    """Return what the card of a version says.
+    """Return the content of the card of a version.
 
     Raises:
         ValueError: its evidence is incomplete.
     """
     with model_files.evidence(version, version.tags.get("evidence")) as folder:
         params = safe_yaml.read(folder / evidence.PARAMS)
-        trained = json.loads((folder / "train.json").read_text("utf-8"))
+        training = json.loads((folder / "train.json").read_text("utf-8"))
         return card.Card(
             model=version.model.name,
             version=version.number,
@@ -65,23 +65,26 @@ def describe(version: Version, verdict: Verdict) -> card.Card:
             intervals=scores.read_intervals(folder),
             validation=validation.read(folder / "validation.json"),
             verdict=verdict,
-            training={**{name: params[name] for name in ("model", "train")}, "class_weights": trained["class_weights"]},
-            lineage=_shown(evidence.read_lineage(folder)),
+            training={
+                **{name: params[name] for name in ("model", "train")},
+                "class_weights": training["class_weights"],
+            },
+            lineage=_lineage_rows(evidence.read_lineage(folder)),
             licence=str(json.loads((folder / "dataset.json").read_text("utf-8"))["licence"]),
             options=model_files.options(version.model.uri, version.address),
         )
 
 
-def _shown(origin: Lineage) -> dict[str, str]:
-    """Return the lines of the card about where the version comes from."""
+def _lineage_rows(origin: Lineage) -> dict[str, str]:
+    """Return the rows of the card's lineage table."""
     training: dict[str, Any] = dict(origin.training)
     packages = training.get("packages", {})
     return {
         "git commit": origin.commit,
         "changed since the commit": ", ".join(origin.changed) or "nothing",
-        "data/raw (MD5 of DVC)": origin.hashes.get("data/raw", "unknown"),
-        "data/tiles (MD5 of DVC)": origin.hashes.get("data/tiles", "unknown"),
-        "models/segnet (MD5 of DVC)": origin.hashes.get("models/segnet", "unknown"),
+        "data/raw (DVC's MD5)": origin.hashes.get("data/raw", "unknown"),
+        "data/tiles (DVC's MD5)": origin.hashes.get("data/tiles", "unknown"),
+        "models/segnet (DVC's MD5)": origin.hashes.get("models/segnet", "unknown"),
         "training run": str(training.get("run", "unknown")),
         "trained at commit": str(training.get("commit", "unknown")),
         "Ray workers": ", ".join(map(str, training.get("workers", []))) or "unknown",

@@ -1,8 +1,8 @@
-"""The log of who reigns over a registered model: one entry a decision, each bound to the one before it.
+"""The decision log of a registered model: one entry per decision, each bound to the one before it.
 
 The store numbers the entries as they arrive (registry/champion.py). Two promoters that decide at the same time both
-name the same entry as the one they follow: the entry that arrived first counts, the other does not. So there is no
-lock that a dead promoter could hold.
+name the same entry as their predecessor: the one that arrived first counts, the other does not. So there is no lock
+that a killed promoter could hold forever.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from typing import Any, Literal
 from pipeline.artifacts.verdict import Verdict
 from pipeline.files import strict_json
 
-_Number = int | float | None  # an integer stays one: the same text again, and so the same SHA-256
-_SHOWN = 200  # characters of a text that is no entry
+_Number = int | float | None  # integers stay integers, so that text and SHA-256 stay the same
+_SHOWN = 200  # characters of an invalid entry that the error quotes
 Kind = Literal["decided", "forced", "rolled back", "found"]
-"""found: somebody moved an alias by other means."""
+"""found: an alias had been moved outside segnet."""
 
 
 @dataclass(frozen=True)
 class Reign:
-    """Numbers of the versions that bear the aliases champion and previous_champion; None: no version does."""
+    """Numbers of the versions with the aliases champion and previous_champion; None if no version has it."""
 
     champion: str | None
     previous_champion: str | None
@@ -36,37 +36,37 @@ class Entry:
 
     kind: Kind
     version: str | None
-    """Number of the version that it is about; None: found without a champion."""
+    """Number of the version that it is about; None if `kind` is found and there is no champion."""
     reign: Reign
-    """From then on."""
+    """The aliases from then on."""
     at: str
-    """UTC, as 2026-11-23T10:00:00Z."""
+    """UTC, such as 2026-11-23T10:00:00Z."""
     by: str
     """The user's name."""
     reason: str
-    """Why, in a sentence; of a forced promotion, what the user gave."""
+    """Why, in one sentence; for a forced promotion, in the user's words."""
     verdict: Verdict | None
-    """What the rule says; None where it was not asked."""
+    """The verdict of the rule; None if it was not consulted."""
     evidence: Mapping[str, str | None]
-    """Digests of what was compared: candidate, and champion where there was one."""
+    """Digests of the evidence that was compared, under candidate and, if there was one, champion."""
     mark: str = ""
-    """By which its author knows it again: a request may arrive twice."""
+    """Random; lets the author recognise the entry, as a request may arrive twice."""
     number: int = 0
-    """That the store gave; 0: not stored yet."""
+    """Assigned by the store; 0: not stored yet."""
     after: int = 0
     """Number of the entry that it follows; 0: none."""
     chain: str = ""
-    """SHA-256 of the text of the entry that it follows; empty: none."""
+    """SHA-256 of the text of that entry; empty: none."""
 
     def follow(self, log: "Log") -> "Entry":
-        """Return it as the entry after the newest of `log`."""
+        """Return the entry as the one after the newest of `log`."""
         newest = log[-1] if log else None
         after, chain = (newest.number, newest.sha256) if newest else (0, "")
         return replace(self, mark=token_hex(8), after=after, chain=chain)
 
     @property
     def text(self) -> str:
-        """Return it as JSON; what the store keeps."""
+        """Return the entry as JSON, the form in which the store keeps it."""
         tree = {
             "kind": self.kind,
             "version": self.version,
@@ -85,36 +85,36 @@ class Entry:
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of its text, by which the next entry is bound to it."""
+        """Return the SHA-256 of the text, by which the next entry is bound to this one."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON's types, with its number."""
+        """Return the entry and its number as a JSON object."""
         tree: dict[str, Any] = json.loads(self.text)
         return {"number": self.number, **tree}
 
     @classmethod
     def from_text(cls, number: int, text: str) -> "Entry":
-        """Return the entry that the store keeps as `text` under a number.
+        """Return the entry that the store keeps as `text` under `number`.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: the text is not an entry.
         """
         try:
             stored = strict_json.parse(text, _Stored)
             verdict = None if stored.verdict is None else Verdict.from_json(asdict(stored.verdict))
         except (KeyError, ValueError) as err:
             raise ValueError(
-                f"entry {number}: expected a decision that this program logged, got {text[:_SHOWN]}: {err}"
+                f"entry {number}: expected a decision logged by this program, got {text[:_SHOWN]}: {err}"
             ) from err
         reign = Reign(stored.champion, stored.previous_champion)
-        same = {key: getattr(stored, key) for key in _SAME}
-        return cls(**same, reign=reign, verdict=verdict, number=number)
+        common = {key: getattr(stored, key) for key in _COMMON}
+        return cls(**common, reign=reign, verdict=verdict, number=number)
 
 
 @dataclass(frozen=True)
 class _StoredVerdict:
-    """A verdict as `Verdict.to_json` makes it."""
+    """A verdict as `Verdict.to_json` returns it."""
 
     verdict: Literal["PROMOTE", "HOLD", "REJECT"]
     reasons: tuple[str, ...]
@@ -125,7 +125,7 @@ class _StoredVerdict:
 
 @dataclass(frozen=True)
 class _Stored:
-    """An entry as its text says it."""
+    """An entry as `Entry.text` holds it."""
 
     kind: Kind
     version: str | None
@@ -141,15 +141,15 @@ class _Stored:
     mark: str = ""
 
 
-_SAME = ("kind", "version", "at", "by", "reason", "evidence", "after", "chain", "mark")
-
+_COMMON = ("kind", "version", "at", "by", "reason", "evidence", "after", "chain", "mark")
+"""Fields that Entry and _Stored share."""
 
 Log = tuple[Entry, ...]
-"""The entries that count, in their order."""
+"""The entries that count, in order."""
 
 
 def counting(entries: Iterable[Entry]) -> Log:
-    """Return the entries that count: each follows the one before it; what came too late is left out.
+    """Return the entries that count, each of which follows the one before it; those that came too late are left out.
 
     >>> def entry(number, after):
     ...     return Entry("found", None, Reign(None, None), "", "", "", None, {}, number=number, after=after)
@@ -164,5 +164,5 @@ def counting(entries: Iterable[Entry]) -> Log:
 
 
 def broken(log: Log) -> Entry | None:
-    """Return the first entry that was changed after the next one was bound to it, if there is one."""
-    return next((one for one, other in pairwise(log) if other.chain != one.sha256), None)
+    """Return the first entry that was changed after the next one was bound to it, or None."""
+    return next((entry for entry, following in pairwise(log) if following.chain != entry.sha256), None)

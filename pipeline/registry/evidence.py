@@ -1,7 +1,7 @@
-"""The evidence about a registered model: the files that lie beside its version, from which every claim can be checked.
+"""The evidence for a registered model: files kept beside its version, from which every claim can be checked.
 
-They are copies of what the stages wrote, `lineage.json`, and the params as they were. A version's tag `evidence` is
-their digest, and names their folder there.
+They are copies of the stages' outputs and of the params, and `lineage.json`. A version's tag `evidence` is their
+digest, which also names their folder there.
 """
 
 import json
@@ -23,11 +23,10 @@ SOURCES = {
     "model.json": "models/segnet/model.json",
     PARAMS: PARAMS,
 }
-"""Where each file comes from, below the working tree."""
-
+"""Path of the original of each file in the working tree."""
 
 LINEAGE = "lineage.json"
-_ALSO = ("dvc.yaml", "params.yaml")  # DVC keeps the latter's values, not its text
+_ALSO_HASHED = ("dvc.yaml", "params.yaml")  # of the latter, DVC records the values but not the text
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,17 @@ class Lineage:
     """Where a version comes from."""
 
     commit: Annotated[str, Field(pattern="^(unknown|[0-9a-f]{40}|[0-9a-f]{64})$")]
-    """Of git when it was registered; unknown outside a checkout."""
+    """Git commit at registration; unknown outside a checkout."""
     changed: tuple[str, ...]
     """Tracked files that differed from the commit."""
     hashes: Mapping[str, str]
-    """MD5 of each dep and out of the stages, as DVC computes it, by path."""
+    """MD5 of every dep and out of the stages, as DVC computes it, by path."""
     training: Mapping[str, Any]
-    """What the training recorded: name, commit, workers, seed, versions of Python and its packages, and so on."""
+    """What the training recorded: name, commit, workers, seed, versions of Python and of packages, and so on."""
 
 
 def gather(root: Path, into: Path, origin: Lineage) -> dict[str, str]:
-    """Copy the evidence in the working tree `root` into an existing empty folder; return the version's tags.
+    """Copy the evidence from the working tree `root` into an existing empty folder; return the version's tags.
 
     Raises:
         ValueError: a file is missing.
@@ -67,15 +66,15 @@ def gather(root: Path, into: Path, origin: Lineage) -> dict[str, str]:
 
 
 def name_of(folder: Path) -> str:
-    """Return the digest of a folder of evidence: 32 hexadecimal digits over names and contents."""
+    """Return the digest of a folder of evidence, over names and contents: 32 hexadecimal digits."""
     return digest.content_sha256(folder)[:32]
 
 
 def hash_files(root: Path) -> dict[str, str]:
-    """Return the hash of every dep and out that dvc.yaml names, as DVC computes it, by path.
+    """Return the MD5 of every dep and out in dvc.yaml, as DVC computes it, by path.
 
-    Folders of code, which no stage writes, are listed file by file, so that each can be compared with a commit. What
-    the last stage writes is left out: it is about to.
+    Folders of code, which no stage writes, are listed file by file, so that each file can be compared with a commit.
+    The outs of the last stage, which has yet to write them, are left out.
 
     Raises:
         ValueError: a file is missing.
@@ -84,11 +83,11 @@ def hash_files(root: Path) -> dict[str, str]:
     written = {path for stage in stages[:-1] for path in _paths(stage, "outs", "metrics", "plots")}
     deps = {path for stage in stages for path in _paths(stage, "deps")}
     code = {path for dep in deps - written for path in _files(root, dep)}
-    return {path: hash_of(root / path) for path in sorted({*code, *written, *_ALSO})}
+    return {path: hash_of(root / path) for path in sorted({*code, *written, *_ALSO_HASHED})}
 
 
 def _files(root: Path, path: str) -> list[str]:
-    """Return a file, or the files of a folder but for what Python makes of them, which .dvcignore names, too."""
+    """Return a file, or the files of a folder without Python's caches, which .dvcignore excludes too."""
     if not (root / path).is_dir():
         return [path]
     files = (file.relative_to(root) for file in (root / path).rglob("*") if file.is_file())
@@ -99,10 +98,10 @@ def hash_of(path: Path) -> str:
     """Return the MD5 of a file or folder as DVC computes it.
 
     Raises:
-        ValueError: there is none.
+        ValueError: it does not exist.
     """
     if not path.exists():
-        raise ValueError(f"expected {path}, which dvc.yaml names, found none; run dvc repro")
+        raise ValueError(f"expected {path}, which dvc.yaml names, got none; run dvc repro")
     return digest.directory_md5(path) if path.is_dir() else digest.file_md5(path)
 
 
@@ -115,13 +114,13 @@ def read_lineage(folder: Path) -> Lineage:
     """Read what `write_lineage` wrote.
 
     Raises:
-        ValueError: it is missing or something else.
+        ValueError: the file is missing or invalid.
     """
     try:
         return strict_json.parse((folder / LINEAGE).read_bytes(), Lineage)
     except (OSError, ValueError) as err:
         raise ValueError(
-            f"{folder}: expected a {LINEAGE} that the register stage wrote: {err}; register it anew"
+            f"{folder}: expected a {LINEAGE} written by the register stage: {err}; register it again"
         ) from err
 
 

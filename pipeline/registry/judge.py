@@ -1,7 +1,7 @@
-"""What the gate says of registered versions, by the evidence that lies beside them.
+"""The gate's verdict on registered versions, from the evidence kept beside them.
 
-Everything is read from the registry: the version's own evidence and the champion's, and the champion's model where it
-was scored on other test images.
+Everything is read from the registry: the version's own evidence and the champion's, and the champion's model if it was
+scored on other test images.
 """
 
 from dataclasses import dataclass
@@ -20,46 +20,46 @@ from pipeline.registry.decision_log import Entry
 from pipeline.registry.gate import Champion, Costs, Standing, decide, scored
 from pipeline.registry.versions import RegisteredModel, Version
 
-_TIMINGS = 5  # of an image; the median counts
+_TIMINGS = 5  # per model; the median counts
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a decision is made by."""
+    """What a decision is based on."""
 
     gate: Register
     evaluation: Evaluate
     raw: Path
-    """data/raw, on which a champion is scored again that was scored on other test images."""
+    """data/raw, on which a champion that was scored on other test images is scored again."""
 
 
 def judge(candidate: Version, champion: str | None, rule: Rule) -> tuple[Verdict, dict[str, str | None]]:
-    """Return what the gate says of a version against the champion of that number, and the digests of their evidence.
+    """Return the gate's verdict on a version against the champion of that number, and the digests of their evidence.
 
     Raises:
         ValueError: the evidence of the version is incomplete.
     """
     standing, scores = _candidate(candidate, candidate.tags.get("evidence"))
-    digests, reigning = {"candidate": candidate.tags.get("evidence")}, None
+    digests, current = {"candidate": candidate.tags.get("evidence")}, None
     if champion is not None:
-        other = versions.version(candidate.model, champion)
-        digests["champion"] = _evidence_on(other, scores, rule)
-        reigning = _standing(other, digests["champion"])
+        version = versions.version(candidate.model, champion)
+        digests["champion"] = _evidence_on(version, scores, rule)
+        current = _champion(version, digests["champion"])
     costs = _costs(candidate, rule.gate)
-    verdict = decide(standing, scores, reigning, costs=costs, gate=rule.gate, evaluation=rule.evaluation)
+    verdict = decide(standing, scores, current, costs=costs, gate=rule.gate, evaluation=rule.evaluation)
     return verdict, digests
 
 
 def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> dict[str, Any]:
-    """Return what the rule then in force says of the evidence that an entry of the log names, as JSON's types.
+    """Return the verdict of the rule then in force on the evidence that an entry of the log names, as a JSON object.
 
-    Where the rule limits the latency, which another machine or moment measures differently, only the differences
-    between the models are computed.
+    If the rule limits the latency, which varies between machines and measurements, only the differences between the
+    models are recomputed.
 
     Args:
         model: the registered model.
-        entry: of its log.
-        champion: number of the version that was champion before it.
+        entry: an entry of its log.
+        champion: number of the version that was champion before that entry.
 
     Raises:
         ValueError: the entry holds no verdict, or its evidence is incomplete.
@@ -67,13 +67,13 @@ def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> d
     if entry.verdict is None or entry.version is None:
         raise ValueError(f"expected an entry with a verdict, got entry {entry.number}, {entry.kind}")
     candidate, rule = versions.version(model, entry.version), dict[str, Any](entry.verdict.rule)
-    reigning = None
+    current = None
     if champion is not None:
-        reigning = _standing(versions.version(model, champion), entry.evidence.get("champion"))
+        current = _champion(versions.version(model, champion), entry.evidence.get("champion"))
     gate = Register(**{name: rule[name] for name in Register.model_fields})
     verdict = decide(
         *_candidate(candidate, entry.evidence["candidate"]),
-        reigning,
+        current,
         costs=_costs(candidate, gate.model_copy(update={"max_latency_ms": None})),
         gate=gate,
         evaluation=Evaluate.model_construct(
@@ -86,7 +86,7 @@ def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> d
 
 
 def _candidate(version: Version, name: str | None) -> tuple[Standing, Scores]:
-    """Return the standing of a version by the evidence of that digest, and its scores.
+    """Return the standing and the scores of a version by the evidence with the digest `name`.
 
     Raises:
         ValueError: the evidence is incomplete.
@@ -96,30 +96,30 @@ def _candidate(version: Version, name: str | None) -> tuple[Standing, Scores]:
     return scored(Standing.from_tags(version.tags), scores), scores
 
 
-def _standing(champion: Version, name: str | None) -> Champion:
-    """Return the champion by the evidence of that digest; without it where it is None or incomplete."""
+def _champion(version: Version, name: str | None) -> Champion:
+    """Return the champion by the evidence with the digest `name`; without scores if that is None or incomplete."""
     if name is not None:
         try:
-            return Champion(*_candidate(champion, name))
+            return Champion(*_candidate(version, name))
         except ValueError:
-            return Champion(Standing.from_tags(champion.tags), None)
-    return Champion(Standing.from_tags(champion.tags), None)
+            return Champion(Standing.from_tags(version.tags), None)
+    return Champion(Standing.from_tags(version.tags), None)
 
 
 def _evidence_on(champion: Version, scores: Scores, rule: Rule) -> str | None:
-    """Return the digest of the champion's evidence on the test images of `scores`; None where there is none."""
+    """Return the digest of the champion's evidence on the test images of `scores`, or None if there is none."""
     if champion.tags.get("test_data") == scores.test_data:
         return champion.tags.get("evidence")
     key = f"evidence_on_{scores.test_data[:16]}"
     if (name := champion.tags.get(key)) is None:
-        name = _scored_again(champion, scores, rule)
+        name = _score_again(champion, scores, rule)
         if name is not None:
             versions.describe(champion, {key: name})
     return name
 
 
-def _scored_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
-    """Score the champion on the test images of `scores`, and keep that with its version; None if they are not here."""
+def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
+    """Score the champion on the test images of `scores`; return the digest, or None if data/raw lacks the images."""
     try:
         source = manifest.read(rule.raw)
     except ValueError:
@@ -139,7 +139,7 @@ def _scored_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
 
 
 def _costs(candidate: Version, gate: Register) -> Costs:
-    """Return what a version takes; what no limit asks for is not measured."""
+    """Return the costs of a version; those that no limit needs are not measured."""
     if gate.max_megabytes is None and gate.max_latency_ms is None:
         return Costs(0.0, None)
     uri, address = candidate.model.uri, candidate.address

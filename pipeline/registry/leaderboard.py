@@ -1,4 +1,4 @@
-"""What the runs of an MLflow experiment were told, reached and became."""
+"""The runs of an MLflow experiment: params, metrics, and the versions registered from them."""
 
 import math
 from collections import defaultdict
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
     from mlflow.store.entities import PagedList
 
-_RESULTS_A_REQUEST = 1000
+_RESULTS_PER_REQUEST = 1000
 _Item = TypeVar("_Item")
 
 
@@ -35,62 +35,62 @@ class LoggedRun:
     """A run."""
 
     name: str
-    """Its training's name; or MLflow's name of the run, where it is no training of ours."""
+    """Name of its training, or MLflow's name of the run if it is not one of our trainings."""
     run_id: str
     status: str
     """SCHEDULED, RUNNING, FINISHED, FAILED or KILLED."""
     started: datetime
     """In UTC."""
     metrics: Mapping[str, float]
-    """The newest value of each; NaN is left out."""
+    """The latest value of each; NaN is left out."""
     params: Mapping[str, str]
     """Under dotted keys, as runs.log_params records them."""
     tags: Mapping[str, str]
     versions: tuple[Registered, ...]
-    """What its training became, by model and number; more than one where it was evaluated with other options too."""
+    """Registered from its training, by model and number; several if it was evaluated with different options."""
 
 
 def logged_runs(uri: str, experiment: str) -> list[LoggedRun]:
-    """Return the runs of an experiment, in the order in which they were started; deleted ones are left out.
+    """Return the runs of an experiment in the order they were started; deleted ones are left out.
 
     Args:
-        uri: of the store.
+        uri: the store's.
         experiment: the experiment's name.
 
     Raises:
         ValueError: there is no such experiment, or it was deleted.
     """
     client = store.client(uri)
-    found = client.get_experiment_by_name(experiment)
-    if found is None or found.lifecycle_stage == "deleted":
-        names = ", ".join(sorted(each.name for each in _all(client.search_experiments)))
+    entity = client.get_experiment_by_name(experiment)
+    if entity is None or entity.lifecycle_stage == "deleted":
+        names = ", ".join(sorted(other.name for other in _all(client.search_experiments)))
         raise ValueError(
-            f"expected an experiment of {redact(uri)} ({names}), got {experiment}, which is missing or deleted; "
+            f"expected an experiment in {redact(uri)} ({names}), got {experiment}, which is missing or deleted; "
             "correct the name, or set MLFLOW_TRACKING_URI to the store that holds it"
         )
-    became = _versions(uri)
+    registered = _versions(uri)
     order = ["attributes.start_time ASC"]
     return [
-        _logged_run(run, became)
-        for run in _all(client.search_runs, experiment_ids=[found.experiment_id], order_by=order)
+        _logged_run(run, registered)
+        for run in _all(client.search_runs, experiment_ids=[entity.experiment_id], order_by=order)
     ]
 
 
 def _versions(uri: str) -> dict[str, list[Registered]]:
-    """Return the versions that trainings became, by the training's name."""
+    """Return the versions registered from each training, by the training's name."""
     query = {"filter_string": f"tag.{runs.NAME_TAG} LIKE '%'", "order_by": ["name ASC", "version_number ASC"]}
-    found = list(_all(store.client(uri).search_model_versions, **query))
-    # A search's versions come without their aliases.
-    aliases = {model: versions.aliases(RegisteredModel(uri, model)) for model in {version.name for version in found}}
-    became = defaultdict[str, list[Registered]](list)
-    for version in found:
-        number = str(version.version)
-        bearer = Registered(version.name, number, aliases[version.name].get(number, ()))
-        became[version.tags[runs.NAME_TAG]].append(bearer)
-    return became
+    entities = list(_all(store.client(uri).search_model_versions, **query))
+    # Versions in search results lack their aliases.
+    aliases = {model: versions.aliases(RegisteredModel(uri, model)) for model in {entity.name for entity in entities}}
+    by_training = defaultdict[str, list[Registered]](list)
+    for entity in entities:
+        number = str(entity.version)
+        version = Registered(entity.name, number, aliases[entity.name].get(number, ()))
+        by_training[entity.tags[runs.NAME_TAG]].append(version)
+    return by_training
 
 
-def _logged_run(run: "MlflowRun", became: Mapping[str, list[Registered]]) -> LoggedRun:
+def _logged_run(run: "MlflowRun", registered: Mapping[str, list[Registered]]) -> LoggedRun:
     training = run.data.tags.get(runs.NAME_TAG, "")
     return LoggedRun(
         name=training or run.info.run_name,
@@ -100,15 +100,15 @@ def _logged_run(run: "MlflowRun", became: Mapping[str, list[Registered]]) -> Log
         metrics={key: value for key, value in sorted(run.data.metrics.items()) if not math.isnan(value)},
         params=dict(sorted(run.data.params.items())),
         tags=dict(sorted(run.data.tags.items())),
-        versions=tuple(became.get(training, ())),
+        versions=tuple(registered.get(training, ())),
     )
 
 
 def _all(search: "Callable[..., PagedList[_Item]]", **query: Any) -> Iterator[_Item]:
-    """Yield what one of MLflow's searches finds on all its pages."""
+    """Yield the results of one of MLflow's searches, from all pages."""
     token = None
     while True:
-        page = search(**query, max_results=_RESULTS_A_REQUEST, page_token=token)
+        page = search(**query, max_results=_RESULTS_PER_REQUEST, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -31,18 +31,19 @@ def add(
     evidence: Path,
     tags: Mapping[str, str],
 ) -> Version:
-    """Make a trained model a version of `model`, with the evidence about it; return the version.
+    """Register a trained model as a version of `model`, with its evidence; return the version.
 
-    The newest version with the same tag `fingerprint` is this very model: it only gets the evidence and the tags.
+    A version with the same tag `fingerprint` is this very model: the newest such one just gets the evidence and the
+    tags.
 
     Args:
-        run: the training run, which the model becomes an output of.
-        model: the registered model, created where it is missing; of the run's store.
-        folder: the model's folder, as the train stage wrote it.
-        options: of predict.load, by which it was evaluated and is to predict.
-        metadata: what a user should know about the model; anything that JSON can hold.
-        evidence: folder of files that lie beside the model from now on, whatever becomes of its run.
-        tags: of the version; among them `fingerprint`, and `evidence`, which names the folder there.
+        run: the training run, of which the model becomes an output.
+        model: the registered model, in the run's store; created if it is missing.
+        folder: the model's folder, as written by the train stage.
+        options: of predict.load, with which it was evaluated and will predict.
+        metadata: what a user should know about the model; any JSON value.
+        evidence: folder of files to keep beside the model, whatever happens to its run.
+        tags: of the version; they include `fingerprint`, and `evidence`, the name of the evidence's folder there.
     """
     version = versions.with_tag(model, "fingerprint", tags["fingerprint"])
     if version is None:
@@ -54,13 +55,13 @@ def add(
 
 
 def upload(version: Version, folder: Path, into: str) -> None:
-    """Add the files of `folder` to those of a version, below its folder `into`."""
+    """Add the files of `folder` to those of a version, in its folder `into`."""
     store.client(version.model.uri).log_model_artifacts(version.model_id or "", str(folder), into)
 
 
 @contextmanager
 def evidence(version: Version, name: str | None) -> Iterator[Path]:
-    """Yield a temporary folder with the evidence of a version that has this digest; empty where it is None.
+    """Yield a temporary folder with the evidence of a version that has the digest `name`; empty if that is None.
 
     Raises:
         ValueError: the version does not have it.
@@ -70,7 +71,7 @@ def evidence(version: Version, name: str | None) -> Iterator[Path]:
 
 
 def fetch(version: Version, path: str, into: Path) -> Path:
-    """Copy a file or folder out of those of a version; return where it is, in `into`.
+    """Copy a file or folder from those of a version; return the path of the copy, in `into`.
 
     Raises:
         ValueError: the version does not have it.
@@ -83,21 +84,21 @@ def fetch(version: Version, path: str, into: Path) -> Path:
     try:
         copy = artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri)
     except (MlflowException, OSError) as err:
-        beside = f"version {version.number} of {version.model.name} in {uri}"
-        raise ValueError(redact(f"expected {path} beside {beside}: {err}")) from err
+        owner = f"version {version.number} of {version.model.name} in {uri}"
+        raise ValueError(redact(f"expected {path} beside {owner}: {err}")) from err
     return Path(copy)
 
 
 def download(uri: str, address: str, into: Path) -> Path:
-    """Copy the model's folder out of a registered version; return where it is, in `into`.
+    """Copy the model's folder from a registered version; return the path of the copy, in `into`.
 
     Args:
-        uri: of the store.
+        uri: the store's.
         address: models:/<name>@<alias> or models:/<name>/<number>.
         into: an existing empty folder.
 
     Raises:
-        ValueError: not such an address; or there is no such version, or none that the register stage made.
+        ValueError: the address is malformed, there is no such version, or the register stage did not make it.
     """
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}")
@@ -114,14 +115,14 @@ def download(uri: str, address: str, into: Path) -> Path:
 
 
 def served_code() -> dict[str, Path]:
-    """Return the files of this program that the served model imports, by their path in a version's folder `code`."""
+    """Return the files of this program that the served model imports, by path in a version's folder `code`."""
     files = source_code.imported_files("pipeline.inference.served_model")
-    del files["pipeline.inference.served_model"]  # it lies beside the folder: MLflow starts from it
+    del files["pipeline.inference.served_model"]  # kept beside that folder: MLflow starts from it
     return {path.relative_to(source_code.ROOT).as_posix(): path for path in files.values()}
 
 
 def options(uri: str, address: str) -> dict[str, Any]:
-    """Return the options of predict.load that a version was registered with; `address` as for `download`."""
+    """Return the options of predict.load that a version was registered with; `address` is as in `download`."""
     store.select(uri)
     import mlflow
 
@@ -138,11 +139,11 @@ def _add_version(
     evidence: Path,
     tags: Mapping[str, str],
 ) -> Version:
-    """Upload the model with all it needs to be served where this repository is absent, and register that."""
+    """Upload the model with all that serving needs where this repository is absent, and register it."""
     store.select(run.uri)
     import mlflow
 
-    from pipeline.inference import served_model  # here, since it imports MLflow
+    from pipeline.inference import served_model  # imported here since it imports MLflow
 
     script = Path(served_model.__file__)
     with TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
@@ -162,8 +163,8 @@ def _add_version(
             metadata=json.loads(json.dumps(metadata)),  # MLflow's YAML has no tuples
         )
     path = sys.path.copy()
-    mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow only warns where this fails
-    sys.path[:] = path  # the copy of our code inside the model came first on it
+    mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow itself only warns if this fails
+    sys.path[:] = path  # loading put the model's copy of our code first
     store.client(run.uri).log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
-    entity = mlflow.register_model(info.model_uri, model.name, tags=dict(tags))  # last: a version is complete at once
+    entity = mlflow.register_model(info.model_uri, model.name, tags=dict(tags))  # last: a version is never incomplete
     return versions.version(model, str(entity.version))

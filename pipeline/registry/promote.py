@@ -1,6 +1,6 @@
-"""Promotion: a registered version is judged by the rule; the log, the aliases and its decision files follow.
+"""Promotion: a registered version is judged by the rule; log, aliases and decision files are updated.
 
-The register step and the command line decide by the same function.
+The register step and the command line decide by the same functions.
 """
 
 from collections.abc import Mapping
@@ -13,35 +13,36 @@ from pipeline.registry.decision_log import Entry, Kind, Log, Reign
 from pipeline.registry.judge import Rule
 from pipeline.registry.versions import RegisteredModel, Version
 
-_ATTEMPTS = 5  # at a decision, when others are faster
+_ATTEMPTS = 5  # per decision, when others are faster
 
 
 def consider(candidate: Version, rule: Rule) -> tuple[Entry, Verdict]:
-    """Decide about a version by the rule, log the verdict, and make the version champion where it is PROMOTE.
+    """Decide about a version by the rule, log the verdict, and make the version champion if it is PROMOTE.
 
-    Returns the log's entry and the verdict in it. A verdict that is logged already, on the same evidence and about the
-    same champion, is not logged again. Where somebody else decided in the meantime, the version is judged anew.
+    Returns the log's entry and the verdict in it. A verdict that has been logged already, on the same evidence and
+    against the same champion, is not logged again. If somebody else decides in the meantime, the version is judged
+    again.
 
     Raises:
         ValueError: the evidence of the version is incomplete.
-        OutrunError: others decided in the meantime, again and again.
+        OutrunError: somebody else was faster at every attempt.
     """
-    entry, verdict = _decided(candidate, rule, attempts=_ATTEMPTS)
+    entry, verdict = _decide(candidate, rule, attempts=_ATTEMPTS)
     decision_files.keep(candidate, entry)
     return entry, verdict
 
 
-def _decided(candidate: Version, rule: Rule, *, attempts: int) -> tuple[Entry, Verdict]:
+def _decide(candidate: Version, rule: Rule, *, attempts: int) -> tuple[Entry, Verdict]:
     log = champion.settled(candidate.model)
-    entry = _reigning_by(log, candidate.number)
+    entry = _promotion_of(log, candidate.number)
     if entry is None or entry.verdict is None:
-        draft, verdict = _judged(candidate, log, rule)
+        draft, verdict = _judge(candidate, log, rule)
         try:
-            return _same(draft, log) or champion.append(candidate.model, draft, log), verdict
+            return _logged(draft, log) or champion.append(candidate.model, draft, log), verdict
         except OutrunError:
             if attempts == 1:
                 raise
-            return _decided(candidate, rule, attempts=attempts - 1)
+            return _decide(candidate, rule, attempts=attempts - 1)
     return entry, entry.verdict
 
 
@@ -55,40 +56,40 @@ def force(candidate: Version, reason: str, rule: Rule) -> Entry:
     if not reason.strip():
         raise ValueError("expected a reason for a forced promotion, got none; say why in a sentence")
     log = champion.settled(candidate.model)
-    draft, _ = _judged(candidate, log, rule)
-    reign = _crowned(candidate.number, _reign(log))
+    draft, _ = _judge(candidate, log, rule)
+    reign = _promoted(candidate.number, _reign(log))
     entry = champion.append(candidate.model, replace(draft, kind="forced", reason=reason, reign=reign), log)
     decision_files.keep(candidate, entry)
     return entry
 
 
 def roll_back(model: RegisteredModel) -> Entry:
-    """Make the previous champion champion again, and the champion the previous one; return the log's entry.
+    """Swap the champion and the previous champion; return the log's entry.
 
     Raises:
-        ValueError: there is no previous champion.
+        ValueError: there is no champion or no previous one.
         OutrunError: somebody else decided in the meantime; nothing was changed.
     """
     log = champion.settled(model)
     reign = _reign(log)
     if reign.previous_champion is None or reign.champion is None:
         raise ValueError(
-            f"expected a previous champion of {model.name} to go back to, got champion {reign.champion or 'none'} and "
-            "no previous one; promote a version first"
+            f"expected a champion of {model.name} and a previous one to roll back to, got {reign.champion or 'none'} "
+            f"and {reign.previous_champion or 'none'}; promote a version first"
         )
-    back = Reign(reign.previous_champion, reign.champion)
+    swapped = Reign(reign.previous_champion, reign.champion)
     reason = f"rolled back from version {reign.champion} to version {reign.previous_champion}"
-    draft = _draft("rolled back", back, reign.previous_champion, reason, verdict=None, evidence={})
+    draft = _draft("rolled back", swapped, reign.previous_champion, reason, verdict=None, evidence={})
     entry = champion.append(model, draft, log)
     versions.describe(versions.version(model, reign.previous_champion), {"promoted_at": entry.at})
     return entry
 
 
-def _judged(candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:
+def _judge(candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:
     """Return the draft of a decision about a version by the rule, and the verdict in it."""
     reign = _reign(log)
     verdict, digests = judge.judge(candidate, reign.champion, rule)
-    after = _crowned(candidate.number, reign) if verdict.outcome is Outcome.PROMOTE else reign
+    after = _promoted(candidate.number, reign) if verdict.outcome is Outcome.PROMOTE else reign
     return _draft("decided", after, candidate.number, verdict.reasons[0], verdict=verdict, evidence=digests), verdict
 
 
@@ -96,25 +97,25 @@ def _reign(log: Log) -> Reign:
     return log[-1].reign if log else Reign(None, None)
 
 
-def _crowned(number: str, reign: Reign) -> Reign:
+def _promoted(number: str, reign: Reign) -> Reign:
     return reign if reign.champion == number else Reign(number, reign.champion or reign.previous_champion)
 
 
-def _reigning_by(log: Log, number: str) -> Entry | None:
-    """Return the newest decision that made a version champion, if it still is; a rollback to it decided nothing new."""
+def _promotion_of(log: Log, number: str) -> Entry | None:
+    """Return the newest decision that made a version champion, if it still is; rolling back to it is not a decision."""
     if _reign(log).champion != number:
         return None
     ours = (entry for entry in reversed(log) if entry.version == entry.reign.champion == number)
     return next((entry for entry in ours if entry.verdict is not None), None)
 
 
-def _same(draft: Entry, log: Log) -> Entry | None:
-    """Return the newest decision about the same version, if it is the same decision."""
-    known = next((entry for entry in reversed(log) if entry.version == draft.version), None)
-    if known is None or (known.kind, known.evidence) != (draft.kind, draft.evidence):
+def _logged(draft: Entry, log: Log) -> Entry | None:
+    """Return the newest entry about the version of `draft`, if it is the same decision."""
+    newest = next((entry for entry in reversed(log) if entry.version == draft.version), None)
+    if newest is None or (newest.kind, newest.evidence) != (draft.kind, draft.evidence):
         return None
-    verdicts = [entry.verdict.to_json() if entry.verdict else None for entry in (known, draft)]
-    return known if verdicts[0] == verdicts[1] and _reign(log) == draft.reign else None
+    verdicts = [entry.verdict.to_json() if entry.verdict else None for entry in (newest, draft)]
+    return newest if verdicts[0] == verdicts[1] and _reign(log) == draft.reign else None
 
 
 def _draft(

@@ -18,14 +18,14 @@ from pipeline.tracking.runs import Run
 
 
 def run(run: Run, folder: Path, standing: Standing, options: Mapping[str, Any], rule: Rule) -> tuple[Version, Verdict]:
-    """Make the model a version and challenger, and champion where the gate says PROMOTE; return version and verdict.
+    """Make the model a version and challenger, and champion if the gate says PROMOTE; return version and verdict.
 
     Args:
         run: the MLflow run of the training, in the store that holds the registry.
-        folder: the model's, as the train stage wrote it.
+        folder: the model's folder, as written by the train stage.
         standing: what the model is and how it scored.
-        options: of predict.load, by which it was evaluated and is to predict.
-        rule: what the decision is made by.
+        options: of predict.load, with which it was evaluated and will predict.
+        rule: what the decision is based on.
 
     Raises:
         ValueError: a file that dvc.yaml names is missing.
@@ -42,7 +42,7 @@ def run(run: Run, folder: Path, standing: Standing, options: Mapping[str, Any], 
 
 
 def _lineage(run: Run) -> Lineage:
-    """Return what the model in the working tree, which is the current folder, comes from; `run` trained it."""
+    """Return the lineage of the model in the working tree, the current folder; `run` trained it."""
     commit, _ = environment.commit()
     training = environment.recorded(run.uri, run.run_id)
     return Lineage(commit, environment.changed_files(), evidence.hash_files(Path()), training)

@@ -1,7 +1,7 @@
-"""Whether a registered version is what its record says: every link from data and commit to the verdict, recomputed.
+"""Verification that a registered version is what its record says: recomputes every link, from data to verdict.
 
-A link is the comparison of two things that were kept apart: a file and its hash, a score and the counts that it comes
-from, a verdict and the evidence for it. What is not at hand, such as another machine's data, is reported and skipped.
+A link compares two things that are stored separately: a file and its hash, a score and the counts behind it, a verdict
+and the evidence for it. What is not available, such as data on another machine, is reported and skipped.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ State = Literal["holds", "not at hand", "broken"]
 
 @dataclass(frozen=True)
 class Link:
-    """What was compared, and what came out."""
+    """What was compared, and the result."""
 
     name: str
     state: State
     detail: str
-    """What agrees; or what is missing; or expected and found."""
+    """What agrees, what is missing, or what was expected and what was found instead."""
 
 
 def verify(version: Version, root: Path) -> Iterator[Link]:
-    """Yield each link of a version, in the order from its files to the verdict; the last one may be broken.
+    """Yield the links of a version, from its files to the verdict, up to the first broken one.
 
     Raises:
         ValueError: its files cannot be read.
@@ -40,7 +40,7 @@ def verify(version: Version, root: Path) -> Iterator[Link]:
                 link = Link(name, "holds", check(subject))
             except AbsentError as err:
                 link = Link(name, "not at hand", str(err))
-            except ValueError as err:  # BrokenError, or of a file that is not what its reader expects
+            except ValueError as err:  # BrokenError, or raised by the reader of an invalid file
                 link = Link(name, "broken", str(err))
             except (LookupError, TypeError) as err:
                 link = Link(name, "broken", f"expected files as the stages write them, got one without {err}")

@@ -1,4 +1,4 @@
-"""Registered models and their versions: tags, and the aliases that say which version is the champion."""
+"""Registered models and their versions: tags, and the aliases that say which version is champion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
-NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; a model without such an alias
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias of the model
 _LONGEST_DESCRIPTION = 5000  # characters; the width of MLflow's column
-_PAGE = 200  # versions per answer
+_PAGE = 200  # results per request
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered model of a store."""
+    """A registered model in a store."""
 
     uri: str
-    """Of the store."""
+    """The store's."""
     name: str
 
 
@@ -35,7 +35,7 @@ class Version:
     run_id: str | None = None
     """The training run that it is an output of, if any."""
     source: str = ""
-    """Where its files lie; models:/<id> for what this program registers."""
+    """Location of its files; models:/<id> for versions that this program registered."""
 
     @property
     def address(self) -> str:
@@ -44,29 +44,29 @@ class Version:
 
     @property
     def model_id(self) -> str | None:
-        """Return the id of MLflow's logged model, which holds its files."""
+        """Return the id of MLflow's logged model that holds its files, if there is one."""
         return self.source.removeprefix("models:/") if self.source.startswith("models:/") else None
 
 
 def with_alias(model: RegisteredModel, alias: str) -> Version | None:
-    """Return the version of `model` that bears `alias`, or None."""
+    """Return the version of `model` that has `alias`, or None."""
     client = store.client(model.uri)
     from mlflow import MlflowException
 
     try:
-        bearer = client.get_model_version_by_alias(model.name, alias)
+        entity = client.get_model_version_by_alias(model.name, alias)
     except MlflowException as err:
         if err.error_code in NOT_THERE:
             return None
         raise
-    return _version(model, bearer)
+    return _version(model, entity)
 
 
 def version(model: RegisteredModel, number: str) -> Version:
     """Return a version of `model`.
 
     Raises:
-        ValueError: there is no version of that number.
+        ValueError: there is no version with that number.
     """
     client = store.client(model.uri)
     from mlflow import MlflowException
@@ -75,7 +75,7 @@ def version(model: RegisteredModel, number: str) -> Version:
         return _version(model, client.get_model_version(model.name, number))
     except MlflowException as err:
         if err.error_code in NOT_THERE:
-            numbers = ", ".join(each.number for each in versions(model)) or "none"
+            numbers = ", ".join(other.number for other in versions(model)) or "none"
             raise ValueError(
                 f"expected a version of {model.name} in {redact(model.uri)}, got {number}; its versions are {numbers}"
             ) from err
@@ -83,28 +83,28 @@ def version(model: RegisteredModel, number: str) -> Version:
 
 
 def versions(model: RegisteredModel) -> list[Version]:
-    """Return all versions of `model`, oldest first; none where there is no such model."""
+    """Return all versions of `model`, oldest first; none if there is no such model."""
     entities: list[ModelVersion] = []
     client, token = store.client(model.uri), None
     while True:
         page = client.search_model_versions(
             f"name = '{model.name}'", max_results=_PAGE, order_by=["version_number ASC"], page_token=token
-        )  # by MLflow's own order, newest update first, versions could be missed while others are tagged
+        )  # in MLflow's default order, latest update first, tagging one version could hide another
         entities += page
         token = page.token
         if not token:
-            return sorted((_version(model, each) for each in entities), key=lambda each: int(each.number))
+            return sorted((_version(model, entity) for entity in entities), key=lambda version: int(version.number))
 
 
 def aliases(model: RegisteredModel) -> dict[str, tuple[str, ...]]:
-    """Return the aliases of each version of `model` that bears any, in alphabetical order, by the version's number."""
+    """Return the aliases of each version of `model` that has any, in alphabetical order, by the version's number."""
     pairs = sorted(store.client(model.uri).get_registered_model(model.name).aliases.items())
     numbers = {str(number) for _, number in pairs}
-    return {each: tuple(alias for alias, number in pairs if str(number) == each) for each in numbers}
+    return {own: tuple(alias for alias, number in pairs if str(number) == own) for own in numbers}
 
 
 def models(uri: str) -> list[str]:
-    """Return the names of the registered models that this program made in a store, sorted."""
+    """Return the sorted names of the registered models that this program created in a store."""
     names: list[str] = []
     client, token = store.client(uri), None
     while True:
@@ -116,7 +116,7 @@ def models(uri: str) -> list[str]:
 
 
 def create(model: RegisteredModel, description: str) -> None:
-    """Create a registered model where it is missing."""
+    """Create a registered model if it does not exist."""
     client = store.client(model.uri)
     from mlflow import MlflowException
 
@@ -135,17 +135,17 @@ def with_tag(model: RegisteredModel, key: str, value: str) -> Version | None:
 
 
 def set_alias(model: RegisteredModel, alias: str, number: str) -> None:
-    """Give `alias` to a version of `model`, and take it from the one that had it."""
+    """Move `alias` to a version of `model`, from the one that had it, if any."""
     store.client(model.uri).set_registered_model_alias(model.name, alias, number)
 
 
 def remove_alias(model: RegisteredModel, alias: str) -> None:
-    """Take `alias` from the version that has it."""
+    """Remove `alias` from the version that has it."""
     store.client(model.uri).delete_registered_model_alias(model.name, alias)
 
 
 def describe(version: Version, tags: Mapping[str, str], description: str | None = None) -> None:
-    """Set tags of a version, and its description, which is cut where MLflow cannot keep all of it."""
+    """Set tags of a version and, if given, its description, truncated to the length that MLflow can store."""
     client, name = store.client(version.model.uri), version.model.name
     for key, value in tags.items():
         client.set_model_version_tag(name, version.number, key, value)

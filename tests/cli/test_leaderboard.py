@@ -231,7 +231,7 @@ def test_no_params_are_needed_where_the_experiment_is_given(tmp_path, monkeypatc
 
 @pytest.mark.usefixtures("mlflow_store")
 def test_an_experiment_that_does_not_exist_is_an_error():
-    with pytest.raises(ValueError, match=r"expected an experiment of sqlite:.*, got typo"):
+    with pytest.raises(ValueError, match=r"expected an experiment in sqlite:.*, got typo"):
         raise run("--experiment", "typo").exception
 
 

@@ -40,7 +40,9 @@ def test_an_entry_moves_the_aliases_and_is_read_again(mlflow_store, model):
 
 def test_of_two_decisions_on_the_same_log_the_first_counts_and_the_other_learns_it(mlflow_store, model):
     won = champions.append(model, draft("1", "1"), ())
-    message = r"expected entry 0 to be the newest .* got entry 1 by ann .*: by it version 1 is champion; nothing was ch"
+    message = (
+        r"expected entry 0 to be the newest in .* got entry 1 by ann .*, after which version 1 is champion; nothing"
+    )
     with pytest.raises(OutrunError, match=message):
         champions.append(model, draft("2", "2"), ())
     assert champions.read(model) == (won,)
@@ -55,7 +57,7 @@ def test_an_entry_that_arrives_twice_is_its_authors_own(mlflow_store, model, mon
 
     write = MlflowClient.create_model_version
 
-    def twice(self, *arguments, **options):  # a lost answer, and the request is sent again
+    def twice(self, *arguments, **options):  # the answer is lost, and the request is sent again
         write(self, *arguments, **options)
         return write(self, *arguments, **options)
 
@@ -66,7 +68,7 @@ def test_an_entry_that_arrives_twice_is_its_authors_own(mlflow_store, model, mon
 
 def test_what_a_dead_promoter_did_not_do_the_next_one_does(mlflow_store, model, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(champions, "settle", lambda model: None)  # killed before it moved the aliases
+        patch.setattr(champions, "settle", lambda model: None)  # killed before moving the aliases
         champions.append(model, draft("1", "1"), ())
     assert champions.reign(model) == Reign(None, None)
     assert shown(champions.settled(model)) == [("forced", "1", "1", None)]
@@ -89,14 +91,14 @@ def test_a_slow_promoter_does_not_undo_a_later_decision(mlflow_store, model, mon
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_an_alias_that_was_moved_by_other_means_is_logged(mlflow_store, model, before):
+def test_an_alias_that_was_moved_outside_segnet_is_logged(mlflow_store, model, before):
     if before:
         champions.append(model, draft("1", "1"), ())
     versions.set_alias(model, "champion", "2")
     log = champions.settled(model)
     assert shown(log)[-1] == ("found", "2", "2", None)
-    was = "version 1" if before else "no version"
-    assert log[-1].reason == f"the alias champion was moved from {was} to version 2 by other means"
+    logged = "version 1" if before else "no version"
+    assert log[-1].reason == f"the alias champion was moved from {logged} to version 2 outside segnet"
     assert champions.settled(model) == log
     versions.remove_alias(model, "champion")
     assert shown(champions.settled(model))[-1] == ("found", None, None, None)
@@ -105,7 +107,7 @@ def test_an_alias_that_was_moved_by_other_means_is_logged(mlflow_store, model, b
 def test_what_is_no_entry_is_named(mlflow_store, model):
     champions.append(model, draft("1", "1"), ())
     store.client(mlflow_store).set_model_version_tag(champions.log_of(model).name, "1", "entry", "{}")
-    with pytest.raises(ValueError, match=r"entry 1: expected a decision that this program logged, got \{\}"):
+    with pytest.raises(ValueError, match=r"entry 1: expected a decision logged by this program, got \{\}"):
         champions.read(model)
 
 

@@ -32,7 +32,7 @@ def test_an_entry_survives_as_text():
     }
 
 
-FOUND = {
+BARE = {
     "kind": "found",
     "version": None,
     "champion": None,
@@ -41,20 +41,23 @@ FOUND = {
     "by": "",
     "reason": "",
 }
-WHOLE = {**FOUND, "verdict": None, "evidence": {}, "after": 0, "chain": ""}
+COMPLETE = {**BARE, "verdict": None, "evidence": {}, "after": 0, "chain": ""}
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("", "[]", "{}", "[" * 100_000, json.dumps({"verdict": None, "champion": None})),
-        *(json.dumps({**WHOLE, **change}) for change in ({"kind": "lost"}, {"after": "0"}, {"by": None}, {"more": 1})),
-        json.dumps({**WHOLE, "verdict": {**VERDICT.to_json(), "difference": {"miou": {"low": 0}}}}),
+        *(
+            json.dumps({**COMPLETE, **change})
+            for change in ({"kind": "lost"}, {"after": "0"}, {"by": None}, {"more": 1})
+        ),
+        json.dumps({**COMPLETE, "verdict": {**VERDICT.to_json(), "difference": {"miou": {"low": 0}}}}),
     ],
 )
 def test_what_is_no_entry_is_an_error(text):
-    assert Entry.from_text(3, json.dumps(WHOLE)).number == 3
-    with pytest.raises(ValueError, match="entry 3: expected a decision that this program logged, got"):
+    assert Entry.from_text(3, json.dumps(COMPLETE)).number == 3
+    with pytest.raises(ValueError, match="entry 3: expected a decision logged by this program, got"):
         Entry.from_text(3, text)
 
 

@@ -29,16 +29,16 @@ def tree(tmp_path):
 
 
 def test_every_dep_and_out_but_the_last_stages_own_is_hashed(tree):
-    found = evidence.hash_files(tree)
+    hashes = evidence.hash_files(tree)
     paths = ["code.py", "data/raw", "dvc.yaml", "params.yaml", "reports/history.csv", "reports/scores.json"]
-    assert list(found) == [*paths, "room/deeper/one.py"]  # a folder of code, file by file
-    assert found["code.py"] == "900150983cd24fb0d6963f7d28e17f72"  # MD5 of abc
-    assert found["data/raw"].endswith(".dir")
+    assert list(hashes) == [*paths, "room/deeper/one.py"]  # a folder of code, file by file
+    assert hashes["code.py"] == "900150983cd24fb0d6963f7d28e17f72"  # MD5 of abc
+    assert hashes["data/raw"].endswith(".dir")
 
 
 def test_a_missing_file_is_named(tree):
     (tree / "code.py").unlink()
-    with pytest.raises(ValueError, match=r"expected .*code\.py, which dvc\.yaml names, found none; run dvc repro"):
+    with pytest.raises(ValueError, match=r"expected .*code\.py, which dvc\.yaml names, got none; run dvc repro"):
         evidence.hash_files(tree)
 
 
@@ -48,7 +48,7 @@ def test_a_lineage_is_read_as_it_was_written(tmp_path):
     assert evidence.read_lineage(tmp_path) == origin
     (tmp_path / "lineage.json").write_text("{}")
     with pytest.raises(
-        ValueError, match=r"expected a lineage\.json that the register stage wrote: .*; register it anew"
+        ValueError, match=r"expected a lineage\.json written by the register stage: .*; register it again"
     ):
         evidence.read_lineage(tmp_path)
 

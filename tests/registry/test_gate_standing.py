@@ -1,4 +1,4 @@
-"""What a model is, and how it scored: register.Standing."""
+"""The identity of a model and how it scored: gate.Standing."""
 
 from dataclasses import replace
 
@@ -15,10 +15,10 @@ NEW, OLD = Standing("f-new", "run-new", "data-1", 0.5), Standing("f-old", "run-o
 HALF = (4, 4, 4)
 
 
-def found(right, **changes):
-    """Scores of an image with 8 pixels each of road, sky and tree: so many are found, the rest is called car."""
+def scores(correct, **changes):
+    """Scores of an image with 8 pixels each of road, sky and tree: `correct` of each are right, the rest is car."""
     counts = np.zeros((1, 4, 4), np.int64)
-    counts[0, :3, :3], counts[0, :3, 3] = np.diag(right), 8 - np.array(right)
+    counts[0, :3, :3], counts[0, :3, 3] = np.diag(correct), 8 - np.array(correct)
     values = {"names": ("road", "sky", "tree", "car"), "ids": ("test/0",), "sequences": ("a",), "counts": counts}
     values |= {"test_data": "data-1", "boundaries": np.zeros((1, 4, 5), np.int64)}
     return examples.scores(**values | changes)
@@ -32,15 +32,15 @@ def test_a_standing_survives_as_tags(miou):
 
 @pytest.mark.parametrize("broken", [{"test_data": "d"}, {**NEW.tags(), "test_miou": "good"}])
 def test_a_version_without_its_tags_is_an_error(broken):
-    with pytest.raises(ValueError, match=r"expected a version with the tags .* got .*; register it anew"):
+    with pytest.raises(ValueError, match=r"expected a version with the tags .* got .*; register it again"):
         Standing.from_tags(broken)
 
 
 def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
-    folder, evaluated = write_model(tmp_path / "a"), found(HALF, run=SPEC.run)
+    folder, evaluated = write_model(tmp_path / "a"), scores(HALF, run=SPEC.run)
     first = gate.standing(folder, evaluated, OPTIONS)
     assert (first.run, first.test_data, first.miou) == ("run-a", "data-1", 0.375)
-    assert gate.standing(folder, found((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
+    assert gate.standing(folder, scores((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
     for changed in ({"overlap": 0.25}, {"flip": True}):
         assert gate.standing(folder, evaluated, OPTIONS | changed).fingerprint != first.fingerprint
     other = write_model(tmp_path / "b", seed=1)
@@ -48,10 +48,10 @@ def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
 
 
 def test_a_standing_by_other_scores_is_the_same_models():
-    assert gate.scored(OLD, found(HALF, test_data="data-3")) == replace(OLD, test_data="data-3", miou=0.375)
+    assert gate.scored(OLD, scores(HALF, test_data="data-3")) == replace(OLD, test_data="data-3", miou=0.375)
 
 
 def test_the_scores_of_another_model_are_refused(tmp_path):
     folder = write_model(tmp_path / "a")
     with pytest.raises(ValueError, match=r"scores of .*, run run-a, got those of run run-b; evaluate it again"):
-        gate.standing(folder, found(HALF, run="run-b"), OPTIONS)
+        gate.standing(folder, scores(HALF, run="run-b"), OPTIONS)

@@ -8,14 +8,14 @@ from pipeline.registry.leaderboard import Registered, logged_runs
 from pipeline.tracking import runs, store
 
 
-def test_a_run_is_told_with_all_it_holds(mlflow_store):
-    before = datetime.now(UTC) - timedelta(milliseconds=1)  # MLflow cuts to them
-    run = runs.start("told", "0123abcd")
+def test_a_run_is_returned_with_all_it_holds(mlflow_store):
+    before = datetime.now(UTC) - timedelta(milliseconds=1)  # MLflow truncates to them
+    run = runs.start("listed", "0123abcd")
     with runs.running(run):
         runs.log_params(run, {"train": {"seed": 2}})
         for epoch in (1, 2):
             runs.log_metrics(run, {"val/miou": epoch / 10}, epoch)
-    (entry,) = logged_runs(mlflow_store, "told")
+    (entry,) = logged_runs(mlflow_store, "listed")
     assert (entry.name, entry.run_id, entry.status) == ("0123abcd", run.run_id, "FINISHED")
     assert before <= entry.started <= datetime.now(UTC)
     assert entry.metrics == {"val/miou": 0.2}
@@ -25,13 +25,13 @@ def test_a_run_is_told_with_all_it_holds(mlflow_store):
 
 
 def test_runs_of_all_pages_come_in_the_order_of_their_start(mlflow_store, monkeypatch):
-    monkeypatch.setattr(leaderboard, "_RESULTS_A_REQUEST", 2)
+    monkeypatch.setattr(leaderboard, "_RESULTS_PER_REQUEST", 2)
     number = store.experiment_id(mlflow_store, "pages")
     for start in (3, 1, 5, 2, 4):
         store.client(mlflow_store).create_run(number, start_time=start, run_name=f"run-{start}")
-    found = logged_runs(mlflow_store, "pages")
-    assert [entry.name for entry in found] == ["run-1", "run-2", "run-3", "run-4", "run-5"]
-    assert found[4].started == datetime(1970, 1, 1, microsecond=5000, tzinfo=UTC)
+    logged = logged_runs(mlflow_store, "pages")
+    assert [entry.name for entry in logged] == ["run-1", "run-2", "run-3", "run-4", "run-5"]
+    assert logged[4].started == datetime(1970, 1, 1, microsecond=5000, tzinfo=UTC)
 
 
 def test_deleted_runs_and_those_of_other_experiments_are_left_out(mlflow_store):
@@ -49,7 +49,7 @@ def test_a_metric_that_is_no_number_counts_as_missing(mlflow_store):
 
 
 def test_versions_of_all_pages_stand_with_their_training_and_its_aliases(mlflow_store, monkeypatch):
-    monkeypatch.setattr(leaderboard, "_RESULTS_A_REQUEST", 2)
+    monkeypatch.setattr(leaderboard, "_RESULTS_PER_REQUEST", 2)
     client = store.client(mlflow_store)
     for name in ("first", "second", "third"):
         runs.start("versions", name)
@@ -60,10 +60,10 @@ def test_versions_of_all_pages_stand_with_their_training_and_its_aliases(mlflow_
             client.create_model_version(model, "https://models.invalid/a", tags={"training_run": name} if name else {})
     for alias, number in (("champion", "4"), ("challenger", "4"), ("previous_champion", "2")):
         client.set_registered_model_alias("segnet-listed", alias, number)
-    time.sleep(0.002)  # MLflow counts milliseconds
-    client.set_model_version_tag("segnet-listed", "1", "changed", "later")  # as the newest update it would come first
-    found = {entry.name: entry.versions for entry in logged_runs(mlflow_store, "versions")}
-    assert found == {
+    time.sleep(0.002)  # MLflow stores milliseconds
+    client.set_model_version_tag("segnet-listed", "1", "changed", "later")  # as the latest update, it would come first
+    registered = {entry.name: entry.versions for entry in logged_runs(mlflow_store, "versions")}
+    assert registered == {
         "first": (
             Registered("segnet-also", "1", ()),
             Registered("segnet-listed", "1", ()),
@@ -85,7 +85,7 @@ def test_an_experiment_that_is_missing_is_refused_and_not_created(mlflow_store):
     store.experiment_id(mlflow_store, "existing")
     for _ in range(2):
         with pytest.raises(
-            ValueError, match=r"expected an experiment of sqlite:.*existing.*, got typo, .* MLFLOW_TRACKING_URI"
+            ValueError, match=r"expected an experiment in sqlite:.*existing.*, got typo, .* MLFLOW_TRACKING_URI"
         ):
             logged_runs(mlflow_store, "typo")
 

@@ -10,7 +10,7 @@ from tests.support.tiny_model import write_model
 
 @pytest.fixture
 def version(mlflow_store, tmp_path):
-    """The folder of a model that is version 1 of segnet-kept, laid out as MLflow keeps what `register` logs."""
+    """The folder of a model that is version 1 of segnet-kept, laid out as MLflow stores what `register` logs."""
     folder = write_model(tmp_path / "version" / "artifacts" / "segnet")
     client = store.client(mlflow_store)
     client.create_registered_model("segnet-kept")
@@ -28,10 +28,10 @@ def contents(folder):
 def test_the_models_folder_is_copied_out_of_a_version(mlflow_store, version, tmp_path, address):
     into = tmp_path / "into"
     into.mkdir()
-    found = model_files.download(mlflow_store, address, into)
-    assert found.is_relative_to(into)
-    assert contents(found) == contents(version)
-    assert set(contents(found)) == {"model.json", "model.safetensors"}
+    copy = model_files.download(mlflow_store, address, into)
+    assert copy.is_relative_to(into)
+    assert contents(copy) == contents(version)
+    assert set(contents(copy)) == {"model.json", "model.safetensors"}
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_what_is_no_address_of_a_version_is_refused(mlflow_store, tmp_path, addr
 
 
 def test_what_a_version_does_not_have_is_named(mlflow_store, version, tmp_path):
-    kept = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
+    registered = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
     with pytest.raises(ValueError, match=r"expected evidence/ab beside version 1 of segnet-kept in sqlite:"):
-        model_files.fetch(kept, "evidence/ab", tmp_path)
-    with model_files.evidence(kept, None) as folder:
+        model_files.fetch(registered, "evidence/ab", tmp_path)
+    with model_files.evidence(registered, None) as folder:
         assert list(folder.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Promoters that decide at the same time, as processes of their own against a real server on PostgreSQL."""
+"""Promoters that decide at the same time, as separate processes against a real server on PostgreSQL."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from pipeline.registry import champion
 from pipeline.registry.versions import RegisteredModel
 uri, model, number = sys.argv[1:]
 draft = Entry("forced", number, Reign(number, None), champion.now(), f"promoter {number}", "mine", None, {})
-champion.versions.models(uri)  # all is imported, and the server was reached
+champion.versions.models(uri)  # everything is imported, and the server answers
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -65,16 +65,18 @@ def test_of_six_decisions_on_the_same_log_exactly_one_counts_and_the_others_lear
     for promoter in promoters:
         promoter.stdin.write("\n")
         promoter.stdin.flush()
-    said = [promoter.communicate(timeout=60) for promoter in promoters]
-    assert all(promoter.returncode == 0 for promoter in promoters), said
+    outputs = [promoter.communicate(timeout=60) for promoter in promoters]
+    assert all(promoter.returncode == 0 for promoter in promoters), outputs
     model = RegisteredModel(uri, "segnet-raced")
     (entry,) = champion.read(model)
-    assert [out.startswith("won") for out, _ in said].count(True) == 1
-    assert said[int(entry.version) - 1][0].startswith("won")
-    losers = [out for out, _ in said if not out.startswith("won")]
-    assert all(f"by {entry.by} at {entry.at}: by it version {entry.version} is champion" in out for out in losers)
+    assert [out.startswith("won") for out, _ in outputs].count(True) == 1
+    assert outputs[int(entry.version) - 1][0].startswith("won")
+    losers = [out for out, _ in outputs if not out.startswith("won")]
+    assert all(f"by {entry.by} at {entry.at}, after which version {entry.version} is champion" in out for out in losers)
     assert champion.reign(RegisteredModel(uri, "segnet-raced")) == champion.Reign(entry.version, None)
-    assert len(versions.versions(RegisteredModel(uri, "promotions-of-segnet-raced"))) == 6  # the late ones are kept, too
+    assert (
+        len(versions.versions(RegisteredModel(uri, "promotions-of-segnet-raced"))) == 6
+    )  # the late ones are stored too
 
 
 def test_of_two_promotions_one_wins_and_the_other_is_judged_against_it(uri):
@@ -84,10 +86,10 @@ def test_of_two_promotions_one_wins_and_the_other_is_judged_against_it(uri):
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("min_gain: 0.9", "min_gain: 0.0"))
     racing = [start(SEGNET, "promote", number, "--json") for number in ("2", "3")]
-    said = [each.communicate(timeout=120) for each in racing]
-    codes = [each.returncode for each in racing]
-    assert sorted(codes) == [0, 3], said
-    winner, loser = (json.loads(said[codes.index(code)][0]) for code in (0, 3))
+    outputs = [promoter.communicate(timeout=120) for promoter in racing]
+    codes = [promoter.returncode for promoter in racing]
+    assert sorted(codes) == [0, 3], outputs
+    winner, loser = (json.loads(outputs[codes.index(code)][0]) for code in (0, 3))
     assert winner["champion"] == winner["version"] == loser["champion"]
     assert (winner["verdict"]["verdict"], loser["verdict"]["verdict"]) == ("PROMOTE", "HOLD")
     run = versions.version(RegisteredModel(uri, "segnet-race"), winner["version"]).tags["training_run"]

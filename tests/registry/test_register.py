@@ -15,12 +15,12 @@ from tests.support import project as tree
 
 @pytest.fixture
 def spec(tmp_path, mlflow_store, monkeypatch, request):
-    """The model of a working tree in which the stages before have run; its registered model is the test's own."""
+    """The spec of the model in a working tree as left by the earlier stages; each test has its own registered model."""
     monkeypatch.chdir(tmp_path)
     return tree.make(request.node.name[:60].replace("_", "-"))
 
 
-def bearer(uri, spec, alias):
+def holder(uri, spec, alias):
     return versions.with_alias(RegisteredModel(uri, f"segnet-{spec.dataset}"), alias)
 
 
@@ -36,8 +36,8 @@ def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlfl
     assert (first["model"], first["version"], first["verdict"]) == (name, "1", "PROMOTE")
     assert (first["reasons"], first["difference"], first["test_data"]) == (reasons, {}, tree.test_data())
     assert f"register: PROMOTE {name} version 1: test mIoU 0.375000 reaches" in capsys.readouterr().out
-    champion = bearer(mlflow_store, spec, "champion")
-    assert champion == bearer(mlflow_store, spec, "challenger")
+    champion = holder(mlflow_store, spec, "champion")
+    assert champion == holder(mlflow_store, spec, "challenger")
     assert (champion.tags["test_miou"], champion.tags["validation_status"]) == ("0.375", "approved")
     assert (champion.tags["training_run"], champion.tags["git_commit"]) == ("run-a", "unknown")
     assert champion.tags["data_md5"] == digest.directory_md5(stage.RAW)
@@ -53,51 +53,51 @@ def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlfl
     assert tree.registered(other, hits=3) == held
     assert log(mlflow_store, spec) == [("decided", "1", "1", None), ("decided", "2", "1", None)]
     assert f"register: HOLD {name} version 2: its mIoU differs from" in capsys.readouterr().out
-    assert bearer(mlflow_store, spec, "champion").number == "1"
-    assert bearer(mlflow_store, spec, "challenger").tags["validation_status"] == "held"
+    assert holder(mlflow_store, spec, "champion").number == "1"
+    assert holder(mlflow_store, spec, "challenger").tags["validation_status"] == "held"
     assert tree.registered(other, hits=1)["verdict"] == "REJECT"  # below min_miou
-    assert bearer(mlflow_store, spec, "challenger").tags["validation_status"] == "rejected"
+    assert holder(mlflow_store, spec, "challenger").tags["validation_status"] == "rejected"
 
     better = tree.registered(other, hits=4)
     assert (better["version"], better["verdict"]) == ("2", "PROMOTE")
     assert better["difference"]["miou"] == {"estimate": 0.625, "low": 0.625, "high": 0.625, "better": 1}
     assert better["difference"]["iou/road"] == {"estimate": 0.25, "low": 0.25, "high": 0.25, "better": 1}
     assert better["rule"]["max_class_loss"] == 0.05
-    assert (bearer(mlflow_store, spec, "champion").number, log(mlflow_store, spec)[-1]) == (
+    assert (holder(mlflow_store, spec, "champion").number, log(mlflow_store, spec)[-1]) == (
         "2",
         ("decided", "2", "2", "1"),
     )
-    assert bearer(mlflow_store, spec, "previous_champion").number == "1"
+    assert holder(mlflow_store, spec, "previous_champion").number == "1"
     described = store.client(mlflow_store).get_model_version(name, "2").description
     assert "the 95% interval +0.625000 to +0.625000 lies above register.min_gain 0" in described
 
 
 def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
     tree.registered(spec, hits=3)
-    name, version = f"segnet-{spec.dataset}", bearer(mlflow_store, spec, "champion")
+    name, version = f"segnet-{spec.dataset}", holder(mlflow_store, spec, "champion")
     with model_files.evidence(version, version.tags["evidence"]) as folder:
         assert scores.read(folder).run == "run-a"
         assert (folder / "params.yaml").read_bytes() == Path("params.yaml").read_bytes()
         assert json.loads((folder / "lineage.json").read_text())["hashes"]["data/raw"] == version.tags["data_md5"]
-    kept = model_files.fetch(version, "decisions/000001", tmp_path / "kept")
+    decision = model_files.fetch(version, "decisions/000001", tmp_path / "decision")
     (entry,) = champions.read(RegisteredModel(mlflow_store, name))
-    assert json.loads((kept / "verdict.json").read_text()) == entry.to_json()
-    assert [json.loads(line) for line in (kept / "promotions.jsonl").read_text().splitlines()] == [entry.to_json()]
-    assert "PROMOTE" in (kept / "card.md").read_text()
-    assert (kept / "card.html").read_text().startswith("<!doctype html>")
+    assert json.loads((decision / "verdict.json").read_text()) == entry.to_json()
+    assert [json.loads(line) for line in (decision / "promotions.jsonl").read_text().splitlines()] == [entry.to_json()]
+    assert "PROMOTE" in (decision / "card.md").read_text()
+    assert (decision / "card.html").read_text().startswith("<!doctype html>")
 
 
 def test_a_champion_scored_on_other_images_is_scored_again_on_these(spec, mlflow_store):
-    tree.registered(spec, hits=4, test_data="e" * 64)  # other images then
+    tree.registered(spec, hits=4, test_data="e" * 64)  # the test images were different then
     second = tree.registered(replace(spec, run="run-b"), hits=3)
-    # Random weights on random images: a mIoU far below 0.375.
-    assert second["verdict"] == "HOLD"  # the scores by hand are of two images, data/raw has three
+    # Random weights on random images: an mIoU far below 0.375.
+    assert second["verdict"] == "HOLD"  # the scores set by hand are for two images, data/raw has three
     assert "expected the same images, classes and target pixels in the scores of both" in second["reasons"][0]
-    champion = bearer(mlflow_store, spec, "champion")
+    champion = holder(mlflow_store, spec, "champion")
     key = f"evidence_on_{tree.test_data()[:16]}"
     with model_files.evidence(champion, champion.tags[key]) as folder:
-        found = scores.read(folder)
-    assert (found.run, found.test_data, len(found.ids)) == ("run-a", tree.test_data(), 3)
+        rescored = scores.read(folder)
+    assert (rescored.run, rescored.test_data, len(rescored.ids)) == ("run-a", tree.test_data(), 3)
 
 
 def test_a_champion_on_other_images_that_are_not_here_holds(spec):

@@ -26,7 +26,7 @@ ORDER += ["log", "verdict"]
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    """A store with a champion 1 and a held version 2; the current folder is the clean checkout that they come from."""
+    """A store with champion 1 and version 2, which was held; the current folder is the clean checkout they are from."""
     folder = tmp_path_factory.mktemp("verified")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -47,7 +47,7 @@ def environment(uri, monkeypatch):
 
 
 def lock_data():
-    """Leave dvc.lock and a cache as DVC would for data/raw."""
+    """Write dvc.lock and a cache for data/raw, as DVC would."""
     md5 = digest.directory_md5(stage.RAW)
     atomic.write_text(Path("dvc.lock"), f"stages:\n  download:\n    outs: [{{path: data/raw, md5: {md5}}}]\n")
     cache = Path(".dvc/cache/files/md5")
@@ -90,19 +90,19 @@ def flipped(path):
 
 
 def assert_broken(uri, name, detail):
-    found = links(uri)
-    assert list(found) == ORDER[: ORDER.index(name) + 1]  # the first broken link ends it
-    assert [link.state for link in found.values()][-1] == "broken"
-    assert detail in found[name].detail
+    checked = links(uri)
+    assert list(checked) == ORDER[: ORDER.index(name) + 1]  # ends at the first broken link
+    assert [link.state for link in checked.values()][-1] == "broken"
+    assert detail in checked[name].detail
 
 
 def test_every_link_of_an_honest_version_holds(uri):
     for number in ("1", "2"):
-        found = links(uri, number)
-        assert list(found) == ORDER
-        assert {name: link.state for name, link in found.items()} == dict.fromkeys(ORDER, "holds"), found
-    assert found["data"].detail == "data/raw in the working tree, data/raw in DVC's cache"
-    assert found["verdict"].detail == "entry 2, HOLD"
+        checked = links(uri, number)
+        assert list(checked) == ORDER
+        assert {name: link.state for name, link in checked.items()} == dict.fromkeys(ORDER, "holds"), checked
+    assert checked["data"].detail == "data/raw in the working tree, data/raw in DVC's cache"
+    assert checked["verdict"].detail == "entry 2, HOLD"
 
 
 def test_changed_weights_are_found(uri):
@@ -134,7 +134,7 @@ def test_changed_params_are_found_beside_the_version_and_in_its_run(uri):
         stored(uri) / "evidence" / name / "params.yaml", lambda text: text.replace(b"epochs: 1", b"epochs: 2")
     ):
         assert_broken(uri, "evidence", "expected the digest of the evidence")
-    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:  # MLflow itself refuses to change one
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:  # MLflow itself refuses to change a param
         (before,) = database.execute("SELECT value FROM params WHERE key = 'train.seed' LIMIT 1").fetchone()
         database.execute("UPDATE params SET value = '77' WHERE key = 'train.seed'")
     assert_broken(uri, "params", f"expected the param train.seed of the training run to be {before}, got 77")
@@ -149,7 +149,7 @@ def test_changed_data_is_found_in_the_working_tree(uri, place):
 
 
 def test_a_training_of_other_params_is_found(uri, tmp_path):
-    """The evidence was made anew as a whole, so that its digest is right."""
+    """All of the evidence was rewritten, so its digest is correct."""
     name = versions.version(RegisteredModel(uri, MODEL), "1").tags["evidence"]
     folder, client = stored(uri) / "evidence", store.client(uri)
     shutil.copytree(folder / name, tmp_path / "forged")
@@ -172,7 +172,7 @@ def test_changed_data_is_found_in_the_cache(uri):
         assert_broken(uri, "data", f"expected data/raw/images/test/0.png in DVC's cache to have the MD5 {name}")
 
 
-def test_a_verdict_that_the_evidence_does_not_bear_is_found(uri):
+def test_a_verdict_that_the_evidence_does_not_support_is_found(uri):
     _, second = champion.read(RegisteredModel(uri, MODEL))
     text = second.text.replace('"estimate": 0.0', '"estimate": 0.5')
     assert text != second.text
@@ -180,7 +180,7 @@ def test_a_verdict_that_the_evidence_does_not_bear_is_found(uri):
     client.set_model_version_tag(LOG, "2", "entry", text)
     assert "expected the entry of the log to be" in links(uri, "2")["verdict"].detail
     with changed(path, lambda before: json.dumps({"number": 2, **json.loads(text)}).encode()):
-        assert "the verdict's difference, computed again," in links(uri, "2")["verdict"].detail
+        assert "the recomputed verdict's difference" in links(uri, "2")["verdict"].detail
     client.set_model_version_tag(LOG, "2", "entry", second.text)
 
 
@@ -188,7 +188,7 @@ def test_a_changed_entry_of_the_log_is_found_by_the_next_one(uri):
     first = champion.read(RegisteredModel(uri, MODEL))[0]
     client, name = store.client(uri), LOG
     client.set_model_version_tag(name, "1", "entry", first.text.replace("there is no champion yet", "it is the best"))
-    assert_broken(uri, "log", "expected entry 1 of the log as the next one saw it")
+    assert_broken(uri, "log", "expected entry 1 of the log as the next one recorded it")
     client.set_model_version_tag(name, "1", "entry", first.text)
 
 
@@ -198,11 +198,11 @@ def test_an_alias_that_was_moved_is_found(uri):
     versions.set_alias(RegisteredModel(uri, MODEL), "champion", "1")
 
 
-def test_what_is_not_at_hand_is_said_and_passed_over(uri, tmp_path, monkeypatch):
+def test_what_is_not_available_is_reported_and_skipped(uri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = links(uri)
-    assert {name for name, link in found.items() if link.state == "not at hand"} == {"commit", "data"}
-    assert found["data"].detail == "the data: neither the working tree nor DVC's cache holds it"
+    checked = links(uri)
+    assert {name for name, link in checked.items() if link.state == "not at hand"} == {"commit", "data"}
+    assert checked["data"].detail == "neither the working tree nor DVC's cache holds the data"
 
 
 def command(*arguments, code=0):
@@ -211,16 +211,16 @@ def command(*arguments, code=0):
     return done.output
 
 
-def test_the_command_says_each_link_and_whether_all_hold(uri):
+def test_the_command_prints_each_link_and_whether_all_hold(uri):
     lines = command("verify", "1").splitlines()
     assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines] == ORDER
     with flipped(stored(uri) / "artifacts/segnet/model.safetensors"):
         assert command("verify", "1", code=1).splitlines()[-1] == f"segnet: {MODEL} version 1 is broken at: weights"
-        found = json.loads(command("verify", "1", "--json", code=1).partition("\nsegnet:")[0])
-        assert (found["whole"], found["links"][-1]["name"]) == (False, "weights")
+        result = json.loads(command("verify", "1", "--json", code=1).partition("\nsegnet:")[0])
+        assert (result["whole"], result["links"][-1]["name"]) == (False, "weights")
 
 
-def test_trace_prints_the_commands_that_make_it_again(uri):
+def test_trace_prints_the_commands_that_reproduce_it(uri):
     head = git("rev-parse", "HEAD").decode().strip()
     lines = command("trace", "1").splitlines()
     assert lines[0] == f"git worktree add --detach ../{MODEL}-1 {head}"

@@ -37,7 +37,7 @@ def test_versions_are_found_by_number_tag_and_alias(mlflow_store):
     assert "segnet-tags" in versions.models(mlflow_store)
 
 
-def test_all_versions_are_found_though_an_answer_holds_few(mlflow_store, monkeypatch):
+def test_all_versions_are_found_though_a_page_holds_few(mlflow_store, monkeypatch):
     model = make(mlflow_store, "segnet-many", 11)
     monkeypatch.setattr(versions, "_PAGE", 2)
     numbers = [version.number for version in versions.versions(model)]
@@ -45,7 +45,7 @@ def test_all_versions_are_found_though_an_answer_holds_few(mlflow_store, monkeyp
     assert "segnet-many" in versions.models(mlflow_store)
 
 
-def test_an_unknown_version_is_named_with_those_that_there_are(mlflow_store):
+def test_an_unknown_version_is_reported_with_the_existing_ones(mlflow_store):
     model = make(mlflow_store, "segnet-two", 2)
     for number in ("3", "x"):
         with pytest.raises(
@@ -54,7 +54,7 @@ def test_an_unknown_version_is_named_with_those_that_there_are(mlflow_store):
             versions.version(model, number)
 
 
-def test_a_description_is_cut_to_what_a_server_can_keep(mlflow_store):
-    model = make(mlflow_store, "segnet-told", 1)
+def test_a_description_is_truncated_to_what_a_server_can_store(mlflow_store):
+    model = make(mlflow_store, "segnet-described", 1)
     versions.describe(versions.version(model, "1"), {}, "x" * 5001)
-    assert store.client(mlflow_store).get_model_version("segnet-told", "1").description == "x" * 5000
+    assert store.client(mlflow_store).get_model_version("segnet-described", "1").description == "x" * 5000

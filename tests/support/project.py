@@ -1,4 +1,4 @@
-"""A working tree in which the stages before register have run, with a model of random weights and scores by hand."""
+"""A working tree as left by the stages before register, with a model of random weights and scores set by hand."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def make(name, **gate):
 
 
 def add_code():
-    """Copy the code that serves a version here, and name it in dvc.yaml, as the real register stage's deps do."""
+    """Copy the code that serves a version here, and name it in dvc.yaml like the deps of the real register stage."""
     for name, path in model_files.served_code().items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, name)
@@ -61,22 +61,22 @@ def test_data():
 
 
 def inputs_of(code):
-    """What a training of the program `code` would be made of."""
+    """The inputs of a training by the program `code`."""
     settings = params.load()
     sections = {name: getattr(settings, name).model_dump(mode="json") for name in ("model", "train")}
     return {"data": digest.directory_md5(Path("data/tiles")), **sections, "code": code}
 
 
 def named(spec, code):
-    """The spec of the model that such a training makes."""
+    """The spec of the model from such a training."""
     return replace(spec, run=run_name(inputs_of(code)))
 
 
 def train(spec, seed=0):
-    """Leave what the train stage would, and a run of it."""
+    """Write the outputs of the train stage, and log its run."""
     write_model(stage.MODEL, spec, seed)
-    made_of = next((inputs_of(code) for code in "abc" if run_name(inputs_of(code)) == spec.run), {})
-    tree = {"run": spec.run, "inputs": made_of, "class_weights": {"road": 1.0, "sky": 1.0}}
+    inputs = next((inputs_of(code) for code in "abc" if run_name(inputs_of(code)) == spec.run), {})
+    tree = {"run": spec.run, "inputs": inputs, "class_weights": {"road": 1.0, "sky": 1.0}}
     atomic.write_json(stage.REPORTS / "train.json", tree)
     run = runs.start(spec.dataset, spec.run)
     runs.log_environment(run)
@@ -85,10 +85,10 @@ def train(spec, seed=0):
 
 
 def score(spec, hits, **changes):
-    """Leave what the evaluate stage would: two images of four pixels; mIoU 1 with four hits, else hits / 8."""
+    """Write the outputs of the evaluate stage: two images of four pixels; mIoU 1 with four hits, else hits / 8."""
     counts = np.zeros((2, 2, 2), np.int64)
     counts[:, 0, 0], counts[:, 0, 1] = hits, 4 - hits
-    found = examples.scores(
+    result = examples.scores(
         run=spec.run,
         dataset=spec.dataset,
         names=spec.classes.names,
@@ -96,11 +96,11 @@ def score(spec, hits, **changes):
         boundaries=np.zeros((2, 2, 5), np.int64),
         **{"test_data": test_data(), **changes},
     )
-    scores.write(stage.REPORTS, found, examples.INTERVALS)
+    scores.write(stage.REPORTS, result, examples.INTERVALS)
 
 
 def registered(spec, hits, **changes):
-    """Train where the model is another, score, run the stage; return what it wrote."""
+    """Train unless the model is already there, score it and run the stage; return the stage's output."""
     if not stage.MODEL.exists() or read_spec(stage.MODEL) != spec:
         train(spec, seed=ord(spec.run[-1]))
     score(spec, hits, **changes)

@@ -1,4 +1,4 @@
-"""The model of random weights as a registered version, and a picture that it says several classes of."""
+"""The model of random weights as a registered version, and a picture in which it predicts several classes."""
 
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +19,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)  # la
 
 @contextmanager
 def registered(name, folder, uri):
-    """Register the model in `folder`; yield the version's address, while MLFLOW_TRACKING_URI names its store."""
+    """Register the model in `folder`; yield the version's address while MLFLOW_TRACKING_URI names its store."""
     spec, tags = asdict(read_spec(folder)), {"fingerprint": "a", "evidence": "b"}
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as evidence:
         Path(evidence, "scores.json").write_text("{}")
