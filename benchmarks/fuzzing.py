@@ -24,7 +24,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from pipeline.files import atomic, images
+from pipeline.files import atomic, decoding
 from pipeline.inference import served_model
 from pipeline.tracking import store
 
@@ -125,7 +125,7 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     modules = map(importlib.import_module, ("tests.support.readers_of_input", "tests.support.readers_of_files"))
     readers = [reader for module in modules for reader in module.READERS]
-    images.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # bounds the memory of an image
+    decoding.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # bounds the memory of an image
     print(f"{'reader':20}   cases refused    read failures  seconds  slowest ms  MB more")
     rows = []
     for reader in readers:

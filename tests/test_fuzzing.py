@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from pipeline.files import images
+from pipeline.files import decoding
 from pipeline.inference import served_model
 from tests.support import readers_of_files, readers_of_input
 from tests.support.mutations import declared
@@ -30,7 +30,7 @@ QUICK = settings(
 
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", readers_of_input.MAX_PIXELS)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", readers_of_input.MAX_PIXELS)
     monkeypatch.setattr(served_model, "MAX_PIXELS", 2**16)
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from pipeline.artifacts.model import read_model
 from pipeline.cli import app
 from pipeline.files import images
+from pipeline.files.images import read_mask
 from pipeline.inference import predict
 from pipeline.training import checkpoint, run
 from tests.support import ROOT
@@ -108,4 +109,4 @@ def test_a_registered_version_is_served_by_its_own_code_and_gives_the_masks_of_t
     command = [sys.executable, "-c", SERVE, "models:/segnet-scenes@champion"]
     subprocess.run(command, check=True, cwd=before, env=environment)
     today = predict.load(before / "models/segnet", overlap=0.5, flip=False, samples=0, seed=1, batch_size=4)
-    assert np.array_equal(images.read_mask(before / "mask.png"), today.mask(picture()))
+    assert np.array_equal(read_mask(before / "mask.png"), today.mask(picture()))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipeline.files import images
+from pipeline.files.images import read_mask
 from tests.support import stores
 from tests.support.repository import Repository
 
@@ -61,5 +62,5 @@ def test_the_champion_predicts(team):
     repository, run = team
     picture = next((repository.folder / "data/raw").rglob("*.png"))
     run("segnet", "predict", str(picture), "--model", "models:/segnet-scenes@champion", "--out", "found")
-    mask = images.read_mask(repository.folder / "found" / f"{picture.stem}_mask.png")
+    mask = read_mask(repository.folder / "found" / f"{picture.stem}_mask.png")
     assert mask.shape == images.read_image(picture).shape[:2]

@@ -17,7 +17,7 @@ from pipeline.core.classes import ClassTable
 from pipeline.data import pairing, splits
 from pipeline.data.pairing import Pair
 from pipeline.data.source import Entry, Source
-from pipeline.files.images import ImageError, encode_png, read_image, read_mask
+from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask
 from pipeline.files.threads import on_all_cores
 from pipeline.params.dataset import ClassRow, FolderDataset, FolderSplits, ListSplits
 
@@ -44,7 +44,7 @@ def write(settings: FolderDataset, folder: Path) -> Source:
     A missing image or mask, or an unreadable mask, is recorded in its entry and is not an error.
 
     Raises:
-        ValueError: the folder, the globs or the splits do not match.
+        ValueError: the folder, the globs or the splits do not match, or a mask was compressed with losses.
     """
     root = Path(settings.path)
     if not root.is_dir():
@@ -151,10 +151,12 @@ def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Ent
         path = root / job.pair.mask
         target = folder / "masks" / job.split / job.name
         try:
-            indices, outside = to_index(read_mask(path) if len(table) == 2**8 else read_image(path), table, void)
+            indices, outside = to_index(read_mask(path) if len(table) == 2**8 else read_colours(path), table, void)
             mask = target.with_name(f"{job.name}.png")
             mask.parent.mkdir(parents=True, exist_ok=True)
             mask.write_bytes(encode_png(indices))
+        except LossyError as err:  # no check can tell how many of the labels are wrong
+            raise ValueError(f"{path}: {err}") from err
         except ImageError as err:
             problem, mask = f"mask: {err}", _copy(path, target)
     return Entry(job.split, job.sequence, job.name, image, mask, problem, outside)

@@ -1,104 +1,109 @@
-"""Reading and writing images and masks: all image files of the pipeline pass through here."""
+"""Reading and writing images and masks: all image files of the pipeline pass through here.
+
+A mask is read as the file stores it, or refused with the reason. Image libraries decode for the eye: they stretch 4-bit
+grey to 0..255, invert where white is 0, and pass over what lossy compression did to the values. A label must survive
+none of that.
+"""
 
 import io
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from pipeline.core.arrays import Pixels
-
-MAX_PIXELS = 20_000 * 20_000
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""The formats that are read. Pillow would also try others, such as EPS, for which it runs Ghostscript on the file."""
+from pipeline.files.decoding import (
+    Decoded,
+    ImageError as ImageError,
+    LossyError as LossyError,
+    decode,
+    explained,
+    read_header as read_header,
+)
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
 _TO_8_BITS = ((np.arange(65_536) + 128) // 257).astype(np.uint8)  # nearest: 65535 -> 255
 _STRIP = 1024  # rows
-# What Pillow raises on a broken file: its intended errors, and whatever its format readers fail with.
-_FAULTS = (
-    *(OSError, SyntaxError, EOFError, struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
-)
+_FEW_BITS = 4095  # the highest value of 12-bit cameras
+_AS_PNG = "save it as an 8-bit grey or palette PNG"
 
 
-class ImageError(ValueError):
-    """An image that cannot be read correctly; the message says why."""
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn whatever Pillow raises for an image into an ImageError."""
-    try:
-        yield
-    except ImageError:
-        raise
-    except UnidentifiedImageError as err:
-        raise ImageError("expected an image file, got something else or a broken header") from err
-    except _FAULTS as err:
-        raise ImageError(f"expected a complete image file: {err}") from err
-
-
-def read_header(source: Path | bytes) -> tuple[str, int, int]:
-    """Return Pillow's mode, the height and the width of an image as stored, without decoding its pixels.
-
-    Raises:
-        ImageError: not an image, no pixels, or more than 20,000 x 20,000.
-    """
-    with _opened(source) as image:
-        return image.mode, image.height, image.width
-
-
-@_explained()
+@explained()
 def read_image(source: Path | bytes) -> Pixels:
-    """Return an image as RGB, (H, W, 3) uint8.
+    """Return an image as RGB, (H, W, 3) uint8, upright by its EXIF orientation.
 
-    Grey and palette images become RGB, 16-bit grey is scaled to 8 bits (65535 -> 255), and EXIF rotation is applied.
+    Grey and palette images become RGB, and 16-bit grey is scaled to 8 bits (65535 -> 255).
 
     Raises:
-        ImageError: not a complete image, no pixels, more than 20,000 x 20,000, transparent, CMYK, or of another mode
-            without a unique conversion to RGB.
+        ImageError: not a complete image, no pixels, more than 20,000 x 20,000, more than one frame, more channels than
+            RGB, transparent, CMYK, 16-bit grey whose values fill 12 bits or fewer, or of another mode without a unique
+            conversion to RGB.
     """
-    image = _load(source)
-    ImageOps.exif_transpose(image, in_place=True)
+    decoded = decode(source)
+    image = decoded.image
     if image.mode not in _AS_THEY_ARE + _SIXTEEN_BIT:
         raise ImageError(f"expected a grey, RGB or palette image, got mode {image.mode}; convert it to RGB")
     if image.has_transparency_data and not _is_opaque(image):
         raise ImageError("expected an opaque image, got transparent pixels; flatten it on a background")
     if image.mode in _SIXTEEN_BIT:
-        return np.repeat(_to_8_bits(np.asarray(image))[:, :, None], 3, axis=2)
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP):  # in strips: Pillow would hold three more copies of a huge image
-        bottom = min(top + _STRIP, image.height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)).convert("RGB"))
-    return pixels
+        return decoded.upright(np.repeat(_to_8_bits(np.asarray(image))[:, :, None], 3, axis=2))
+    return decoded.upright(_to_rgb(image))
 
 
-@_explained()
+@explained()
 def read_mask(source: Path | bytes) -> Pixels:
-    """Return an index mask, (H, W) uint8: the stored values, palette indices included, never converted.
+    """Return an index mask, (H, W) uint8: the stored values, palette indices included, upright by its EXIF orientation.
+
+    Grey and palette images of 1, 2, 4 and 8 bits are read, and wider grey where no value exceeds 255.
 
     Raises:
-        ImageError: not a complete image, or not a single 8-bit channel.
+        ImageError: not a complete image of one channel and one frame; lossily compressed, as JPEG is; or of a kind
+            whose stored values cannot be told.
     """
-    image = _load(source)
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8)
-    if image.mode in _SIXTEEN_BIT:
-        values = np.asarray(image)
-        if values.max(initial=0) > 255 or values.min(initial=0) < 0:
-            raise ImageError(f"expected mask values 0..255, got up to {values.max()}; renumber the classes")
-        return values.astype(np.uint8)
-    if image.mode not in ("L", "P"):
-        raise ImageError(f"expected an index mask of one 8-bit channel, got mode {image.mode}; is it a colour mask?")
-    return np.array(image)
+    decoded = decode(source)
+    _refuse_lossy(decoded)
+    if decoded.image.mode not in ("1", "L", "P", *_SIXTEEN_BIT):
+        bands = len(decoded.image.getbands())
+        raise ImageError(
+            f"expected an index mask of one channel, got {bands} ({decoded.image.mode}); is it a colour mask "
+            f"(dataset.mask_kind: colour)? Otherwise {_AS_PNG}"
+        )
+    pixels = np.asarray(decoded.image)
+    if decoded.image.mode == "1":
+        pixels = pixels.astype(np.uint8)
+    narrow = pixels.dtype == np.uint8
+    present = np.flatnonzero(histogram(pixels)) if narrow else np.array([pixels.min(), pixels.max()], np.int64)
+    stored = _stored(present, decoded)
+    if stored.min() < 0 or stored.max() > 255:
+        raise ImageError(f"expected mask values 0..255, got {stored.min()}..{stored.max()}; renumber the classes")
+    if not narrow:
+        return decoded.upright(_stored(pixels.astype(np.int64), decoded).astype(np.uint8))
+    table = np.zeros(256, np.uint8)
+    table[present] = stored
+    return decoded.upright(table[pixels])
+
+
+@explained()
+def read_colours(source: Path | bytes) -> Pixels:
+    """Return a colour mask as RGB, (H, W, 3) uint8: the stored colours, upright by its EXIF orientation.
+
+    Raises:
+        ImageError: not a complete image of one frame; lossily compressed; of more than 8 bits per channel; or
+            transparent.
+    """
+    decoded = decode(source)
+    _refuse_lossy(decoded)
+    image = decoded.image
+    if image.mode in _SIXTEEN_BIT or "16" in decoded.layout:
+        raise ImageError("expected a colour mask of 8 bits per channel, got 16; convert it to 8-bit RGB")
+    if image.mode not in ("1", "L", "P", "RGB", "RGBA"):
+        raise ImageError(f"expected a colour mask in RGB, got mode {image.mode}; convert it to RGB")
+    if image.has_transparency_data and not _is_opaque(image):
+        raise ImageError("expected an opaque colour mask, got transparent pixels; flatten it on a background")
+    return decoded.upright(_to_rgb(image))
 
 
 def to_grey(pixels: Pixels) -> Pixels:
@@ -133,24 +138,45 @@ def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
     return np.array(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
-def _load(source: Path | bytes) -> Image.Image:
-    with _opened(source) as image:
-        image.load()
-    return image
+def _refuse_lossy(decoded: Decoded) -> None:
+    if decoded.is_lossy:
+        raise LossyError(
+            f"expected a mask in lossless compression, got {decoded.image.format} that changes labels at every border; "
+            "export the masks again as PNG: a conversion of this file would keep the wrong labels"
+        )
 
 
-@contextmanager
-def _opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """Yield an image whose pixels are not decoded yet; whatever is wrong with it becomes an ImageError."""
-    Image.MAX_IMAGE_PIXELS = None  # the limit below replaces Pillow's, which warns at 89 million pixels
-    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-    with stream, _explained():
-        image = Image.open(stream, formats=FORMATS)
-        if not 0 < image.width * image.height <= MAX_PIXELS:
-            raise ImageError(
-                f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
-            )
-        yield image
+def _stored(values: npt.NDArray[np.int64], decoded: Decoded) -> npt.NDArray[np.int64]:
+    """Return decoded values of an image of one channel as its file stores them.
+
+    Raises:
+        ImageError: they cannot be told from what Pillow decodes.
+    """
+    if decoded.codec == "gif":
+        return values
+    if decoded.codec.startswith("ppm") and decoded.layout.isdecimal():  # stretched, to 255 or 65535
+        white, highest = 65_535 if decoded.image.mode == "I" else 255, int(decoded.layout)
+        return (2 * values * highest + white) // (2 * white)
+    match = re.fullmatch(r"(1|L|P|I)(?:;(\d+)?([A-Z]*))?", decoded.layout)
+    if match is None:
+        raise ImageError(f"expected a mask whose stored values can be told, got {decoded.layout}; {_AS_PNG}")
+    kind, bits, flags = match[1], int(match[2] or 8), match[3] or ""
+    if kind == "L" and bits < 8:  # stretched to 255
+        values = values // (255 // (2**bits - 1))
+    if kind == "L" and "S" in flags:  # signed
+        values = values - 256 * (values > 127)
+    if kind in ("1", "L") and "I" in flags:  # inverted: white is 0
+        values = (1 if kind == "1" else 2**bits - 1) - values
+    return values
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    """Return an image as RGB, by strips: Pillow would hold three more copies of a huge image."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)).convert("RGB"))
+    return pixels
 
 
 def _is_opaque(image: Image.Image) -> bool:
@@ -163,4 +189,9 @@ def _to_8_bits(values: npt.NDArray[np.generic]) -> Pixels:
     lowest, highest = int(values.min()), int(values.max())  # an image has at least one pixel
     if lowest < 0 or highest > 65_535:
         raise ImageError(f"expected 16-bit grey values, got {lowest}..{highest}; convert it to 8 bits")
+    if 0 < highest <= _FEW_BITS:
+        raise ImageError(
+            f"expected 16-bit grey whose white is 65535, got values up to {highest}, as of a "
+            f"{highest.bit_length()}-bit camera: it would be nearly black; scale it to 16 bits, or convert it to 8"
+        )
     return _TO_8_BITS[values.astype(np.uint16)]

@@ -13,6 +13,7 @@ from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, images
+from pipeline.files.images import read_mask
 
 MAX_FIGURES = 24
 """Maximum number of offenders of one check that are shown with images."""
@@ -75,7 +76,7 @@ def _image_uri(path: Path) -> str:
 def _mask_uri(path: Path, classes: ClassTable) -> str:
     """Return the mask in its classes' colours as a small PNG in a data URI, "" if it cannot be read."""
     try:
-        mask = images.read_mask(path)
+        mask = read_mask(path)
     except (images.ImageError, OSError):
         return ""
     colours = classes.palette()[images.resize_mask(mask, _small(mask))]

@@ -110,7 +110,10 @@ def encoded(image, kind="PNG", **options):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"no image", "image: expected an image file, got something else or a broken header"),
+        (
+            b"no image",
+            "image: expected an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM), got another format or a broken header",
+        ),
         (encoded(Image.new("CMYK", (3, 2)), "JPEG"), "image: expected a grey, RGB or palette image, got mode CMYK"),
         (encoded(Image.new("RGBA", (3, 2))), "image: expected an opaque image, got transparent pixels"),
     ],
@@ -172,7 +175,10 @@ def test_a_mask_that_cannot_be_read_is_told_once(fields, tmp_path):
 
     row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
 
-    assert row["problem"] == "mask: expected an image file, got something else or a broken header"
+    assert (
+        row["problem"]
+        == "mask: expected an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM), got another format or a broken header"
+    )
     assert (row["mask"], row["mask_height"]) == ("masks/train/images__train__train_1.png", 0)
 
 

@@ -119,11 +119,8 @@ def test_a_mask_that_cannot_be_read_is_told_and_kept_as_it_was(root):
 
     by_name = entries(root)
 
-    assert (
-        "mask: expected an index mask of one 8-bit channel, got mode RGB"
-        in by_name["train/images__train__train_1"].problem
-    )
-    assert "mask: expected an image file" in by_name["val/images__val__val_1"].problem
+    assert "mask: expected an index mask of one channel, got 3 (RGB)" in by_name["train/images__train__train_1"].problem
+    assert "mask: expected an image" in by_name["val/images__val__val_1"].problem
     assert by_name["val/images__val__val_1"].mask.read_bytes() == b"no image"
 
 
@@ -132,7 +129,7 @@ def test_a_transparent_colour_mask_is_told(root):
 
     by_name = entries(root, mask_kind="colour")
 
-    assert by_name["train/images__train__train_1"].problem.startswith("mask: expected an opaque image")
+    assert by_name["train/images__train__train_1"].problem.startswith("mask: expected an opaque colour mask")
 
 
 def test_missing_images_and_masks_are_entries_that_stop_nothing(root):

@@ -4,6 +4,7 @@ import pytest
 from pipeline.artifacts.tileset import Tileset, read_index
 from pipeline.data import tile
 from pipeline.files import images
+from pipeline.files.images import read_mask
 from pipeline.params.steps import Tile
 from tests.support.tiny_data import write_raw
 
@@ -37,7 +38,7 @@ def test_images_of_any_size_come_back_from_their_tiles(tmp_path):
             assert (labels[:, row.width :] == VOID).all()
             assert not pixels[row.height :].any()
         assert np.array_equal(image, images.read_image(raw / f"images/val/{number}.png"))
-        assert np.array_equal(mask, images.read_mask(raw / f"masks/val/{number}.png"))
+        assert np.array_equal(mask, read_mask(raw / f"masks/val/{number}.png"))
 
 
 def test_the_index_counts_the_pixels_of_each_class_padding_included(tmp_path):

@@ -2,10 +2,11 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from pipeline.files import images
-from pipeline.files.images import ImageError
+from pipeline.files import decoding, images
+from pipeline.files.images import ImageError, read_mask
 
 
 def encoded(image, kind="PNG", **options):
@@ -86,14 +87,6 @@ def test_a_mode_without_one_reading_as_rgb_is_refused(mode, kind):
         images.read_image(encoded(Image.new(mode, (2, 2)), kind))
 
 
-def test_the_exif_rotation_is_applied():
-    image = image_of([[[255, 0, 0]], [[0, 0, 255]]])  # red above blue
-    exif = Image.Exif()
-    exif[0x0112] = 6  # rotate by 90 degrees clockwise: blue left of red
-
-    assert images.read_image(encoded(image, exif=exif)).tolist() == [[[0, 0, 255], [255, 0, 0]]]
-
-
 def test_an_image_taller_than_a_strip_is_read_completely():
     rows = np.arange(2_500) % 251
     image = image_of(np.broadcast_to(rows[:, None, None], (2_500, 3, 3)))
@@ -114,51 +107,50 @@ def test_a_truncated_image_is_refused():
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
 def test_what_is_not_an_image_is_refused(content):
-    with pytest.raises(ImageError, match="expected an image file, got something else or a broken header"):
+    with pytest.raises(ImageError, match=r"expected an image \(PNG, JPEG, .*\), got another format or"):
         images.read_image(content)
 
 
 def test_an_image_over_the_limit_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 5)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 5)
 
     with pytest.raises(ImageError, match="expected 1 to 5 pixels, got 3 x 2; cut it into parts"):
         images.read_header(encoded(image_of([[1, 2, 3], [4, 5, 6]])))
 
 
-def test_a_mask_keeps_its_stored_values():
-    assert images.read_mask(encoded(image_of([[0, 11, 255]]))).tolist() == [[0, 11, 255]]
+EXTRA = {
+    "four channels": (np.zeros((4, 5, 4), np.uint8), {"photometric": "rgb", "extrasamples": [0]}, 4),
+    "five channels": (np.zeros((4, 5, 5), np.uint8), {"photometric": "rgb", "extrasamples": [0, 0]}, 5),
+    "grey and another": (np.zeros((4, 5, 2), np.uint8), {"photometric": "minisblack", "extrasamples": [0]}, 2),
+}
 
 
-def test_a_palette_mask_is_read_by_its_indices_not_by_its_colours():
-    image = Image.new("P", (2, 1))
-    image.putpalette([10, 20, 30, 40, 50, 60])
-    image.putpixel((1, 0), 1)
-
-    assert images.read_mask(encoded(image)).tolist() == [[0, 1]]
-
-
-def test_a_1_bit_mask_holds_0_and_1():
-    assert images.read_mask(encoded(image_of([[0, 255]], "1"))).tolist() == [[0, 1]]
+@pytest.mark.parametrize("name", EXTRA)
+def test_more_channels_than_rgb_are_refused(name, tmp_path):
+    array, options, bands = EXTRA[name]
+    tifffile.imwrite(tmp_path / "a.tif", array, planarconfig="contig", **options)
+    with pytest.raises(ImageError, match=f"got {bands} channels, of which only|got mode"):
+        images.read_image(tmp_path / "a.tif")
 
 
-def test_a_16_bit_mask_of_small_values_is_read():
-    assert images.read_mask(encoded(Image.fromarray(np.array([[0, 255]], np.uint16)))).tolist() == [[0, 255]]
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_more_than_one_frame_or_page_is_refused(kind):
+    frames = [image_of(np.full((4, 4, 3), value)) for value in (0, 200)]
+    with pytest.raises(ImageError, match="expected a single image, got 2 frames or pages; save the one that counts"):
+        images.read_image(encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
 
 
-def test_a_16_bit_mask_of_large_values_is_refused():
-    with pytest.raises(ImageError, match=r"expected mask values 0\.\.255, got up to 1000; renumber the classes"):
-        images.read_mask(encoded(Image.fromarray(np.array([[0, 1000]], np.uint16))))
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
-def test_a_mask_of_several_channels_is_refused(mode):
-    with pytest.raises(ImageError, match=f"one 8-bit channel, got mode {mode}; is it a colour mask"):
-        images.read_mask(encoded(Image.new(mode, (1, 1))))
+@pytest.mark.parametrize(("highest", "bits"), [(1, 1), (255, 8), (1023, 10), (4095, 12)])
+def test_grey_of_few_bits_in_16_is_refused(highest, bits):
+    image = Image.fromarray(np.array([[0, highest]], np.uint16))
+    with pytest.raises(ImageError, match=f"got values up to {highest}, as of a {bits}-bit camera: it would be nearly"):
+        images.read_image(encoded(image))
+    assert images.read_image(encoded(Image.fromarray(np.zeros((1, 2), np.uint16)))).max() == 0  # black is black
 
 
 def test_a_png_holds_exactly_the_pixels_given():
     assert images.read_image(images.encode_png(np.array(RGB, np.uint8))).tolist() == RGB
-    assert images.read_mask(images.encode_png(np.array([[3, 4]], np.uint8))).tolist() == [[3, 4]]
+    assert read_mask(images.encode_png(np.array([[3, 4]], np.uint8))).tolist() == [[3, 4]]
 
 
 def test_grey_is_the_luma_of_bt_601():
@@ -197,12 +189,12 @@ def test_a_resized_mask_invents_no_label():
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 
 
-@pytest.mark.parametrize("read", [images.read_header, images.read_image, images.read_mask])
+@pytest.mark.parametrize("read", [images.read_header, images.read_image, read_mask])
 def test_a_format_that_pillow_passes_to_another_program_is_not_opened(read):
-    with pytest.raises(ImageError, match="expected an image file, got something else"):
+    with pytest.raises(ImageError, match="got another format or a broken header"):
         read(EPS)
 
 
 def test_a_header_that_is_not_a_number_is_refused():
     with pytest.raises(ImageError, match="expected a complete image file: invalid literal for int"):
-        images.read_mask(b"P6\n8 8\n\xff\xfe\xab\xd4U D\x00")
+        read_mask(b"P6\n8 8\n\xff\xfe\xab\xd4U D\x00")

@@ -19,6 +19,7 @@ from PIL import Image
 
 from pipeline.core.classes import CAMVID
 from pipeline.files import images
+from pipeline.files.images import read_mask
 from pipeline.inference import predict, served_model
 from pipeline.tracking import store
 from tests.support.tiny_model import SPEC, write_model
@@ -62,7 +63,7 @@ def predictor(folder):
 
 
 def decoded(masks):
-    return [images.read_mask(mask) for mask in masks]
+    return [read_mask(mask) for mask in masks]
 
 
 def assert_all_equal(actual, expected):
@@ -110,7 +111,7 @@ def test_probabilities_come_on_request_and_agree_with_the_masks(model, predictor
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
-        (b"no image", r"row 0: expected an image file"),
+        (b"no image", r"row 0: expected an image"),
         (images.encode_png(np.zeros((32, 32, 3), np.uint8))[:-30], "row 0: expected a complete image file"),
         (np.zeros((32, 32), np.uint8), r"row 0: expected an encoded image, .* got an array \(32, 32\) of uint8"),
         (np.zeros((4, 4, 3), np.float32), r"got an array \(4, 4, 3\) of float32"),
@@ -121,8 +122,8 @@ def test_probabilities_come_on_request_and_agree_with_the_masks(model, predictor
         ([[[0, 0, 0]]], "row 0: expected an encoded image, or a uint8 array .* got list"),
         ("cat.png", "row 0: expected an image in base64: "),
         ("Ä", "row 0: expected an image in base64: "),
-        ("aGVsbG8=", "row 0: expected an image file"),
-        ("", "row 0: expected an image file"),
+        ("aGVsbG8=", "row 0: expected an image"),
+        ("", "row 0: expected an image"),
     ],
 )
 def test_what_is_no_image_is_refused_with_its_row_and_reason(model, image, reason):
@@ -133,7 +134,7 @@ def test_what_is_no_image_is_refused_with_its_row_and_reason(model, image, reaso
 
 
 def test_the_row_that_is_refused_is_named(model, pictures):
-    with pytest.raises(MlflowException, match="image of row 1: expected an image file"):
+    with pytest.raises(MlflowException, match="image of row 1: expected an image"):
         model.predict(pd.DataFrame({"image": [images.encode_png(pictures[0]), b"no image"]}))
 
 

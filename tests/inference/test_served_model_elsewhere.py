@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from pipeline.files import images
+from pipeline.files.images import read_mask
 from tests.support.tiny_version import PICTURE
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,7 @@ def test_a_bare_environment_loads_the_version_and_predicts_without_unpickling(ba
     safe = {"PATH": os.defpath, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [bare_python, "-IB", "-c", BARE, copy, "picture.png", "mask.png"]
     subprocess.run(command, check=True, cwd=tmp_path, env=safe)
-    np.testing.assert_array_equal(images.read_mask(tmp_path / "mask.png"), mask(PICTURE))
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), mask(PICTURE))
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
@@ -85,4 +86,4 @@ def test_a_batch_gets_the_predictors_masks(kind, version, settings, mask, tmp_pa
     subprocess.run(command, check=True, cwd=tmp_path, env=os.environ | settings)
     rows = json.loads((tmp_path / "output.json").read_text())["predictions"]
     for row, picture in zip(rows, pictures, strict=True):
-        np.testing.assert_array_equal(images.read_mask(base64.b64decode(row["mask"])), mask(picture))
+        np.testing.assert_array_equal(read_mask(base64.b64decode(row["mask"])), mask(picture))

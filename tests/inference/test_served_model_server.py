@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.files import images
+from pipeline.files.images import read_mask
 from tests.support.local_server import serving
 from tests.support.tiny_version import PICTURE
 
@@ -63,15 +64,15 @@ def test_the_server_answers_what_segnet_predict_writes(address, version, mlflow_
     result = CliRunner().invoke(app, list(map(str, command)))
     assert result.exit_code == 0, result.output
     written, probabilities = (
-        images.read_mask(tmp_path / "street_mask.png"),
+        read_mask(tmp_path / "street_mask.png"),
         np.load(tmp_path / "street_probabilities.npy"),
     )
     assert len(np.unique(written)) > 1
     (plain,) = served(address, PNG)
     assert list(plain) == ["mask"]
-    np.testing.assert_array_equal(images.read_mask(plain["mask"]), written)
+    np.testing.assert_array_equal(read_mask(plain["mask"]), written)
     for row in served(address, PNG, PNG, probabilities=True):
-        np.testing.assert_array_equal(images.read_mask(row["mask"]), written)
+        np.testing.assert_array_equal(read_mask(row["mask"]), written)
         np.testing.assert_array_equal(np.load(io.BytesIO(row["probabilities"]), allow_pickle=False), probabilities)
 
 
@@ -96,7 +97,7 @@ def test_unusual_pictures_are_read_as_they_look(address, mask):
         (encoded(Image.fromarray(PICTURE), "BMP"), PICTURE),
     ]:
         (row,) = served(address, content)
-        np.testing.assert_array_equal(images.read_mask(row["mask"]), mask(np.ascontiguousarray(expected)))
+        np.testing.assert_array_equal(read_mask(row["mask"]), mask(np.ascontiguousarray(expected)))
 
 
 def png_of_zeros(width, height, rows):
@@ -121,11 +122,11 @@ REFUSED = {
     "good, then a number": (table(text(PNG), 7), NO_TEXT),
     "another column": (table(text(PNG), column="picture"), "Model is missing inputs ['image']"),
     "no row": (table(), "expected at least one image, got no row"),
-    "no base64": (table("%%%"), "image of row 0: expected an image file"),
+    "no base64": (table("%%%"), "image of row 0: expected an image"),
     "half of base64": (table("abc"), "Incorrect padding"),
-    "no bytes": (table(""), "image of row 0: expected an image file"),
-    "no image": (table(text(PNG), text(b"a text")), "image of row 1: expected an image file"),
-    "0 pixels": (table(text(png_of_zeros(0, 0, 0))), "image of row 0: expected an image file"),
+    "no bytes": (table(""), "image of row 0: expected an image"),
+    "no image": (table(text(PNG), text(b"a text")), "image of row 1: expected an image"),
+    "0 pixels": (table(text(png_of_zeros(0, 0, 0))), "image of row 0: expected an image"),
     "half an image": (table(text(PNG[:-30])), "image of row 0: expected a complete image file"),
     "CMYK": (table(text(encoded(Image.new("CMYK", (8, 8)), "JPEG"))), "got mode CMYK; convert it to RGB"),
     "transparent": (table(text(encoded(Image.new("RGBA", (8, 8))))), "got transparent pixels; flatten it"),

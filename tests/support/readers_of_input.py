@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from pipeline import params
 from pipeline.artifacts import manifest
 from pipeline.data import archive, download
-from pipeline.files import images
+from pipeline.files import decoding, images
 from pipeline.inference import served_model
 from pipeline.params.dataset import FolderDataset
 from pipeline.params.steps import Download
@@ -88,7 +88,7 @@ def pictures():
     grey = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
-    for kind in images.FORMATS:
+    for kind in decoding.FORMATS:
         for mode in ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "F", "YCbCr", "LAB", "I"):
             for options in ({}, {"exif": exif}, {"compression": "tiff_lzw"}, {"progressive": True}, {"interlace": 1}):
                 buffer = io.BytesIO()
@@ -111,7 +111,7 @@ def picture_cases():
 def read_header(path):
     mode, height, width = images.read_header(path.read_bytes())
     assert mode
-    assert 0 < height * width <= images.MAX_PIXELS
+    assert 0 < height * width <= decoding.MAX_PIXELS
 
 
 def read_image(path):
@@ -119,6 +119,12 @@ def read_image(path):
     _, height, width = images.read_header(path)
     assert found.dtype == np.uint8
     assert found.shape in ((height, width, 3), (width, height, 3))
+
+
+def read_colours(path):
+    colours = images.read_colours(path)
+    assert colours.dtype == np.uint8
+    assert colours.shape[2:] == (3,)
 
 
 def read_mask(path):
@@ -223,6 +229,7 @@ READERS = (
     file_reader("image headers", picture_cases, read_header),
     file_reader("images", picture_cases, read_image),
     file_reader("masks", picture_cases, read_mask),
+    file_reader("colour masks", picture_cases, read_colours),
     folder_reader("weights, zip", lambda: broken(write_zip), read_weights),
     folder_reader("weights, old .pth", lambda: broken(write_legacy), read_weights),
     folder_reader("weights, safetensors", lambda: broken(write_safetensors), read_weights),

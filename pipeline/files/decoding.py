@@ -1,0 +1,145 @@
+"""Decoding image files by Pillow, without losing what Pillow forgets: depth, orientation, frames, further channels."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from pipeline.core.arrays import Pixels
+
+MAX_PIXELS = 20_000 * 20_000
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""The formats that are read. Pillow would also try others, such as EPS, for which it runs Ghostscript on the file."""
+
+_ORIENTATION, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _SIGNED = 274, 277, 339, 2  # tags of EXIF and TIFF
+_LOSSLESS_TIFF = {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4", "tiff_ccitt"}
+# What Pillow raises on a broken file: its intended errors, and whatever its format readers fail with.
+_FAULTS = (
+    *(OSError, SyntaxError, EOFError, struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+)
+
+
+class ImageError(ValueError):
+    """An image that cannot be read correctly; the message says why."""
+
+
+class LossyError(ImageError):
+    """A mask that was compressed with losses: no label near a border can be trusted."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn whatever Pillow raises for an image into an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as err:
+        raise ImageError(f"expected an image ({', '.join(FORMATS)}), got another format or a broken header") from err
+    except _FAULTS as err:
+        raise ImageError(f"expected a complete image file: {err}") from err
+
+
+def read_header(source: Path | bytes) -> tuple[str, int, int]:
+    """Return Pillow's mode, the height and the width of an image as stored, without decoding its pixels.
+
+    Raises:
+        ImageError: not an image, no pixels, or more than 20,000 x 20,000.
+    """
+    with _opened(source) as image:
+        return image.mode, image.height, image.width
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded image, and what Pillow forgets of the file while it decodes."""
+
+    image: Image.Image
+    codec: str
+    """Of Pillow, such as zip."""
+    layout: str
+    """Of the stored values as Pillow names it, such as L;4 for 4-bit grey; of a PPM file, the highest value."""
+    orientation: int
+    """By EXIF, 1 to 8: how the pixels are yet to be turned."""
+    is_lossy: bool
+    """Whether values were changed by compression."""
+
+    def upright(self, pixels: Pixels) -> Pixels:
+        """Return this image's pixels, (H, W) or (H, W, 3), turned as its EXIF orientation says.
+
+        Images and masks of every format obey it alike (CIPA DC-008, Exif 2.32, tag 274).
+        """
+        turned = pixels.swapaxes(0, 1) if self.orientation >= 5 else pixels
+        flipped = turned[::-1] if self.orientation in (3, 4, 7, 8) else turned
+        mirrored = flipped[:, ::-1] if self.orientation in (2, 3, 6, 7) else flipped
+        return np.ascontiguousarray(mirrored)
+
+
+def decode(source: Path | bytes) -> Decoded:
+    """Return an image with its pixels as Pillow decodes them.
+
+    Raises:
+        ImageError: not a complete image, more than one frame, or more channels than are decoded.
+    """
+    with _opened(source) as image:
+        frames, bands = getattr(image, "n_frames", 1), _num_stored_bands(image)
+        if frames > 1:
+            raise ImageError(f"expected a single image, got {frames} frames or pages; save the one that counts alone")
+        if bands > len(image.getbands()):
+            raise ImageError(
+                f"expected grey or RGB, got {bands} channels, of which only {len(image.getbands())} would be read; "
+                "save the channels that count as RGB"
+            )
+        tiles = image.tile
+        codec, arguments = (tiles[0][0], tiles[0][3]) if tiles else ("", "")
+        if isinstance(arguments, tuple):
+            arguments = arguments[-1] if codec.startswith("ppm") else arguments[0]
+        if isinstance(image, TiffImageFile) and arguments == "L" and image.tag_v2.get(_SAMPLE_FORMAT) == (_SIGNED,):
+            arguments = "L;8S"  # Pillow reads -1 as 255
+        orientation, is_lossy = _orientation(image), _is_lossy(image)
+        image.load()
+    return Decoded(image, codec, str(arguments), orientation, is_lossy)
+
+
+def _orientation(image: ImageFile) -> int:
+    """Return the EXIF orientation; 1 for TIFF, which Pillow turns while it decodes."""
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if value in range(1, 9) and image.format != "TIFF" else 1
+
+
+def _num_stored_bands(image: ImageFile) -> int:
+    return int(image.tag_v2.get(_SAMPLES_PER_PIXEL, 1)) if isinstance(image, TiffImageFile) else 1
+
+
+def _is_lossy(image: ImageFile) -> bool:
+    """Return whether an opened image is compressed with losses, or by a method that may lose."""
+    if image.format == "TIFF":
+        return image.info.get("compression", "raw") not in _LOSSLESS_TIFF
+    if image.format == "WEBP" and image.fp is not None:
+        image.fp.seek(0)
+        return b"VP8L" not in image.fp.read(1024)  # the chunk of a lossless bitstream
+    return image.format in ("JPEG", "MPO")
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[ImageFile]:
+    """Yield an image whose pixels are not decoded yet; whatever is wrong with it becomes an ImageError."""
+    Image.MAX_IMAGE_PIXELS = None  # the limit below replaces Pillow's, which warns at 89 million pixels
+    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    with stream, explained():
+        image = Image.open(stream, formats=FORMATS)
+        if not 0 < image.width * image.height <= MAX_PIXELS:
+            raise ImageError(
+                f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
+            )
+        yield image
