@@ -1,1 +1,1 @@
-"""What the stages hand each other: for each file its dataclass, its write and its read."""
+"""The files that stages exchange: for each, its dataclass, write and read."""

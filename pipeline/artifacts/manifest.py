@@ -1,4 +1,4 @@
-"""data/raw: images, index masks, and the manifest with one row an image. Written by download, read by all after it."""
+"""data/raw: images, index masks, and a manifest with one row per image. Written by download, read by later stages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Manifest:
     licence: str
     """Licence notice of the data, one paragraph."""
     images: pd.DataFrame
-    """One row an image, sorted by id: COLUMNS and PIXELS."""
+    """One row per image, sorted by id: COLUMNS and PIXELS."""
 
 
 def write(manifest: Manifest, folder: Path) -> None:
@@ -56,7 +56,7 @@ def read(folder: Path) -> Manifest:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: a file is missing or not what `write` makes, or an image or mask lies outside `folder`.
+        ValueError: a file is missing or not as `write` writes it, or an image or mask lies outside `folder`.
     """
     try:
         head = strict_json.parse((folder / "dataset.json").read_bytes(), _Head)

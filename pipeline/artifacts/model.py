@@ -1,4 +1,4 @@
-"""A model: safetensors beside a JSON; nothing here can run code when it is read."""
+"""A model on disk: safetensors beside a JSON file; reading it cannot run code."""
 
 import errno
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Side = Annotated[int, Field(ge=1, le=20_000)]
 
 @dataclass(frozen=True)
 class Spec:
-    """All that is needed to build a model again and to use it rightly."""
+    """Everything needed to rebuild a model and to use it correctly."""
 
     network: str
     """A key of MODELS."""
@@ -31,16 +31,16 @@ class Spec:
     classes: ClassTable
     dataset: str
     tile_height: Side
-    """Of the tiles that it was trained on, pixels."""
+    """Of the tiles that it was trained on, in pixels."""
     tile_width: Side
     scale: Annotated[float, Field(gt=0, le=1)]
-    """By which images are resized before the network sees them."""
+    """Factor by which images are resized before the network sees them."""
     run: Annotated[str, Field(pattern=r"^\w[\w-]*$")]
     """Name of the training run: a hash of its inputs."""
 
 
 def write_model(folder: Path, spec: Spec, weights: Tensors) -> None:
-    """Write model.safetensors and model.json in place of `folder`; the same model gives the same bytes."""
+    """Write model.safetensors and model.json, replacing `folder`; the same model gives the same bytes."""
     with atomic.replacing(folder) as temporary:
         temporary.mkdir()
         save_tensors(temporary / "model.safetensors", weights)
@@ -51,7 +51,7 @@ def read_spec(folder: Path) -> Spec:
     """Read model.json.
 
     Raises:
-        ValueError: it is missing, or not what `write_model` makes.
+        ValueError: it is missing, or not as `write_model` writes it.
     """
     try:
         return strict_json.parse((folder / "model.json").read_bytes(), Spec)
@@ -79,7 +79,7 @@ def read_model(folder: Path) -> tuple[Spec, nn.Module]:
 
 
 def save_tensors(path: Path, tensors: Tensors) -> None:
-    """Write tensors of any device as a safetensors file.
+    """Write tensors on any device as a safetensors file.
 
     Raises:
         OSError: it cannot be written.
@@ -87,7 +87,7 @@ def save_tensors(path: Path, tensors: Tensors) -> None:
     with atomic.replacing(path) as temporary:
         try:
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-        except SafetensorError as err:  # of the file system
+        except SafetensorError as err:  # the file system's error, wrapped
             raise OSError(errno.EIO, str(err), str(path)) from err
 
 
@@ -95,4 +95,4 @@ def _load(path: Path) -> Tensors:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as err:
-        raise ValueError(f"{path}: expected a whole safetensors file: {err}") from err
+        raise ValueError(f"{path}: expected a complete safetensors file: {err}") from err

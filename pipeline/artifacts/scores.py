@@ -1,7 +1,7 @@
-"""What a model scored on the test images, as a whole and on each; written by evaluate.
+"""A model's scores on the test images, overall and per image; written by evaluate.
 
-scores.json and intervals.json are for people, the former for DVC's metrics too; images.parquet holds the counts of each
-image, from which every score can be had again, and two models be compared image by image; the tables are for plots.
+scores.json and intervals.json are for people, and scores.json for DVC's metrics too; images.parquet holds the counts of
+each image, from which every score can be recomputed and two models compared image by image; the tables are for plots.
 """
 
 import csv
@@ -29,37 +29,37 @@ READ = ("scores.json", "images.parquet", "reliability.csv")  # the files that `r
 
 @dataclass(frozen=True)
 class Intervals:
-    """How far scores would move with other test images."""
+    """How much scores would vary with other test images."""
 
     level: float
-    """Share of the resamples within an interval."""
+    """Fraction of the resamples that an interval covers."""
     method: str
-    """How they came about, in words."""
+    """How they were computed, in words."""
     bounds: Mapping[str, tuple[float, float]]
-    """Lower and upper bound of metrics, by name without the prefix test/."""
+    """Lower and upper bound of each metric, by its name without the prefix test/."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A model's counts on a test split of N images and C classes, and what they belong to."""
+    """A model's counts on a test split of N images and C classes, with the run and data that they belong to."""
 
     run: str
     """Name of the training run."""
     dataset: str
     test_data: str
-    """Digest of the test images and masks: scores compare only where it is the same."""
+    """Digest of the test images and masks; only scores with the same digest are comparable."""
     names: tuple[str, ...]
-    """Of the C classes."""
+    """Names of the C classes."""
     ids: tuple[str, ...]
-    """Of the N images."""
+    """Ids of the N images."""
     sequences: tuple[str, ...]
-    """That the images belong to."""
+    """Sequence of each of the N images."""
     counts: Counts
     """(N, C, C) int64 pixels; rows are targets, columns predictions."""
     boundaries: Counts
     """(N, C, 5) int64 boundary pixels, as core/boundary.py counts them."""
     reliability: Reliability
-    """Of all images."""
+    """Over all images."""
 
     @property
     def confusion(self) -> Counts:
@@ -69,14 +69,14 @@ class Scores:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Return test/miou, test/boundary_f1, test/iou/<class> and all the others; NaN where undefined."""
-        found = boundary.scores(self.boundaries)
+        """Return test/miou, test/boundary_f1, test/iou/<class> and all other metrics; NaN where undefined."""
+        default = boundary.scores(self.boundaries)
         one_to_many = boundary.scores(self.boundaries, f1=boundary.one_to_many_f1)
         either = boundary.scores(self.boundaries, counted=boundary.in_target_or_prediction)
-        of_classes = zip(self.names, found.class_f1s.tolist(), strict=True)
+        of_classes = zip(self.names, default.class_f1s.tolist(), strict=True)
         return {
             **metrics.scores(self.confusion).named_in_full("test", self.names),
-            "test/boundary_f1": found.boundary_f1,
+            "test/boundary_f1": default.boundary_f1,
             "test/boundary_f1_as_released": either.boundary_f1,
             "test/boundary_f1_one_to_many": one_to_many.boundary_f1,
             **{f"test/boundary_f1/{name}": value for name, value in of_classes},
@@ -86,15 +86,15 @@ class Scores:
 
 def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
     """Write scores.json, images.parquet and the tables into `folder`; the same scores give the same bytes."""
-    found = {name.removeprefix("test/"): number_or_null(float(value)) for name, value in scores.metrics.items()}
+    values = {name.removeprefix("test/"): number_or_null(float(value)) for name, value in scores.metrics.items()}
     tree = {
         "run": scores.run,
         "dataset": scores.dataset,
         "test_data": scores.test_data,
         "images": len(scores.ids),
         "counted_classes": metrics.scores(scores.confusion).counted_classes,
-        # Of the classes, just the IoU: dvc metrics show is one long line. The others are in classes.csv.
-        "test": _nested({name: value for name, value in found.items() if "/" not in name or name.startswith("iou/")}),
+        # Per class, only the IoU: dvc metrics show prints one long line. The other scores are in classes.csv.
+        "test": _nested({name: value for name, value in values.items() if "/" not in name or name.startswith("iou/")}),
     }
     bounds = {
         name: {"low": number_or_null(float(low)), "high": number_or_null(float(high))}
@@ -109,13 +109,13 @@ def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
 
 
 def _write_tables(folder: Path, scores: Scores) -> None:
-    found = scores.metrics
+    values = scores.metrics
     columns = ("iou", "accuracy", "dice", "boundary_f1")
     _write_csv(
         folder / "classes.csv",
         ("class", *columns),
         (
-            (name, *(number_or_null(float(found[f"test/{column}/{name}"])) for column in columns))
+            (name, *(number_or_null(float(values[f"test/{column}/{name}"])) for column in columns))
             for name in scores.names
         ),
     )
@@ -149,7 +149,7 @@ def read(folder: Path) -> Scores:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: a file is missing, or is not what `write` makes.
+        ValueError: a file is missing, or not as `write` writes it.
     """
     try:
         head = strict_json.parse((folder / "scores.json").read_bytes(), dict[str, str | int | dict[str, Any]])
@@ -171,18 +171,18 @@ def read_intervals(folder: Path) -> Intervals:
     """Read the intervals that `write` wrote.
 
     Raises:
-        ValueError: they are missing, or not what `write` makes.
+        ValueError: they are missing, or not as `write` writes them.
     """
     try:
-        found = strict_json.parse((folder / "intervals.json").read_bytes(), _Intervals)
+        document = strict_json.parse((folder / "intervals.json").read_bytes(), _Intervals)
     except (OSError, ValueError) as err:
         raise ValueError(f"{folder}: expected intervals that the evaluate stage wrote: {err}; run it again") from err
     bounds = {
         f"{group}/{name}" if name else group: (null_or_number(each.low), null_or_number(each.high))
-        for group, values in found.test.items()
+        for group, values in document.test.items()
         for name, each in ({"": values} if isinstance(values, _Bounds) else values).items()
     }
-    return Intervals(found.level, found.method, bounds)
+    return Intervals(document.level, document.method, bounds)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""data/tiles: uncompressed Arrow shards that training maps into memory, and a Parquet index of every tile.
+"""data/tiles: uncompressed Arrow shards, which training memory-maps, and a Parquet index of all tiles.
 
-A shard holds the tiles of consecutive images of one split, a record batch for each row of an image's tiles: `image`,
+A shard holds the tiles of consecutive images of one split, with one record batch per row of an image's tiles: `image`,
 (h * w * 3) uint8 RGB in row-major order, and `mask`, (h * w) uint8.
 """
 
@@ -28,31 +28,31 @@ COLUMNS = {
     "split": "str",
     "source": "str",  # id of the image in the manifest
     "sequence": "str",
-    "top": "int64",  # of the tile in the scaled image, pixels
+    "top": "int64",  # of the tile in the scaled image, in pixels
     "left": "int64",
-    "height": "int64",  # what the image fills of the tile; the rest is padding
+    "height": "int64",  # of the part of the tile that the image fills; the rest is padding
     "width": "int64",
     "shard": "str",  # file below the folder
-    "row": "int64",  # place in the shard
+    "row": "int64",  # index in the shard
 }
 PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void (padding included)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What holds for all tiles."""
+    """Properties shared by all tiles."""
 
     dataset: str
     classes: ClassTable
     height: Side
-    """Of a tile, pixels."""
+    """Of a tile, in pixels."""
     width: Side
     scale: Annotated[float, Field(gt=0, le=1)]
-    """By which the images were resized before they were cut."""
+    """Factor by which images were resized before they were cut."""
 
 
 def write_shard(path: Path, header: Header, batches: Iterable[tuple[Sequence[Pixels], Sequence[Pixels]]]) -> None:
-    """Write one shard; each of `batches` is a list of tiles (h, w, 3) and one of their masks (h, w)."""
+    """Write one shard; each of `batches` is a list of tiles (h, w, 3) and a list of their masks (h, w)."""
     schema = _schema(header)
     with atomic.replacing(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for images, masks in batches:
@@ -61,14 +61,14 @@ def write_shard(path: Path, header: Header, batches: Iterable[tuple[Sequence[Pix
 
 
 def write_index(folder: Path, header: Header, index: pd.DataFrame) -> None:
-    """Write tiles.parquet and tiles.json: COLUMNS and PIXELS, one row a tile, in the order of training."""
+    """Write tiles.json, and tiles.parquet with COLUMNS and PIXELS, one row per tile; training numbers tiles by row."""
     with atomic.replacing(folder / "tiles.parquet") as temporary:
         index[[*COLUMNS, PIXELS]].astype(COLUMNS).to_parquet(temporary, index=False)
     atomic.write_json(folder / "tiles.json", asdict(header))
 
 
 class Tileset:
-    """The tiles of one split, mapped into memory."""
+    """The tiles of one split, memory-mapped."""
 
     def __init__(self, folder: Path, split: str) -> None:
         """Open the tiles of `split` in `folder`.
@@ -92,7 +92,7 @@ class Tileset:
         return shard.images[batch][row], shard.masks[batch][row]
 
     def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[Batch]:
-        """Yield the tiles numbered in each of `parts`; the next batch is read while the last one is used."""
+        """Yield a batch of the tiles at each of `parts`; the next batch is read while the current one is used."""
         with ThreadPoolExecutor(1) as reader:
             upcoming = deque(reader.submit(self._batch, part) for part in parts[:2])
             for i in range(len(parts)):
@@ -100,17 +100,17 @@ class Tileset:
                 if i + 2 < len(parts):
                     upcoming.append(reader.submit(self._batch, parts[i + 2]))
 
-    def _batch(self, numbers: Sequence[int]) -> Batch:
-        images, masks = zip(*(self[i] for i in numbers), strict=True)
+    def _batch(self, indices: Sequence[int]) -> Batch:
+        images, masks = zip(*(self[i] for i in indices), strict=True)
         return np.stack(images), np.stack(masks)
 
     def pixels(self) -> npt.NDArray[np.int64]:
-        """Return the pixels of each class, then of void, in each tile: (T, C + 1) int64."""
+        """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles."""
         return np.array(self.index[PIXELS].tolist(), np.int64).reshape(len(self), len(self.header.classes) + 1)
 
 
 def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
-    """Return what holds for all tiles, and the index of every tile.
+    """Return the header and the index of all tiles.
 
     Raises:
         ValueError: not a folder that the tile stage wrote.
@@ -125,7 +125,7 @@ def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
 
 
 class _Shard:
-    """One mapped file: per record batch an array of images and one of masks."""
+    """One memory-mapped file, with an array of images and one of masks per record batch."""
 
     def __init__(self, path: Path, header: Header) -> None:
         shape = (header.height, header.width)
@@ -135,7 +135,7 @@ class _Shard:
                 raise ValueError(f"got {reader.schema}")
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             for batch in batches:
-                batch.validate()  # else a damaged length would be read beyond the end of the file
+                batch.validate()  # otherwise a damaged length would lead to reads beyond the end of the file
             self.images = [_view(batch.column("image"), (*shape, 3)) for batch in batches]
             self.masks = [_view(batch.column("mask"), shape) for batch in batches]
         except (OSError, ValueError, pa.ArrowException) as err:
@@ -143,7 +143,7 @@ class _Shard:
         self.path, self.starts = path, np.cumsum([0, *(len(images) for images in self.images)])
 
     def locate(self, row: int) -> tuple[int, int]:
-        """Return the record batch of a row, and its place there."""
+        """Return the record batch that holds a row, and the row's index in it."""
         batch = int(np.searchsorted(self.starts, row, side="right")) - 1
         if not 0 <= row < self.starts[-1]:
             raise ValueError(f"{self.path}: expected tile {row}, got {self.starts[-1]} tiles; run the tile stage again")

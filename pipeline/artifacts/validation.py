@@ -1,4 +1,4 @@
-"""reports/validation.json: what the data set looks like and what each check found. Written by validate."""
+"""reports/validation.json: statistics of the data set and the result of each check. Written by validate."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,18 +9,18 @@ from pipeline.files import atomic, strict_json
 
 @dataclass(frozen=True)
 class Offender:
-    """One image, pair, sequence, class or split that a check does not accept."""
+    """An image, pair, sequence, class or split that fails a check."""
 
     name: str
     detail: str
     """Why, in plain words."""
     images: tuple[str, ...]
-    """Ids of the images that show it; where they are many, the first of each split come first."""
+    """Ids of the images that show it; if there are many, the first of each split come first."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     check: str
     """Its key in params.yaml, validate.severities."""
@@ -35,17 +35,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Split:
-    """What a split holds."""
+    """Statistics of a split."""
 
     name: str
     images: int
     sequences: int
     sizes: dict[str, int]
-    """Number of images of each size, "<width> x <height>" in pixels."""
+    """Number of images of each size; a size is "<width> x <height>", in pixels."""
     shares: dict[str, float]
-    """Share of each class in the labelled pixels, 0..1; all 0 where nothing is labelled."""
+    """Fraction of the labelled pixels in each class, 0..1; all 0 if no pixel is labelled."""
     void_share: float
-    """Share of void in all mask pixels, 0..1; 0 where there are no masks."""
+    """Fraction of all mask pixels that are void, 0..1; 0 if there are no masks."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,21 @@ class Validation:
     dataset: str
     splits: tuple[Split, ...]
     findings: tuple[Finding, ...]
-    """One a check, in the order of params.yaml."""
+    """One per check, in the order of params.yaml."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """Return the failed checks that stop the path."""
+        """Return the failed checks that stop the pipeline."""
         return tuple(f for f in self.findings if not f.ok and f.severity == "error")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """Return the failed checks that do not stop the path."""
+        """Return the failed checks that do not stop the pipeline."""
         return tuple(f for f in self.findings if not f.ok and f.severity == "warning")
 
     @property
     def ok(self) -> bool:
-        """Return whether the path may go on: no error, whatever the warnings."""
+        """Return whether the pipeline may continue: there is no error, whatever the warnings."""
         return not self.errors
 
 
@@ -82,18 +82,18 @@ def read(path: Path) -> Validation:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: the file is missing or not what `write` makes.
+        ValueError: the file is missing, or not as `write` writes it.
     """
     try:
-        found = strict_json.parse(path.read_bytes(), _Document)
+        document = strict_json.parse(path.read_bytes(), _Document)
     except (OSError, ValueError) as err:
         raise ValueError(f"{path}: expected the report that the validate stage writes: {err}; run it again") from err
-    return Validation(found.dataset, found.splits, found.findings)
+    return Validation(document.dataset, document.splits, document.findings)
 
 
 @dataclass(frozen=True)
 class _Document:
-    """A Validation as it is written: with its verdict, for those who read the file without this program."""
+    """A Validation as written, with its verdict for readers other than this program."""
 
     ok: bool
     dataset: str

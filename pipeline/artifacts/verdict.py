@@ -1,4 +1,4 @@
-"""What was decided about a model, and why; written by register."""
+"""The decision on a model, with its reasons; written by register."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ _DIFFERENCE = ("estimate", "low", "high", "better")
 
 
 class Outcome(IntEnum):
-    """What is to become of a model; of several findings, the highest decides."""
+    """The decision on a model; of several findings, the one with the highest value decides."""
 
     PROMOTE = 0
-    """It is to be champion."""
+    """It becomes the champion."""
     HOLD = 1
-    """It may be good, but there is no evidence that it is better than the champion, or that it is as good."""
+    """It may be good, but there is no evidence that it is better than the champion, or as good."""
     REJECT = 2
-    """It misses a limit, or is worse than the champion in a class by more than is allowed."""
+    """It misses a limit, or is worse than the champion in some class by more than allowed."""
 
     @property
     def status(self) -> str:
@@ -31,20 +31,20 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to become of a model, and why."""
+    """The decision on a model, with its reasons and its basis."""
 
     outcome: Outcome
     reasons: tuple[str, ...]
-    """Sentences with the numbers, those that decided first."""
+    """Sentences with the numbers; those that decided come first."""
     test_data: str
-    """Hash of the test images and masks that decided."""
+    """Digest of the test images and masks that it is based on."""
     rule: Mapping[str, float | None]
-    """The params in force."""
+    """The params that applied."""
     gains: Mapping[str, Difference]
-    """By how much it exceeds the champion in miou and iou/<class>; empty where they could not be compared."""
+    """By how much it exceeds the champion in miou and iou/<class>; empty if the two could not be compared."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON's types."""
+        """Return it as JSON types."""
         return {
             "verdict": self.outcome.name,
             "reasons": list(self.reasons),
@@ -61,7 +61,7 @@ class Verdict:
         """Return what `to_json` wrote.
 
         Raises:
-            KeyError, TypeError: it is something else.
+            KeyError, TypeError: `tree` is not as `to_json` writes it.
         """
         gains = {
             name: Difference(**{key: null_or_number(gain[key]) for key in _DIFFERENCE})
@@ -72,5 +72,5 @@ class Verdict:
 
 
 def write_verdict(path: Path, name: str, version: str, verdict: Verdict) -> None:
-    """Write reports/registration.json: which version was registered, what was decided, by which numbers and rule."""
+    """Write reports/registration.json: the version, the decision, and the numbers and rule behind it."""
     atomic.write_json(path, {"model": name, "version": version, **verdict.to_json()})

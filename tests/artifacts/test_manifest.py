@@ -18,14 +18,14 @@ def example(ids=("test/b", "train/a")):
 def test_what_was_written_is_read(tmp_path):
     manifest.write(example(), tmp_path)
 
-    found = manifest.read(tmp_path)
+    result = manifest.read(tmp_path)
 
-    assert (found.dataset, found.classes, found.licence) == ("camvid", CAMVID, "For research only.")
-    assert found.images["id"].tolist() == ["test/b", "train/a"]
-    assert found.images["split"].tolist() == ["test", "train"]
-    assert found.images["contrast"].tolist() == [0.5, 0.5]
-    assert [list(counts) for counts in found.images[PIXELS]] == [list(range(12))] * 2
-    assert {column: str(found.images[column].dtype) for column in COLUMNS} == COLUMNS
+    assert (result.dataset, result.classes, result.licence) == ("camvid", CAMVID, "For research only.")
+    assert result.images["id"].tolist() == ["test/b", "train/a"]
+    assert result.images["split"].tolist() == ["test", "train"]
+    assert result.images["contrast"].tolist() == [0.5, 0.5]
+    assert [list(counts) for counts in result.images[PIXELS]] == [list(range(12))] * 2
+    assert {column: str(result.images[column].dtype) for column in COLUMNS} == COLUMNS
 
 
 def test_the_same_images_in_another_order_give_the_same_bytes(tmp_path):
@@ -67,7 +67,7 @@ def test_a_broken_class_table_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../a.png", "a/../../b.png", "..\\a.png", "a\0.png"])
 @pytest.mark.parametrize("column", ["image", "mask"])
-def test_a_picture_outside_the_folder_is_refused(tmp_path, column, path):
+def test_an_image_outside_the_folder_is_refused(tmp_path, column, path):
     example_ = example()
     example_.images.loc[0, column] = path
     manifest.write(example_, tmp_path)

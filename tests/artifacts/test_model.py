@@ -54,14 +54,14 @@ def test_truncated_weights_are_refused(tmp_path, weights):
     write_model(tmp_path / "m", SPEC, weights)
     path = tmp_path / "m" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"model\.safetensors: expected a whole safetensors file"):
+    with pytest.raises(ValueError, match=r"model\.safetensors: expected a complete safetensors file"):
         read_model(tmp_path / "m")
 
 
 def test_a_pickled_model_is_refused(tmp_path, weights):
     write_model(tmp_path / "m", SPEC, weights)
     torch.save(weights, tmp_path / "m" / "model.safetensors")
-    with pytest.raises(ValueError, match="expected a whole safetensors file"):
+    with pytest.raises(ValueError, match="expected a complete safetensors file"):
         read_model(tmp_path / "m")
 
 

@@ -12,9 +12,9 @@ from tests.support.scored import INTERVALS, scores
 
 def test_what_was_written_is_read(tmp_path):
     files.write(tmp_path, scores(), INTERVALS)
-    found, expected = files.read(tmp_path), scores()
+    result, expected = files.read(tmp_path), scores()
     for field in fields(Scores):
-        value, other = getattr(found, field.name), getattr(expected, field.name)
+        value, other = getattr(result, field.name), getattr(expected, field.name)
         if isinstance(other, np.ndarray):
             assert np.array_equal(value, other)
             assert value.dtype == other.dtype
@@ -51,15 +51,15 @@ def test_the_json_holds_the_scores_and_null_for_an_absent_class(tmp_path):
 
 
 def test_the_readings_of_the_boundary_f1_stand_side_by_side():
-    found = scores().metrics
+    metrics = scores().metrics
     # Image 1 has road in its target, with 0.5; image 2 has sky, with 1.
-    assert found["test/boundary_f1"] == pytest.approx((0.5 + 1) / 2)
+    assert metrics["test/boundary_f1"] == pytest.approx((0.5 + 1) / 2)
     # The release also counts sky in image 1, with 0.
-    assert found["test/boundary_f1_as_released"] == pytest.approx((0.5 / 2 + 1) / 2)
-    assert found["test/boundary_f1_one_to_many"] == pytest.approx((2 * 0.75 * 0.5 / 1.25 + 1) / 2)
-    assert found["test/boundary_f1/sky"] == 1
+    assert metrics["test/boundary_f1_as_released"] == pytest.approx((0.5 / 2 + 1) / 2)
+    assert metrics["test/boundary_f1_one_to_many"] == pytest.approx((2 * 0.75 * 0.5 / 1.25 + 1) / 2)
+    assert metrics["test/boundary_f1/sky"] == 1
     # Of 8 pixels 2 are 0.25 sure and 0.5 right, 6 are 0.9 sure and 1 right.
-    assert found["test/calibration_error"] == pytest.approx(2 / 8 * 0.25 + 6 / 8 * 0.1)
+    assert metrics["test/calibration_error"] == pytest.approx(2 / 8 * 0.25 + 6 / 8 * 0.1)
 
 
 def rows(path):
@@ -93,9 +93,9 @@ def test_a_file_that_was_cut_off_is_an_error(tmp_path):
 
 def test_intervals_are_read_as_they_were_written(tmp_path):
     files.write(tmp_path, scores(), INTERVALS)
-    found = files.read_intervals(tmp_path)
-    assert (found.level, found.method, found.bounds["miou"]) == (0.9, "by hand", (0.5, 0.75))
-    low, high = found.bounds["iou/road"]
+    intervals = files.read_intervals(tmp_path)
+    assert (intervals.level, intervals.method, intervals.bounds["miou"]) == (0.9, "by hand", (0.5, 0.75))
+    low, high = intervals.bounds["iou/road"]
     assert (low, high != high) == (0.25, True)
     (tmp_path / "intervals.json").write_text("[]")
     with pytest.raises(ValueError, match=r"expected intervals that the evaluate stage wrote: .*; run it again"):
@@ -119,7 +119,7 @@ def test_a_broken_text_is_refused(tmp_path, file, text, fault):
 
 
 def test_counts_below_zero_are_refused(tmp_path):
-    found = scores()
-    files.write(tmp_path, replace(found, boundaries=found.boundaries - 1), INTERVALS)
+    result = scores()
+    files.write(tmp_path, replace(result, boundaries=result.boundaries - 1), INTERVALS)
     with pytest.raises(ValueError, match="expected counts of pixels, got -1; run it again"):
         files.read(tmp_path)

@@ -33,13 +33,13 @@ def folder(tmp_path):
 
 
 def test_what_was_written_is_read(folder):
-    found = Tileset(folder, "train")
+    result = Tileset(folder, "train")
     images, masks = tiles(5)
-    assert found.header == HEADER
-    assert len(found) == 5
+    assert result.header == HEADER
+    assert len(result) == 5
     for i in range(5):
-        assert np.array_equal(found[i][0], images[i])
-        assert np.array_equal(found[i][1], masks[i])
+        assert np.array_equal(result[i][0], images[i])
+        assert np.array_equal(result[i][1], masks[i])
     assert np.array_equal(Tileset(folder, "val")[1][0], tiles(2, seed=1)[0][1])
 
 
@@ -51,10 +51,10 @@ def test_tiles_are_views_of_the_mapped_file(folder):
 
 def test_batches_come_in_the_order_asked_for(folder):
     images, masks = tiles(5)
-    found = list(Tileset(folder, "train").batches([[4, 0], [1], [2, 3], [0]]))
-    assert [len(batch) for batch, _ in found] == [2, 1, 2, 1]
-    assert np.array_equal(found[0][0], images[[4, 0]])
-    assert np.array_equal(found[2][1], masks[[2, 3]])
+    batches = list(Tileset(folder, "train").batches([[4, 0], [1], [2, 3], [0]]))
+    assert [len(batch) for batch, _ in batches] == [2, 1, 2, 1]
+    assert np.array_equal(batches[0][0], images[[4, 0]])
+    assert np.array_equal(batches[2][1], masks[[2, 3]])
 
 
 def test_no_batches_are_none(folder):
