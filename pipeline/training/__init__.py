@@ -1,1 +1,1 @@
-"""From tiles to a model: the train step, one process of it, its checkpoints and its runs."""
+"""From tiles to a model: the train step, its worker processes, checkpoints and runs."""

@@ -24,7 +24,7 @@ from pipeline.files.digest import file_sha256
 from pipeline.files.strict_json import null_or_number, number_or_null
 
 _Count = Annotated[int, Field(ge=0)]
-_PARTS = ("model", "optimizer", "average", "best", "epoch")  # a .safetensors file each
+_PARTS = ("model", "optimizer", "average", "best", "epoch")  # one .safetensors file each
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Checkpoint:
     model: Tensors
     optimizer: Tensors
     average: Tensors
-    """The weights' exponential moving average; empty where there is none."""
+    """The weights' exponential moving average; empty if there is none."""
     best: Tensors
     """The model of the best epoch so far; empty within the first."""
     best_epoch: int
     """0-based."""
     sums: Tensor
-    """(k, 4) float64: what each of the k steps of the unfinished epoch added to its losses; k is 0 after an epoch."""
+    """(k, 4) float64: what each of the unfinished epoch's k steps added to its losses; k is 0 between epochs."""
     history: tuple[Metrics, ...]
     """The metrics of each epoch so far."""
 
@@ -58,7 +58,7 @@ def beginning() -> Checkpoint:
 
 
 def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
-    """Write a checkpoint into a run's folder, then remove all but the newest `keep`, and what killed writers left.
+    """Write a checkpoint into a run's folder; then remove all but the newest `keep`, and leftovers of killed writers.
 
     Raises:
         ValueError: it cannot be written; the earlier checkpoints are unchanged.
@@ -78,9 +78,9 @@ def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
     except (OSError, SafetensorError) as err:
         raise ValueError(
             f"{path}: expected to write a training checkpoint, got {err}; make room (segnet prune) or correct the "
-            "folder's permissions, then train again: it resumes from the checkpoint before"
+            "folder's permissions, then train again; it resumes from the previous checkpoint"
         ) from err
-    # What is newer than this one is broken, or training would have resumed from it.
+    # Any newer checkpoint is broken, or training would have resumed from it.
     kept = [old for old in _paths(folder) if old <= path][-keep:]
     for old in {*_paths(folder), *folder.glob(".step-*.partial")} - {*kept}:
         shutil.rmtree(old)
@@ -125,12 +125,12 @@ def _read(path: Path) -> Checkpoint:
         _check("state.json", document.sha256, _json_sha256(asdict(body)))
         parts = []
         for name in _PARTS:
-            data = (path / f"{name}.safetensors").read_bytes()  # mapped into memory, it could still change
+            data = (path / f"{name}.safetensors").read_bytes()  # a memory-mapped file could still change
             _check(f"{name}.safetensors", body.sha256[name], hashlib.sha256(data).hexdigest())
             parts.append(load(data))
-        model, optimizer, average, best, epoch = parts
+        model, optimizer, average, best, unfinished = parts
         history = tuple({key: null_or_number(value) for key, value in epoch.items()} for epoch in body.history)
-        return Checkpoint(body.step, model, optimizer, average, best, body.best_epoch, epoch["sums"], history)
+        return Checkpoint(body.step, model, optimizer, average, best, body.best_epoch, unfinished["sums"], history)
     except (OSError, KeyError, ValueError, SafetensorError) as err:
         raise ValueError(f"checkpoint {path} is broken: {err}") from err
 
@@ -141,7 +141,7 @@ class _Body:
 
     step: _Count
     best_epoch: _Count
-    history: tuple[dict[str, int | float | None], ...]  # an integer stays one: the same text, the same SHA-256
+    history: tuple[dict[str, int | float | None], ...]  # an integer stays an integer, so text and SHA-256 are the same
     sha256: dict[str, str]
 
 
@@ -163,7 +163,7 @@ def _path(folder: Path, step: int) -> Path:
 
 
 def _paths(folder: Path) -> list[Path]:
-    """Return the checkpoints in a run's folder, the newest last: by steps, since clocks can be set back."""
+    """Return the checkpoints in a run's folder, newest last: sorted by step, since clocks can be set back."""
     return sorted(folder.glob("step-*"))
 
 

@@ -1,4 +1,4 @@
-"""The network that learns: its weights, its copies on other workers, its optimizer and its moving average."""
+"""The network in training: its weights, its replicas on other workers, its optimizer and its moving average."""
 
 import os
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class TrainingError(ValueError):
-    """Training cannot go on, for a reason that all workers see alike, at the same step: to try again is no use."""
+    """Training cannot continue, for a reason that occurs on all workers at the same step: retrying will not help."""
 
 
 class Learner:
-    """A network in training, alike in every worker."""
+    """A network in training, identical on every worker."""
 
     def __init__(self, model: nn.Module, settings: "Train", class_weights: tuple[float, ...]) -> None:
-        """Copy the first worker's weights to all workers; the network lies on the device where it is to learn."""
+        """Copy the first worker's weights to all workers; `model` is on the device that it is trained on."""
         self._settings = settings
         self._device = next(model.parameters()).device
         self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
         self._average = deepcopy(model) if settings.ema_decay else None
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
         self._model = self._replica = model
-        if self._world_size > 1:  # Ray makes a process group for a single worker, too
+        if self._world_size > 1:  # Ray creates a process group even for a single worker
             if settings.sync_batch_norm:
                 self._model = synchronised(model)
             self._replica = DistributedDataParallel(self._model)
@@ -45,13 +45,14 @@ class Learner:
         )
 
     def learn(self, images: Tensor, masks: Tensor, *, step: int, learning_rate: float) -> Tensor:
-        """Take a step on a share of a batch; return what `losses` adds up to over all shares, (4,) float64.
+        """Take a step on this worker's share of a batch; return the `losses` summed over all shares, (4,) float64.
 
-        Gradients are those of the loss sum. They are divided once, by the weights of the whole batch: of all parts of
-        all workers' shares. DDP averages over the workers; a batch of void alone has weight 0, and changes nothing.
+        Gradients are those of the loss sum. They are divided once, by the weight sum of the whole batch: all parts of
+        all workers' shares. DDP averages over the workers, hence the factor; a batch of void only has weight 0 and
+        changes nothing.
 
         Args:
-            images: (N, 3, H, W), where N divides by `accumulation`.
+            images: (N, 3, H, W), where N is a multiple of `accumulation`.
             masks: (N, H, W) int64.
             step: 0-based.
             learning_rate: of this step.
@@ -60,9 +61,9 @@ class Learner:
         sums = torch.zeros(4, dtype=torch.float64, device=self._device)
         for part, exchange in self._parts(len(images)):
             with exchange:
-                loss_sum, found = self.losses(self.logits(self._replica, images[part]), masks[part])
+                loss_sum, part_sums = self.losses(self.logits(self._replica, images[part]), masks[part])
                 torch.autograd.backward(loss_sum)
-            sums += found
+            sums += part_sums
         all_reduce(sums)
         scale = self._world_size / sums[1].clamp(min=1e-12)
         for parameter in self._model.parameters():
@@ -77,7 +78,7 @@ class Learner:
         return sums
 
     def _parts(self, num_tiles: int) -> Iterator[tuple[slice, AbstractContextManager[object]]]:
-        """Yield the parts that a share is taken in; gradients are exchanged in the last one's backward pass."""
+        """Yield the parts of a share; gradients are exchanged in the backward pass of the last one."""
         size = num_tiles // self._settings.accumulation
         for start in range(0, num_tiles, size):
             exchange: AbstractContextManager[object] = nullcontext()
@@ -86,28 +87,28 @@ class Learner:
             yield slice(start, start + size), exchange
 
     def losses(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss sum to learn from, and (4,) float64: it, its weights, the plain loss sum and pixels."""
+        """Return the loss sum to minimise, and (4,) float64: it, its weights, the unweighted loss sum and pixels."""
         loss_sum, weight_sum = LOSSES[self._settings.loss](logits, masks, self._class_weights)
         plain = cross_entropy(logits.detach(), masks, torch.ones_like(self._class_weights))
         return loss_sum, torch.stack([loss_sum.detach(), weight_sum, *plain]).double()
 
     def published(self) -> nn.Module:
-        """Return what is validated and becomes the model: the average, where there is one; every worker must ask."""
+        """Return the network that is validated and exported: the average, if any; every worker must call this."""
         model = self._model if self._average is None else self._average
-        if self._world_size > 1:  # without sync_batch_norm, each worker has statistics of its own
+        if self._world_size > 1:  # without sync_batch_norm, each worker has its own statistics
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
         return model
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Return the logits (N, C, H, W) of images (N, 3, H, W), computed in the precision asked for."""
+        """Return the logits (N, C, H, W) of images (N, 3, H, W), computed in the configured precision."""
         dtype = autocast_type(self._settings.precision, self._device)
         with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
             logits: Tensor = model(images)
         return logits
 
     def into(self, state: Checkpoint) -> Checkpoint:
-        """Return the state with the tensors that are gone on from."""
+        """Return the checkpoint with the tensors that training resumes from."""
         return replace(
             state,
             model=self._model.state_dict(),
@@ -116,7 +117,7 @@ class Learner:
         )
 
     def load(self, state: Checkpoint) -> None:
-        """Go on from a saved state."""
+        """Resume from a checkpoint."""
         self._model.load_state_dict(dict(state.model))
         optim.restore(self._optimizer, state.optimizer)
         if self._average is not None:
@@ -125,13 +126,13 @@ class Learner:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Refuse operations that may give other bits each time.
+    """Refuse operations whose results may differ from run to run.
 
     Raises:
-        TrainingError: there was one.
+        TrainingError: the block used such an operation.
     """
     before = torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts, and repeats itself
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes cuBLAS deterministic; read when it starts
     torch.use_deterministic_algorithms(True)
     try:
         yield
@@ -139,24 +140,24 @@ def deterministic() -> Iterator[None]:
         if "deterministic" not in str(err):
             raise
         raise TrainingError(
-            f"train.deterministic: expected operations that give the same bits each time, got: {err}; choose another "
-            "network or device, or set it to false"
+            f"train.deterministic: expected deterministic operations only, got: {err}; choose another network or "
+            "device, or set it to false"
         ) from err
     finally:
         torch.use_deterministic_algorithms(before)
 
 
 def all_reduce(tensor: Tensor) -> None:
-    """Replace a tensor by its sum over all workers."""
+    """Replace a tensor with its sum over all workers."""
     if dist.is_initialized():
         dist.all_reduce(tensor)
 
 
 def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
-    """Return the type to autocast to on `device`, or None for none.
+    """Return the dtype to autocast to on `device`, or None not to autocast.
 
     Args:
-        precision: float32; bfloat16; or auto: bfloat16 where the device has instructions for it, else float32.
+        precision: float32; bfloat16; or auto: bfloat16 if the device has instructions for it, else float32.
         device: where the network computes.
     """
     if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):

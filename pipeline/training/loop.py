@@ -1,4 +1,4 @@
-"""The epochs of a training, in one process: train, validate, keep the best model, save, until it is over."""
+"""The training loop of one process: in each epoch, train, validate, keep the best model and save a checkpoint."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -30,18 +30,18 @@ def fit(
     progress: Callable[[Metrics], None],
     say: Callable[[str], None],
 ) -> None:
-    """Train for the epochs that are left, in this process, as one of torch.distributed's workers where that is set up.
+    """Train for the remaining epochs in this process, as one of torch.distributed's workers if that is initialised.
 
     Args:
         job: what to train.
-        folder: the run's, the same for all workers: training resumes from its newest intact checkpoint and adds others.
+        folder: the run's, the same for all workers; training resumes from its newest intact checkpoint and adds more.
         device: where to compute.
         report: called by the first worker with the metrics of each epoch, after its checkpoint is written.
         progress: called by the first worker within an epoch, about once a second.
-        say: called by the first worker when it resumes from a checkpoint, or finds a broken one.
+        say: called by the first worker with a message when it resumes from a checkpoint or finds a broken one.
 
     Raises:
-        TrainingError: the loss is not a number, settings and tiles do not fit, or an operation is not deterministic.
+        TrainingError: the loss is not finite, settings and tiles do not match, or an operation is not deterministic.
         ValueError: a checkpoint cannot be written.
     """
     settings = job.settings
@@ -66,7 +66,7 @@ def fit(
 
 
 def _resume(trainer: Trainer, folder: Path, say: Callable[[str], None]) -> Checkpoint:
-    """Return the checkpoint that all workers resume from, loaded: the first worker chooses it."""
+    """Load and return the checkpoint that all workers resume from; the first worker chooses it."""
     settings, state = trainer.settings, checkpoint.beginning()
     step = torch.zeros((), dtype=torch.int64, device=trainer.device)
     if trainer.rank == 0:
@@ -75,7 +75,7 @@ def _resume(trainer: Trainer, folder: Path, say: Callable[[str], None]) -> Check
         for fault in faults:
             say(f"{fault}; resuming from {f'step {state.step}' if newest else 'the beginning'}")
         if newest and _is_over(state, settings):
-            say(f"run {folder.name} is finished (python -m stages.train --fresh trains it anew)")
+            say(f"run {folder.name} is finished (to retrain it: python -m stages.train --fresh)")
         elif newest:
             epoch = f"epoch {len(state.history) + 1} of {settings.epochs}"
             say(f"resuming run {folder.name} at {epoch}, step {state.step + 1}")
@@ -90,13 +90,13 @@ def _resume(trainer: Trainer, folder: Path, say: Callable[[str], None]) -> Check
 
 
 def _is_over(state: Checkpoint, settings: "Train") -> bool:
-    """Say whether no epoch is left, or too many have passed without a better score (early stopping)."""
+    """Return whether no epoch is left, or too many have passed without a better score (early stopping)."""
     epoch, patience = len(state.history), settings.patience_epochs
     return epoch == settings.epochs or 0 < patience < epoch - state.best_epoch
 
 
 def _after_epoch(state: Checkpoint, metrics: Metrics, settings: "Train", model: nn.Module) -> Checkpoint:
-    """Return the checkpoint after an epoch: with its metrics, and with `model` where it is the best so far."""
+    """Return the checkpoint after an epoch, with its metrics, and with `model` if it is the best so far."""
 
     def score(epoch: Metrics) -> float:
         value = epoch[f"val/{settings.select_by}"]

@@ -1,4 +1,4 @@
-"""Fetching and reading somebody else's trained weights; nothing in the file is run."""
+"""Fetching and reading weights trained by others; no code in the file is run."""
 
 import struct
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.files.digest import file_sha256
 from pipeline.files.redact import redact
 
-# What the readers raise on a broken file: their own errors, and whatever torch's restricted unpickler stumbles over.
+# What the readers raise on a broken file: their own errors, and whatever torch's restricted unpickler fails with.
 _FAULTS = (
     *(OSError, EOFError, SafetensorError, UnpicklingError, struct.error, MemoryError, RuntimeError, AssertionError),
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
@@ -23,36 +23,37 @@ def read(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file, or of a state dict saved by torch.save, by name, on the CPU.
 
     Raises:
-        ValueError: no such file, or not one that holds tensors alone.
+        ValueError: the file is missing, or holds anything but tensors.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
     except _FAULTS as err:
-        # torch advises to unpickle all the same
-        reason = "it holds something else; nothing of it was run" if isinstance(err, UnpicklingError) else err
+        # torch's own message suggests unpickling anyway
+        reason = "it holds other objects; no code in it was run" if isinstance(err, UnpicklingError) else err
         raise ValueError(f"{path}: expected a file of tensors (.safetensors, or a state dict): {reason}") from err
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise ValueError(f"{path}: expected a state dict, tensors by name, got {type(found).__name__} of other things")
-    return found
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        kind = type(weights).__name__
+        raise ValueError(f"{path}: expected a state dict, tensors by name, got a {kind} with other contents")
+    return weights
 
 
 def is_address(path: str) -> bool:
-    """Return whether a path is an address on the web."""
+    """Return whether a path is a web address."""
     return path.startswith(("https://", "http://"))
 
 
 def locate(path: str, sha256: str | None, folder: Path) -> Path:
-    """Return the absolute path of a file of weights; one on the web is fetched into `folder`, once.
+    """Return the absolute path of a file of weights; a web address is downloaded into `folder`, once.
 
     Args:
         path: of a file, or an http or https address.
-        sha256: of the file, 64 hexadecimal digits; None: not checked. An address needs one.
-        folder: created where it is missing.
+        sha256: of the file, 64 hexadecimal digits, or None not to check it; required for an address.
+        folder: for downloads; created if missing.
 
     Raises:
-        ValueError: the file cannot be read or fetched, or has another SHA-256. A fetched one is then not kept.
+        ValueError: the file cannot be read or downloaded, or has another SHA-256; such a download is not kept.
     """
     if is_address(path):
         return _fetch(path, sha256 or "", folder)
@@ -63,12 +64,12 @@ def locate(path: str, sha256: str | None, folder: Path) -> Path:
         except OSError as err:
             raise ValueError(f"{path}: expected a file of weights: {err}") from err
         if digest != sha256.lower():
-            raise ValueError(f"{path}: expected SHA-256 {sha256}, got {digest}; get it again, or correct model.vgg16")
+            raise ValueError(f"{path}: expected SHA-256 {sha256}, got {digest}; fetch it again, or correct model.vgg16")
     return file
 
 
 def _fetch(address: str, sha256: str, folder: Path) -> Path:
-    import pooch  # here: workers and predictions do not need it
+    import pooch  # imported here, since workers and predictions do not need it
     import requests
 
     name = f"{sha256[:16]}-{address.rpartition('/')[2]}"

@@ -1,4 +1,4 @@
-"""The progress of a training on the terminal."""
+"""Training progress on the terminal."""
 
 import sys
 import time
@@ -12,10 +12,10 @@ from pipeline.artifacts.model import Metrics
 
 
 class TrainingLine:
-    """A live line in a terminal, and everywhere a plain line per finished epoch."""
+    """A live line if the output is a terminal, and a plain line per finished epoch in any case."""
 
     def __init__(self, num_epochs: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start; the time left is estimated from the epochs that this process sees."""
+        """Start; the remaining time is estimated from the epochs that this process sees."""
         self._num_epochs, self._clock = num_epochs, clock
         self._began: tuple[float, float] | None = None
         self._console = Console(file=sys.stdout, highlight=False)
@@ -32,7 +32,7 @@ class TrainingLine:
         self._live.stop()
 
     def progress(self, now: Metrics) -> None:
-        """Show an epoch that is under way: epoch, done (its fraction), train/loss, images_per_second."""
+        """Show the epoch in progress: its keys are epoch, done (a fraction), train/loss and images_per_second."""
         done = now["epoch"] - 1 + now["done"]
         if self._began is None:
             self._began = (self._clock(), done)

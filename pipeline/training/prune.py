@@ -1,12 +1,12 @@
-"""Removing old training runs, and what killed processes left behind.
+"""Removing old training runs, and leftovers of killed processes.
 
-Removed is this and nothing else:
+Only these are removed:
 
 * runs below runs/, except the run of models/segnet and the newest others: those started or resumed last;
-* temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that nobody has written to for an
-  hour.
+* temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that have not been written to for
+  an hour.
 
-What waits in runs/unsent for the tracking server stays, whatever its name.
+Records in runs/unsent, which wait for the tracking server, are kept, whatever their names.
 """
 
 import shutil
@@ -27,32 +27,32 @@ class Waste:
     """A folder or file to be removed."""
 
     path: Path
-    """Below the repository."""
+    """Relative to the repository."""
     size: int
-    """Bytes."""
+    """In bytes."""
     is_run: bool
-    """Otherwise a temporary file or folder."""
+    """Otherwise it is a temporary file or folder."""
 
 
 def find(root: Path, keep: int) -> list[Waste]:
-    """Return what is to be removed from the repository at `root`; `keep` runs stay beside that of models/segnet.
+    """Return what to remove from the repository at `root`, keeping `keep` runs besides that of models/segnet.
 
     Raises:
-        ValueError: models/segnet cannot be read, so it is not known which run it is of.
+        ValueError: models/segnet cannot be read, so its run is unknown.
     """
     model = root / "models" / "segnet"
     current = read_spec(model).run if model.exists() else None
     others = [folder for folder in run_folders(root / "runs") if folder.name != current]
     old = [folder for folder in others[keep:] if not is_in_use(folder)]
     temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
-    whole = [path for path in temporary if not {*path.parents} & {*temporary, *old, root / _UNSENT}]
-    left = [path for path in whole if _last_written(path) < time.time() - _TOO_OLD]
-    waste = [(path, True) for path in old] + [(path, False) for path in sorted(left)]
+    outermost = [path for path in temporary if not {*path.parents} & {*temporary, *old, root / _UNSENT}]
+    abandoned = [path for path in outermost if _last_written(path) < time.time() - _TOO_OLD]
+    waste = [(path, True) for path in old] + [(path, False) for path in sorted(abandoned)]
     return [Waste(path.relative_to(root), _size(path), is_run) for path, is_run in waste]
 
 
 def remove(root: Path, waste: Waste) -> None:
-    """Remove what `find` returned from the repository at `root`."""
+    """Remove an item that `find` returned from the repository at `root`."""
     path = root / waste.path
     if waste.is_run:
         remove_run(path)

@@ -1,4 +1,4 @@
-"""Training runs: runs/<name>, where the name is a hash of inputs.json, all that decides what the run becomes."""
+"""Training runs: runs/<name>, where the name is a hash of inputs.json, which holds everything that determines a run."""
 
 import hashlib
 import json
@@ -19,29 +19,29 @@ Inputs = Mapping[str, Any]
 _log = logging.getLogger(__name__)
 _FILE = "inputs.json"
 _NAME = re.compile("[0-9a-f]{16}")
-_DIGESTS = ("data", "code", "vgg16")  # a digest does not tell what changed
+_DIGESTS = ("data", "code", "vgg16")  # a digest does not show what changed
 
 
 def all_runs() -> Path:
-    """Return the folder of all training runs, runs/ of the repository."""
+    """Return the folder of all training runs, the repository's runs/."""
     return repository.root() / "runs"
 
 
 def run_name(inputs: Inputs) -> str:
-    """Return the name of the run: 16 hexadecimal digits, a hash of all its inputs."""
+    """Return a run's name: 16 hexadecimal digits, a hash of all its inputs."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
 def begun(runs: Path, inputs: Inputs, *, fresh: bool) -> Iterator[Path]:
-    """Record a run's inputs in its folder, runs/<name>, and yield the folder; no other process begins it meanwhile.
+    """Record a run's inputs in its folder, runs/<name>, and yield the folder; no other process can begin the run.
 
     Waits for another process that trains the same run, and for workers that outlive a killed one. Logs what it waits
-    for, what was removed, and what a new run changes against the last one that was started or resumed.
+    for, what it removed, and how a new run's inputs differ from those of the run that was last started or resumed.
 
     Args:
         runs: folder of all runs.
-        inputs: all that decides what the run becomes.
+        inputs: everything that determines the run.
         fresh: remove the run's checkpoints, if there are any.
     """
     folder = runs / run_name(inputs)
@@ -53,18 +53,18 @@ def begun(runs: Path, inputs: Inputs, *, fresh: bool) -> Iterator[Path]:
 
 @contextmanager
 def worked_on(folder: Path) -> Iterator[None]:
-    """Make the next process that begins the run in `folder` wait for the end of the block; each worker does this."""
+    """Make the next process that begins the run in `folder` wait for the end of the block; every worker uses this."""
     with locks.held(_lock_of_workers(folder), shared=True):
         yield
 
 
 def is_in_use(folder: Path) -> bool:
-    """Return whether a process trains the run in `folder`, or the workers of a killed one still do."""
+    """Return whether a process, or the workers of a killed one, are training the run in `folder`."""
     return locks.is_held(_lock(folder)) or locks.is_held(_lock_of_workers(folder))
 
 
 def _lock(folder: Path) -> Path:
-    return folder.with_suffix(".lock")  # beside it: a folder that is removed takes no lock with it
+    return folder.with_suffix(".lock")  # beside the folder, which may be removed while the lock is held
 
 
 def _lock_of_workers(folder: Path) -> Path:
@@ -75,10 +75,10 @@ def _record(folder: Path, inputs: Inputs, *, fresh: bool) -> None:
     name, runs = folder.name, folder.parent
     if fresh and folder.exists():
         remove_run(folder)
-        _log.info(f"the checkpoints of run {name} were removed: it starts anew")
+        _log.info(f"removed the checkpoints of run {name}; it starts from scratch")
     elif not folder.exists() and (others := list(filter(is_recorded, run_folders(runs)))):
         changed = ", ".join(differences(read_inputs(others[0]), inputs))
-        _log.info(f"a new run {name}; compared with run {others[0].name} its inputs changed: {changed}")
+        _log.info(f"new run {name}; inputs that changed since run {others[0].name}: {changed}")
     atomic.write_json(folder / _FILE, inputs)
 
 
@@ -86,7 +86,7 @@ def read_inputs(folder: Path) -> Inputs:
     """Return the inputs of the run in `folder`.
 
     Raises:
-        ValueError: not recorded, or broken.
+        ValueError: they are not recorded, or broken.
     """
     try:
         return strict_json.parse((folder / _FILE).read_bytes(), dict[str, Any])
@@ -101,19 +101,19 @@ def run_folders(runs: Path) -> list[Path]:
 
 
 def is_recorded(folder: Path) -> bool:
-    """Return whether a run's folder has its inputs; one that an early version of the program left may not."""
+    """Return whether a run's folder holds its inputs; one left by an early version of the program may not."""
     return (folder / _FILE).exists()
 
 
 def remove_run(folder: Path) -> None:
-    """Remove a run's folder; killed in between, it leaves a temporary folder and no half of a run."""
+    """Remove a run's folder; a kill meanwhile leaves a temporary folder, never a partial run."""
     old = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     folder.rename(old)
     shutil.rmtree(old)
 
 
 def differences(old: Inputs, new: Inputs) -> list[str]:
-    """Return a text for each input that differs, such as "train.epochs 20 -> 30".
+    """Return a description of each input that differs, such as "train.epochs 20 -> 30".
 
     Example:
         >>> differences({"train": {"epochs": 20, "seed": 1}, "code": "a"}, {"train": {"epochs": 30}, "code": "b"})

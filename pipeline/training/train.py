@@ -26,24 +26,24 @@ from pipeline.training.trainer import Job
 if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
 
-# They change where, how fast and how safely a model is trained, not which.
+# They affect where, how fast and how safely a model is trained, but not the result.
 _NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
-# What these modules import within these rooms decides the weights, and so is part of a run's name. All other code
-# reports, stores or schedules: an edit of it must not make a training of days start over.
+# What these modules import within these packages determines the weights, and so is part of a run's name. All other
+# code reports, stores or schedules; editing it must not make days of training start over.
 _DECIDING_MODULES = ("pipeline.training.loop", "pipeline.core.class_weights")
-_DECIDING_ROOMS = ("pipeline.core.", "pipeline.artifacts.", "pipeline.training.")
-_OF_THE_MACHINES = {"images_per_second", "workers"}  # metrics that the same training need not repeat
+_DECIDING_PACKAGES = ("pipeline.core.", "pipeline.artifacts.", "pipeline.training.")
+_OF_THE_MACHINES = {"images_per_second", "workers"}  # metrics that may differ between identical trainings
 
 
 def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> tuple[Job, Header, Inputs]:
-    """Return what the workers need to know, the tiles' header, and what `inputs` returns.
+    """Return the workers' job, the tiles' header, and the run's `inputs`.
 
-    Class weights are computed from the training tiles. VGG16's weights are fetched into the folder `downloads`, if they
-    lie on the web.
+    Class weights are computed from the training tiles. VGG16's weights are downloaded into the folder `downloads` if
+    their path is a web address.
 
     Raises:
-        ValueError: not tiles that the tile stage wrote, class weights that do not fit their classes, or VGG16's weights
-            cannot be had.
+        ValueError: the tile stage did not write `tiles`, class weights do not match the classes, or VGG16's weights
+            are not available.
     """
     tileset = Tileset(tiles, "train")
     classes, choice = tileset.header.classes, settings.class_weights
@@ -59,14 +59,14 @@ def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> 
             f"got {len(weights)}; list them all, or choose median_frequency"
         )
     made_of = inputs(tiles, model, settings)
-    if model.vgg16 is not None:  # absolute: a worker's current folder is another
+    if model.vgg16 is not None:  # absolute, since a worker has another current folder
         path = str(locate(model.vgg16.path, model.vgg16.sha256, downloads))
         model = model.model_copy(update={"vgg16": model.vgg16.model_copy(update={"path": path})})
     return Job(tiles.resolve(), model, settings, weights), tileset.header, made_of
 
 
 def spec(job: Job, tiles: Header, run: str) -> Spec:
-    """Return what must be known to use the model that the run `run` of `job` trains."""
+    """Return the spec of the model that the run `run` of `job` trains."""
     return Spec(
         network=job.model.name,
         width=job.model.width,
@@ -80,7 +80,7 @@ def spec(job: Job, tiles: Header, run: str) -> Spec:
 
 
 def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
-    """Return the params that a run is recorded with: the sections that decide it, class weights and tiles."""
+    """Return the params recorded with a run: the sections that determine it, class weights and tiles."""
     return {
         "model": job.model.model_dump(mode="json"),
         "train": job.settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
@@ -91,10 +91,10 @@ def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
 
 
 def inputs(tiles: Path, model: "Model", settings: "Train") -> Inputs:
-    """Return all that decides what a training run becomes, and so its name: data, model, train and code.
+    """Return everything that determines a training run, and so its name: data, model, train and code.
 
-    The number of workers is no part of it. A file of weights that `model` names is hashed too, and so is the code that
-    decides the weights.
+    The number of workers does not. A file of weights that `model` names is hashed, and so is the code that determines
+    the weights.
     """
     return {
         "data": digest.directory_md5(tiles),
@@ -106,9 +106,9 @@ def inputs(tiles: Path, model: "Model", settings: "Train") -> Inputs:
 
 
 def code_sha256(root: Path = source_code.ROOT) -> str:
-    """Return a digest of the code that decides the weights, in the program whose package lies in the folder `root`."""
+    """Return a digest of the code that determines the weights, in the program whose package is in the folder `root`."""
     files = source_code.imported_files(*_DECIDING_MODULES, root=root)
-    return digest.files_sha256({name: path for name, path in files.items() if name.startswith(_DECIDING_ROOMS)})
+    return digest.files_sha256({name: path for name, path in files.items() if name.startswith(_DECIDING_PACKAGES)})
 
 
 def fit(
@@ -120,7 +120,7 @@ def fit(
     progress: Callable[[Metrics], None],
     say: Callable[[str], None],
 ) -> None:
-    """Run `loop.fit`, and let the next process that begins this run wait until it has ended; what each worker runs."""
+    """Run `loop.fit` on one worker, and make the next process that begins this run wait until it has ended."""
     with worked_on(folder):
         loop.fit(job, folder=folder, device=device, report=report, progress=progress, say=say)
 

@@ -1,7 +1,7 @@
-"""One process of training: its share of the tiles, and the network that learns from them.
+"""One training process: its share of the tiles, and the network that learns from them.
 
-A step's loss is the sum over all workers divided by the weight sum over all workers, and a step's tiles depend on seed
-and step alone, so that N workers train the model that one would.
+A step's loss is the loss sum over all workers divided by their weight sum, and a step's tiles depend only on seed and
+step, so N workers train the same model as one.
 """
 
 import time
@@ -27,30 +27,30 @@ from pipeline.training.learner import Learner, TrainingError, all_reduce
 if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
 
-_LOOK_EVERY = 16  # steps between looks at loss and clock: each look waits for the device
+_CHECK_EVERY = 16  # steps between checks of loss and clock, each of which waits for the device
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know."""
+    """What a worker trains."""
 
     tiles: Path
     model: "Model"
-    """Paths in it are absolute, and seen by all nodes."""
+    """Paths in it are absolute, and visible to all nodes."""
     settings: "Train"
     class_weights: tuple[float, ...]
-    """One for each class, in the loss."""
+    """The weight of each class in the loss."""
 
 
 class Trainer:
     """One process's tiles and network."""
 
     def __init__(self, job: Job, device: torch.device) -> None:
-        """Open the tiles and build the model, alike in every process.
+        """Open the tiles and build the model, identically in every process.
 
         Raises:
-            TrainingError: the batch does not divide by the workers and the parts of their shares, or is larger than
-                the training split.
+            TrainingError: the batch size is not a multiple of workers times accumulation, or exceeds the training
+                split.
         """
         self.settings, self.device = job.settings, device
         self.rank = dist.get_rank() if dist.is_initialized() else 0
@@ -71,25 +71,26 @@ class Trainer:
         if batch % unit:
             raise TrainingError(
                 f"train.batch_size: expected a multiple of {unit}, the {self.world_size} workers times "
-                f"train.accumulation {parts}, got {batch}; {batch - batch % unit or unit} would do"
+                f"train.accumulation {parts}, got {batch}; use {batch - batch % unit or unit}, for example"
             )
         if batch > tiles:
             raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
 
     def steps_before(self, epoch: int) -> int:
-        """Return how many steps come before an epoch (0-based)."""
+        """Return the number of steps before an epoch (0-based)."""
         return sampler.steps_before(epoch, len(self.tiles["train"]), self.settings.batch_size)
 
     def train(
         self, epoch: int, done: Tensor, *, progress: Callable[[Metrics], None], save: Callable[[Tensor], None]
     ) -> Metrics:
-        """Train one epoch, or what is left of it; return its losses, learning rate and speed.
+        """Train one epoch, or the rest of it; return its losses, learning rate and speed.
 
         Args:
             epoch: 0-based.
-            done: (k, 4) float64, what `save` was given when the epoch was left after k of its steps; else k is 0.
+            done: (k, 4) float64, what `save` received when the epoch was interrupted after k of its steps; otherwise k
+                is 0.
             progress: called by the first worker about once a second.
-            save: called within the epoch by every worker at the same step, when a state is due.
+            save: called within the epoch by every worker at the same step, when a checkpoint is due.
         """
         settings, num_tiles = self.settings, len(self.tiles["train"])
         first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
@@ -99,25 +100,25 @@ class Trainer:
         tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
         sums = torch.zeros(last - first, 4, dtype=torch.float64, device=self.device)
         sums[: len(done)] = done
-        began = told = saved = time.monotonic()
+        began = reported = saved = time.monotonic()
         batches = zip(positions, self.tiles["train"].batches(tiles), strict=True)
-        for i, (part, batch) in enumerate(batches, len(done) + 1):  # the steps taken, this one included
+        for i, (part, batch) in enumerate(batches, len(done) + 1):  # steps taken, including this one
             sums[i - 1] = self._step(first + i - 1, part, batch)
-            look = i % _LOOK_EVERY == 0 or i == len(sums)
-            if look:
+            check = i % _CHECK_EVERY == 0 or i == len(sums)
+            if check:
                 _check_finite(sums[:i], epoch, first)
-            if self.rank == 0 and (look or time.monotonic() > told + 1):
-                told = time.monotonic()
-                speed = (i - len(done)) * settings.batch_size / (told - began)
+            if self.rank == 0 and (check or time.monotonic() > reported + 1):
+                reported = time.monotonic()
+                speed = (i - len(done)) * settings.batch_size / (reported - began)
                 progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(sums[:i])})
-            if look and i < len(sums) and self._is_due(saved):
+            if check and i < len(sums) and self._is_due(saved):
                 save(sums[:i])
                 saved = time.monotonic()
         speed = (len(sums) - len(done)) * settings.batch_size / (time.monotonic() - began)
         return {**_means(sums), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
 
     def _is_due(self, saved: float) -> bool:
-        """Say whether the last state is old enough for another; the first worker's clock decides."""
+        """Return whether the next checkpoint is due; the first worker's clock decides."""
         minutes = self.settings.checkpoint_minutes
         if minutes is None:
             return False
@@ -127,10 +128,10 @@ class Trainer:
         return bool(due)
 
     def _step(self, step: int, positions: range, batch: Batch) -> Tensor:
-        """Take one step; return its loss sum, weight sum, plain loss sum and pixels, over all workers: (4,) float64.
+        """Take one step; return the sums of `Learner.losses` over all workers, (4,) float64.
 
-        Dropout draws from torch's global generator, which is therefore seeded anew at each step: what is drawn depends
-        on seed, step and worker alone, and a resumed training draws what an undisturbed one would.
+        Dropout draws from torch's global generator, which is therefore reseeded at each step: its draws depend only on
+        seed, step and worker, and a resumed training draws the same as an uninterrupted one.
         """
         settings = self.settings
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, step, self.rank]).generate_state(1)[0]))
@@ -141,7 +142,7 @@ class Trainer:
         return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
 
     def validate(self) -> Metrics:
-        """Score the validation tiles, each once, over all workers."""
+        """Score every validation tile once, over all workers."""
         counts, sums = self._count()
         return {
             "val/loss": float(sums[0] / sums[1]),
@@ -151,7 +152,7 @@ class Trainer:
 
     @torch.inference_mode()
     def _count(self) -> tuple[Tensor, Tensor]:
-        """Return the validation tiles' confusion matrix (C, C) int64 and `Learner.losses`, over all workers."""
+        """Return the validation tiles' confusion matrix (C, C) int64 and summed `Learner.losses`, over all workers."""
         classes = len(self.classes)
         mine = list(range(self.rank, len(self.tiles["val"]), self.world_size))
         share = self.settings.batch_size // self.world_size // self.settings.accumulation
@@ -169,9 +170,9 @@ class Trainer:
         return counts, sums
 
     def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return images (N, 3, H, W) in channels_last and masks (N, H, W) int64 of a loaded batch."""
+        """Return a batch's images (N, 3, H, W), in channels_last, and masks (N, H, W) int64 on the device."""
         images, masks = (torch.from_numpy(part) for part in batch)
-        if self.device.type == "cuda":  # pinned memory is copied while the device computes
+        if self.device.type == "cuda":  # copies from pinned memory overlap with computation
             images, masks = images.pin_memory(), masks.pin_memory()
         images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
         return images.permute(0, 3, 1, 2).to(torch.get_default_dtype()), masks.long()
@@ -183,7 +184,7 @@ class Trainer:
 
 
 def _check_finite(sums: Tensor, epoch: int, first: int) -> None:
-    """Raise TrainingError where a step's losses are not numbers."""
+    """Raise TrainingError if any step's losses are not finite."""
     rows = sums.cpu()
     broken = (~rows.isfinite().all(dim=1)).nonzero()
     if len(broken):
@@ -195,6 +196,6 @@ def _check_finite(sums: Tensor, epoch: int, first: int) -> None:
 
 
 def _means(sums: Tensor) -> Metrics:
-    """Return the losses of the steps so far, weighted and plain."""
+    """Return the mean loss of the steps so far, weighted and unweighted."""
     total = sums.sum(dim=0).cpu()
     return {"train/loss": float(total[0] / total[1]), "train/loss_unweighted": float(total[2] / total[3])}

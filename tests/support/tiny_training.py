@@ -1,4 +1,4 @@
-"""Training on tiny tiles in this process."""
+"""Training on tiny tiles, in this process."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from tests.support import SCENES
 
 CPU = torch.device("cpu")
 TINY = Model(name="segnet", width=1 / 16, vgg16=None)
-# Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every state is kept.
+# Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every checkpoint is kept.
 SETTINGS = params.load(SCENES).train.model_copy(
     update={
         "epochs": 3,
@@ -27,9 +27,9 @@ SETTINGS = params.load(SCENES).train.model_copy(
 
 
 def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0)):
-    """Train; return what was reported and said, and the last state."""
+    """Train; return the reports, the messages and the last checkpoint."""
     folder.mkdir(exist_ok=True)
-    reports, said = [], []
+    reports, messages = [], []
     job = Job(tiles, network, settings, weights)
-    train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=said.append)
-    return SimpleNamespace(reports=reports, said=said, state=checkpoint.last(folder))
+    train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=messages.append)
+    return SimpleNamespace(reports=reports, messages=messages, state=checkpoint.last(folder))

@@ -30,18 +30,18 @@ def write(folder, *steps, keep=9):
         checkpoint.write(folder, replace(STATE, step=step), keep=keep)
 
 
-def test_a_state_is_read_as_it_was_written(tmp_path):
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
     checkpoint.write(tmp_path, STATE, keep=1)
-    found = checkpoint.last(tmp_path)
+    state = checkpoint.last(tmp_path)
     for part in ("model", "optimizer", "average", "best"):
-        mine, theirs = getattr(STATE, part), getattr(found, part)
+        mine, theirs = getattr(STATE, part), getattr(state, part)
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
-    assert torch.equal(found.sums, STATE.sums)
-    assert (found.step, found.best_epoch, found.history) == (7, 1, STATE.history)
+    assert torch.equal(state.sums, STATE.sums)
+    assert (state.step, state.best_epoch, state.history) == (7, 1, STATE.history)
 
 
-def test_a_score_that_is_no_number_is_kept(tmp_path):
+def test_a_score_that_is_nan_is_kept(tmp_path):
     checkpoint.write(tmp_path, replace(STATE, history=({"val/miou": float("nan")},)), keep=1)
     assert repr(checkpoint.last(tmp_path).history) == "({'val/miou': nan},)"
     assert "NaN" not in (tmp_path / "step-000000007" / "state.json").read_text()
@@ -52,14 +52,14 @@ def test_the_newest_are_kept(tmp_path):
     assert names(tmp_path) == ["step-000000002", "step-000000030"]
 
 
-def test_what_killed_writers_left_is_removed(tmp_path):
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
     (tmp_path / ".step-000000009.123.partial").mkdir()
     (tmp_path / "inputs.json").touch()
     write(tmp_path, 1)
     assert names(tmp_path) == ["inputs.json", "step-000000001"]
 
 
-def test_a_state_that_was_gone_back_behind_is_removed(tmp_path):
+def test_a_checkpoint_newer_than_the_one_resumed_from_is_removed(tmp_path):
     write(tmp_path, 10, 20)
     write(tmp_path, 15, keep=1)  # 20 was broken
     assert names(tmp_path) == ["step-000000015"]
@@ -67,7 +67,7 @@ def test_a_state_that_was_gone_back_behind_is_removed(tmp_path):
 
 @pytest.mark.parametrize("file", ["state.json", *FILES])
 @pytest.mark.parametrize("fault", ["flipped", "truncated", "missing"])
-def test_a_broken_file_is_found_and_the_state_before_is_taken(tmp_path, file, fault):
+def test_a_broken_file_is_detected_and_the_previous_checkpoint_used(tmp_path, file, fault):
     write(tmp_path, 5, 6)
     path = tmp_path / "step-000000006" / file
     data = path.read_bytes()
@@ -75,15 +75,15 @@ def test_a_broken_file_is_found_and_the_state_before_is_taken(tmp_path, file, fa
         path.unlink()
     else:
         path.write_bytes(data[:-9] + (bytes([data[-9] ^ 1]) + data[-8:] if fault == "flipped" else b""))
-    found, faults = checkpoint.newest(tmp_path)
-    assert found.step == 5
+    state, faults = checkpoint.newest(tmp_path)
+    assert state.step == 5
     (text,) = faults
     assert text.startswith(f"checkpoint {path.parent} is broken: ")
     with pytest.raises(ValueError, match=r"checkpoint .*step-000000006 is broken"):
         checkpoint.last(tmp_path)
 
 
-def test_a_changed_figure_is_found(tmp_path):
+def test_a_changed_number_is_detected(tmp_path):
     write(tmp_path, 6)
     path = tmp_path / "step-000000006" / "state.json"
     path.write_text(path.read_text().replace("0.25", "0.75"))
@@ -92,7 +92,7 @@ def test_a_changed_figure_is_found(tmp_path):
 
 
 def rewrite(folder, **changes):
-    """Change what state.json says, and its SHA-256 with it."""
+    """Change values in state.json, and its SHA-256 with them."""
     tree = json.loads((folder / "state.json").read_text())
     tree["state"] |= changes
     tree["sha256"] = hashlib.sha256(json.dumps(tree["state"], sort_keys=True).encode()).hexdigest()
@@ -110,21 +110,21 @@ def rewrite(folder, **changes):
         ({"sha256": {}}, "'model'"),
     ],
 )
-def test_a_state_of_other_types_is_refused(tmp_path, changes, fault):
+def test_a_checkpoint_of_other_types_is_refused(tmp_path, changes, fault):
     write(tmp_path, 6)
     rewrite(tmp_path / "step-000000006", **changes)
     with pytest.raises(ValueError, match=f"checkpoint .*step-000000006 is broken: {fault}"):
         checkpoint.last(tmp_path)
 
 
-def test_a_state_that_is_nested_without_end_is_refused(tmp_path):
+def test_a_checkpoint_that_is_nested_too_deeply_is_refused(tmp_path):
     write(tmp_path, 6)
     (tmp_path / "step-000000006" / "state.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="is broken: the file: Invalid JSON: recursion limit exceeded"):
         checkpoint.last(tmp_path)
 
 
-def test_a_whole_number_in_the_history_stays_one(tmp_path):
+def test_an_integer_in_the_history_stays_one(tmp_path):
     checkpoint.write(tmp_path, replace(STATE, history=({"epoch": 1, "val/miou": 0.1},)), keep=1)
     assert repr(checkpoint.last(tmp_path).history) == "({'epoch': 1, 'val/miou': 0.1},)"
 
@@ -139,17 +139,17 @@ def test_a_pickle_in_place_of_tensors_is_refused(tmp_path):
         checkpoint.last(tmp_path)
 
 
-def test_a_folder_without_states_is_refused(tmp_path):
+def test_a_folder_without_checkpoints_is_refused(tmp_path):
     assert checkpoint.newest(tmp_path) == (None, [])
     with pytest.raises(ValueError, match="expected a training run's checkpoints, got none; do all nodes see"):
         checkpoint.last(tmp_path)
 
 
-def test_a_full_disk_leaves_the_states_before(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path, monkeypatch):
     write(tmp_path, 5)
 
     def full(tensors, path):
-        path.write_bytes(b"half of it")
+        path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pipeline.artifacts.model.save_file", full)

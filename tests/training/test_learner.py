@@ -1,4 +1,4 @@
-"""What one process's network does in a step; over several workers: test_worker.py."""
+"""A step of one process's network; test_trainer.py tests several workers."""
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ class Unpooling(nn.Module):
 def test_an_operation_without_a_deterministic_version_is_named(tiles, tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "unpooling", lambda classes, width: Unpooling())
     network = TINY.model_copy(update={"name": "unpooling"})
-    with pytest.raises(TrainingError, match=r"train\.deterministic: expected operations .*, got: max_unpooling2d"):
+    with pytest.raises(TrainingError, match=r"train\.deterministic: expected deterministic .*, got: max_unpooling2d"):
         fit(tiles, SETTINGS.model_copy(update={"deterministic": True}), tmp_path / "run", network=network)
     assert not torch.are_deterministic_algorithms_enabled()
 
@@ -84,7 +84,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("float32", None), ("bfloat16", torch.bfloat16)])
-def test_what_is_asked_for_is_obeyed_on_any_device(precision, expected, monkeypatch):
+def test_the_configured_precision_is_used_on_any_device(precision, expected, monkeypatch):
     for has in ({}, {"avx512_bf16": True}):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
         assert autocast_type(precision, CPU) == expected

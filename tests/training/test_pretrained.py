@@ -18,9 +18,9 @@ def test_safetensors_and_state_dicts_are_read(tmp_path):
     save_file(TENSORS, tmp_path / "w.safetensors")
     torch.save(TENSORS, tmp_path / "w.pth")
     for name in ("w.safetensors", "w.pth"):
-        found = pretrained.read(tmp_path / name)
-        assert found.keys() == TENSORS.keys()
-        assert all(torch.equal(found[key], value) for key, value in TENSORS.items())
+        tensors = pretrained.read(tmp_path / name)
+        assert tensors.keys() == TENSORS.keys()
+        assert all(torch.equal(tensors[key], value) for key, value in TENSORS.items())
 
 
 class Malicious:
@@ -31,29 +31,29 @@ class Malicious:
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Malicious()}, "w.pth")
-    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*; nothing of it was run$"):
+    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*; no code in it was run$"):
         pretrained.read(tmp_path / "w.pth")
     assert not (tmp_path / "owned").exists()
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
-@pytest.mark.parametrize("content", [None, b"", b"no tensors"])
-def test_what_is_no_file_of_tensors_is_refused(tmp_path, name, content):
+@pytest.mark.parametrize("content", [None, b"", b"not tensors"])
+def test_what_is_not_a_file_of_tensors_is_refused(tmp_path, name, content):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match="expected a file of tensors"):
         pretrained.read(tmp_path / name)
 
 
-def test_a_file_that_holds_other_things_is_refused(tmp_path):
+def test_a_file_with_other_contents_is_refused(tmp_path):
     torch.save([1, 2], tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="expected a state dict, tensors by name, got list"):
+    with pytest.raises(ValueError, match="expected a state dict, tensors by name, got a list with other contents"):
         pretrained.read(tmp_path / "w.pth")
 
 
 @pytest.fixture
 def address(tmp_path):
-    """Of a file of weights on a server of this machine."""
+    """Return the address of a file of weights on a local server."""
     (tmp_path / "web").mkdir()
     save_file(TENSORS, tmp_path / "web" / "vgg16.safetensors")
     handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
@@ -69,7 +69,7 @@ def sha256(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def test_weights_on_the_web_are_fetched_once(address, tmp_path):
+def test_weights_on_the_web_are_downloaded_once(address, tmp_path):
     expected = sha256(tmp_path / "web" / "vgg16.safetensors")
     first = pretrained.locate(address, expected, tmp_path / "runs")
     assert first.is_absolute()
@@ -78,7 +78,7 @@ def test_weights_on_the_web_are_fetched_once(address, tmp_path):
     assert pretrained.locate(address, expected, tmp_path / "runs") == first
 
 
-def test_fetched_weights_of_another_digest_are_refused_and_not_kept(address, tmp_path):
+def test_downloaded_weights_of_another_digest_are_refused_and_not_kept(address, tmp_path):
     with pytest.raises(ValueError, match=r"vgg16\.safetensors: expected weights of SHA-256 0000.*correct model\.vgg16"):
         pretrained.locate(address, "0" * 64, tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []
@@ -104,14 +104,14 @@ def test_a_file_is_taken_where_it_lies(tmp_path, monkeypatch):
 
 def test_a_file_of_another_digest_is_refused(tmp_path):
     save_file(TENSORS, tmp_path / "w.safetensors")
-    with pytest.raises(ValueError, match=r"w\.safetensors: expected SHA-256 0000.*get it again, or correct model"):
+    with pytest.raises(ValueError, match=r"w\.safetensors: expected SHA-256 0000.*fetch it again, or correct model"):
         pretrained.locate(str(tmp_path / "w.safetensors"), "0" * 64, tmp_path / "runs")
     with pytest.raises(ValueError, match=r"none\.pth: expected a file of weights"):
         pretrained.locate(str(tmp_path / "none.pth"), "0" * 64, tmp_path / "runs")
 
 
 @pytest.mark.parametrize("content", [b"\x80", b"QK\x03\x04\x00\x00\x08"], ids=["a protocol", "no stack"])
-def test_a_pickle_that_trips_its_reader_is_refused(tmp_path, content):
+def test_a_pickle_that_crashes_its_reader_is_refused(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*: (index out of range|pop from empty)"):
         pretrained.read(tmp_path / "w.pth")

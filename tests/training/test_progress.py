@@ -13,7 +13,7 @@ def test_a_finished_epoch_is_a_line_with_the_time_left(capsys):
     )
 
 
-def test_before_anything_is_known_no_time_is_made_up(capsys):
+def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
     with TrainingLine(4) as line:
         line.report(EPOCH)
     assert "time left: not known yet" in capsys.readouterr().out

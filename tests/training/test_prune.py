@@ -1,4 +1,4 @@
-"""Old runs go, and what killed processes have left; nothing else."""
+"""Old runs and leftovers of killed processes are removed, and nothing else."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def age(path, seconds):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A repository with five runs of ten bytes each, one of them old and of models/segnet."""
+    """Return a repository with five runs of ten bytes each; the oldest is the run of models/segnet."""
     for i, name in enumerate(NAMES):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
@@ -37,8 +37,8 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
-def left(folder, name, seconds):
-    """Leave a temporary folder of three bytes, last written to so long ago."""
+def leftover(folder, name, seconds):
+    """Create a temporary folder of three bytes, last written to `seconds` ago."""
     path = folder / name
     path.mkdir(parents=True)
     (path / "half").write_bytes(b"abc")
@@ -47,28 +47,28 @@ def left(folder, name, seconds):
     return path
 
 
-def found(root, keep):
+def to_remove(root, keep):
     return [(waste.path.as_posix(), waste.size) for waste in prune.find(root, keep)]
 
 
 def test_the_models_run_and_the_newest_others_stay(repository):
-    assert found(repository, 2) == [(f"runs/{NAMES[2]}", 10), (f"runs/{NAMES[3]}", 10)]
-    assert found(repository, 4) == []
+    assert to_remove(repository, 2) == [(f"runs/{NAMES[2]}", 10), (f"runs/{NAMES[3]}", 10)]
+    assert to_remove(repository, 4) == []
 
 
 def test_a_run_that_is_being_trained_stays(repository):
     with worked_on(repository / "runs" / NAMES[2]):
-        assert found(repository, 2) == [(f"runs/{NAMES[3]}", 10)]
+        assert to_remove(repository, 2) == [(f"runs/{NAMES[3]}", 10)]
 
 
 def test_without_a_model_the_newest_stay(repository):
     (repository / "models" / "segnet").rename(repository / "elsewhere")
-    assert len(found(repository, 2)) == 3
+    assert len(to_remove(repository, 2)) == 3
 
 
 def test_a_run_that_an_older_version_left_is_the_oldest(repository):
     (repository / "runs" / NAMES[0] / "inputs.json").unlink()
-    assert found(repository, 3) == [(f"runs/{NAMES[0]}", 8)]
+    assert to_remove(repository, 3) == [(f"runs/{NAMES[0]}", 8)]
 
 
 def test_a_model_that_cannot_be_read_is_refused(repository):
@@ -77,52 +77,52 @@ def test_a_model_that_cannot_be_read_is_refused(repository):
         prune.find(repository, 1)
 
 
-def test_what_nobody_has_written_to_for_an_hour_goes(repository):
-    left(repository / "data", ".tiles.1.partial", 2 * HOURS)
-    left(repository / "reports", ".young.1.partial", 60)
-    busy = left(repository / "models", ".busy.1.partial", 2 * HOURS)
+def test_what_has_not_been_written_to_for_an_hour_is_removed(repository):
+    leftover(repository / "data", ".tiles.1.partial", 2 * HOURS)
+    leftover(repository / "reports", ".young.1.partial", 60)
+    busy = leftover(repository / "models", ".busy.1.partial", 2 * HOURS)
     (busy / "more").write_bytes(b"now")
-    left(repository / "runs" / NAMES[0], ".step-1.1.partial", 2 * HOURS)
+    leftover(repository / "runs" / NAMES[0], ".step-1.1.partial", 2 * HOURS)
     (repository / "reports" / ".page.html.1.partial").write_bytes(b"abcd")
     age(repository / "reports" / ".page.html.1.partial", 2 * HOURS)
-    assert found(repository, 9) == [
+    assert to_remove(repository, 9) == [
         ("data/.tiles.1.partial", 3),
         ("reports/.page.html.1.partial", 4),
         (f"runs/{NAMES[0]}/.step-1.1.partial", 3),
     ]
 
 
-def test_a_temporary_folder_within_what_goes_is_counted_once(repository):
-    left(repository / "runs" / NAMES[3], ".step-1.1.partial", 2 * HOURS)
-    outer = left(repository / "data", ".tiles.1.partial", 2 * HOURS)
-    left(outer, ".shard.1.partial", 2 * HOURS)
+def test_a_temporary_folder_within_a_removed_one_is_counted_once(repository):
+    leftover(repository / "runs" / NAMES[3], ".step-1.1.partial", 2 * HOURS)
+    outer = leftover(repository / "data", ".tiles.1.partial", 2 * HOURS)
+    leftover(outer, ".shard.1.partial", 2 * HOURS)
     age(outer, 2 * HOURS)
-    assert found(repository, 3) == [(f"runs/{NAMES[3]}", 13), ("data/.tiles.1.partial", 6)]
+    assert to_remove(repository, 3) == [(f"runs/{NAMES[3]}", 13), ("data/.tiles.1.partial", 6)]
 
 
 def test_what_waits_for_the_server_stays(repository):
-    left(repository / "runs" / "unsent", ".letter.1.partial", 2 * HOURS)
-    left(repository / "runs" / "unsent", NAMES[3], 2 * HOURS)
+    leftover(repository / "runs" / "unsent", ".letter.1.partial", 2 * HOURS)
+    leftover(repository / "runs" / "unsent", NAMES[3], 2 * HOURS)
     (repository / "runs" / "vgg16.pth").touch()
-    assert found(repository, 9) == []
+    assert to_remove(repository, 9) == []
 
 
-def test_the_command_removes_and_says_what(repository):
+def test_the_command_removes_and_lists_what_it_removed(repository):
     app = typer.Typer()
     app.command()(command)
-    left(repository / "data", ".tiles.1.partial", 2 * HOURS)
+    leftover(repository / "data", ".tiles.1.partial", 2 * HOURS)
     dry = CliRunner().invoke(app, ["--keep", "4", "--dry-run"])
     assert dry.stdout == "temporary data/.tiles.1.partial: 3 bytes\nwould remove 1: 3 bytes\n"
     assert (repository / "data" / ".tiles.1.partial").exists()
     done = CliRunner().invoke(app, ["--keep", "1", "--json"])
-    told = json.loads(done.stdout)
-    assert [entry["path"] for entry in told["removed"]] == [
+    output = json.loads(done.stdout)
+    assert [entry["path"] for entry in output["removed"]] == [
         f"runs/{NAMES[1]}",
         f"runs/{NAMES[2]}",
         f"runs/{NAMES[3]}",
         "data/.tiles.1.partial",
     ]
-    assert (told["bytes"], told["dry_run"]) == (33, False)
+    assert (output["bytes"], output["dry_run"]) == (33, False)
     assert len(list((repository / "runs").iterdir())) == 2
     assert list((repository / "data").iterdir()) == []
     assert CliRunner().invoke(app, ["--keep", "0"]).exit_code == 2

@@ -33,36 +33,36 @@ def test_a_name_is_a_hash_of_the_inputs():
     assert len(run_name(FIRST)) == 16
 
 
-def test_the_first_run_and_the_same_inputs_say_nothing(tmp_path, begin):
-    folder, said = begin(tmp_path, FIRST, 1)
+def test_the_first_run_and_the_same_inputs_log_nothing(tmp_path, begin):
+    folder, messages = begin(tmp_path, FIRST, 1)
     assert folder == tmp_path / run_name(FIRST)
     assert read_inputs(folder) == FIRST
-    assert said + begin(tmp_path, FIRST, 2)[1] == []
+    assert messages + begin(tmp_path, FIRST, 2)[1] == []
 
 
-def test_changed_inputs_are_named_against_the_run_that_was_trained_last(tmp_path, begin):
+def test_changed_inputs_are_listed_against_the_run_that_was_trained_last(tmp_path, begin):
     first, _ = begin(tmp_path, FIRST, 1)
     begin(tmp_path, changed(data="e"), 2)
     begin(tmp_path, FIRST, 3)
-    new, said = begin(tmp_path, changed(code="x", train={"seed": 2, "zoom": [1.0, 2.0]}), 4)
-    assert said == [f"a new run {new.name}; compared with run {first.name} its inputs changed: code, train.seed 1 -> 2"]
+    new, messages = begin(tmp_path, changed(code="x", train={"seed": 2, "zoom": [1.0, 2.0]}), 4)
+    assert messages == [f"new run {new.name}; inputs that changed since run {first.name}: code, train.seed 1 -> 2"]
 
 
 def test_a_fresh_run_loses_its_checkpoints(tmp_path, begin):
     folder, _ = begin(tmp_path, FIRST, 1)
     (folder / "step-000000001").mkdir()
-    _, said = begin(tmp_path, FIRST, 2, fresh=True)
-    assert said == [f"the checkpoints of run {folder.name} were removed: it starts anew"]
+    _, messages = begin(tmp_path, FIRST, 2, fresh=True)
+    assert messages == [f"removed the checkpoints of run {folder.name}; it starts from scratch"]
     assert [path.name for path in folder.iterdir()] == ["inputs.json"]
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder]
 
 
-def test_other_folders_are_no_runs(tmp_path, begin):
+def test_other_folders_are_not_runs(tmp_path, begin):
     (tmp_path / "unsent").mkdir()
     old = tmp_path / "0123456789abcdef"  # without inputs
     old.mkdir()
-    folder, said = begin(tmp_path, FIRST, 1)
-    assert said == []
+    folder, messages = begin(tmp_path, FIRST, 1)
+    assert messages == []
     assert run_folders(tmp_path) == [folder, old]
 
 
@@ -76,15 +76,15 @@ def test_broken_inputs_are_refused(tmp_path, text, begin):
 
 def test_workers_that_outlive_a_killed_training_are_waited_for(tmp_path, begin):
     folder, _ = begin(tmp_path, FIRST, 1)
-    said, threads = [], []
+    messages, threads = [], []
     with worked_on(folder), worked_on(folder):
         assert is_in_use(folder)
-        threads.append(threading.Thread(target=lambda: said.extend([*begin(tmp_path, FIRST, 2)[1], "begun"])))
+        threads.append(threading.Thread(target=lambda: messages.extend([*begin(tmp_path, FIRST, 2)[1], "begun"])))
         threads[0].start()
         time.sleep(0.3)
-        assert said == []
+        assert messages == []
     threads[0].join(10)
-    assert said == [f"waiting for the processes that hold {folder}.workers.lock", "begun"]
+    assert messages == [f"waiting for the processes that hold {folder}.workers.lock", "begun"]
     assert not is_in_use(folder)
 
 

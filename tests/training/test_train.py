@@ -1,4 +1,4 @@
-"""The train step in one process, without Ray; see test_trainer.py for several."""
+"""The train step in one process, without Ray; test_trainer.py tests several."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
-    """Nine tiles a split: they divide neither by the batch of four nor by the workers."""
+    """Write nine tiles per split, a multiple of neither the batch size of four nor the number of workers."""
     return write_tiles(tmp_path_factory.mktemp("toy"))
 
 
@@ -33,21 +33,23 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-# Dropout, a moving average, and accumulated gradients: all that a state could forget.
+# Dropout, a moving average and accumulated gradients: whatever a checkpoint could miss.
 FORGETFUL = SETTINGS.model_copy(update={"ema_decay": 0.9, "accumulation": 2, "checkpoint_minutes": 1e-9})
 DROPOUT = SimpleNamespace(name="bayesian_segnet_basic", width=1 / 16, vgg16=None)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tiles, tmp_path_factory):
+def uninterrupted(tiles, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_LOOK_EVERY", 1)
-        return fit(tiles, FORGETFUL, tmp_path_factory.mktemp("whole") / "run", network=DROPOUT).state
+        patch.setattr(trainer, "_CHECK_EVERY", 1)
+        return fit(tiles, FORGETFUL, tmp_path_factory.mktemp("uninterrupted") / "run", network=DROPOUT).state
 
 
 @pytest.mark.parametrize("killed_at", [1, 3, 4, 6])  # after an epoch: 3; within the first, the second and the third
-def test_training_goes_on_from_any_state_as_if_it_had_not_stopped(tiles, undisturbed, tmp_path, monkeypatch, killed_at):
-    monkeypatch.setattr(trainer, "_LOOK_EVERY", 1)
+def test_training_resumes_from_any_checkpoint_as_if_uninterrupted(
+    tiles, uninterrupted, tmp_path, monkeypatch, killed_at
+):
+    monkeypatch.setattr(trainer, "_CHECK_EVERY", 1)
     write = checkpoint.write
 
     def kill(folder, state, *, keep):
@@ -61,16 +63,16 @@ def test_training_goes_on_from_any_state_as_if_it_had_not_stopped(tiles, undistu
     monkeypatch.setattr(checkpoint, "write", write)
     rest = fit(tiles, FORGETFUL, tmp_path / "run", network=DROPOUT)
     epoch = {1: 1, 3: 2, 4: 2, 6: 3}[killed_at]
-    assert rest.said == [f"resuming run run at epoch {epoch} of 3, step {killed_at + 1}"]
-    assert [found["epoch"] for found in rest.reports] == [1, 2, 3][epoch - 1 :]
+    assert rest.messages == [f"resuming run run at epoch {epoch} of 3, step {killed_at + 1}"]
+    assert [report["epoch"] for report in rest.reports] == [1, 2, 3][epoch - 1 :]
     for part in ("model", "optimizer", "average", "best"):
-        assert equal(getattr(rest.state, part), getattr(undisturbed, part)), part
-    assert repr(of_the_model(rest.state.history)) == repr(of_the_model(undisturbed.history))
+        assert equal(getattr(rest.state, part), getattr(uninterrupted, part)), part
+    assert repr(of_the_model(rest.state.history)) == repr(of_the_model(uninterrupted.history))
 
 
-def test_a_state_is_due_by_the_clock(tiles, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "_LOOK_EVERY", 1)
-    now = iter(range(0, 10**6, 20))  # a third of a minute passes from look to look
+def test_a_checkpoint_is_due_by_the_clock(tiles, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "_CHECK_EVERY", 1)
+    now = iter(range(0, 10**6, 20))  # a third of a minute passes between calls
     monkeypatch.setattr(trainer.time, "monotonic", lambda: float(next(now)))
     settings = SETTINGS.model_copy(update={"epochs": 1, "checkpoint_minutes": 0.5})
     fit(tiles, settings, tmp_path / "often")
@@ -78,45 +80,45 @@ def test_a_state_is_due_by_the_clock(tiles, tmp_path, monkeypatch):
     assert [len(list((tmp_path / name).iterdir())) for name in ("often", "seldom")] == [3, 1]
 
 
-def test_a_broken_state_is_named_and_the_one_before_gone_on_from(tiles, tmp_path):
-    whole = fit(tiles, SETTINGS, tmp_path / "run").state
+def test_a_broken_checkpoint_is_reported_and_training_resumes_from_the_previous_one(tiles, tmp_path):
+    state = fit(tiles, SETTINGS, tmp_path / "run").state
     broken = tmp_path / "run" / "step-000000007" / "model.safetensors"
     data = bytearray(broken.read_bytes())
     data[-1] ^= 1
     broken.write_bytes(data)
     again = fit(tiles, SETTINGS, tmp_path / "run")
-    assert f"checkpoint {broken.parent} is broken: expected model.safetensors to have SHA-256" in again.said[0]
-    assert again.said[0].endswith("; resuming from step 5")
-    assert again.said[1] == "resuming run run at epoch 3 of 3, step 6"
-    assert equal(again.state.model, whole.model)
+    assert f"checkpoint {broken.parent} is broken: expected model.safetensors to have SHA-256" in again.messages[0]
+    assert again.messages[0].endswith("; resuming from step 5")
+    assert again.messages[1] == "resuming run run at epoch 3 of 3, step 6"
+    assert equal(again.state.model, state.model)
 
 
-def test_where_every_state_is_broken_training_begins_anew(tiles, tmp_path):
+def test_if_every_checkpoint_is_broken_training_starts_from_scratch(tiles, tmp_path):
     settings = SETTINGS.model_copy(update={"epochs": 1})
-    whole = fit(tiles, settings, tmp_path / "run")
+    first = fit(tiles, settings, tmp_path / "run")
     (tmp_path / "run" / "step-000000003" / "state.json").write_text("{")
     again = fit(tiles, settings, tmp_path / "run")
-    assert again.said[0].endswith("; resuming from the beginning")
-    assert len(again.said) == 1
-    assert equal(again.state.model, whole.state.model)
+    assert again.messages[0].endswith("; resuming from the beginning")
+    assert len(again.messages) == 1
+    assert equal(again.state.model, first.state.model)
 
 
 def test_a_finished_training_has_nothing_left_to_do(tiles, tmp_path):
-    assert fit(tiles, SETTINGS, tmp_path / "run").said == []
+    assert fit(tiles, SETTINGS, tmp_path / "run").messages == []
     again = fit(tiles, SETTINGS, tmp_path / "run")
     assert again.reports == []
-    assert again.said == ["run run is finished (python -m stages.train --fresh trains it anew)"]
+    assert again.messages == ["run run is finished (to retrain it: python -m stages.train --fresh)"]
 
 
 def test_the_best_epoch_is_kept(tiles, tmp_path):
-    found = fit(tiles, SETTINGS, tmp_path / "run")
-    scores = [epoch["val/miou"] for epoch in found.reports]
+    result = fit(tiles, SETTINGS, tmp_path / "run")
+    scores = [epoch["val/miou"] for epoch in result.reports]
     best_epoch = scores.index(max(scores))
-    assert found.state.best_epoch == best_epoch
-    assert equal(found.state.best, checkpoint.read(tmp_path / "run", (3, 5, 7)[best_epoch]).model)
+    assert result.state.best_epoch == best_epoch
+    assert equal(result.state.best, checkpoint.read(tmp_path / "run", (3, 5, 7)[best_epoch]).model)
 
 
-def test_it_stops_when_no_epoch_gets_better(tiles, tmp_path):
+def test_it_stops_when_the_score_no_longer_improves(tiles, tmp_path):
     # A learning rate this small changes no prediction: the first epoch stays the best.
     changes = {"epochs": 9, "patience_epochs": 2, "learning_rate": 1e-30, "optimizer": "sgd"}
     metrics = fit(tiles, SETTINGS.model_copy(update=changes), tmp_path / "run").reports
@@ -124,7 +126,7 @@ def test_it_stops_when_no_epoch_gets_better(tiles, tmp_path):
     assert len(metrics) == best + 3
 
 
-def test_a_loss_that_is_no_number_names_epoch_and_step(tiles, tmp_path):
+def test_a_loss_that_is_not_finite_names_epoch_and_step(tiles, tmp_path):
     settings = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"expected a finite loss, got (nan|inf) at epoch 1, step [23]; lower"):
         fit(tiles, settings, tmp_path / "run")
@@ -137,20 +139,20 @@ def test_a_batch_larger_than_the_split_is_refused(tiles, tmp_path):
 
 def test_a_batch_that_does_not_divide_is_refused(tiles, tmp_path):
     message = (
-        r"train\.batch_size: expected a multiple of 3, the 1 workers times train\.accumulation 3, got 4; 3 would do"
+        r"train\.batch_size: expected a multiple of 3, the 1 workers times train\.accumulation 3, got 4; use 3, for"
     )
     with pytest.raises(TrainingError, match=message):
         fit(tiles, SETTINGS.model_copy(update={"accumulation": 3}), tmp_path / "run")
 
 
-def test_progress_is_told_within_an_epoch(tiles, tmp_path):
-    told = []
+def test_progress_is_reported_within_an_epoch(tiles, tmp_path):
+    updates = []
     job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 1}), (1.0, 1.0))
     silent = {"report": lambda epoch: None, "say": lambda text: None}
-    train.fit(job, folder=tmp_path, device=CPU, progress=told.append, **silent)
-    assert told[-1]["epoch"] == 1
-    assert told[-1]["done"] == 1
-    assert math.isfinite(told[-1]["train/loss"])
+    train.fit(job, folder=tmp_path, device=CPU, progress=updates.append, **silent)
+    assert updates[-1]["epoch"] == 1
+    assert updates[-1]["done"] == 1
+    assert math.isfinite(updates[-1]["train/loss"])
 
 
 def test_class_weights_are_the_ones_asked_for(tiles):
@@ -160,7 +162,7 @@ def test_class_weights_are_the_ones_asked_for(tiles):
 
     assert weights("none") == (1, 1)
     assert weights((0.5, 7.0)) == (0.5, 7.0)
-    # Two classes: the median lies between them, so that 1/w0 + 1/w1 = 2.
+    # With two classes the median is their mean, so 1/w0 + 1/w1 = 2.
     first, second = weights("median_frequency")
     assert 1 / first + 1 / second == pytest.approx(2)
 
@@ -172,7 +174,7 @@ def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
         train.prepare(tiles, TINY, settings, tiles)
 
 
-def test_a_file_of_vgg16_weights_is_what_the_encoder_begins_with(tiles, tmp_path, monkeypatch):
+def test_the_encoder_is_initialised_from_a_file_of_vgg16_weights(tiles, tmp_path, monkeypatch):
     channels = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     names = [f"conv{level}_{i}" for level, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, count + 1)]
     trained = {}
@@ -212,6 +214,6 @@ def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
     assert state.history[0]["workers"] == 1
     assert not {"workers", "images_per_second"} & rows[0].keys()
     assert float(rows[2]["train/loss"]) == state.history[2]["train/loss"]
-    found, model = read_model(tmp_path / "a" / "model")
-    assert found == spec
+    stored_spec, model = read_model(tmp_path / "a" / "model")
+    assert stored_spec == spec
     assert all(torch.equal(value, state.best[name]) for name, value in model.state_dict().items())

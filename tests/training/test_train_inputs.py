@@ -1,4 +1,4 @@
-"""What a training run is named after."""
+"""The inputs that a training run is named after."""
 
 import shutil
 from pathlib import Path
@@ -31,8 +31,8 @@ def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, mon
     assert len({name(), *others}) == 6
 
 
-# A file of each room, and whether an edit of it trains anew.
-ROOMS = {
+# A file of each package, and whether editing it starts a new run.
+PACKAGES = {
     "artifacts/model.py": True,
     "artifacts/scores.py": False,
     "artifacts/tileset.py": True,
@@ -61,19 +61,19 @@ ROOMS = {
 }
 
 
-def test_a_run_is_named_after_the_code_that_decides_its_weights_and_no_other(tmp_path):
+def test_a_run_is_named_after_the_code_that_determines_its_weights_and_no_other(tmp_path):
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    assert {Path(name).parts[0] for name in ROOMS} == {path.name for path in (ROOT / "pipeline").iterdir()} - {
+    assert {Path(name).parts[0] for name in PACKAGES} == {path.name for path in (ROOT / "pipeline").iterdir()} - {
         "__init__.py",
         "__pycache__",
     }
     before = train.code_sha256(tmp_path)
     assert before == train.code_sha256()
     changes = {}
-    for name in ROOMS:
+    for name in PACKAGES:
         path = tmp_path / "pipeline" / name
         text = path.read_text()
         path.write_text(f"{text}# edited\n")
         changes[name] = train.code_sha256(tmp_path) != before
         path.write_text(text)
-    assert changes == ROOMS
+    assert changes == PACKAGES

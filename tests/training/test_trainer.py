@@ -1,4 +1,4 @@
-"""One step, one epoch and the validation are the same on 1, 2 and 4 workers, and in parts."""
+"""A step, an epoch and the validation are the same on 1, 2 and 4 workers, and with accumulated gradients."""
 
 from types import SimpleNamespace
 
@@ -19,13 +19,13 @@ from tests.support.tiny_data import write_raw
 from tests.support.tiny_training import CPU, SETTINGS, TINY
 
 VOID, SKY = 2, 1
-# Adam divides by the size of a gradient, and so blows errors up where a gradient is nought.
+# Adam divides by a gradient's magnitude, and so amplifies errors where a gradient is zero.
 SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.01})
 PLAIN = SimpleNamespace(name="plain", width=1.0, vgg16=None)
-# name -> (type, network, what is changed in the settings)
+# name -> (dtype, network, changed settings)
 CASES = {
     "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
-    "float32": (torch.float32, TINY, {"learning_rate": 0.001}),  # batches of 2x2 pixels blow rounding errors up
+    "float32": (torch.float32, TINY, {"learning_rate": 0.001}),  # batches of 2x2 pixels amplify rounding errors
     "plain": (torch.float64, PLAIN, {}),
 }
 
@@ -37,7 +37,7 @@ def plain(num_classes, width):
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
-    """Nine tiles a split: in the first step, the first of two workers sees void alone, the other one all of the sky."""
+    """Write nine tiles per split; in the first step, one of two workers sees only void and the other all of the sky."""
     folder = tmp_path_factory.mktemp("toy")
     masks = np.random.default_rng(1).choice([0, VOID], (9, 32, 32)).astype(np.uint8)
     first = sampler.tiles_at(range(4), 9, SGD.seed)
@@ -51,7 +51,7 @@ def tiles(tmp_path_factory):
 
 
 def an_epoch(tiles, dtype, network, settings):
-    """Train an epoch; return what each step added to the losses, the weights and the validation's counts."""
+    """Train an epoch; return what each step added to the losses, the weights, and the validation counts."""
     MODELS["plain"] = plain
     torch.set_default_dtype(dtype)
     try:
@@ -86,15 +86,15 @@ def alone(tiles):
     }
 
 
-def assert_same(found, expected, tolerance):
+def assert_same(actual, expected, tolerance):
     bounds = {"rtol": tolerance, "atol": tolerance}
-    torch.testing.assert_close(found["steps"], expected["steps"], **bounds)
+    torch.testing.assert_close(actual["steps"], expected["steps"], **bounds)
     for name, value in expected["weights"].items():
-        torch.testing.assert_close(found["weights"][name], value, **bounds, msg=lambda text, name=name: name + text)
-    assert torch.equal(found["counts"], expected["counts"])
+        torch.testing.assert_close(actual["weights"][name], value, **bounds, msg=lambda text, name=name: name + text)
+    assert torch.equal(actual["counts"], expected["counts"])
 
 
-# Two workers take their share of the plain network's batch in two parts, four in one.
+# Two workers split their share of the plain network's batch into two parts; four workers do not split theirs.
 @pytest.mark.parametrize(("world_size", "parts"), [(2, 2), pytest.param(4, 1, marks=pytest.mark.slow)])
 def test_several_workers_train_the_model_that_one_would(tiles, alone, tmp_path, world_size, parts):
     arguments = (world_size, f"file://{tmp_path}/meet", tiles, tmp_path, parts)
@@ -102,17 +102,17 @@ def test_several_workers_train_the_model_that_one_would(tiles, alone, tmp_path, 
     for name, expected in alone.items():
         assert expected["counts"][SKY].sum() == 512  # pixels, all in one tile
         for rank in range(world_size):
-            found = torch.load(tmp_path / f"{name}{rank}.pt")
-            assert_same(found, expected, 1e-5 if name == "float32" else 1e-10)
+            result = torch.load(tmp_path / f"{name}{rank}.pt")
+            assert_same(result, expected, 1e-5 if name == "float32" else 1e-10)
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-def test_a_batch_in_parts_gives_the_step_of_the_whole(tiles, alone, parts):
-    found = an_epoch(tiles, torch.float64, PLAIN, SGD.model_copy(update={"accumulation": parts}))
-    assert_same(found, alone["plain"], 1e-10)
+def test_a_batch_in_parts_gives_the_same_step(tiles, alone, parts):
+    result = an_epoch(tiles, torch.float64, PLAIN, SGD.model_copy(update={"accumulation": parts}))
+    assert_same(result, alone["plain"], 1e-10)
 
 
-def test_a_step_of_void_alone_changes_no_weight(tiles):
+def test_a_step_on_void_only_changes_no_weight(tiles):
     worker = Trainer(Job(tiles, TINY, SGD.model_copy(update={"weight_decay": 0.0}), (1.0, 3.0)), CPU)
     before = {name: value.clone() for name, value in worker.learner.published().named_parameters()}
     images, masks = torch.rand(4, 3, 32, 32) * 255, torch.full((4, 32, 32), VOID)
