@@ -1,1 +1,1 @@
-"""Processes on one machine or many; the one room that knows Ray."""
+"""Processes on one machine or many; the only package that uses Ray."""

@@ -1,4 +1,4 @@
-"""Running a function on N workers with Ray Train, and passing on what they report."""
+"""Running a function on N workers with Ray Train, and forwarding what they report."""
 
 import logging
 import os
@@ -14,20 +14,21 @@ from pipeline.artifacts.model import Metrics
 from pipeline.files import signals
 
 _log = logging.getLogger(__name__)
-# Read when Ray is imported or started; what the user has set wins.
+# Read when Ray is imported or started; the user's own settings take precedence.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # at its default of 2 s, the end is noticed up to 2 s late
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # with its default of 2 s, the end is noticed up to 2 s late
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints would appear twice
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default warns
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default causes a warning
 }
-# A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
+# A local cluster ends with its driver and listens on loopback only, so it needs no authentication: a token file in the
+# home folder would lock others out.
 # A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
 _LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
 _STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
-_MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)  # as all say it
+_MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)
 _LESS_MEMORY = (
-    "; expected room in memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
+    "; expected enough memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
     "train.batch_size, or train.num_workers on one machine"
 )
 _RESIZE_SECONDS = 60.0  # between checks for room for more workers; each change costs the work since the last checkpoint
@@ -37,7 +38,7 @@ Listener = Callable[[Metrics], None]
 
 
 class Function(Protocol):
-    """What runs on each worker; see pipeline.training.train.fit."""
+    """A function that runs on each worker; see pipeline.training.train.fit."""
 
     def __call__(
         self,
@@ -57,35 +58,35 @@ class Plan:
     """Where and on how many workers a function runs."""
 
     folder: Path
-    """The run's, which all nodes see: what is to outlast a worker lies there. Created where it is missing."""
+    """The run's folder, visible to all nodes, for what must outlast a worker. Created if missing."""
     num_workers: Number
-    """auto: one per GPU of the cluster, or one where there is none; (fewest, most): as many as there is room for."""
+    """auto: one per GPU of the cluster, or one if it has none; (fewest, most): as many as there is room for."""
     max_failures: int
-    """How often lost workers are restarted."""
+    """How many times failed workers are restarted."""
     certain: type[Exception]
-    """What all workers raise alike, and would raise again: it ends the run at once."""
+    """An error that all workers raise, and would raise again; it ends the run at once."""
 
 
 class ClusterError(RuntimeError):
-    """There is no room for the workers, or they failed more often than allowed; the message holds their first error."""
+    """There is no room for the workers, or they failed too often; the message contains the first error."""
 
 
 def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Listener, on_progress: Listener) -> None:
-    """Run `function` on workers until it ends; when one fails, all are restarted. What they say is logged.
+    """Run `function` on workers until it ends; if one fails, all are restarted. Their messages are logged.
 
     The cluster is the one that RAY_ADDRESS names, or a local one that lasts as long as the call.
 
     Args:
-        function: called once in each worker, inside torch's process group (nccl with GPUs, else gloo).
+        function: called once in each worker, within torch's process group (nccl with GPUs, else gloo).
         job: its first argument.
         plan: where and on how many workers.
-        on_report: called in this process, in a thread of its own, with what a worker reports. An error in it, or in
-            `on_progress`, ends the calls, and is raised once the workers have ended.
-        on_progress: likewise, with what a worker tells of its progress.
+        on_report: called in this process, in a separate thread, with what a worker reports. An error in it, or in
+            `on_progress`, ends the calls and is raised once the workers have ended.
+        on_progress: likewise, with a worker's progress.
 
     Raises:
-        ClusterError: the cluster lacks the resources, or a worker failed once too often or for certain. Where memory
-            ran out, the message says what needs less.
+        ClusterError: the cluster lacks the resources, or workers failed too often or with a `certain` error. If memory
+            ran out, the message says which settings reduce it.
     """
     local = "RAY_ADDRESS" not in os.environ
     for key, value in {**_ENVIRONMENT, **(_LOCAL_ENVIRONMENT if local else {})}.items():
@@ -102,7 +103,7 @@ def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Liste
         error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": _log.info})
     except (TrainingFailedError, RayError) as err:
         failures = getattr(err, "worker_failures", None)
-        raise ClusterError(_cause(failures) if failures else _told(err)) from err
+        raise ClusterError(_cause(failures) if failures else _described(err)) from err
     finally:
         ray.shutdown()
     if error:
@@ -112,7 +113,7 @@ def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Liste
 def _fit(
     function: Function, job: Any, plan: Plan, share: "_Share", listeners: dict[str, Callable[[Any], None]]
 ) -> Exception | None:
-    """Run the function with Ray Train; return the error that ended the listeners' calls, if any.
+    """Run the function with Ray Train; return the error that ended the calls of listeners, if any.
 
     Ray restarts workers, but keeps no checkpoints: see training/checkpoint.py.
     """
@@ -121,7 +122,7 @@ def _fit(
     from ray.util.queue import Queue
 
     queue = Queue(actor_options={"num_cpus": 0})
-    folder = plan.folder.resolve()  # a worker's current folder is another
+    folder = plan.folder.resolve()  # a worker has another current folder
     folder.mkdir(parents=True, exist_ok=True)
     trainer = TorchTrainer(
         _on_worker,
@@ -159,15 +160,15 @@ class _Share:
     """How the cluster is divided among the workers."""
 
     workers: int | tuple[int, int]
-    """Their number, or the fewest and the most."""
+    """Number of workers, or the fewest and the most."""
     cpus: int
-    """Of each worker."""
+    """CPUs of each worker."""
     use_gpu: bool
-    """Whether each worker has one."""
+    """Whether each worker has a GPU."""
 
 
 def _share(nodes: list[dict[str, Any]], num_workers: Number) -> _Share:
-    """Return how the live nodes are divided; of a range, the fewest must find room now."""
+    """Return how live nodes are divided among workers; of a range, the fewest must fit now."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = int(sum(node.get("GPU", 0) for node in alive))
     wanted = (gpus or 1) if num_workers == "auto" else num_workers
@@ -176,7 +177,7 @@ def _share(nodes: list[dict[str, Any]], num_workers: Number) -> _Share:
     if fewest > sum(slots):
         kind = "GPUs" if gpus else "CPUs"
         raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} {kind}, got {fewest}")
-    # The fullest node decides: all workers are alike, and Ray may place as many on a node as it has slots.
+    # The fullest node decides: all workers get equal shares, and Ray may place as many on a node as it has slots.
     per_node = -(-min(most, int(sum(slots))) // sum(1 for slot in slots if slot))
     cpus = min(int(node.get("CPU", 0) // per_node) for node, slot in zip(alive, slots, strict=True) if slot)
     return _Share(wanted, max(1, cpus), bool(gpus))
@@ -191,13 +192,13 @@ def _on_worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])  # Ray sets OMP_NUM_THREADS=1
     queue, call = config["queue"], config["call"]
     if not call.keywords["folder"].is_dir():
-        raise ValueError(f"expected {call.keywords['folder']} to be a folder that all nodes see; share it among them")
+        raise ValueError(f"expected {call.keywords['folder']} to be visible to all nodes; put it on shared storage")
 
-    def teller(kind: str) -> Callable[[Any], None]:
-        return lambda what: queue.put((kind, what))
+    def sender(kind: str) -> Callable[[Any], None]:
+        return lambda content: queue.put((kind, content))
 
     try:
-        call(device=get_device(), **{kind: teller(kind) for kind in ("report", "progress", "say")})
+        call(device=get_device(), **{kind: sender(kind) for kind in ("report", "progress", "say")})
     except config["certain"] as err:  # not raised: Ray would restart the workers
         if ray.train.get_context().get_world_rank() == 0:
             queue.put(("error", str(err)))
@@ -207,37 +208,37 @@ def _failure_callback(queue: Any) -> Any:
     """Return a callback that tells the driver why workers failed."""
     from ray.train import UserCallback
 
-    class Told(UserCallback):  # type: ignore[misc]  # Ray has no complete types
+    class ReportFailure(UserCallback):  # type: ignore[misc]  # Ray's types are incomplete
         def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
             queue.put(("say", f"failed: {_cause(worker_exceptions)}"))
 
-    return Told()
+    return ReportFailure()
 
 
 def _listen(queue: Any, listeners: dict[str, Callable[[Any], None]]) -> Exception | None:
-    """Pass on what workers send until None arrives; return the error that ended this earlier, if any."""
+    """Forward messages of workers until None arrives; return the error that ended this early, if any."""
     error: Exception | None = None
     while (message := queue.get()) is not None:
-        kind, what = message
+        kind, content = message
         if kind == "error":
-            error = ClusterError(what)
+            error = ClusterError(content)
         elif error is None:
             try:
-                listeners[kind](what)
-            except Exception as err:  # whatever it is: training continues, and its result is kept
+                listeners[kind](content)
+            except Exception as err:  # of any kind: training continues, and its result is kept
                 error = err
     return error
 
 
 def _cause(failures: dict[int, Exception]) -> str:
-    """Return the first worker's error, as far as Ray kept it; a lost worker is the cause of the others' errors."""
+    """Return the first worker's error, as far as Ray kept it; a lost worker causes the errors of the others."""
     lost = {rank: err for rank, failure in failures.items() if (err := getattr(failure, "health_check_failure", None))}
     rank, failure = min((lost or failures).items())
-    return f"worker {rank}: {_told(failure)}"
+    return f"worker {rank}: {_described(failure)}"
 
 
-def _told(error: Exception) -> str:
-    """Return an error's kind and text without Ray's ids and tables, and what to do where memory ran out."""
+def _described(error: Exception) -> str:
+    """Return an error's type and text without Ray's ids and tables, and what to do if memory ran out."""
     text = " ".join(line for line in str(error).splitlines() if not line.startswith(("\t", "- ")))
     text = f"{type(error).__name__}: {text.partition(' Object store memory usage')[0]}"
     return text + _LESS_MEMORY if _MEMORY.search(text) else text

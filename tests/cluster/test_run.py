@@ -1,4 +1,4 @@
-"""Real Ray clusters on this machine."""
+"""Tested on real local Ray clusters."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ def tiles(tmp_path_factory):
 
 @pytest.fixture
 def logged(caplog):
-    """Return what this program has logged since the last call."""
+    """Return a function that returns what this program has logged since its last call."""
     caplog.set_level("INFO", "pipeline")
 
     def logged():
@@ -39,7 +39,7 @@ def logged(caplog):
 
 @pytest.fixture
 def run(tiles, tmp_path):
-    """Train on Ray's workers, and return what was reported, and the last checkpoint."""
+    """Return a function that trains on Ray's workers and returns the reports and the last checkpoint."""
 
     def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, **changes):
         reports, progress = [], []
@@ -53,16 +53,16 @@ def run(tiles, tmp_path):
 
 @pytest.mark.ray
 def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged):
-    found = run(2)
-    assert [(epoch["epoch"], epoch["workers"]) for epoch in found.reports] == [(1, 2), (2, 2)]
-    assert found.progress[0]["epoch"] == 1
-    assert list(found.state.history) == found.reports
+    first = run(2)
+    assert [(epoch["epoch"], epoch["workers"]) for epoch in first.reports] == [(1, 2), (2, 2)]
+    assert first.progress[0]["epoch"] == 1
+    assert list(first.state.history) == first.reports
     assert logged() == []
 
     again = run(2, epochs=3)  # the same folder: training resumes from there
     assert logged() == ["resuming run toy at epoch 3 of 3, step 6"]
     assert [epoch["epoch"] for epoch in again.reports] == [3]
-    assert again.state.history[:2] == found.state.history
+    assert again.state.history[:2] == first.state.history
 
 
 @pytest.mark.ray
@@ -82,8 +82,8 @@ def test_a_lost_worker_is_restarted_and_the_cause_is_logged(run, logged):
         Trainer.train = train_or_die
         train.fit(job, folder=folder, **options)
 
-    found = run(2, function=losing_a_worker, max_failures=1)
-    assert [epoch["epoch"] for epoch in found.state.history] == [1, 2]
+    result = run(2, function=losing_a_worker, max_failures=1)
+    assert [epoch["epoch"] for epoch in result.state.history] == [1, 2]
     failed, resumed = logged()
     assert failed.startswith("failed: worker 1: ActorDiedError: ")
     assert resumed == "resuming run toy at epoch 2 of 2, step 4"
@@ -91,7 +91,7 @@ def test_a_lost_worker_is_restarted_and_the_cause_is_logged(run, logged):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_an_error_of_a_listener_is_raised_when_the_state_is_there(run, tmp_path):
+def test_an_error_in_a_listener_is_raised_once_the_training_has_ended(run, tmp_path):
     def broken(epoch):
         raise OSError("the tracking server is gone")
 
@@ -117,8 +117,8 @@ def test_more_workers_than_cpus_are_refused(run):
         run(many)
 
 
-def test_a_lost_worker_is_the_cause_of_what_the_others_raise():
-    lost = RuntimeError("its health was not what it should be")
+def test_a_lost_worker_is_the_cause_of_the_others_errors():
+    lost = RuntimeError("its health check failed")
     lost.health_check_failure = ValueError("it died\n\tactor_id: 7\nof old age")
     assert cluster._cause({0: OSError("closed by peer"), 3: lost}) == "worker 3: ValueError: it died of old age"
     assert cluster._cause({2: OSError("full"), 1: OSError("no room")}) == "worker 1: OSError: no room"
@@ -132,7 +132,7 @@ Selected to kill: (Actor(4b4b))"""
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "text"),
     [
         (MemoryError(), "MemoryError: "),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "OutOfMemoryError: CUDA out"),
@@ -143,21 +143,21 @@ Selected to kill: (Actor(4b4b))"""
         ),
     ],
 )
-def test_where_memory_ran_out_what_needs_less_is_said(error, said):
-    found = cluster._cause({0: error})
-    assert found.startswith(f"worker 0: {said}")
-    assert "raise train.accumulation (the same steps in smaller parts), or lower train.batch_size" in found
-    assert "spillable" not in found
+def test_if_memory_ran_out_the_message_says_what_reduces_it(error, text):
+    cause = cluster._cause({0: error})
+    assert cause.startswith(f"worker 0: {text}")
+    assert "raise train.accumulation (the same steps in smaller parts), or lower train.batch_size" in cause
+    assert "spillable" not in cause
 
 
-def test_of_another_error_nothing_is_said_of_memory():
+def test_the_message_of_another_error_does_not_mention_memory():
     killed = RuntimeError("it died: (1) The process is killed by SIGKILL by OOM killer due to high memory usage.")
     assert "accumulation" not in cluster._cause({0: killed})
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_has(run, logged, tmp_path):
+def test_a_worker_without_memory_ends_the_run_with_advice_and_its_checkpoints_stay(run, logged, tmp_path):
     def allocating_too_much(job, *, folder, **options):
         from pipeline.training.trainer import Trainer
 
@@ -174,7 +174,7 @@ def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_
 
     again = "resuming run toy at epoch 2 of 2, step 4"
     with pytest.raises(
-        ClusterError, match=r"worker 0: RuntimeError: .* can't allocate memory.*; expected room in memory"
+        ClusterError, match=r"worker 0: RuntimeError: .* can't allocate memory.*; expected enough memory"
     ):
         run(function=allocating_too_much, max_failures=1)
     assert [text.split(":")[0] for text in logged()] == ["failed", again, "failed"]
@@ -183,17 +183,17 @@ def test_a_worker_without_memory_ends_the_run_with_what_to_do_and_keeps_what_it_
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_machine_low_on_memory_ends_the_run_with_what_to_do(run, monkeypatch):
+def test_a_machine_low_on_memory_ends_the_run_with_advice(run, monkeypatch):
     def filling(job, **_):
-        kept = []
-        while len(kept) < 200:  # of 0.1 GB, until Ray's monitor ends it
-            kept.append(torch.ones(25_000_000))
+        blocks = []
+        while len(blocks) < 200:  # 0.1 GB each, until Ray's monitor kills the worker
+            blocks.append(torch.ones(25_000_000))
             time.sleep(0.05)
 
     memory = psutil.virtual_memory()
     threshold = (memory.total - memory.available + 2.5e9) / memory.total
     monkeypatch.setenv("RAY_memory_usage_threshold", f"{threshold:.3f}")
-    with pytest.raises(ClusterError, match=r"low on memory.*; expected room in memory for the workers: raise"):
+    with pytest.raises(ClusterError, match=r"low on memory.*; expected enough memory for the workers: raise"):
         run(function=filling)
 
 
@@ -212,7 +212,7 @@ def node(**resources):
         ([node(CPU=8.0), {"Alive": False, "Resources": {"CPU": 99.0}}], 2, (2, 4, False)),
     ],
 )
-def test_the_cluster_is_shared_out_evenly(nodes, asked, expected):
+def test_the_cluster_is_divided_evenly(nodes, asked, expected):
     share = cluster._share(nodes, asked)
     assert (share.workers, share.cpus, share.use_gpu) == expected
 

@@ -1,4 +1,4 @@
-"""Nodes that come and go while a training runs: real Ray nodes on this machine."""
+"""Nodes that join and leave during training, tested with real local Ray nodes."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS, TINY
 
 EPOCHS = 10
-# Nodes in a process of their own: the driver's own Ray must be able to come and go.
+# The nodes run in a separate process, since the driver starts and shuts down its own Ray.
 NODES = """
 import sys
 from ray.cluster_utils import Cluster
@@ -37,7 +37,7 @@ cluster.shutdown()
 
 @pytest.fixture
 def nodes(monkeypatch):
-    """A function that adds a node of one CPU to the cluster of one that RAY_ADDRESS names, or removes it."""
+    """Return a function that adds a node of one CPU to the one-node cluster at RAY_ADDRESS, or removes it."""
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", NODES], env=environment, **pipes) as process:
@@ -56,20 +56,20 @@ def nodes(monkeypatch):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_workers_come_and_go_and_the_model_is_what_one_worker_makes(nodes, tmp_path, monkeypatch):
+def test_workers_join_and_leave_and_the_model_is_the_one_that_one_worker_trains(nodes, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_RESIZE_SECONDS", 1.0)
     settings = SETTINGS.model_copy(update={"epochs": EPOCHS, "num_workers": (1, 2), "precision": "float32"})
     job = Job(write_tiles(tmp_path / "data"), TINY, settings, (1.0, 1.0))
     seen = []
 
-    def slowly(job, *, report, **options):  # or the toy would have learnt all before a node is there
+    def slowly(job, *, report, **options):  # otherwise training would end before a node has joined
         def wait_and_report(epoch):
             report(epoch)
             time.sleep(3)
 
         import torch
 
-        torch.set_default_dtype(torch.float64)  # so that nothing but the number of workers could make a difference
+        torch.set_default_dtype(torch.float64)  # so that only the number of workers could make a difference
 
         train.fit(job, report=wait_and_report, **options)
 
@@ -85,8 +85,8 @@ def test_workers_come_and_go_and_the_model_is_what_one_worker_makes(nodes, tmp_p
     cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=lambda _: None)
     workers = [entry[1] for entry in seen if entry != "removed"]
     assert (workers[0], 2 in workers, workers[-1]) == (1, True, 1)
-    found = checkpoint.last(plan.folder)
-    assert [epoch["epoch"] for epoch in found.history] == list(range(1, EPOCHS + 1))
+    elastic = checkpoint.last(plan.folder)
+    assert [epoch["epoch"] for epoch in elastic.history] == list(range(1, EPOCHS + 1))
 
     alone = tmp_path / "alone"
     quiet = {"report": lambda _: None, "progress": lambda _: None, "say": lambda _: None}
@@ -97,5 +97,5 @@ def test_workers_come_and_go_and_the_model_is_what_one_worker_makes(nodes, tmp_p
     finally:
         torch.set_default_dtype(torch.float32)
     one = checkpoint.last(alone)
-    for epoch, other in zip(found.history, one.history, strict=True):
+    for epoch, other in zip(elastic.history, one.history, strict=True):
         assert epoch["train/loss"] == pytest.approx(other["train/loss"], rel=1e-8), epoch["epoch"]
