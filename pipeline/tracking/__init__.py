@@ -1,1 +1,1 @@
-"""MLflow: `runs` records what a training did, `registry` keeps model versions. Nothing else imports mlflow."""
+"""Recording trainings in MLflow, through an outbox while the tracking store is unreachable."""

@@ -1,4 +1,4 @@
-"""The way of a training's records to its MLflow run: at once, or by the outbox while the store does not answer."""
+"""Delivery of a training's records to its MLflow run: at once, or via the outbox while the store does not answer."""
 
 import logging
 import threading
@@ -15,17 +15,17 @@ from pipeline.tracking import records, store
 from pipeline.tracking.outbox import Origin, Outbox, unsent
 from pipeline.tracking.records import Record, Writer
 
-_PAUSE_SECONDS = 20  # between tries: each can hold up whoever logs for 5 s, and what waits is safe
+_PAUSE_SECONDS = 20  # between attempts: each can block the caller for 5 s, and waiting records are safe
 _Answer = TypeVar("_Answer")
 
 _log = logging.getLogger(__name__)
 
 
 class Delivery:
-    """The one way to a training's run; threads may share it."""
+    """The only way to a training's run; threads may share it."""
 
     def __init__(self, uri: str, experiment: str, outbox: Outbox) -> None:
-        """For the training that the outbox's folder is called like; its run is created when it is first needed."""
+        """Deliver for the training that the outbox is named after; its run is created once needed."""
         self._uri, self._experiment, self._outbox = uri, experiment, outbox
         self._lock = threading.Lock()
         self._writer: Writer | None = None
@@ -33,7 +33,7 @@ class Delivery:
         self._next_try = 0.0
 
     def open(self) -> bool:
-        """Send what waits and look for the run; return whether it was missing, and nothing waited to tell of it."""
+        """Send waiting records and look up the run; return whether it is new and no record was waiting for it."""
         with self._lock:
             self._writer, self._created, waited = None, False, self._outbox.folder.exists()
             with suppress(store.UnreachableError):
@@ -41,20 +41,20 @@ class Delivery:
             return self._created and not waited
 
     def ask(self, question: Callable[[Writer], _Answer]) -> _Answer:
-        """Send what waits, and return what `question` finds in the run.
+        """Send waiting records, and return what `question` finds in the run.
 
         Raises:
             UnreachableError: the store does not answer.
-            ValueError: it refuses the user, or a record that waits.
+            ValueError: it refuses the user, or a waiting record.
         """
         with self._lock:
             return self._reach(question)
 
     def post(self, record: Record) -> None:
-        """Write a record to the run; while the store does not answer, leave it in the outbox, behind what waits there.
+        """Write a record to the run; while the store does not answer, append it to the outbox.
 
         Raises:
-            ValueError: the store refuses the user, the record, or one that waits.
+            ValueError: the store refuses the user, the record, or a waiting one.
         """
         with self._lock:
             if time.monotonic() >= self._next_try:
@@ -64,17 +64,17 @@ class Delivery:
             self._outbox.append(record, Origin(redact(self._uri), self._experiment))
 
     def finish(self, record: Record) -> None:
-        """Post the last record, however short ago the last try was, and say what could not be sent."""
+        """Post the last record, however recent the last attempt, and log what could not be sent."""
         self._next_try = 0.0
         self.post(record)
-        if left := self._outbox.kinds():
+        if waiting := self._outbox.kinds():
             _log.warning(
-                f"{counted(left)} could not be sent to {redact(self._uri)} and lie in {self._outbox.folder}: run "
-                "`segnet sync` when it answers again"
+                f"{counted(waiting)} could not be sent to {redact(self._uri)} and are kept in {self._outbox.folder}; "
+                "run `segnet sync` once it answers again"
             )
 
     def send_waiting(self) -> None:
-        """Send what the outbox holds, and remove it.
+        """Send the records in the outbox, and remove it.
 
         Raises:
             UnreachableError: the store does not answer.
@@ -85,25 +85,25 @@ class Delivery:
             self._outbox.drain(lambda record: self._connected(record.at).write(record))
 
     def _reach(self, action: Callable[[Writer], _Answer]) -> _Answer:
-        """Send what waits and act on the run; say when the store ceases to answer, and when it answers again."""
+        """Send waiting records and act on the run; log when the store stops answering, and when it answers again."""
         try:
             self.send_waiting()
             with store.reached(self._uri):
                 answer = action(self._connected(records.now()))
         except store.UnreachableError as err:
-            # What the writer remembers may be wrong now: the store may have kept what it did not acknowledge.
+            # What the writer remembers may be wrong now: the store may have kept a record that it did not acknowledge.
             self._writer, self._next_try = None, time.monotonic() + _PAUSE_SECONDS
             if not self._away:
-                _log.warning(f"{err}; until it answers, what is to be recorded waits in {self._outbox.folder}")
+                _log.warning(f"{err}; until it answers, records wait in {self._outbox.folder}")
             self._away = True
             raise
         if self._away:
-            _log.warning(f"{redact(self._uri)} answers again: what waited was sent")
+            _log.warning(f"{redact(self._uri)} answers again; the waiting records were sent")
         self._away = False
         return answer
 
     def _connected(self, began: int) -> Writer:
-        """Return the writer to the training's run, which began at `began` if it is not there yet."""
+        """Return the writer to the training's run, which is created as of `began` if missing."""
         if self._writer is None:
             name = self._outbox.folder.name
             run_id = records.find(self._uri, self._experiment, name)
@@ -115,18 +115,18 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of an outbox."""
+    """The result of sending an outbox."""
 
     training: str
     sent: Mapping[str, int]
-    """Records of each kind."""
+    """Number of records of each kind."""
     left: Mapping[str, int]
     error: str | None
-    """Why some are left."""
+    """Why some records are left, or None."""
 
 
 def sync(folder: Path, uri: str) -> Iterator[Sent]:
-    """Send the outboxes in `folder` to the store `uri`, one after the other; yield what became of each."""
+    """Send the outboxes in `folder` to the store `uri`, one after the other; yield the result of each."""
     for outbox in unsent(folder):
         waiting, error = dict[str, int](), None
         try:
@@ -138,14 +138,14 @@ def sync(folder: Path, uri: str) -> Iterator[Sent]:
                     f"{redact(uri)}; set it, or if the store has moved, correct {outbox.folder}/origin.json"
                 )
             Delivery(uri, origin.experiment, outbox).send_waiting()
-        except Exception as err:  # whatever it is: the other outboxes are sent
+        except Exception as err:  # of any kind: the other outboxes are still sent
             error = redact(str(err))
-        left = outbox.kinds() if waiting else {}  # none: there are none, or they cannot be read
+        left = outbox.kinds() if waiting else {}  # empty if there are no records or they cannot be read
         sent = Counter(waiting) - Counter(left)
         yield Sent(outbox.folder.name, dict(sent), left, error)
 
 
 def counted(kinds: Mapping[str, int]) -> str:
-    """Return how many records of each kind there are, in words."""
-    records_ = "record" if sum(kinds.values()) == 1 else "records"
-    return f"{sum(kinds.values())} {records_} ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})"
+    """Return the number of records, in total and of each kind, in words."""
+    noun = "record" if sum(kinds.values()) == 1 else "records"
+    return f"{sum(kinds.values())} {noun} ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})"

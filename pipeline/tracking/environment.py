@@ -1,4 +1,4 @@
-"""What a run ran on: commit, versions and hardware of this machine."""
+"""The environment of a run: commit, versions and hardware."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ _WRITTEN_BY_A_RUN = (":(exclude)dvc.lock", ":(exclude)reports")
 
 
 def commit() -> tuple[str, str]:
-    """Return the current folder's git commit, and `true` where tracked files differ from it, else `false`.
+    """Return the current folder's git commit, and `true` if tracked files differ from it, else `false`.
 
-    dvc.lock and reports/ do not count: a run itself changes them. Both are `unknown` outside a git checkout.
+    dvc.lock and reports/ do not count, since a run itself changes them. Both are `unknown` outside a git checkout.
     """
     head = _output("git", "rev-parse", "HEAD")
     changes = _output("git", "status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN_BY_A_RUN)
@@ -30,22 +30,22 @@ def commit() -> tuple[str, str]:
 
 
 def changed_files() -> tuple[str, ...]:
-    """Return the tracked files of the current folder that differ from the commit; none outside a git checkout."""
-    found = _output("git", "diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
-    return tuple(sorted((found or "").splitlines()))
+    """Return the tracked files of the current folder that differ from the commit; empty outside a git checkout."""
+    names = _output("git", "diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
+    return tuple(sorted((names or "").splitlines()))
 
 
 def files_at(commit: str) -> frozenset[str] | None:
-    """Return the files of a commit; None where the current folder's repository does not have it."""
-    found = _output("git", "ls-tree", "-r", "--name-only", commit)
-    return None if found is None else frozenset(found.splitlines())
+    """Return the files of a commit; None if the current folder's repository does not have it."""
+    names = _output("git", "ls-tree", "-r", "--name-only", commit)
+    return None if names is None else frozenset(names.splitlines())
 
 
 def md5_at(commit: str, path: str) -> str:
-    """Return the MD5 of a file as a commit has it, 32 hexadecimal digits."""
+    """Return the MD5 of a file as of a commit, 32 hexadecimal digits."""
     command = ("git", "cat-file", "blob", f"{commit}:./{path}")
-    found = subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603  no shell
-    return hashlib.md5(found, usedforsecurity=False).hexdigest()
+    content = subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603  no shell
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def recorded(uri: str, run_id: str) -> dict[str, Any]:
@@ -54,15 +54,15 @@ def recorded(uri: str, run_id: str) -> dict[str, Any]:
     run = client.get_run(run_id).data
     workers = sorted({int(point.value) for point in client.get_metric_history(run_id, "workers")})
     tags = {"run": "training_run", "commit": "git_commit", "dirty": "git_dirty"}
-    found = {key: run.tags[tag] for key, tag in tags.items() if tag in run.tags}
+    facts = {key: run.tags[tag] for key, tag in tags.items() if tag in run.tags}
     with TemporaryDirectory() as folder:
         if any(file.path == FILE for file in client.list_artifacts(run_id)):
-            found |= json.loads(Path(client.download_artifacts(run_id, FILE, folder)).read_text("utf-8"))
-    return {**found, "workers": workers}
+            facts |= json.loads(Path(client.download_artifacts(run_id, FILE, folder)).read_text("utf-8"))
+    return {**facts, "workers": workers}
 
 
 def describe() -> dict[str, Any]:
-    """Return versions of Python and its packages, and what processors, memory and GPUs there are."""
+    """Return the versions of Python and its packages, and this machine's processors, memory and GPUs."""
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     return {
         "python": platform.python_version(),
@@ -75,7 +75,7 @@ def describe() -> dict[str, Any]:
 
 
 def _output(*command: str) -> str | None:
-    """Return what a program prints, or None where the program is missing or fails."""
+    """Return what a program prints, or None if it is missing or fails."""
     if shutil.which(command[0]) is None:
         return None
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  literal commands only

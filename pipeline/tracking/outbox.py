@@ -1,7 +1,7 @@
-"""The outbox: what a training could not send to its tracking store yet, on disk, in order.
+"""The outbox: records that a training could not send to its tracking store yet, on disk, in order.
 
-Below runs/unsent/<training> lie records.jsonl, a record a line, the oldest first; origin.json, which says to which
-store and experiment they belong; and copies of the files that go with them, each in a folder of its own.
+runs/unsent/<training> holds records.jsonl, one record per line, oldest first; origin.json, which names the store and
+experiment that they belong to; and copies of their files, each in its own folder.
 """
 
 import json
@@ -21,13 +21,13 @@ from pipeline.files import atomic, locks, strict_json
 from pipeline.tracking.records import KINDS, Record
 
 UNSENT = Path("runs/unsent")
-"""Where the outboxes of all trainings lie."""
+"""The folder of the outboxes of all trainings."""
 _ORIGIN = "origin.json"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the records of an outbox belong."""
+    """The store and experiment that the records of an outbox belong to."""
 
     store: str
     """The store's address, without user and password."""
@@ -36,7 +36,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of records.jsonl: a record, whose file is named as `Outbox` names its copies."""
+    """A line of records.jsonl: a record whose file is a copy within the outbox."""
 
     kind: str
     content: dict[str, Any]
@@ -48,12 +48,12 @@ class Outbox:
     """The outbox of one training; several processes may use it at once."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is called like the training; it is there only as long as something waits."""
+        """`folder` is named after the training, and exists only while records wait in it."""
         self.folder = folder
         self._path = folder / "records.jsonl"
 
     def origin(self) -> Origin:
-        """Return where the records belong, as `append` was told last.
+        """Return the origin of the records, as last given to `append`.
 
         Raises:
             ValueError: origin.json is missing or broken.
@@ -67,12 +67,12 @@ class Outbox:
             ) from err
 
     def records(self) -> list[Record]:
-        """Return what waits; a last line that a kill cut off is no record.
+        """Return the waiting records; a last line that a kill truncated is ignored.
 
         Raises:
-            ValueError: a line before it is broken.
+            ValueError: an earlier line is broken.
         """
-        return [self._record(number, line) for number, line in enumerate(self._whole_lines().splitlines(), 1)]
+        return [self._record(number, line) for number, line in enumerate(self._complete_lines().splitlines(), 1)]
 
     def _record(self, number: int, text: bytes) -> Record:
         try:
@@ -86,26 +86,27 @@ class Outbox:
         return Record(line.kind, line.content, line.at, None if line.file is None else self.folder / line.file)
 
     def kinds(self) -> dict[str, int]:
-        """Return how many records of each kind wait."""
+        """Return the number of waiting records of each kind."""
         return dict(Counter(record.kind for record in self.records()))
 
     def append(self, record: Record, origin: Origin) -> None:
-        """Keep a record, and a copy of its file; it is safe once this returns."""
+        """Append a record, with a copy of its file; it is safely on disk once this returns."""
         with self._locked():
             self.folder.mkdir(exist_ok=True)
             if not (self.folder / _ORIGIN).exists() or self.origin() != origin:
                 atomic.write_json(self.folder / _ORIGIN, asdict(origin))
             tree = asdict(record) | {"file": record.file and self._copy(record.file)}
             with self._path.open("ab") as file:
-                file.truncate(len(self._whole_lines()))
+                file.truncate(len(self._complete_lines()))
                 file.write(json.dumps(tree).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
 
     def drain(self, send: Callable[[Record], None]) -> None:
-        """Give the records to `send` in order; those that it took are removed, and the folder with the last one.
+        """Pass the records to `send` in order; remove those that it accepted, and the folder after the last one.
 
-        Its error ends this and is raised. After a kill all records are given again: `send` must stand that.
+        An error in `send` ends this and is raised. After a kill, all records are passed again, so `send` must be
+        idempotent.
         """
         if not self.folder.exists():
             return
@@ -119,36 +120,36 @@ class Outbox:
                 self._remove(records[:sent], records[sent:])
 
     def _remove(self, sent: list[Record], rest: list[Record]) -> None:
-        """Forget records, and then remove their files, so that no record is ever left without its file."""
+        """Remove records first and their files afterwards, so that no record is ever left without its file."""
         if not rest:
             self._path.unlink(missing_ok=True)
             if self.folder.exists():
                 shutil.rmtree(self.folder)
         elif sent:
-            lines = self._whole_lines().splitlines(keepends=True)
+            lines = self._complete_lines().splitlines(keepends=True)
             with atomic.replacing(self._path) as temporary:
                 temporary.write_bytes(b"".join(lines[len(sent) :]))
             for record in sent:
                 if record.file is not None:
                     shutil.rmtree(record.file.parent)
 
-    def _whole_lines(self) -> bytes:
+    def _complete_lines(self) -> bytes:
         if not self._path.exists():
             return b""
         content = self._path.read_bytes()
         return content[: content.rfind(b"\n") + 1]
 
     def _copy(self, source: Path) -> str:
-        """Copy a file or folder to a place of its own; return where, below the outbox."""
+        """Copy a file or folder into a new folder of the outbox; return its path relative to the outbox."""
         target = Path(mkdtemp(prefix="file-", dir=self.folder)) / source.name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         return target.relative_to(self.folder).as_posix()
 
     def _locked(self) -> AbstractContextManager[None]:
-        """Hold the lock of all outboxes, which lies beside them."""
+        """Hold the lock of all outboxes, a file beside them."""
         return locks.held(self.folder.parent / ".lock")
 
 
 def unsent(folder: Path) -> list[Outbox]:
-    """Return the outboxes that lie in `folder`, by name."""
+    """Return the outboxes in `folder`, sorted by name."""
     return [Outbox(path.parent) for path in sorted(folder.glob(f"*/{_ORIGIN}"))]

@@ -1,4 +1,4 @@
-"""What is recorded of a training, one record at a time, and how each kind of record is written to an MLflow run."""
+"""Records of a training, and how each kind of record is written to an MLflow run."""
 
 import json
 import time
@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 from pipeline.tracking import store
 
 NAME_TAG = "training_run"
-_PARAMS_A_REQUEST = 100  # MLflow refuses more
+_PARAMS_PER_REQUEST = 100  # MLflow refuses more
 
 
 def now() -> int:
-    """Return the time as MLflow counts it: milliseconds since 1970."""
+    """Return the current time as MLflow represents it, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
 class Record:
-    """Something that a training has to say; to write it twice is to write it once."""
+    """Something to record about a training; writing it twice has the same effect as writing it once."""
 
     kind: str
     """A key of `KINDS`."""
     content: Mapping[str, Any]
-    """Of its kind; anything that JSON can hold."""
+    """Depends on the kind; anything that JSON can hold."""
     at: int = field(default_factory=now)
-    """When it was so, in milliseconds since 1970: it may be written later."""
+    """When it was recorded, in milliseconds since 1970; it may be sent later."""
     file: Path | None = None
     """A file or folder that goes with it."""
 
@@ -45,12 +45,12 @@ class Writer:
     """Writes records to a run."""
 
     def __init__(self, uri: str, run_id: str) -> None:
-        """`uri` is the store's."""
+        """Write to the run `run_id` of the store `uri`."""
         self.client, self.run_id = store.client(uri), run_id
         self._points: dict[str, set[Point]] = {}
 
     def write(self, record: Record) -> None:
-        """Write a record; one that the run has already changes nothing.
+        """Write a record; one that the run already has changes nothing.
 
         Raises:
             ValueError: a param was recorded with another value, which MLflow cannot change.
@@ -62,7 +62,7 @@ class Writer:
         return dict(self.client.get_run(self.run_id).data.tags)
 
     def points(self, key: str) -> set[Point]:
-        """Return a curve's points, asked for once: this process is the run's only writer."""
+        """Return a curve's points, which are fetched only once, since this process is the run's only writer."""
         if key not in self._points:
             history = self.client.get_metric_history(self.run_id, key)
             self._points[key] = {Point(point.step, point.timestamp, point.value) for point in history}
@@ -79,17 +79,17 @@ class Writer:
 
 
 def find(uri: str, experiment: str, name: str) -> str | None:
-    """Return the id of the run of the training `name`, or None; of several, the one that began first."""
+    """Return the id of the run of the training `name`, or None; of several, the earliest."""
     experiments = [store.experiment_id(uri, experiment)]
-    found = store.client(uri).search_runs(experiments, f"tags.{NAME_TAG} = '{name}'")
-    first = min(found, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+    candidates = store.client(uri).search_runs(experiments, f"tags.{NAME_TAG} = '{name}'")
+    first = min(candidates, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
     return None if first is None else str(first.info.run_id)
 
 
 def create(uri: str, experiment: str, name: str, at: int) -> str:
     """Create the run of the training `name`, which began at `at`; return its id.
 
-    Of two processes that do this at the same time, one's run is deleted, and both go on with the other.
+    If two processes do this at the same time, one run is deleted and both continue with the other.
     """
     number, client = store.experiment_id(uri, experiment), store.client(uri)
     created = client.create_run(number, start_time=at, run_name=name, tags={NAME_TAG: name}).info.run_id
@@ -115,22 +115,22 @@ def _write_params(writer: Writer, record: Record) -> None:
         if known.get(key, value) != value:
             raise ValueError(
                 f"expected {key} = {known[key]}, which run {writer.run_id} began with, got {value}; a run's params "
-                f"cannot be changed: delete the run (mlflow runs delete --run-id {writer.run_id}) to record it anew"
+                f"cannot be changed; to record it again, delete the run (mlflow runs delete --run-id {writer.run_id})"
             )
     new = [Param(key, value) for key, value in record.content.items() if key not in known]
-    for first in range(0, len(new), _PARAMS_A_REQUEST):
-        writer.client.log_batch(writer.run_id, params=new[first : first + _PARAMS_A_REQUEST])
+    for first in range(0, len(new), _PARAMS_PER_REQUEST):
+        writer.client.log_batch(writer.run_id, params=new[first : first + _PARAMS_PER_REQUEST])
 
 
 def _write_metrics(writer: Writer, record: Record) -> None:
-    """Add points at a step, but none to a curve that has the step: MLflow would keep both."""
+    """Add points at a step, except to curves that already have the step: MLflow would keep both points."""
     step, metrics = record.content["step"], record.content["metrics"]
     new = [key for key in metrics if all(point.step != step for point in writer.points(key))]
     writer.add({key: Point(step, record.at, metrics[key]) for key in new})
 
 
 def _write_load(writer: Writer, record: Record) -> None:
-    """Add points at each curve's next step, but none to a curve that has the time."""
+    """Add points at each curve's next step, except to curves that already have a point at that time."""
     curves = {key: writer.points(key) for key in record.content}
     new = [key for key, points in curves.items() if all(point.at != record.at for point in points)]
     steps = {key: 1 + max((point.step for point in curves[key]), default=-1) for key in new}
@@ -138,7 +138,7 @@ def _write_load(writer: Writer, record: Record) -> None:
 
 
 def _write_scores(writer: Writer, record: Record) -> None:
-    """Add points at step 0, but none that the curve has, or whose value it ends with."""
+    """Add points at step 0, except those that a curve already has or whose value is its latest."""
     known = writer.client.get_run(writer.run_id).data.metrics
     changed = {key: Point(0, record.at, value) for key, value in record.content.items() if known.get(key) != value}
     writer.add({key: point for key, point in changed.items() if point not in writer.points(key)})

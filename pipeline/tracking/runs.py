@@ -1,6 +1,6 @@
-"""MLflow runs: one a training, found again by the training's name, written by one process at a time.
+"""MLflow runs: one per training, identified by the training's name and written by one process at a time.
 
-Nothing here fails or waits long because the store does not answer: what cannot be sent waits on disk (outbox.py).
+An unreachable store makes nothing here fail or block for long: records that cannot be sent wait on disk (outbox.py).
 """
 
 import json
@@ -23,28 +23,28 @@ from pipeline.tracking import environment, store
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.outbox import UNSENT, Outbox
 from pipeline.tracking.records import (
-    NAME_TAG as NAME_TAG,  # part of what this module offers
+    NAME_TAG as NAME_TAG,  # part of this module's interface
     Record,
 )
 
-_LONGEST_PARAM = 6000  # characters; MLflow cuts or refuses longer ones
-_LONGEST_DIGEST = 36  # characters; just a DVC hash, <32 hex>.dir
-_NOT_IN_A_KEY = re.compile(r"[^\w./ -]")  # MLflow refuses them; a user's class name may hold them
+_LONGEST_PARAM = 6000  # characters; MLflow truncates or refuses longer ones
+_LONGEST_DIGEST = 36  # characters; exactly a DVC hash, <32 hex>.dir
+_NOT_IN_A_KEY = re.compile(r"[^\w./ -]")  # MLflow refuses these; a user's class name may contain them
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where a training is recorded; may be sent to another process of this machine, which then writes to it, too."""
+    """Where a training is recorded; may be passed to another process on this machine, which can then write to it."""
 
     uri: str
     """Tracking store or server; local paths in it are absolute."""
     experiment: str
     name: str
-    """The training's: a hash of its inputs."""
+    """The training's name: a hash of its inputs."""
     unsent: Path
-    """Absolute folder where what cannot be sent waits, in an outbox of the training's name."""
+    """Absolute folder of the outboxes, one of which is named after the training."""
 
     @property
     def run_id(self) -> str:
@@ -57,10 +57,10 @@ class Run:
 
 
 def start(experiment: str, name: str) -> Run:
-    """Return the run of the training `name`, a new one unless the training goes on.
+    """Return the run of the training `name`; a new one unless the training is resumed.
 
     Args:
-        experiment: the experiment's name; MLFLOW_EXPERIMENT_NAME wins over it.
+        experiment: the experiment's name; MLFLOW_EXPERIMENT_NAME takes precedence.
         name: the training's name: a hash of its inputs.
 
     Raises:
@@ -72,15 +72,15 @@ def start(experiment: str, name: str) -> Run:
 
 
 def resume(experiment: str, name: str) -> Run:
-    """Return the run of the training `name` as `start` does, and say so when there was none.
+    """Return the run of the training `name` as `start` does, and log a warning if there was none.
 
     Raises:
-        ValueError: as of `start`.
+        ValueError: as for `start`.
     """
     run = Run(store.address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
     if _delivery(run).open():
         _log.warning(
-            f"{redact(run.uri)} holds no run of the training {name} (was it trained elsewhere?): what follows is "
+            f"{redact(run.uri)} has no run of the training {name} (was it trained elsewhere?); what follows is "
             f"recorded in the new run {run.run_id}, without the training's curves"
         )
     return run
@@ -88,9 +88,9 @@ def resume(experiment: str, name: str) -> Run:
 
 @contextmanager
 def running(run: Run) -> Iterator[None]:
-    """Show the run as RUNNING; at the end as FINISHED, FAILED after an error, or KILLED after an interrupt or exit.
+    """Mark the run as RUNNING; at the end as FINISHED, FAILED after an error, or KILLED after an interrupt or exit.
 
-    At the end, what could not be sent is tried once more, and what is left is said.
+    At the end, waiting records are sent once more, and those that remain are logged.
     """
     _post(run, "status", {"status": "RUNNING"})
     status = "KILLED"
@@ -106,11 +106,11 @@ def running(run: Run) -> Iterator[None]:
 
 @contextmanager
 def system_metrics(run: Run) -> Iterator[None]:
-    """Record this machine's load as `system/...` every ten seconds, following on from an earlier attempt's points."""
+    """Record this machine's load as `system/...` every ten seconds, continuing the curves of earlier attempts."""
     store.client(run.uri)
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    # Its own loop, which we do not start, ends where the store does not answer.
+    # We do not start its own loop, which ends when the store does not answer.
     monitor, ended = SystemMetricsMonitor(run.name, tracking_uri=run.uri), threading.Event()
 
     def sample() -> None:
@@ -127,11 +127,11 @@ def system_metrics(run: Run) -> Iterator[None]:
         finally:
             ended.set()
     if error := sampling.exception():
-        _log.warning(redact(f"the load of this machine was not recorded to the end: {error}"))
+        _log.warning(redact(f"stopped recording the load of this machine: {error}"))
 
 
 def log_params(run: Run, params: Mapping[str, Any]) -> None:
-    """Record nested params under dotted keys; one that is recorded already must be the same.
+    """Record nested params under dotted keys; one that is already recorded must have the same value.
 
     Raises:
         ValueError: a param was recorded with another value, which MLflow cannot change.
@@ -140,7 +140,7 @@ def log_params(run: Run, params: Mapping[str, Any]) -> None:
 
 
 def log_metrics(run: Run, metrics: Mapping[str, float], step: int) -> None:
-    """Record a point of each curve; NaN, infinity, and a step that the curve has already are left out.
+    """Record a point of each curve; NaN, infinity and steps that a curve already has are left out.
 
     A training that resumes from a checkpoint repeats steps, and MLflow would keep both points.
     """
@@ -148,15 +148,15 @@ def log_metrics(run: Run, metrics: Mapping[str, float], step: int) -> None:
 
 
 def log_history(run: Run, history: Iterable[Mapping[str, float]]) -> None:
-    """Record the metrics of each epoch at the step that its metric `epoch` says, as `log_metrics` does."""
+    """Record the metrics of each epoch as `log_metrics` does, with its metric `epoch` as the step."""
     for epoch in history:
         log_metrics(run, epoch, step=int(epoch["epoch"]))
 
 
 def log_scores(run: Run, scores: Mapping[str, float]) -> None:
-    """Record single values, which take the place of earlier ones; NaN and infinity are left out.
+    """Record single values, which replace earlier ones; NaN and infinity are left out.
 
-    They lie at step 0, before the first epoch's 1: MLflow shows what lies there as scores of the registered model.
+    They are recorded at step 0, before the first epoch's 1: MLflow shows values there as the registered model's scores.
     """
     _post(run, "scores", _finite(scores))
 
@@ -167,8 +167,8 @@ def log_dataset(run: Run, name: str, digest: str, *, source: str, context: str) 
     Args:
         run: the run that used it.
         name: the data set's name.
-        digest: its hash, at most 36 characters: DVC's, `<32 hex>.dir`, as it is.
-        source: where it lies, such as data/tiles.
+        digest: its hash, at most 36 characters, such as DVC's `<32 hex>.dir`.
+        source: its location, such as data/tiles.
         context: what it was used for, such as training.
 
     Raises:
@@ -191,8 +191,8 @@ def log_environment(run: Run) -> None:
     from mlflow.tracking.context.registry import resolve_tags
 
     commit, dirty = environment.commit()
-    found = {**resolve_tags(), "mlflow.source.git.commit": commit, "git_commit": commit, "git_dirty": dirty}
-    _post(run, "tags", found)
+    run_tags = {**resolve_tags(), "mlflow.source.git.commit": commit, "git_commit": commit, "git_dirty": dirty}
+    _post(run, "tags", run_tags)
     _post(run, "document", {"name": environment.FILE, "tree": environment.describe()})
 
 
@@ -206,12 +206,12 @@ def tags(run: Run) -> dict[str, str]:
 
 
 def as_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return nested params as they are recorded: dotted keys, and values as text, cut where MLflow cannot keep all."""
+    """Return nested params as recorded: dotted keys, and values as text, truncated to what MLflow can keep."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat(params)}
     return {key: t if len(t) <= _LONGEST_PARAM else t[: _LONGEST_PARAM - 3] + "..." for key, t in texts.items()}
 
 
-@cache  # a process has one way to a run
+@cache  # a process has one Delivery per run
 def _delivery(run: Run) -> Delivery:
     return Delivery(run.uri, run.experiment, Outbox(run.unsent / run.name))
 

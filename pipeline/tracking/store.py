@@ -1,4 +1,4 @@
-"""Where MLflow keeps its records, and the one way to reach it: MLflow is imported here when it is first needed."""
+"""The MLflow tracking store and the only access to it; MLflow is imported here when it is first needed."""
 
 import os
 import sys
@@ -19,33 +19,33 @@ _SQLITE = "sqlite:///"
 _HTTP = ("http://", "https://")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",  # MLflow understands this word only
+    "DO_NOT_TRACK": "true",  # MLflow accepts only this value
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a command's output may be JSON
 }
-# What the user has set wins.
+# The user's own settings take precedence.
 _DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by MLflow's own 7, and its pauses, a call fails after four minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # with MLflow's default, 7, and pauses, a call fails after four minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 _LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-_PROBE_SECONDS = 5  # a call's own time-out must do for an upload, and so takes two minutes
+_PROBE_SECONDS = 5  # a call's own timeout, two minutes, must suffice for an upload
 _LOGIN_REFUSED = (401, 403)
-_TRY_LATER = (408, 429, 500, 502, 503, 504)  # what MLflow, too, tries again
+_TRY_LATER = (408, 429, 500, 502, 503, 504)  # the statuses that MLflow retries too
 _LONGEST_REASON = 200  # characters
 
 
 class UnreachableError(ValueError):
-    """The store, or the place where it keeps files, does not answer at the moment."""
+    """The store, or its artifact storage, does not answer at the moment."""
 
 
 def address() -> str:
-    """Return MLFLOW_TRACKING_URI, or mlflow.db in the repository's folder; an sqlite path is made absolute.
+    """Return MLFLOW_TRACKING_URI, or else mlflow.db in the repository's folder; an sqlite path is made absolute.
 
-    A server's address is returned without the user and password in it: they are put where MLflow looks for them, so
-    that no message and no file can hold them.
+    A server's address is returned without its user and password, which are moved to where MLflow looks for them, so
+    that no message or file can contain them.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{repository.root() / 'mlflow.db'}"
     if uri.startswith(_SQLITE):
@@ -58,14 +58,14 @@ def address() -> str:
 
 
 def configure() -> None:
-    """Switch off MLflow's calls home, unpickling, chatter and long waits; it reads this while it is imported."""
+    """Disable MLflow's telemetry, unpickling, console output and long waits; it reads these settings on import."""
     os.environ.update(_SETTINGS)
     for key, value in _DEFAULTS.items():
         os.environ.setdefault(key, value)
 
 
 def client(uri: str) -> "MlflowClient":
-    """Return MLflow's client of the store `uri`; whoever imports mlflow calls this first."""
+    """Return an MLflow client of the store `uri`; call this before importing mlflow."""
     configure()
     from mlflow import MlflowClient
 
@@ -76,10 +76,10 @@ def client(uri: str) -> "MlflowClient":
 
 @cache
 def _create_tables(uri: str) -> None:
-    """Let MLflow create an sqlite store's tables where they are missing, one process after the other.
+    """Let MLflow create an sqlite store's missing tables, one process at a time.
 
-    MLflow 3.17 does not lock this (mlflow/store/tracking/sqlalchemy_store.py): of experiments that begin at once with a
-    new store most fail. A server has its tables before it answers.
+    MLflow 3.17 does not lock this (mlflow/store/tracking/sqlalchemy_store.py): of experiments that start at once with a
+    new store, most fail. A server creates its tables before it answers.
     """
     from mlflow import MlflowClient
 
@@ -88,7 +88,7 @@ def _create_tables(uri: str) -> None:
 
 
 def select(uri: str) -> None:
-    """Make `uri` the store of MLflow's own functions, some of which know no other way to be told."""
+    """Make `uri` the default store of MLflow's own functions, some of which take it in no other way."""
     configure()
     import mlflow
 
@@ -96,7 +96,7 @@ def select(uri: str) -> None:
 
 
 def probe(uri: str) -> None:
-    """Raise MLflow's error unless the server answers within seconds, whatever it answers; a file needs no asking."""
+    """Raise MLflow's error unless the server answers within seconds, with any status; an sqlite file is not probed."""
     configure()
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
@@ -107,10 +107,10 @@ def probe(uri: str) -> None:
 
 @contextmanager
 def reached(uri: str) -> Iterator[None]:
-    """Tell apart the errors of calls to MLflow: what may work later, a refused login, and the others, which pass.
+    """Distinguish errors of MLflow calls: those that may pass later, a refused login, and others, raised unchanged.
 
     Raises:
-        UnreachableError: the server or its storage did not answer, or with an error of its own.
+        UnreachableError: the server or its storage did not answer, or answered with a server error.
         ValueError: it refused the user.
     """
     try:
@@ -121,9 +121,7 @@ def reached(uri: str) -> Iterator[None]:
             login = (
                 "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(_LOGIN)
             )
-            raise ValueError(
-                f"{redact(uri)}: expected a user who may do this, got status {status}; set {login}"
-            ) from err
+            raise ValueError(f"{redact(uri)}: expected an authorised user, got status {status}; set {login}") from err
         if status in _TRY_LATER:
             reason = redact(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
             raise UnreachableError(f"{redact(uri)} cannot be reached: {reason}") from err
@@ -131,40 +129,40 @@ def reached(uri: str) -> Iterator[None]:
 
 
 def experiment_name(name: str) -> str:
-    """Return MLFLOW_EXPERIMENT_NAME, or else `name`."""
+    """Return MLFLOW_EXPERIMENT_NAME if set, else `name`."""
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
 
 
 def experiment_id(uri: str, name: str) -> str:
-    """Return the id of the experiment `name`, which is created where it is missing.
+    """Return the id of the experiment `name`, which is created if missing.
 
-    The artifacts of an experiment created in an sqlite store lie in mlartifacts beside its file.
+    The artifacts of an experiment in an sqlite store are kept in mlartifacts beside its file.
 
     Raises:
         ValueError: the experiment was deleted.
     """
     experiment = client(uri).get_experiment_by_name(name)
     if experiment is None:
-        local = uri.startswith(_SQLITE)  # a server places artifacts itself
-        place = Path(uri.removeprefix(_SQLITE)).with_name("mlartifacts").as_uri() if local else None
+        local = uri.startswith(_SQLITE)  # a server chooses the artifact location itself
+        location = Path(uri.removeprefix(_SQLITE)).with_name("mlartifacts").as_uri() if local else None
         from mlflow import MlflowException
 
         try:
-            return client(uri).create_experiment(name, place)
+            return client(uri).create_experiment(name, location)
         except MlflowException as err:
-            if err.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, a moment ago
+            if err.error_code != "RESOURCE_ALREADY_EXISTS":  # created by another process in the meantime
                 raise
             return experiment_id(uri, name)
     if experiment.lifecycle_stage == "deleted":
         raise ValueError(
-            f"expected an experiment {name} in {redact(uri)}, got one that was deleted; restore it "
+            f"expected an experiment {name} in {redact(uri)}, got a deleted one; restore it "
             f"(mlflow experiments restore --experiment-id {experiment.experiment_id}) or choose another name"
         )
     return str(experiment.experiment_id)
 
 
 def _status(err: BaseException) -> int | None:
-    """Return the HTTP status that an error stands for, 503 where there was no answer; None for errors of others."""
+    """Return the HTTP status of an error, 503 if there was no answer; None for errors of other libraries."""
     import requests
     from mlflow import MlflowException
 
@@ -182,12 +180,12 @@ def _is_storage(err: BaseException) -> bool:
 
 
 def _storage_status(err: BaseException | None) -> int | None:
-    """Return the status of an error of S3; its library, which is no dependency of ours, is loaded where it is used."""
+    """Return the status of an S3 error; botocore, which is not a dependency of ours, is loaded only if it is in use."""
     botocore = sys.modules.get("botocore.exceptions")
     if err is None or botocore is None:
         return None
     if type(err).__name__ == "S3UploadFailedError":
-        return _storage_status(err.__context__)  # which says what it was
+        return _storage_status(err.__context__)  # the actual error
     if isinstance(err, botocore.ClientError):
         return int(err.response["ResponseMetadata"]["HTTPStatusCode"])
     if isinstance(err, botocore.NoCredentialsError):

@@ -13,7 +13,7 @@ from tests.support.tiny_run import ALL, assert_recorded_once, record_a_training,
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """The current folder of a training."""
+    """Make a new folder the current one, as a training's is."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -23,16 +23,16 @@ def switch(mlflow_store, project, monkeypatch):
     return Switch(monkeypatch)
 
 
-def test_a_training_whose_store_is_away_records_nothing_and_loses_nothing(switch, project, request, caplog):
+def test_a_training_whose_store_is_unreachable_sends_nothing_and_loses_nothing(switch, project, request, caplog):
     name, switch.on = request.node.name, False
     run = runs.start("tests", name)
     record_a_training(run, project)
     assert Outbox(UNSENT / name).kinds() == ALL
-    (away, left) = caplog.messages
+    (away, unsent) = caplog.messages
     assert away.startswith(f"{run.uri} cannot be reached: the store is away; until it answers, ")
-    assert away.endswith(f" waits in {(UNSENT / name).absolute()}")
-    assert left.startswith("13 records (status 2, tags 1, ")
-    assert "`segnet sync` when it answers again" in left
+    assert away.endswith(f" wait in {(UNSENT / name).absolute()}")
+    assert unsent.startswith("13 records (status 2, tags 1, ")
+    assert "`segnet sync` once it answers again" in unsent
 
     switch.on = True
     before = time.time() * 1000
@@ -47,7 +47,7 @@ def test_a_training_whose_store_is_away_records_nothing_and_loses_nothing(switch
     assert list(delivery.sync(UNSENT, store.address())) == []
 
 
-def test_what_waits_is_sent_first_when_the_store_answers_again(switch, request, caplog):
+def test_waiting_records_are_sent_first_when_the_store_answers_again(switch, request, caplog):
     name = request.node.name
     run = runs.start("tests", name)
     runs.log_metrics(run, {"a": 0.1}, 1)
@@ -61,10 +61,10 @@ def test_what_waits_is_sent_first_when_the_store_answers_again(switch, request, 
     assert recorded(run).data.params == {"b": "1"}
     assert not (UNSENT / name).exists()
     assert [message.partition(":")[0] for message in caplog.messages] == ["sqlite", "sqlite"]
-    assert caplog.messages[1].endswith("answers again: what waited was sent")
+    assert caplog.messages[1].endswith("answers again; the waiting records were sent")
 
 
-def test_the_next_stage_sends_what_the_last_one_could_not(switch, request, caplog):
+def test_the_next_stage_sends_what_the_previous_one_could_not(switch, request, caplog):
     name, switch.on = request.node.name, False
     with runs.running(runs.start("tests", name)):
         pass
@@ -73,10 +73,10 @@ def test_the_next_stage_sends_what_the_last_one_could_not(switch, request, caplo
     switch.on = True
     run = runs.resume("tests", name)
     assert recorded(run).info.status == "FINISHED"
-    assert not caplog.messages  # not that the run was unknown
+    assert not caplog.messages  # no warning that the run was unknown
 
 
-def test_between_two_tries_records_wait_without_one(switch, request, monkeypatch):
+def test_between_two_attempts_records_wait(switch, request, monkeypatch):
     run = runs.start("tests", request.node.name)
     switch.on = False
     runs.log_metrics(run, {"a": 0.1}, 1)
@@ -87,10 +87,10 @@ def test_between_two_tries_records_wait_without_one(switch, request, monkeypatch
     assert len(waiting(request.node.name)) == 3
     with runs.running(run):
         assert len(waiting(request.node.name)) == 4
-    assert curve(run, "a") == [(1, 0.1), (2, 0.2), (3, 0.3)]  # the last record is tried at once
+    assert curve(run, "a") == [(1, 0.1), (2, 0.2), (3, 0.3)]  # the last record is sent at once
 
 
-def test_what_the_store_kept_but_did_not_acknowledge_is_not_doubled(switch, project, request, monkeypatch):
+def test_what_the_store_kept_but_did_not_acknowledge_is_not_duplicated(switch, project, request, monkeypatch):
     run = runs.start("tests", request.node.name)
     write, unacknowledged = records.Writer.write, []
 
@@ -108,7 +108,7 @@ def test_what_the_store_kept_but_did_not_acknowledge_is_not_doubled(switch, proj
     assert_recorded_once(run)
 
 
-def test_the_load_of_the_machine_waits_too_and_each_sample_has_a_step_of_its_own(switch, request, monkeypatch):
+def test_the_load_of_the_machine_waits_too_and_each_sample_has_its_own_step(switch, request, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     run = runs.start("tests", request.node.name)
     for on in (True, False):

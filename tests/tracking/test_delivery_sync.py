@@ -15,7 +15,7 @@ from tests.support.tiny_run import ALL, assert_recorded_once, record_a_training,
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """The current folder of a training."""
+    """Make a new folder the current one, as a training's is."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,7 +48,7 @@ def test_an_outbox_is_sent_to_the_store_of_its_training_only(switch, request):
     assert "got sqlite:////elsewhere/mlflow.db; set it, or if the store has moved, correct runs/unsent/" in sent.error
 
 
-def test_the_experiment_of_the_training_counts_not_that_of_the_shell_that_syncs(switch, request, monkeypatch):
+def test_records_are_sent_to_the_experiment_of_the_training_not_of_the_shell_that_syncs(switch, request, monkeypatch):
     switch.on = False
     run = runs.start("tests", request.node.name)
     runs.log_params(run, {"epochs": 4})
@@ -61,12 +61,12 @@ def test_the_experiment_of_the_training_counts_not_that_of_the_shell_that_syncs(
 SYNC_AND_DIE = """
 import os, signal, sys
 from pipeline.tracking import delivery, outbox, records, store
-write, left = records.Writer.write, int(sys.argv[1])
+write, remaining = records.Writer.write, int(sys.argv[1])
 def dying(writer, record):
-    global left
+    global remaining
     write(writer, record)
-    left -= 1
-    if left == 0:
+    remaining -= 1
+    if remaining == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 records.Writer.write = dying
 list(delivery.sync(outbox.UNSENT, store.address()))
@@ -78,7 +78,7 @@ def sync_and_die(after):
     assert subprocess.run(command).returncode == -signal.SIGKILL
 
 
-def test_a_sync_that_was_killed_and_is_run_again_doubles_nothing(switch, project, request):
+def test_a_sync_that_was_killed_and_is_run_again_duplicates_nothing(switch, project, request):
     name, switch.on = request.node.name, False
     run = runs.start("tests", name)
     record_a_training(run, project)
@@ -89,9 +89,9 @@ def test_a_sync_that_was_killed_and_is_run_again_doubles_nothing(switch, project
     assert_recorded_once(run)
 
 
-def test_where_nobody_listens_a_training_is_not_held_up(project, monkeypatch, caplog):
+def test_a_store_that_nobody_serves_does_not_delay_a_training(project, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{free_port()}")
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "")  # both are set by what follows
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "")  # both are set below
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "")
     began = time.monotonic()
     record_a_training(runs.start("tests", "run-a"), project)
@@ -106,14 +106,14 @@ def test_where_nobody_listens_a_training_is_not_held_up(project, monkeypatch, ca
 
 
 def serve(folder, port):
-    """A real server, which finds again what it kept before."""
+    """Run a real server, which keeps its records between starts."""
     command = ["server", "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "kept"]
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return serving(folder, *command, health="/health", port=port, **settings)
 
 
 @pytest.mark.slow
-def test_a_server_that_was_away_all_the_time_gets_all_once_from_a_killed_and_a_second_sync(project, monkeypatch):
+def test_a_server_that_was_never_reachable_gets_all_once_from_a_killed_and_a_second_sync(project, monkeypatch):
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     run = runs.start("tests", "run-a")
@@ -129,7 +129,7 @@ def test_a_server_that_was_away_all_the_time_gets_all_once_from_a_killed_and_a_s
 
 
 @pytest.mark.slow
-def test_a_server_that_is_gone_in_the_middle_and_back_at_the_end_gets_all_once(project, monkeypatch, caplog):
+def test_a_server_that_is_down_in_the_middle_and_back_at_the_end_gets_all_once(project, monkeypatch, caplog):
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     (project / "page.html").write_text("<p>")
@@ -151,4 +151,4 @@ def test_a_server_that_is_gone_in_the_middle_and_back_at_the_end_gets_all_once(p
         assert curve(run, "val/miou") == [(epoch, epoch / 8) for epoch in range(1, 9)]
         assert [file.path for file in store.client(run.uri).list_artifacts(run.run_id)] == ["page.html"]
     assert not (UNSENT / "run-a").exists()
-    assert caplog.messages[-1].endswith("answers again: what waited was sent")
+    assert caplog.messages[-1].endswith("answers again; the waiting records were sent")

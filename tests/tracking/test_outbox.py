@@ -18,7 +18,7 @@ def outbox(tmp_path):
 
 
 def waiting(outbox):
-    """What another process finds."""
+    """Return the records that another process finds."""
     return [(record.kind, record.content, record.at) for record in Outbox(outbox.folder).records()]
 
 
@@ -31,7 +31,7 @@ def test_records_wait_in_their_order(outbox):
     assert [each.folder for each in unsent(outbox.folder.parent)] == [outbox.folder]
 
 
-def test_a_training_that_goes_on_at_another_store_takes_its_outbox_along(outbox):
+def test_a_training_that_resumes_at_another_store_takes_its_outbox_along(outbox):
     other = Origin("http://127.0.0.1:6000", "tests")
     outbox.append(Record("tags", {}), ORIGIN)
     outbox.append(Record("tags", {}), other)
@@ -52,7 +52,7 @@ def test_files_and_folders_wait_as_they_were(outbox, tmp_path):
 
 
 @pytest.mark.parametrize("torn", ['{"kind": "ta', '{"kind": "tags", "content": {}, "at": 2, "file": null}'])
-def test_a_line_that_a_kill_cut_off_is_no_record_and_spoils_no_other(outbox, torn):
+def test_a_line_that_a_kill_truncated_is_ignored_and_spoils_no_other(outbox, torn):
     outbox.append(Record("tags", {"n": "1"}, at=1), ORIGIN)
     with (outbox.folder / "records.jsonl").open("a") as file:
         file.write(torn)
@@ -108,7 +108,7 @@ def test_a_killed_process_has_lost_nothing_that_it_queued(outbox):
     numbers = [record.content["n"] for record in outbox.records()]
     assert numbers == list(range(len(numbers)))
     assert last < len(numbers) <= last + 2
-    outbox.append(Record("tags", {"n": "next"}), ORIGIN)  # the lock died with its holder
+    outbox.append(Record("tags", {"n": "next"}), ORIGIN)  # the lock was released with its holder
     assert outbox.records()[-1].content == {"n": "next"}
 
 
@@ -153,6 +153,6 @@ def test_a_broken_origin_is_refused(outbox):
         outbox.origin()
 
 
-def test_a_score_that_is_no_number_waits_too(outbox):
+def test_a_score_that_is_nan_waits_too(outbox):
     outbox.append(Record("scores", {"test/miou": float("nan")}), ORIGIN)
     assert repr(outbox.records()[0].content) == "{'test/miou': nan}"

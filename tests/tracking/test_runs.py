@@ -19,7 +19,7 @@ def test_the_same_training_continues_its_run_and_another_gets_its_own(run):
     assert runs.start("tests", "another").run_id != run.run_id
 
 
-def test_resuming_an_unknown_training_creates_its_run_and_says_so(mlflow_store, caplog):
+def test_resuming_an_unknown_training_creates_its_run_and_logs_it(mlflow_store, caplog):
     run = runs.resume("tests", "trained-elsewhere")
     assert "no run of the training trained-elsewhere" in caplog.text
     caplog.clear()
@@ -86,12 +86,12 @@ def test_undefined_values_are_left_out_and_may_come_later(run):
     assert recorded(run).data.metrics == {"c": 1.0, "a": 0.5}
 
 
-def test_class_names_that_mlflow_refuses_are_recorded_all_the_same(run):
+def test_class_names_that_mlflow_refuses_are_recorded_nevertheless(run):
     runs.log_metrics(run, {"val/iou/Sign(Symbol)*": 0.5, "val/iou/Straße 1": 0.25}, 0)
     assert recorded(run).data.metrics == {"val/iou/Sign_Symbol__": 0.5, "val/iou/Straße 1": 0.25}
 
 
-def test_a_new_score_takes_the_place_of_the_old_one(run):
+def test_a_new_score_replaces_the_old_one(run):
     for miou in (0.5, 0.5, 0.4):
         runs.log_scores(run, {"test/miou": miou, "test/iou/Car": float("nan")})
         time.sleep(0.002)  # MLflow counts milliseconds
@@ -125,7 +125,7 @@ def test_files_and_folders_are_uploaded(run, tmp_path):
     assert files == {"history.csv", "reports/history.csv", "reports/plots/a.png"}
 
 
-def test_load_of_the_machine_is_recorded_on_from_an_earlier_attempt(run, monkeypatch, capfd):
+def test_the_load_of_the_machine_continues_the_curves_of_an_earlier_attempt(run, monkeypatch, capfd):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     for _ in range(2):
         with runs.running(run), runs.system_metrics(run):
@@ -143,10 +143,10 @@ def test_commit_user_versions_and_hardware_are_recorded(run, tmp_path, monkeypat
     assert (tags["git_commit"], tags["mlflow.source.git.commit"], tags["git_dirty"]) == ("0123abcd", "0123abcd", "true")
     assert tags["mlflow.user"]
     root = Path(recorded(run).info.artifact_uri.removeprefix("file://"))
-    found = json.loads((root / "environment.json").read_text())
-    assert found["cpus"] == os.cpu_count()
-    assert found["memory_bytes"] > 2**28
-    assert found["packages"]["torch"].startswith("2.")
+    document = json.loads((root / "environment.json").read_text())
+    assert document["cpus"] == os.cpu_count()
+    assert document["memory_bytes"] > 2**28
+    assert document["packages"]["torch"].startswith("2.")
 
 
 def test_another_process_writes_to_the_run(run):

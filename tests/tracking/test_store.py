@@ -35,7 +35,7 @@ store.client("http://127.0.0.1:1")
 """
 
 
-def test_mlflow_is_told_neither_to_call_home_nor_to_unpickle_before_it_is_imported():
+def test_telemetry_and_unpickling_are_disabled_before_mlflow_is_imported():
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     done = subprocess.run([sys.executable, "-c", IMPORTS_MLFLOW], check=True, env=clean, stdout=subprocess.PIPE)
     assert done.stdout.decode().split() == ["true", "false"]
@@ -49,18 +49,18 @@ def test_the_default_store_is_a_file_in_the_current_folder(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        ("sqlite:///runs/x.db", "sqlite:///{here}/runs/x.db"),  # another process may stand in another folder
+        ("sqlite:///runs/x.db", "sqlite:///{here}/runs/x.db"),  # another process may have another current folder
         ("sqlite:////var/x.db", "sqlite:////var/x.db"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
 )
-def test_mlflow_tracking_uri_wins_over_the_default(given, used, tmp_path, monkeypatch):
+def test_mlflow_tracking_uri_takes_precedence_over_the_default(given, used, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     monkeypatch.chdir(tmp_path)
     assert store.address() == used.format(here=tmp_path)
 
 
-def test_a_servers_address_holds_no_password_and_mlflow_finds_it_all_the_same(monkeypatch):
+def test_a_servers_address_contains_no_password_and_mlflow_still_finds_it(monkeypatch):
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "of another server")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:a%40b@host.example:5000/mlflow")
@@ -70,7 +70,7 @@ def test_a_servers_address_holds_no_password_and_mlflow_finds_it_all_the_same(mo
 
 @contextmanager
 def answering(status, *, after=0.0):
-    """Yield the address of a server that answers all requests alike."""
+    """Yield the address of a server that answers all requests with `status`, after some seconds."""
     ended = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -105,14 +105,14 @@ def ask(uri):
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_login_says_what_to_set(status):
-    message = f"expected a user who may do this, got status {status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING"
+    message = f"expected an authorised user, got status {status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING"
     with answering(status) as uri, pytest.raises(ValueError, match=f"{uri}: {message}") as caught:
         ask(uri)
     assert type(caught.value) is ValueError
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_an_error_of_the_server_itself_may_pass(status, monkeypatch):
+def test_a_server_error_is_retried_later(status, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     message = f"cannot be reached: ResponseError.*many {status} error responses"
     with answering(status) as uri, pytest.raises(store.UnreachableError, match=f"{uri} {message}"):
@@ -120,19 +120,19 @@ def test_an_error_of_the_server_itself_may_pass(status, monkeypatch):
 
 
 def test_a_token_that_no_header_can_hold_is_not_repeated(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "kept-secret\n")  # as of a file; requests quotes it
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "kept-secret\n")  # as read from a file; requests quotes it
     with pytest.raises(store.UnreachableError, match=r"in header value: 'Bearer \$MLFLO") as caught:
         ask("http://127.0.0.1:9")
     assert "kept-secret" not in str(caught.value)
 
 
-def test_an_answer_that_says_no_is_mlflows_error():
+def test_a_refused_request_is_mlflows_error():
     with answering(400) as uri, pytest.raises(MlflowException, match="400"):
         ask(uri)
 
 
 @pytest.mark.parametrize("status", [200, 401, 404])
-def test_whatever_a_server_answers_to_the_probe_it_is_there(status):
+def test_a_server_that_answers_the_probe_with_any_status_is_reachable(status):
     with answering(status) as uri:
         store.probe(uri)
 
@@ -147,7 +147,7 @@ def test_a_server_that_never_answers_is_unreachable_within_seconds(monkeypatch):
 
 
 def upload(endpoint):
-    """Upload a file as MLflow does where clients reach the storage themselves."""
+    """Upload a file as MLflow does if clients access the storage directly."""
     settings = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "config": Config(retries={"max_attempts": 1})}
     client = boto3.client("s3", "us-east-1", endpoint_url=endpoint, **settings)
     with store.reached("the-store"):
@@ -157,13 +157,13 @@ def upload(endpoint):
 @pytest.mark.parametrize(
     ("status", "error"), [(503, store.UnreachableError), (403, ValueError), (404, S3UploadFailedError)]
 )
-def test_the_storage_of_files_counts_as_the_server_does(status, error):
+def test_errors_of_the_artifact_storage_count_as_those_of_the_server(status, error):
     with answering(status) as endpoint, pytest.raises(error) as caught:
         upload(endpoint)
     assert type(caught.value) is error
 
 
-def test_storage_where_nobody_listens_is_unreachable():
+def test_storage_that_nobody_serves_is_unreachable():
     with pytest.raises(store.UnreachableError, match="the-store cannot be reached: Could not connect"):
         upload(f"http://127.0.0.1:{free_port()}")
 
@@ -173,13 +173,13 @@ def test_an_error_of_ours_passes():
         raise ValueError("ours")
 
 
-def test_artifacts_lie_beside_the_store(mlflow_store):
+def test_artifacts_are_kept_beside_the_store(mlflow_store):
     location = Path(mlflow_store.removeprefix("sqlite:///")).with_name("mlartifacts")
     experiment = store.client(mlflow_store).get_experiment(store.experiment_id(mlflow_store, "tests"))
     assert experiment.artifact_location == location.as_uri()
 
 
-def test_mlflow_experiment_name_wins_over_the_param(mlflow_store, monkeypatch):
+def test_mlflow_experiment_name_takes_precedence_over_the_param(mlflow_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of-the-environment")
     assert runs.start("of-the-params", "a").experiment == "of-the-environment"
 
@@ -187,11 +187,11 @@ def test_mlflow_experiment_name_wins_over_the_param(mlflow_store, monkeypatch):
 def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(mlflow_store):
     number = store.experiment_id(mlflow_store, "gone")
     store.client(mlflow_store).delete_experiment(number)
-    with pytest.raises(ValueError, match=rf"experiment gone .* deleted; restore it .*--experiment-id {number}"):
+    with pytest.raises(ValueError, match=rf"experiment gone .* deleted one; restore it .*--experiment-id {number}"):
         store.experiment_id(mlflow_store, "gone")
 
 
-def test_processes_that_begin_at_once_with_a_new_store_all_find_its_tables(tmp_path):
+def test_processes_that_start_at_once_with_a_new_store_all_find_its_tables(tmp_path):
     code = "from pipeline.tracking import store; store.client(store.address()).search_experiments()"
     settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     started = [subprocess.Popen([sys.executable, "-c", code], env=settings) for _ in range(3)]

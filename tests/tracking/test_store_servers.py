@@ -1,4 +1,4 @@
-"""What stages record, kept by MLflow servers as teams run them: with a login, on PostgreSQL, with artifacts on S3."""
+"""Records of stages on MLflow servers as teams run them: with a login, on PostgreSQL, with artifacts on S3."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ DIGEST = "0123456789abcdef" * 2 + ".dir"
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory):
-    """A folder for logs, a database and a bucket, which the servers share."""
+    """Yield a folder for logs, a database and a bucket, shared by the servers."""
     folder = tmp_path_factory.mktemp("stores")
     with stores.postgresql() as database, stores.s3(folder) as bucket:
         yield folder, database, bucket
@@ -45,18 +45,18 @@ def server(storage, request):
 
 @pytest.fixture
 def uri(server, tmp_path, monkeypatch):
-    """The address of a server that this process has the login of, and of the bucket only if it needs that."""
+    """Return the address of a server, with its login in the environment, and the bucket's only if clients need it."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_S3_"))]:
         monkeypatch.delenv(name)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)  # where an outbox would lie
+    monkeypatch.chdir(tmp_path)  # where an outbox would be created
     return server.uri
 
 
 @pytest.fixture
 def name(request):
-    """A name that no other test has, nor this one on the other server."""
+    """Return a name unique to this test and server."""
     return f"segnet-{request.node.callspec.id}-{request.node.originalname[5:20]}"
 
 
@@ -89,21 +89,21 @@ def test_a_training_is_recorded_and_found_again_by_another_process(server, uri, 
     assert run_id_elsewhere(name, "run-a") == run.run_id
 
     client = store.client(uri)
-    found = client.get_run(run.run_id)
-    assert found.info.status == "FINISHED"
-    assert found.data.params == {"train.epochs": "2", "train.classes": "Straße"}
-    assert found.data.metrics == {"epoch": 2, "val/miou": 0.25, "test/miou": 0.375}
+    recorded = client.get_run(run.run_id)
+    assert recorded.info.status == "FINISHED"
+    assert recorded.data.params == {"train.epochs": "2", "train.classes": "Straße"}
+    assert recorded.data.metrics == {"epoch": 2, "val/miou": 0.25, "test/miou": 0.375}
     assert [point.step for point in client.get_metric_history(run.run_id, "val/miou")] == [1, 2]
-    assert [entry.dataset.digest for entry in found.inputs.dataset_inputs] == [DIGEST]
+    assert [entry.dataset.digest for entry in recorded.inputs.dataset_inputs] == [DIGEST]
     place = f"s3://{stores.BUCKET}/" if "AWS_ACCESS_KEY_ID" in server.environment else "mlflow-artifacts:/"
-    assert found.info.artifact_uri.startswith(place)
+    assert recorded.info.artifact_uri.startswith(place)
     assert {file.path for file in client.list_artifacts(run.run_id)} == {"environment.json", "reports"}
     (tmp_path / "into").mkdir()
     back = client.download_artifacts(run.run_id, "reports", str(tmp_path / "into"))
     assert contents(Path(back)) == {"history.csv": b"epoch\n1\n"}
 
 
-def test_a_registered_model_comes_back_as_it_was_and_predicts_the_same(uri, name, tmp_path):
+def test_a_registered_model_is_downloaded_unchanged_and_predicts_the_same(uri, name, tmp_path):
     model = write_model(tmp_path / "segnet")
     for folder in ("evidence", "into"):
         (tmp_path / folder).mkdir()
@@ -137,15 +137,15 @@ def sha256(path):
 
 @pytest.fixture
 def scratch():
-    """A folder for large files; pytest would keep those in its own."""
+    """Yield a folder for large files, which pytest's own folder would keep."""
     with TemporaryDirectory() as folder:
         yield Path(folder)
 
 
-def test_two_hundred_megabytes_go_up_and_come_back_unchanged(uri, name, tmp_path, scratch):
+def test_two_hundred_megabytes_are_uploaded_and_downloaded_unchanged(uri, name, tmp_path, scratch):
     block = os.urandom(2**20)
     with (scratch / "large.bin").open("wb") as file:
-        file.writelines(i.to_bytes(4) + block for i in range(200))  # the numbers tell a lost part from a doubled one
+        file.writelines(i.to_bytes(4) + block for i in range(200))  # numbered, to detect lost and duplicated parts
     run = runs.start(name, "run-a")
     began = time.monotonic()
     runs.log_files(run, [scratch / "large.bin"])
@@ -165,7 +165,7 @@ def test_a_wrong_password_is_refused_and_not_repeated(uri, tmp_path, monkeypatch
         login = f"//{stores.USER}:guessed-in-vain@"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.replace("//", login))
         monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
-    with pytest.raises(ValueError, match=rf"{uri}: expected a user who may do this, got status 401") as error:
+    with pytest.raises(ValueError, match=rf"{uri}: expected an authorised user, got status 401") as error:
         runs.start("segnet", "run-a")
     assert "guessed-in-vain" not in caplog.text + "".join(traceback.format_exception(error.value))
     assert sent(tmp_path)
