@@ -9,14 +9,14 @@ from pipeline.files import log, signals
 from pipeline.files.redact import redact
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
-"""The stages in the order of the path."""
-_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""The stages, in the order of the pipeline."""
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def execute(main: Callable[[], None]) -> None:
     """Run a stage's main; SIGTERM, SIGINT and the death of the dvc that started it end it cleanly.
 
-    An error of ours or of the disk is a message without a traceback, and exit status 1.
+    An error of ours or of the disk ends it with a message, without a traceback, and exit status 1.
     """
     log.to_stderr()
     signals.when_orphaned()
@@ -24,9 +24,9 @@ def execute(main: Callable[[], None]) -> None:
         with signals.handled():
             main()
     except Exception as err:
-        if isinstance(err, OSError) and err.errno in _OF_THE_DISK:
-            then = "make room or correct its permissions, then dvc repro again; no existing output was changed"
-            sys.exit(f"error: expected to write this stage's files, got {redact(str(err))}; {then}")
+        if isinstance(err, OSError) and err.errno in _DISK_ERRORS:
+            todo = "make room or correct its permissions, then run dvc repro again; no existing output was changed"
+            sys.exit(f"error: expected to write this stage's files, got {redact(str(err))}; {todo}")
         if isinstance(err, ValueError) or type(err).__module__.startswith("pipeline."):
             sys.exit(f"error: {redact(str(err))}")
         raise

@@ -1,4 +1,4 @@
-"""Fill data/raw with the data set's images, index masks and manifest: python -m stages.download."""
+"""Write the data set's images, index masks and manifest into data/raw: python -m stages.download."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ RAW = Path("data/raw")
 
 
 def main() -> None:
-    """Read the sections dataset and download, write data/raw, say whose it is and what it holds."""
+    """Read the sections dataset and download; write data/raw; print its licence and number of images."""
     settings = params.load()
     manifest = download.run(settings.dataset, settings.download, RAW)
     images = manifest.images["split"].value_counts()

@@ -19,21 +19,21 @@ OPTIONS = ("overlap", "batch_size", "flip", "samples", "seed")
 
 
 def main() -> None:
-    """Predict every test image, write scores and page, and add them to the training's MLflow run."""
+    """Predict all test images, write scores and report page, and add them to the training's MLflow run."""
     settings, source = params.load(), manifest.read(RAW)
     predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
-    pictures = gallery.Gallery(source.classes, max_characters=gallery.budget((source.images["split"] == "test").sum()))
-    found = evaluate.run(predictor, source, RAW, on_image=pictures.add)
-    intervals = evaluate.intervals(found, settings.evaluate)
-    scores.write(REPORTS, found, intervals)
-    page = contents.contents(found, intervals, predictor.spec, REPORTS / "history.csv", pictures)
+    images = gallery.Gallery(source.classes, max_characters=gallery.budget((source.images["split"] == "test").sum()))
+    result = evaluate.run(predictor, source, RAW, on_image=images.add)
+    intervals = evaluate.intervals(result, settings.evaluate)
+    scores.write(REPORTS, result, intervals)
+    page = contents.contents(result, intervals, predictor.spec, REPORTS / "history.csv", images)
     report.write(REPORTS / "evaluation.html", page)
-    run = runs.resume(settings.tracking.experiment, found.run)
+    run = runs.resume(settings.tracking.experiment, result.run)
     with runs.running(run):
-        runs.log_scores(run, found.metrics)
+        runs.log_scores(run, result.metrics)
         runs.log_files(run, [REPORTS / name for name in FILES])
-    shown = ", ".join(f"{name.removeprefix('test/')} {found.metrics[name]:.4f}" for name in scores.HEADLINE)
-    print(f"evaluate: {len(found.ids)} test images, {shown}")  # noqa: T201
+    shown = ", ".join(f"{name.removeprefix('test/')} {result.metrics[name]:.4f}" for name in scores.HEADLINE)
+    print(f"evaluate: {len(result.ids)} test images, {shown}")  # noqa: T201
 
 
 if __name__ == "__main__":

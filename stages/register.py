@@ -1,4 +1,4 @@
-"""Register models/segnet with the scores of reports/ and decide who is champion: python -m stages.register."""
+"""Register models/segnet with the scores in reports/ and decide on the champion: python -m stages.register."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from stages import execute
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
-OPTIONS = ("overlap", "flip", "samples", "seed")  # of evaluate: the served model predicts as was evaluated
+OPTIONS = ("overlap", "flip", "samples", "seed")  # of evaluate: the served model predicts as evaluated
 
 
 def main() -> None:
-    """Make the model a version and challenger, and champion where the gate says so; write and print the verdict."""
-    settings, found = params.load(), scores.read(REPORTS)
+    """Register the model as a version and challenger, as champion if the gate allows; write and print the verdict."""
+    settings, result = params.load(), scores.read(REPORTS)
     options = settings.evaluate.model_dump(include=set(OPTIONS))
-    standing = gate.standing(MODEL, found, options)
+    standing = gate.standing(MODEL, result, options)
     rule = Rule(settings.registration, settings.evaluate, RAW)
     run = runs.resume(settings.tracking.experiment, standing.run)
     with runs.running(run):

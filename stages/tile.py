@@ -12,7 +12,7 @@ TILES = Path("data/tiles")
 
 
 def main() -> None:
-    """Read data/raw, write data/tiles, say how many tiles."""
+    """Read data/raw, write data/tiles, and print the number of tiles."""
     settings = params.load().tile
     index = tile.run(manifest.read(RAW), RAW, TILES, settings)
     counts = index["split"].value_counts(sort=False)

@@ -30,9 +30,9 @@ def main(*, fresh: bool = False) -> None:
             runs.log_params(tracked, train.mlflow_params(job, tiles))
             runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
             run_on_workers(train.fit, job, plan, on_report=log, on_progress=line.progress)
-            found = checkpoint.last(folder)
-            runs.log_history(tracked, found.history)  # again: what could not be sent at the time
-            train.write_outcome(found, train.spec(job, tiles, folder.name), job, made_of, model=MODEL, reports=REPORTS)
+            result = checkpoint.last(folder)
+            runs.log_history(tracked, result.history)  # again, for epochs that could not be sent at the time
+            train.write_outcome(result, train.spec(job, tiles, folder.name), job, made_of, model=MODEL, reports=REPORTS)
             runs.log_files(tracked, [REPORTS / "history.csv", REPORTS / "train.json"])
 
 

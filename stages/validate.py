@@ -1,4 +1,4 @@
-"""Judge data/raw; write reports/validation.json and reports/validation.html: python -m stages.validate."""
+"""Check data/raw; write reports/validation.json and reports/validation.html: python -m stages.validate."""
 
 import sys
 from pathlib import Path
@@ -15,19 +15,19 @@ PAGE = Path("reports/validation.html")
 
 
 def main() -> None:
-    """Read data/raw, write the report and the page, print warnings; errors end the stage with exit status 1."""
+    """Read data/raw, write report and page, and print warnings; errors end the stage with exit status 1."""
     settings = params.load().validation
     images = manifest.read(RAW)
-    found = validate.run(images, settings)
-    validation.write(found, REPORT)
-    write_page(found, images, RAW, PAGE)
-    for finding in found.warnings:
+    result = validate.run(images, settings)
+    validation.write(result, REPORT)
+    write_page(result, images, RAW, PAGE)
+    for finding in result.warnings:
         print("warning:", validate.describe(finding))  # noqa: T201
-    if not found.ok:
-        errors = [f"error: {validate.describe(finding)}" for finding in found.errors]
+    if not result.ok:
+        errors = [f"error: {validate.describe(finding)}" for finding in result.errors]
         todo = f"validate: look at {PAGE}; correct the data, or change validate.severities in params.yaml"
         sys.exit("\n".join([*errors, todo]))
-    print(f"validate: {len(found.findings)} checks, {len(found.warnings)} with a warning; see {PAGE}")  # noqa: T201
+    print(f"validate: {len(result.findings)} checks, {len(result.warnings)} with a warning; see {PAGE}")  # noqa: T201
 
 
 if __name__ == "__main__":
