@@ -1,4 +1,4 @@
-"""The benchmarks compare with what they claim to, and say how to run them."""
+"""Benchmarks compare with the baselines that they claim, and document how to run them."""
 
 import runpy
 

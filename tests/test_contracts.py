@@ -1,4 +1,4 @@
-"""The contracts of imports in pyproject.toml: each is broken by what it forbids."""
+"""The import contracts in pyproject.toml: each is broken by what it forbids."""
 
 import re
 import shutil

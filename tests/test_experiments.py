@@ -1,4 +1,4 @@
-"""A sweep as a user runs it: three queued experiments, two at a time, that share one MLflow store."""
+"""A sweep as a user runs it: three queued experiments, two at a time, sharing one MLflow store."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(repository):
-    """MLflow's client of the store, once the experiments have run."""
+    """Return an MLflow client of the store, after running the experiments."""
     for seed in SEEDS:
         repository.run("dvc", "exp", "run", "--queue", "-S", f"train.seed={seed}")
     try:
@@ -38,12 +38,12 @@ def client(repository):
         failed = re.findall(r"(\S+)[^\n]* Failed", status)
         assert status.count("Success") == len(SEEDS), [repository.run("dvc", "queue", "logs", task) for task in failed]
     finally:
-        repository.run("dvc", "queue", "stop", "--kill")  # its workers wait for more, and outlive dvc
-    return store.client(f"sqlite:///{repository.folder}/mlflow.db")  # not in the folders in which dvc ran them
+        repository.run("dvc", "queue", "stop", "--kill")  # its workers wait for more tasks, and outlive dvc
+    return store.client(f"sqlite:///{repository.folder}/mlflow.db")  # not in the folders where dvc ran them
 
 
 def start_workers(repository):
-    """Not by Repository.run, which would wait for them: they keep the pipe open to which dvc writes."""
+    """Start dvc's workers, not with Repository.run, which would wait for them, as they keep dvc's pipe open."""
     command = ["dvc", "queue", "start", "--quiet", "--jobs", "2"]
     environment = repository.environment()
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -63,7 +63,7 @@ def versions(client):
 
 @pytest.fixture(scope="module")
 def found(client, runs, versions, tmp_path_factory):
-    """The scores of each version, by its number, as its run holds them."""
+    """Return the scores of each version, by number, from its run's artifacts."""
     training = {run.data.tags["training_run"]: run.info.run_id for run in runs}
     read = {}
     for number, version in versions.items():
@@ -75,7 +75,7 @@ def found(client, runs, versions, tmp_path_factory):
 
 
 def is_better(candidate, champion, settings):
-    """Whether the paired bootstrap says so, and no class loses more than is allowed."""
+    """Return whether the paired bootstrap shows a gain and no class loses more than allowed."""
     rule, gate = settings.evaluate, settings.registration
     clusters = bootstrap.blocks(candidate.sequences, rule.images_per_block)
     resampling = bootstrap.Resampling(clusters, rule.resamples, rule.level, rule.seed)
@@ -85,7 +85,7 @@ def is_better(candidate, champion, settings):
 
 
 def reign(order, better):
-    """The champion, the one before and all that were promoted, where versions are judged one after the other."""
+    """Return the champion, the previous one and all promoted versions, if versions are judged in `order`."""
     reigns = [None, order[0]]
     for number in order[1:]:
         if (number, reigns[-1]) in better:

@@ -1,4 +1,4 @@
-"""A disk without room, and one that is read-only, under each stage's outputs: real file systems in memory."""
+"""A full and a read-only disk under each stage's outputs, tested with real file systems in memory."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ OUTS = {
     "evaluate": ("reports", ["evaluation.html", "images.parquet", "scores.json"]),
     "register": ("mlartifacts", []),
 }
-"""Where the outputs of a stage lie, and which of them there it writes."""
+"""The folder of a stage's outputs, and the outputs that it writes there."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def mount(*options):
 
 @contextmanager
 def in_memory(folder):
-    """Put a file system with the same content over the folder."""
+    """Mount a file system with the same content over the folder."""
     kept = folder.with_name(f"{folder.name}.kept")
     shutil.copytree(folder, kept)
     mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", folder)
@@ -85,7 +85,7 @@ def test_a_stage_says_so_leaves_nothing_half_and_goes_on_when_there_is_room(repo
             assert reason in last
             assert "dvc repro again" in last or "train again" in last
             assert "Traceback" not in said
-            if stage != "register":  # MLflow's artifacts are no version until all are there
+            if stage != "register":  # artifacts in MLflow become a version once all are uploaded
                 assert contents(folder, names).items() <= undisturbed.items()
             assert not list(folder.rglob("*.partial"))
         mount("-o", "remount,rw,size=64m", folder)

@@ -1,6 +1,6 @@
-"""Broken input of every kind gives a right result or an error of ours, soon, and in bounded memory.
+"""Broken input of every kind gives a correct result or our own error, quickly and in bounded memory.
 
-A few cases of each reader; benchmarks/fuzzing.py tries thousands.
+This tries a few cases of each reader; benchmarks/fuzzing.py tries thousands.
 """
 
 import subprocess
@@ -29,19 +29,19 @@ QUICK = settings(
 
 
 @pytest.fixture(autouse=True)
-def small_pictures(monkeypatch):
+def small_images(monkeypatch):
     monkeypatch.setattr(decoding, "MAX_PIXELS", readers_of_input.MAX_PIXELS)
     monkeypatch.setattr(served_model, "MAX_PIXELS", 2**16)
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-def test_broken_input_is_read_rightly_or_refused(reader):
+def test_broken_input_is_read_correctly_or_refused(reader):
     tried = []
     QUICK(given(reader.cases)(lambda case: tried.append(outcome(reader, case))))()
     assert len(tried) > 10
 
 
-# Under a limit of memory, as each file of a few kilobytes stands for gigabytes.
+# Run under a memory limit, since each file of a few kilobytes expands to gigabytes.
 IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What earlier versions of the program left is read, served, verified and rolled back to.
+"""Output of earlier versions of the program is read, served, verified and rolled back to.
 
 tests/support/made_by_3053a49.tar.xz was made by commit 3053a49 in a folder /before: `dvc repro` of segnet_basic at a
 sixteenth of its width on 24 scenes of 32 x 48 pixels, twice (train.seed 1, then 2), then `segnet promote 2 --force`.
@@ -35,7 +35,7 @@ SERVE = """
 import sys, mlflow, pandas, pathlib
 model = mlflow.pyfunc.load_model(sys.argv[1])
 import pipeline
-assert "mlartifacts" in pipeline.__file__, pipeline.__file__  # its own code, not this checkout's
+assert "mlartifacts" in pipeline.__file__, pipeline.__file__  # the model's own code, not this checkout's
 row = {"image": [pathlib.Path("street.png").read_bytes()]}
 pathlib.Path("mask.png").write_bytes(model.predict(pandas.DataFrame(row))["mask"][0])
 """
@@ -43,7 +43,7 @@ pathlib.Path("mask.png").write_bytes(model.predict(pandas.DataFrame(row))["mask"
 
 @pytest.fixture
 def before(tmp_path, monkeypatch):
-    """The files in a current folder of their own."""
+    """Unpack the files into a new current folder, and return it."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     store = sqlite3.connect(tmp_path / "mlflow.db")

@@ -1,7 +1,7 @@
-"""Each network is trained by the same path: its name in params.yaml is all that changes.
+"""Every network is trained by the same stage: only its name in params.yaml changes.
 
-On a Ray cluster one of each family; to start workers takes longer than the training, so the others train in the stage's
-own process.
+One of each family trains on a Ray cluster; starting workers takes longer than training, so the others train in the
+stage's own process.
 """
 
 import re
@@ -14,7 +14,7 @@ from pipeline.artifacts.model import read_model
 from pipeline.core.models import MODELS
 from tests.support.repository import Repository
 
-# A cluster that lives until its standard input ends; each training joins it, which is faster than one for each.
+# A cluster that runs until its stdin is closed; all trainings join it, which is faster than one cluster each.
 CLUSTER = """
 import sys
 import ray
@@ -23,7 +23,7 @@ print(ray.init(
 ).address_info["gcs_address"], flush=True)
 sys.stdin.read()
 """
-# The stage's own main, for several networks: a process for each would import the same libraries for minutes.
+# The stage's main, for several networks: with a process each, importing libraries would take minutes.
 TRAIN = """
 import re, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole path, and the commands after it, with MLflow as teams run it: a login, PostgreSQL, artifacts on S3."""
+"""The complete pipeline and its commands, with MLflow as teams run it: a login, PostgreSQL, artifacts on S3."""
 
 import json
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module", params=["proxied", "direct"])
 def team(request, tmp_path_factory):
-    """A repository whose path was run against a server, and `run`, which runs commands with its login."""
+    """Return a repository whose pipeline ran against a server, and `run`, which runs commands with its login."""
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "repository").mkdir()
     repository = Repository(folder / "repository")

@@ -1,4 +1,4 @@
-"""What SECURITY.md promises and the tests of no single module hold: nothing unpickles, no shell is built from data."""
+"""Promises of SECURITY.md that no single module's tests cover: nothing unpickles, no shell command from data."""
 
 import ast
 import hashlib
@@ -29,7 +29,7 @@ class Malicious:
 
 
 def dangers(source):
-    """The calls that run what data say: a shell, a pickle, an expression."""
+    """Return the calls that can run code from data: a shell, a pickle, an expression."""
     found = []
     for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
         name, options = ast.unparse(call.func), {each.arg: ast.unparse(each.value) for each in call.keywords}
@@ -70,14 +70,14 @@ def test_no_source_runs_what_data_say():
 
 @pytest.fixture
 def bombs(tmp_path, monkeypatch):
-    """Files whose unpickling makes the folder owned below the current one."""
+    """Return files whose unpickling creates the folder `owned` in the current one."""
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Malicious()}, "zip")
     torch.save({"a": Malicious()}, "legacy", _use_new_zipfile_serialization=False)
     Path("plain").write_bytes(pickle.dumps(Malicious()))
     for name in ("zip", "legacy", "plain"):
         torch.load(name, weights_only=False) if name != "plain" else pickle.loads(Path(name).read_bytes())
-        Path("owned").rmdir()  # they work
+        Path("owned").rmdir()  # the attack works
     return ["zip", "legacy", "plain"]
 
 

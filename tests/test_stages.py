@@ -1,4 +1,4 @@
-"""What every stage has from its package."""
+"""What every stage inherits from its package."""
 
 import errno
 import os

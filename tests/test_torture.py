@@ -1,4 +1,4 @@
-"""A part of what `make torture` does: whatever is killed, dvc repro again finishes with the same model."""
+"""A part of `make torture`: whatever is killed, running dvc repro again finishes with the same model."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.kills import Scenario, Torture
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]  # the first test runs the path undisturbed
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]  # the first test runs all undisturbed
 
 
 @pytest.fixture(scope="module")
@@ -30,4 +30,4 @@ def test_a_clock_that_is_set_back_a_day_meanwhile_changes_nothing(torture):
         pytest.skip("no libfaketime here, which sets a process's clock back: install Debian's faketime")
     outcome = torture.run(Scenario("dvc in train", "SIGTERM"), LD_PRELOAD=str(libraries[0]), FAKETIME="-1d")
     assert outcome.faults == []
-    assert outcome.again_seconds > 5  # it had work left
+    assert outcome.again_seconds > 5  # there was work left

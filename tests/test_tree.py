@@ -1,4 +1,4 @@
-"""The tree, dvc.yaml, params and imports hold together."""
+"""The source tree, dvc.yaml, params and imports are consistent."""
 
 import ast
 import re
@@ -19,12 +19,12 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))
 TEMPLATES = {".j2", ".css", ".js"}
-# Attributes of Params whose names in params.yaml pydantic's own methods have taken.
+# Attributes of Params whose names in params.yaml are taken by pydantic's own methods.
 SECTIONS = {"validation": "validate", "registration": "register"}
 
 
 def stated(stage, *kinds):
-    """The entries of a stage under deps, outs, metrics or plots in dvc.yaml, each with its options."""
+    """Return a stage's entries under deps, outs, metrics or plots in dvc.yaml, each with its options."""
     entries = [entry for kind in kinds for entry in DVC[stage].get(kind, [])]
     return {k: v for entry in entries for k, v in (entry if isinstance(entry, dict) else {entry: {}}).items()}
 
@@ -46,12 +46,12 @@ def short(path):
 
 
 def strings(path):
-    """The string constants of a Python file."""
+    """Return the string constants of a Python file."""
     constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
     return {value for value in constants if isinstance(value, str)}
 
 
-# The path ---------------------------------------------------------------------------------------------------------
+# The pipeline -----------------------------------------------------------------------------------------------------
 
 
 def test_dvc_runs_the_stages_in_order():
@@ -69,9 +69,9 @@ def graph():
 
 
 def closure(graph, module):
-    """The files of ours that running `module` reads: what it imports, and what these name by string.
+    """Return our own files that running `module` reads: those it imports, and templates that these name.
 
-    A package's __init__.py counts where it holds more than a docstring.
+    A package's __init__.py counts if it contains more than a docstring.
     """
     found, new = set(), {module}
     while new:
@@ -113,7 +113,7 @@ def test_dvc_yaml_is_read_in_one_look():
 
 
 def sections_read(path):
-    """The sections of params.yaml that a stage file reads: the attributes that it takes of `params.load()`."""
+    """Return the sections of params.yaml that a stage file reads: its attributes of `params.load()`."""
     tree = ast.parse(path.read_text())
     pairs = []
     for node in ast.walk(tree):
@@ -145,8 +145,8 @@ def test_data_comes_from_an_earlier_stage():
 
 @pytest.mark.parametrize("stage", ORDER)
 def test_a_stage_names_where_its_data_lies(stage):
-    """A stage file names each dep and out, or the folder that it lies in, and names no other data."""
-    gate = {"reports/validation.json"} if stage == "tile" else set()  # must exist; nobody reads it there
+    """A stage file names each dep and out, or its folder, and no other data."""
+    gate = {"reports/validation.json"} if stage == "tile" else set()  # must exist, but is not read
     wanted = (data(stage) - gate) | set(outs(stage))
     named = set(re.findall(r'^[A-Z]+ = Path\("(.+)"\)$', (ROOT / f"stages/{stage}.py").read_text(), re.MULTILINE))
     assert all({path, str(Path(path).parent)} & named for path in wanted)
@@ -180,7 +180,7 @@ def test_a_folder_of_python_files_is_a_package():
 
 
 def test_the_rooms_are_packages_and_all_are_on_the_map():
-    """README's map names each room, and nothing that is not there."""
+    """README's map lists every package, and nothing that does not exist."""
     tree = (ROOT / "README.md").read_text().split("## The tree")[1].split("```")[1]
     tops, rooms = (set(re.findall(rf"(?m)^{indent}([a-z_.]+/?)  ", tree)) for indent in ("", "  "))
     assert rooms == {f"{path.name}/" for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name[0] != "_"}
@@ -189,7 +189,7 @@ def test_the_rooms_are_packages_and_all_are_on_the_map():
 
 
 def test_the_tests_have_the_same_rooms():
-    """A test file in a room is named after a module of that room; at the top is what belongs to no room."""
+    """A test file in a package is named after a module of it; the top level is for what belongs to no package."""
     rooms = [
         path for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in ("support", "__pycache__")
     ]
@@ -207,7 +207,7 @@ def pins():
 
 
 def test_the_lock_holds_exact_pins_and_nothing_else():
-    """No index addresses, no builds of one machine (torch==2.13.0+cpu), no editable packages, no CUDA packages."""
+    """No index addresses, platform-specific builds (torch==2.13.0+cpu), editable packages or CUDA packages."""
     for name, version in pins().items():
         assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
         assert re.fullmatch(r"[0-9]+(\.[0-9a-z]+)*", version), name

@@ -1,8 +1,8 @@
-"""What tests share: small stand-ins (tiny_...), real servers, and where the repository and its files lie."""
+"""Code shared by tests: small stand-ins (tiny_...), real servers, and paths of the repository."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 """The repository."""
 SCENES = ROOT / "tests" / "support" / "scenes.yaml"
-"""Params of the built-in data set, in small."""
+"""Params of a small version of the built-in data set."""

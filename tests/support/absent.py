@@ -1,4 +1,4 @@
-"""A tracking store that a test can take away."""
+"""A tracking store that a test can make unreachable."""
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
@@ -7,7 +7,7 @@ from pipeline.tracking import delivery, runs, store
 
 
 class Switch:
-    """Whether the store answers; at first it does."""
+    """Whether the store answers; initially on."""
 
     def __init__(self, monkeypatch):
         self.on = True
@@ -20,5 +20,5 @@ class Switch:
 
 
 def as_after_a_restart():
-    """Forget what the process knows of its runs."""
+    """Forget what the process knows about its runs."""
     runs._delivery.cache_clear()

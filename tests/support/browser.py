@@ -1,4 +1,4 @@
-"""A real headless Chromium, driven by its DevTools protocol over a pair of pipes: no port, no driver, no package."""
+"""A real headless Chromium, driven through its DevTools protocol over two pipes: no port, driver or package."""
 
 import base64
 import itertools
@@ -9,14 +9,14 @@ import sys
 import tempfile
 from contextlib import contextmanager
 
-# Chromium reads commands from file descriptor 3 and writes answers to 4. The duplicates are above both.
+# Chromium reads commands from file descriptor 3 and writes answers to 4; the duplicates are above both.
 START = """
 import fcntl, os, sys
 commands, answers = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3])
 os.dup2(commands, 3), os.dup2(answers, 4)
 os.execvp(sys.argv[3], sys.argv[3:])
 """
-# Root may not use the sandbox; the pages are our own.
+# Root cannot use the sandbox; the pages are our own.
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
@@ -48,11 +48,11 @@ def running(program):
 
 
 class Tab:
-    """A page of the browser; `complaints` and `requests` list what its console said and what it asked for."""
+    """A page of the browser; `complaints` lists its console errors and warnings, `requests` the URLs it requested."""
 
     def __init__(self, requests, replies):
         self._requests, self._replies, self._ids, self._session = requests, replies, itertools.count(1), None
-        self._unread = [b""]  # parts of a message; in the last, its end may lie and more messages behind
+        self._unread = [b""]  # parts of a message; the last may contain its end and further messages
         self.complaints, self.requests = [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -71,20 +71,20 @@ class Tab:
         return answer["result"]
 
     def open(self, address):
-        """Load a page and wait until it is there."""
+        """Load a page and wait until it has loaded."""
         self.complaints, self.requests = [], []
         self.call("Page.navigate", url=address)
         while self._read().get("method") != "Page.loadEventFired":
             pass
 
     def run(self, script):
-        """Return what a JavaScript expression, or the promise that it is, gives."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        """Return the value of a JavaScript expression, awaited if it is a promise."""
+        reply = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        return reply["result"].get("value")
 
     def press(self, *keys):
-        """Press keys, one after the other, as a user does."""
+        """Press keys one after the other, as a user does."""
         for key in keys:
             text = KEYS.get(key, key if len(key) == 1 else "")
             code = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}.get(key, 0)
@@ -92,7 +92,7 @@ class Tab:
             self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     def click(self, selector):
-        """Click on the middle of the first element that a CSS selector finds, once it is scrolled to."""
+        """Scroll to the first element that a CSS selector matches, and click on its centre."""
         place = f"""(() => {{
             const element = document.querySelector({json.dumps(selector)});
             element.scrollIntoView({{block: 'center', behavior: 'instant'}});
@@ -104,16 +104,16 @@ class Tab:
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
     def window(self, width, height=1000, scheme="light"):
-        """Set the window's size in pixels, and whether the user wants light or dark pages."""
+        """Set the window's size in pixels, and the user's preference for light or dark pages."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def screenshot(self):
-        """Return the window as PNG."""
+        """Return a PNG of the window."""
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def pdf(self):
-        """Return the page as printed."""
+        """Return a PDF of the page."""
         return base64.b64decode(self.call("Page.printToPDF", printBackground=True)["data"])
 
     def _read(self):

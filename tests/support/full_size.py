@@ -1,4 +1,4 @@
-"""The networks at full size without their weight: on PyTorch's meta device, which knows shapes alone."""
+"""Networks at full size without memory for weights: on PyTorch's meta device, which only tracks shapes."""
 
 import torch
 
@@ -11,19 +11,19 @@ def network(name, num_classes=11):
 
 
 def planes(model, modules, size=(360, 480)):
-    """The shape (C, H, W) that each module is given, and that it makes, for one image of `size`; in order of use."""
-    given, made = [], []
+    """Return the input and output shapes (C, H, W) of each module for one image of `size`, in order of use."""
+    inputs, outputs = [], []
 
     def note(module, args, output):
-        given.append(tuple(args[0].shape[1:]))
-        made.append(tuple(output.shape[1:]))
+        inputs.append(tuple(args[0].shape[1:]))
+        outputs.append(tuple(output.shape[1:]))
 
     handles = [module.register_forward_hook(note) for module in modules]
     logits = model(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
     for handle in handles:
         handle.remove()
     assert tuple(logits.shape[2:]) == size
-    return given, made
+    return inputs, outputs
 
 
 def parameters(model):
@@ -31,5 +31,5 @@ def parameters(model):
 
 
 def weights(model):
-    """The parameters of convolutions and deconvolutions, without biases and batch normalisation: the paper's count."""
+    """Count the weights of convolutions and deconvolutions, without biases and batch norm, as the paper does."""
     return sum(p.numel() for p in model.parameters() if p.ndim == 4)

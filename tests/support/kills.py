@@ -1,7 +1,7 @@
-"""Killing any process at any moment: what tests/test_torture.py and benchmarks/torture.py share.
+"""Killing any process at any moment, for tests/test_torture.py and benchmarks/torture.py.
 
-A moment is exact: an audit hook of Python, which a sitecustomize.py on PYTHONPATH sets, lets the process that is about
-to open or rename a certain file wait there until it was struck.
+Moments are exact: a Python audit hook, which a sitecustomize.py on PYTHONPATH installs, makes the process that is about
+to open or rename a certain file wait until the kill.
 """
 
 import os
@@ -35,14 +35,14 @@ MOMENTS = {
     "upload": r"open .*/mlartifacts/.*model\.safetensors",
     "register": r"os\.rename (.*/)?reports/\.registration\.json\.",
 }
-"""When somebody writes, some files are in place, and this one is not: state and upload are of train and register."""
+"""Events at which a stage has written some files but not this one; state is in train, upload in register."""
 VICTIMS = {
     "driver": r"\S*python\S* -m stages\.train$",
     "worker": r"ray::RayTrainWorker",
     "raylet": r"\S*/raylet/raylet",
     "gcs_server": r"\S*/gcs/gcs_server",
 }
-"""Command lines of the processes of a training; the last two are Ray's head."""
+"""Command lines of a training's processes; the last two are Ray's head."""
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 HOLD = r"""
 import os, re, sys, time
@@ -66,10 +66,10 @@ sys.addaudithook(_hold)
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is struck, with which signal."""
+    """Which process is killed, and with which signal."""
 
     target: str
-    """A key of MOMENTS: who writes then; a key of VICTIMS: while it trains; or "dvc in" a stage: while that writes."""
+    """A key of MOMENTS: the process writing then; of VICTIMS: while training; "dvc in <stage>": while that writes."""
     signal: str
 
     def __str__(self):
@@ -91,27 +91,27 @@ SCENARIOS = [Scenario(target, signal) for signal in SIGNALS for target in TARGET
 
 @dataclass
 class Outcome:
-    """What became of a scenario."""
+    """The result of a scenario."""
 
     scenario: str
     status: int | None = None
-    """Of the dvc repro that was struck; negative: the signal that ended it."""
+    """Exit status of the killed dvc repro; negative: the signal that ended it."""
     ended_seconds: float = 0.0
-    """After the strike, until it ended."""
+    """From the kill until it ended."""
     gone_seconds: float = 0.0
-    """After the strike, until no process of it was left."""
+    """From the kill until none of its processes was left."""
     again_seconds: float = 0.0
-    """Of the next dvc repro, which begins at once, whatever is left of the one before."""
-    said: str = ""
-    """What the struck path said last, and what dvc made of it."""
+    """Duration of the next dvc repro, which starts at once, whatever is left of the previous one."""
+    output: str = ""
+    """The last lines that the killed pipeline and dvc printed."""
     faults: list[str] = field(default_factory=list)
 
 
 class Torture:
-    """A small path in a folder, which is put back to where a scenario begins."""
+    """A small pipeline in a folder, which is restored to the starting point of each scenario."""
 
     def __init__(self, folder):
-        """Run the path undisturbed, and keep what is there before the stages that scenarios begin with."""
+        """Run the pipeline undisturbed, and keep copies from before the stages that scenarios start with."""
         self.folder, self.root, self.hold = folder, folder / "repository", folder / "hold"
         self.hold.mkdir(parents=True)
         (self.hold / "sitecustomize.py").write_text(HOLD)
@@ -134,7 +134,7 @@ class Torture:
         self.undisturbed = left_behind.files(self.root)
 
     def run(self, scenario, **settings):
-        """Strike, look, run dvc repro again at once, with these settings of its environment, and look again."""
+        """Kill, check, run dvc repro again at once with `settings` in its environment, and check again."""
         goal = "tile" if scenario.stage in EARLY else "register"
         shutil.rmtree(self.root)
         before = "download" if scenario.stage in EARLY else scenario.stage
@@ -151,37 +151,37 @@ class Torture:
                 outcome.faults.append(f"{type(err).__name__}: {err}")
             (self.hold / "go").touch()
         outcome.ended_seconds = time.monotonic() - struck
-        left = set(left_behind.processes(self.root))
+        survivors = set(left_behind.processes(self.root))
         lines = [line for line in (self.folder / "log").read_text().splitlines() if line.strip()]
-        outcome.said = "\n".join(lines[-3:])
+        outcome.output = "\n".join(lines[-3:])
         outcome.faults += self._wrong_files("struck")
         with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(until, lambda: not left & left_behind.processes(self.root).keys(), 400)
+            waiting = threads.submit(until, lambda: not survivors & left_behind.processes(self.root).keys(), 400)
             waiting.add_done_callback(lambda _: setattr(outcome, "gone_seconds", time.monotonic() - struck))
             self._again(goal, outcome, settings)
         return outcome
 
     def _start(self, goal, moment, log):
         path = f"{self.hold}{os.pathsep}{self.root}"
-        # By dvc's own choice of a shell: it stays between dvc and the stage, where bash would make way.
+        # dvc runs stages in $SHELL: dash stays between dvc and the stage, whereas bash would replace itself.
         own = {"SHELL": "/bin/sh", "PYTHONPATH": path, "HOLD_AT": moment, "HOLD_PLACE": str(self.hold)}
         environment = self.repository.environment(**own)
         command = ["dvc", "repro", goal]
         return subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def _strike(self, scenario, dvc):
-        """Strike when the moment is there, and let whoever waits go on; return when."""
+        """Kill at the scenario's moment, then release the waiting process; return the time of the kill."""
         held, number = self.hold / "held", getattr(signal, scenario.signal)
         if not until(lambda: held.exists() and held.read_text().endswith("\n"), 240, dvc):
             raise LookupError(f"the moment did not come: {(self.folder / 'log').read_text()[-1500:]}")
         victim = int(held.read_text())
         if scenario.target in VICTIMS:
             pattern = re.compile(VICTIMS[scenario.target])
-            found = {pid for pid, command in left_behind.processes(self.root).items() if pattern.match(command)}
-            (victim,) = found
-            (self.hold / "go").touch()  # it is struck while it trains on
+            matching = {pid for pid, command in left_behind.processes(self.root).items() if pattern.match(command)}
+            (victim,) = matching
+            (self.hold / "go").touch()  # it is killed while training continues
         if scenario.target.startswith("dvc"):
-            # A terminal's Ctrl-C reaches the whole group; the others are sent to dvc alone.
+            # A terminal's Ctrl-C reaches the whole process group; other signals are sent to dvc only.
             (os.killpg if number == signal.SIGINT else os.kill)(dvc.pid, number)
         else:
             os.kill(victim, number)
@@ -197,8 +197,8 @@ class Torture:
         except (AssertionError, subprocess.TimeoutExpired) as err:
             outcome.faults.append(f"dvc repro again: {str(err)[-1500:]}")
         outcome.again_seconds = time.monotonic() - start
-        if left := left_behind.orphans(self.root, 150):
-            outcome.faults.append(f"left running: {left}")
+        if orphans := left_behind.orphans(self.root, 150):
+            outcome.faults.append(f"still running: {orphans}")
         outcome.faults += self._wrong_files("after dvc repro again", goal)
         if held := left_behind.locks(self.root):
             outcome.faults.append(f"dvc holds locks: {held}")
@@ -206,16 +206,16 @@ class Torture:
             outcome.faults += left_behind.wrong_records(self.repository, EPOCHS)
 
     def _wrong_files(self, when, goal=None):
-        """What differs from the undisturbed path's files; with a goal, all of them must be there, and nothing else."""
-        found = left_behind.files(self.root)
-        partial = {name for name in found if ".partial" in name}
-        wrong = sorted(name for name in found.keys() - partial if self.undisturbed.get(name) != found[name])
+        """Return differences from the undisturbed files; with a goal, all of its files must exist, and no others."""
+        files = left_behind.files(self.root)
+        partial = {name for name in files if ".partial" in name}
+        wrong = sorted(name for name in files.keys() - partial if self.undisturbed.get(name) != files[name])
         faults = [f"{when}: not as undisturbed: {wrong}"] if wrong else []
         if goal:
             early = ("data/", "reports/validation")
             wanted = {name for name in self.undisturbed if goal == "register" or name.startswith(early)}
-            if missing := sorted(wanted - found.keys()):
+            if missing := sorted(wanted - files.keys()):
                 faults.append(f"{when}: missing: {missing}")
             if partial:
-                faults.append(f"{when}: half-written: {sorted(partial)}")
+                faults.append(f"{when}: partially written: {sorted(partial)}")
         return faults

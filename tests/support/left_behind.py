@@ -1,4 +1,4 @@
-"""What a killed path has left behind: processes, files, locks, and records of MLflow."""
+"""What a killed pipeline leaves behind: processes, files, locks and MLflow records."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def until(holds, seconds, process=None):
-    """Wait until `holds()`, at most so long, or until the process has ended; return whether it does."""
+    """Wait until `holds()`, for at most `seconds` or until the process has ended; return whether it holds."""
     end = time.monotonic() + seconds
     while not (true := holds()) and time.monotonic() < end and (process is None or process.poll() is None):
         time.sleep(0.02)
@@ -18,60 +18,60 @@ def until(holds, seconds, process=None):
 
 
 def processes(root):
-    """The processes that were started from `root`, and their command lines: it is in the environment of all."""
-    found = {}
+    """Return the command lines of processes started from `root`, by PID; all have `root` in their environment."""
+    commands = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
             if str(root).encode() in (path / "environ").read_bytes():
-                found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                commands[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-    return {pid: command for pid, command in found.items() if command}
+    return {pid: command for pid, command in commands.items() if command}
 
 
 def orphans(root, seconds):
-    """The command lines of the processes that are there after so many seconds; they are killed."""
+    """Kill the processes that are still running after `seconds`; return their command lines."""
     if until(lambda: not processes(root), seconds):
         return []
-    found = processes(root)
-    for pid in found:
+    commands = processes(root)
+    for pid in commands:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    return sorted(command[:100] for command in found.values())
+    return sorted(command[:100] for command in commands.values())
 
 
 def files(root):
-    """The bytes of what lies below data, models and reports, and of what is half-written below runs."""
-    found = {}
+    """Return the bytes of the files below data, models and reports, and of temporary files below runs."""
+    contents = {}
     for top in ("data", "models", "reports", "runs"):
         for path in (root / top).rglob("*"):
             name = path.relative_to(root).as_posix()
             if path.is_file() and path.name != ".gitignore" and (top != "runs" or ".partial" in name):
-                with suppress(FileNotFoundError):  # a moment ago by a stage that cleans up
-                    found[name] = path.read_bytes()
-    return found
+                with suppress(FileNotFoundError):  # removed in the meantime by a stage's clean-up
+                    contents[name] = path.read_bytes()
+    return contents
 
 
 def locks(root):
-    """What living processes hold of dvc's locks; those of a process that is gone do not stop the next dvc."""
+    """Return dvc's locks held by live processes; those of a dead process do not block the next dvc."""
     path = root / ".dvc" / "tmp" / "rwlock"
     held = json.loads(path.read_text() or "{}") if path.exists() else {}
     holders = [
         (kind, name, holder["pid"])
         for kind, paths in held.items()
-        for name, found in paths.items()
-        for holder in (found if kind == "read" else [found])
+        for name, entry in paths.items()
+        for holder in (entry if kind == "read" else [entry])
     ]
     return [(kind, name) for kind, name, pid in holders if Path(f"/proc/{pid}").exists()]
 
 
 def wrong_records(repository, epochs):
-    """What differs from one finished run, each epoch once on each curve, one version, one decision, a whole lineage."""
+    """Return deviations from one finished run, each epoch once per curve, one version, one decision and lineage."""
     faults = []
     with sqlite3.connect(f"file:{repository.folder}/mlflow.db?mode=ro", uri=True) as database:
-        found = {
+        stored = {
             "runs": database.execute("SELECT status FROM runs").fetchall(),
             "versions": database.execute("SELECT name, version FROM model_versions ORDER BY name").fetchall(),
             "champion": database.execute(
@@ -83,20 +83,20 @@ def wrong_records(repository, epochs):
         ).fetchall()
     wanted = {
         "runs": [("FINISHED",)],
-        "versions": [("promotions-of-segnet-scenes", 1), ("segnet-scenes", 1)],  # a decision is a version of the first
+        "versions": [("promotions-of-segnet-scenes", 1), ("segnet-scenes", 1)],  # the first holds decisions
         "champion": [(1,)],
     }
-    if found != wanted:
-        faults.append(f"MLflow has {found}")
+    if stored != wanted:
+        faults.append(f"MLflow has {stored}")
     steps = list(range(1, epochs + 1))
     curves = {key: sorted(step for other, step in points if other == key) for key, _ in points}
-    if doubled := {key: at for key, at in curves.items() if at != steps} or not curves:
-        faults.append(f"curves: {doubled}")
+    if wrong := {key: at for key, at in curves.items() if at != steps} or not curves:
+        faults.append(f"curves: {wrong}")
     for command in (["history", "--json"], ["verify", "1"]):
         try:
-            said = repository.run("segnet", *command)
-            if command[0] == "history" and len(json.loads(said)) != 1:
-                faults.append(f"segnet history: {said}")
+            output = repository.run("segnet", *command)
+            if command[0] == "history" and len(json.loads(output)) != 1:
+                faults.append(f"segnet history: {output}")
         except AssertionError as err:
             faults.append(f"segnet {' '.join(command)}: {str(err)[-1500:]}")
     return faults

@@ -1,4 +1,4 @@
-"""A real server on this machine, for the length of a test."""
+"""A real local server, for the duration of a test."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ from pathlib import Path
 
 @contextmanager
 def serving(folder, *command, health, workers=1, port=None, **environment):
-    """Run `python -m mlflow ... --host --port` in `folder`; yield its address once `health` is answered there."""
+    """Run `python -m mlflow ... --host --port` in `folder`; yield its address once it answers `health`."""
     port = str(port or free_port())
     own = ["--host", "127.0.0.1", "--port", port, "--workers", str(workers)]
-    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # it starts uvicorn
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # mlflow starts uvicorn
     address = f"http://127.0.0.1:{port}"
     options = {"env": os.environ | environment, "cwd": folder}
     with running(
@@ -26,14 +26,14 @@ def serving(folder, *command, health, workers=1, port=None, **environment):
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on."""
+    """Return an unused port of 127.0.0.1."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
 
 
 def answers(address):
-    """A function that says whether `address` answers a GET without an error."""
+    """Return a function that returns whether `address` answers a GET without an error."""
 
     def ready():
         try:
@@ -47,7 +47,7 @@ def answers(address):
 
 @contextmanager
 def running(command, log, ready, *, end=signal.SIGTERM, **options):
-    """Run a program, once `ready()` with what it prints in `log`; end it and its children however the block ends."""
+    """Run a program for the block, entered once `ready()`, with its output in `log`; then end it and its children."""
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, **options)
     try:

@@ -1,4 +1,4 @@
-"""Strategies of hypothesis that break what a reader is given: bytes, JSON trees, tables, pictures and archives."""
+"""Hypothesis strategies for broken input of readers: bytes, JSON trees, tables, images and archives."""
 
 import copy
 import io
@@ -18,49 +18,49 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 
-class Whole(bytes):
+class Blob(bytes):
     """Bytes that are not printed in full when a test fails."""
 
     def __repr__(self):
         return f"<{len(self)} bytes>"
 
 
-OUTSIDE = f"{gettempdir()}/segnet-outside"  # where a member that gets out of its folder would lie
+OUTSIDE = f"{gettempdir()}/segnet-outside"  # where a member that escapes its folder would be written
 ODD = (None, True, -1, 0, 3, 0.5, 2**31, 2**63, 2**70, 1e300, math.inf, math.nan, "", "x" * 300, "é", "\x00", "\ud800")
 PATHS = ("../../../etc/passwd", "/etc/passwd", "a//etc/passwd", "..", ".", "/", "C:\\x", "a\\..\\b", "x" * 5000)
 VALUES = st.sampled_from((*ODD, *PATHS, [], {}, [[]], [None], {"": None}))
 WORDS = (*(struct.pack("<i", n) for n in (-1, 0, 1, 2**31 - 1, -(2**31), 2**20, 2**16)), b"\xff\xff", bytes(8))
-DEEP = tuple(map(Whole, (b"[" * 100_000, b'{"a":' * 100_000, b"[" * 500 + b"]" * 500)))  # beyond every reader's stack
+DEEP = tuple(map(Blob, (b"[" * 100_000, b'{"a":' * 100_000, b"[" * 500 + b"]" * 500)))  # too deep to recurse into
 
 
 @st.composite
 def damaged(draw, data):
-    """Bytes with up to four faults: flipped bits, other words, and parts cut off, cut out, put in or copied."""
-    found = bytearray(data)
+    """Draw bytes with up to four faults: flipped bits, other words, and parts cut off, removed, inserted or copied."""
+    result = bytearray(data)
     for _ in range(draw(st.integers(1, 4))):
-        end = len(found)
+        end = len(result)
         ends = st.integers(0, min(end, 200)) | st.integers(max(0, end - 200), end)  # where headers and footers are
         place = draw(ends | st.integers(0, end))
         match draw(st.sampled_from(("flip", "flip", "word", "word", "cut", "out", "in", "copy"))):
             case "flip" if place < end:
-                found[place] ^= 1 << draw(st.integers(0, 7))
+                result[place] ^= 1 << draw(st.integers(0, 7))
             case "word":
                 word = draw(st.sampled_from(WORDS))
-                found[place : place + len(word)] = word
+                result[place : place + len(word)] = word
             case "cut":
-                del found[place:]
+                del result[place:]
             case "out":
-                del found[place : place + draw(st.integers(1, 64))]
+                del result[place : place + draw(st.integers(1, 64))]
             case "in":
-                found[place:place] = draw(st.binary(max_size=16))
+                result[place:place] = draw(st.binary(max_size=16))
             case "copy":
                 start = draw(st.integers(0, end))
-                found[place:place] = found[start : start + draw(st.integers(1, 64))]
-    return Whole(found)
+                result[place:place] = result[start : start + draw(st.integers(1, 64))]
+    return Blob(result)
 
 
 def _places(tree):
-    """Every container of a tree with each of its keys or indices."""
+    """Yield every container of a tree with each of its keys or indices."""
     for key in tree if isinstance(tree, dict) else range(len(tree)):
         yield tree, key
         if isinstance(tree[key], dict | list):
@@ -69,56 +69,56 @@ def _places(tree):
 
 @st.composite
 def trees(draw, tree):
-    """The JSON text of a tree with up to three faults: another value, a key too few, a key too many."""
-    found = {"": copy.deepcopy(tree)}
+    """Draw the JSON text of a tree with up to three faults: another value, a missing key, an additional key."""
+    root = {"": copy.deepcopy(tree)}
     for _ in range(draw(st.integers(1, 3))):
-        holder, key = draw(st.sampled_from(list(_places(found))))
+        holder, key = draw(st.sampled_from(list(_places(root))))
         match draw(st.sampled_from(("value", "value", "out", "in"))):
             case "value":
                 holder[key] = copy.deepcopy(draw(VALUES))
-            case "out" if holder is not found:
+            case "out" if holder is not root:
                 del holder[key]
-            case "in" if isinstance(holder, dict) and holder is not found:
+            case "in" if isinstance(holder, dict) and holder is not root:
                 holder["unknown"] = copy.deepcopy(draw(VALUES))
-    return Whole(json.dumps(found[""]), "utf-8")
+    return Blob(json.dumps(root[""]), "utf-8")
 
 
 def documents(tree):
-    """The bytes of a JSON file with faults in its tree or its text."""
-    return trees(tree) | damaged(Whole(json.dumps(tree, indent=2), "utf-8")) | st.sampled_from(DEEP)
+    """Return JSON files with faults in their tree or their text."""
+    return trees(tree) | damaged(Blob(json.dumps(tree, indent=2), "utf-8")) | st.sampled_from(DEEP)
 
 
 @st.composite
-def tables(draw, whole):
-    """The bytes of a Parquet file with another value, another type, or a column or row too few or too many."""
-    table = pq.read_table(io.BytesIO(whole))
-    found, odd = table.to_pandas().astype(object), draw(VALUES)
-    column = draw(st.sampled_from(list(found.columns)))
-    many = pd.Series([odd] * len(found), dtype=object)
+def tables(draw, data):
+    """Draw a Parquet file with another value, another type, or a missing or additional column or row."""
+    table = pq.read_table(io.BytesIO(data))
+    frame, odd = table.to_pandas().astype(object), draw(VALUES)
+    column = draw(st.sampled_from(list(frame.columns)))
+    many = pd.Series([odd] * len(frame), dtype=object)
     match draw(st.sampled_from(("value", "value", "value", "column", "out", "in", "rows", "none"))):
         case "value":
-            found.at[draw(st.integers(0, len(found) - 1)), column] = odd
+            frame.at[draw(st.integers(0, len(frame) - 1)), column] = odd
         case "column":
-            found[column] = many
+            frame[column] = many
         case "out":
-            found = found.drop(columns=column)
+            frame = frame.drop(columns=column)
         case "in":
-            found["unknown"] = many
+            frame["unknown"] = many
         case "rows":
-            found = pd.concat([found, found.tail(1)], ignore_index=True)
+            frame = pd.concat([frame, frame.tail(1)], ignore_index=True)
         case "none":
-            found = found.head(0)
+            frame = frame.head(0)
     try:
-        return _parquet(found, table)
-    except (ValueError, TypeError, OverflowError, pa.ArrowException):  # no type of Parquet holds it and its neighbours
-        return _parquet(found.map(repr), table)
+        return _parquet(frame, table)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):  # no Parquet type holds all of its values
+        return _parquet(frame.map(repr), table)
 
 
 def _parquet(frame, table):
-    """The bytes of a Parquet file of a frame, with the metadata of a table too."""
+    """Return a frame as a Parquet file, with the metadata of `table` added."""
     changed, buffer = pa.Table.from_pandas(frame), io.BytesIO()
     pq.write_table(changed.replace_schema_metadata({**changed.schema.metadata, **table.schema.metadata}), buffer)
-    return Whole(buffer.getvalue())
+    return Blob(buffer.getvalue())
 
 
 MEMBERS = (
@@ -129,34 +129,34 @@ MEMBERS = (
 
 @st.composite
 def archives(draw):
-    """A zip archive whose members lie anywhere, are of any kind, and may unpack to more than they say."""
+    """Draw a zip archive whose members have any path and kind, and may unpack to more than they declare."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zipfile's, about a name that comes twice
+        warnings.simplefilter("ignore")  # zipfile's warning about a duplicate name
         for name in draw(st.lists(st.just("root/data/a") | st.sampled_from(MEMBERS), max_size=3)):
             member = zipfile.ZipInfo(name)
             member.compress_type = draw(st.sampled_from((0, 8, 8, 8, 12, 14)))  # stored, deflated, bzip2, LZMA
             kind = draw(st.sampled_from((0, 0, 0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO)))
             member.create_system, member.external_attr = 3, (kind | 0o777) << 16
             packed.writestr(member, bytes(draw(st.sampled_from((0, 10, 10, 10, 1_200_000)))))
-    whole = Whole(buffer.getvalue())
-    return draw(st.just(whole) | damaged(whole))
+    archive = Blob(buffer.getvalue())
+    return draw(st.just(archive) | damaged(archive))
 
 
 def chunk(kind, body):
-    """A chunk of a PNG, with its checksum."""
+    """Return a chunk of a PNG, with its checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def declared(width, height):
-    """A PNG that says it is of this size, and ends soon."""
+    """Return a truncated PNG that declares this size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return Whole(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))))
+    return Blob(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))))
 
 
 @st.composite
 def pngs(draw, data):
-    """A PNG with faults in a chunk, whose checksum is right again: they get past the first check."""
+    """Draw a PNG with faults in a chunk but a correct checksum, so that they pass the first check."""
     places, place = [], 8
     while place + 12 <= len(data):
         places.append(place)
@@ -164,13 +164,13 @@ def pngs(draw, data):
     start = draw(st.sampled_from(places))
     end = start + 8 + int.from_bytes(data[start : start + 4])
     kinds = (data[start + 4 : start + 8], b"tRNS", b"PLTE", b"eXIf", b"zTXt", b"iCCP", b"fcTL")
-    body = Whole(data[start + 8 : end])
+    body = Blob(data[start + 8 : end])
     changed = chunk(draw(st.sampled_from(kinds)), draw(damaged(body) | st.just(body)))
-    return Whole(data[:start] + changed + data[end + 4 :])
+    return Blob(data[:start] + changed + data[end + 4 :])
 
 
 def arrays():
-    """Arrays of any kind, shape and type."""
+    """Return arrays of various shapes and dtypes."""
     shapes = ((), (0,), (3,), (2, 3), (2, 2, 3), (0, 2, 3), (2, 0, 3), (1, 1, 3), (2, 2, 4), (1, 2, 2, 3))
     kinds = ("uint8", "uint8", "int64", "float32", "bool", "object", "complex64", "S3")
     return st.builds(np.zeros, st.sampled_from(shapes), st.sampled_from(kinds))

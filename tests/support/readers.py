@@ -1,4 +1,4 @@
-"""The property that each reader of the pipeline has: it gives a right result, or an error of ours with a reason."""
+"""The property of every reader of the pipeline: it returns a correct result, or raises our own error with a reason."""
 
 import json
 import traceback
@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
 from tests.support import ROOT
-from tests.support.mutations import Whole, damaged, documents, tables
+from tests.support.mutations import Blob, damaged, documents, tables
 
 PIPELINE = str(ROOT / "pipeline")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader, what it is tried on, and how: `read` raises AssertionError where the result is wrong."""
+    """A reader with its test cases; `read` raises AssertionError if the result is wrong."""
 
     name: str
     cases: st.SearchStrategy[Any]
@@ -35,7 +35,7 @@ def outcome(reader: Reader, case: Any) -> str:
         AssertionError: the result is wrong, or the error is not ours.
     """
     with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about what it then reads or refuses
+        warnings.simplefilter("ignore")  # Pillow's, about files that it then reads or refuses
         try:
             reader.read(case, Path(folder))
         except AssertionError:
@@ -48,7 +48,7 @@ def outcome(reader: Reader, case: Any) -> str:
 
 
 def is_ours(err: Exception) -> bool:
-    """Say whether a module of the pipeline raised an error of its own, with a reason."""
+    """Return whether a module of the pipeline raised an error of its own, with a reason."""
     if isinstance(err, MlflowException):
         return err.get_http_status_code() == 400 and "expected" in str(err)
     ours = type(err) is ValueError or (isinstance(err, ValueError) and type(err).__module__.startswith("pipeline."))
@@ -58,14 +58,14 @@ def is_ours(err: Exception) -> bool:
 
 @cache
 def example(write: Callable[[Path], object]) -> dict[str, bytes]:
-    """Return the files that `write` writes into a folder."""
+    """Return the files that `write` writes into a folder, by relative path."""
     with TemporaryDirectory() as folder:
         write(Path(folder))
-        return {str(p.relative_to(folder)): Whole(p.read_bytes()) for p in Path(folder).rglob("*") if p.is_file()}
+        return {str(p.relative_to(folder)): Blob(p.read_bytes()) for p in Path(folder).rglob("*") if p.is_file()}
 
 
 def broken(write: Callable[[Path], object]) -> st.SearchStrategy[dict[str, bytes]]:
-    """Files that `write` wrote: one of them is broken, or all are whole, or missing."""
+    """Return files that `write` wrote: one of them broken, all intact, or all missing."""
     files = example(write)
 
     def one(name: str) -> st.SearchStrategy[dict[str, bytes]]:
@@ -80,7 +80,7 @@ def broken(write: Callable[[Path], object]) -> st.SearchStrategy[dict[str, bytes
 
 
 def folder_reader(name: str, cases: Callable[[], st.SearchStrategy[Any]], read: Callable[[Path], None]) -> Reader:
-    """Return a reader of a folder; a case maps paths to bytes, and `cases` is called once it is needed."""
+    """Return a reader of a folder; a case maps paths to bytes, and `cases` is called when first needed."""
 
     def put(files: dict[str, bytes], folder: Path) -> None:
         for path, data in files.items():
@@ -92,7 +92,7 @@ def folder_reader(name: str, cases: Callable[[], st.SearchStrategy[Any]], read: 
 
 
 def file_reader(name: str, cases: Callable[[], st.SearchStrategy[bytes]], read: Callable[[Path], None]) -> Reader:
-    """Return a reader of one file; `cases` is called once it is needed."""
+    """Return a reader of one file; `cases` is called when first needed."""
 
     def put(data: bytes, folder: Path) -> None:
         (folder / "file").write_bytes(data)

@@ -1,4 +1,4 @@
-"""READERS of what the stages hand each other, and of what lies in runs/, the registry's log and DVC's cache."""
+"""READERS of the files that stages exchange, and of those in runs/, the registry's log and DVC's cache."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from pipeline.registry import decision_log, evidence
 from pipeline.registry.decision_log import Entry, Reign
 from pipeline.tracking import outbox, records
 from pipeline.training import checkpoint, run as training_run
-from tests.support.mutations import Whole, damaged, documents, trees
+from tests.support.mutations import Blob, damaged, documents, trees
 from tests.support.readers import broken, example, file_reader, folder_reader
 from tests.support.scored import INTERVALS, scores
 from tests.support.tiny_data import write_tiles
@@ -31,18 +31,18 @@ from tests.support.tiny_page import gallery
 
 
 def write_manifest(folder):
-    with TemporaryDirectory() as pictures:  # which other readers read
-        manifest.write(make(Path(pictures)), folder)
+    with TemporaryDirectory() as raw:  # images, which other readers read
+        manifest.write(make(Path(raw)), folder)
 
 
 def read_manifest(folder):
-    found = manifest.read(folder)
-    assert {column: str(found.images[column].dtype) for column in manifest.COLUMNS} == manifest.COLUMNS
-    assert found.classes.palette().shape == (256, 3)
-    assert np.array(found.images["pixels"].tolist(), np.int64).size == len(found.images) * (len(found.classes) + 1)
-    for path in (*found.images["image"], *found.images["mask"]):
+    result = manifest.read(folder)
+    assert {column: str(result.images[column].dtype) for column in manifest.COLUMNS} == manifest.COLUMNS
+    assert result.classes.palette().shape == (256, 3)
+    assert np.array(result.images["pixels"].tolist(), np.int64).size == len(result.images) * (len(result.classes) + 1)
+    for path in (*result.images["image"], *result.images["mask"]):
         assert os.path.normpath(folder / path).startswith(str(folder))
-    assert found.images.notna().all(axis=None)
+    assert result.images.notna().all(axis=None)
 
 
 def write_tileset(folder):
@@ -52,14 +52,14 @@ def write_tileset(folder):
 
 def read_tileset(folder):
     for split in ("train", "val"):
-        found = tileset.Tileset(folder, split)
-        shape = (found.header.height, found.header.width)
-        for i in range(len(found)):
-            image, mask = found[i]
+        tiles = tileset.Tileset(folder, split)
+        shape = (tiles.header.height, tiles.header.width)
+        for i in range(len(tiles)):
+            image, mask = tiles[i]
             assert (image.shape, mask.shape) == ((*shape, 3), shape)
-            assert image.sum() + mask.sum() >= 0  # every byte is there
-        assert found.pixels().shape == (len(found), len(found.header.classes) + 1)
-        assert found.header.classes.palette().shape == (256, 3)
+            assert image.sum() + mask.sum() >= 0  # every byte can be read
+        assert tiles.pixels().shape == (len(tiles), len(tiles.header.classes) + 1)
+        assert tiles.header.classes.palette().shape == (256, 3)
 
 
 def write_small_model(folder):
@@ -90,7 +90,7 @@ def write_state(folder):
 
 
 def state_cases():
-    """States whose state.json is broken but has its SHA-256 right."""
+    """Return checkpoints whose state.json is broken but has a correct SHA-256."""
     files = example(write_state)
     name = "step-000000007/state.json"
 
@@ -103,11 +103,11 @@ def state_cases():
 
 
 def read_state(folder):
-    found = checkpoint.last(folder)
-    assert isinstance(found.step, int)
-    assert isinstance(found.best_epoch, int)
-    assert found.sums.shape[1] == 4
-    assert all(isinstance(value, float | int) for epoch in found.history for value in epoch.values())
+    state = checkpoint.last(folder)
+    assert isinstance(state.step, int)
+    assert isinstance(state.best_epoch, int)
+    assert state.sums.shape[1] == 4
+    assert all(isinstance(value, float | int) for epoch in state.history for value in epoch.values())
     assert checkpoint.newest(folder)[0] is not None
 
 
@@ -118,9 +118,9 @@ def write_scores(folder):
 
 
 def read_scores(folder):
-    found = score_files.read(folder)
-    assert all(isinstance(value, float) for value in found.metrics.values())
-    assert len(found.ids) == len(found.sequences) == len(found.counts) == len(found.boundaries)
+    result = score_files.read(folder)
+    assert all(isinstance(value, float) for value in result.metrics.values())
+    assert len(result.ids) == len(result.sequences) == len(result.counts) == len(result.boundaries)
     intervals = score_files.read_intervals(folder)
     assert all(isinstance(value, float) for pair in intervals.bounds.values() for value in pair)
 
@@ -133,13 +133,13 @@ def write_validation(folder):
 
 
 def read_validation(folder):
-    found = validation.read(folder / "validation.json")
-    assert isinstance(found.dataset, str)
-    for split in found.splits:
+    report = validation.read(folder / "validation.json")
+    assert isinstance(report.dataset, str)
+    for split in report.splits:
         assert isinstance(split.images + split.sequences + sum(split.sizes.values()), int)
         assert isinstance(split.void_share + sum(split.shares.values()), float)
-    assert all(finding.severity in ("error", "warning") and isinstance(finding.ok, bool) for finding in found.findings)
-    assert all(isinstance(name, str) for f in found.findings for o in f.offenders for name in o.images)
+    assert all(finding.severity in ("error", "warning") and isinstance(finding.ok, bool) for finding in report.findings)
+    assert all(isinstance(name, str) for f in report.findings for o in f.offenders for name in o.images)
 
 
 def write_lineage(folder):
@@ -147,8 +147,8 @@ def write_lineage(folder):
 
 
 def read_lineage(folder):
-    found = evidence.read_lineage(folder)
-    assert all(isinstance(text, str) for text in (found.commit, *found.changed, *found.hashes, *found.hashes.values()))
+    read = evidence.read_lineage(folder)
+    assert all(isinstance(text, str) for text in (read.commit, *read.changed, *read.hashes, *read.hashes.values()))
 
 
 VERDICT = Verdict(Outcome.HOLD, ("no gain",), "d" * 64, {"min_gain": 0.0}, {"miou": Difference(0.0, 0.0, 0.0, 0.0)})
@@ -156,7 +156,7 @@ ENTRY = Entry("decided", "2", Reign("1", None), "2026-11-23T10:00:00Z", "ann", "
 
 
 def entries():
-    return documents(json.loads(ENTRY.text)) | st.just(Whole(ENTRY.text, "utf-8"))
+    return documents(json.loads(ENTRY.text)) | st.just(Blob(ENTRY.text, "utf-8"))
 
 
 def read_entry(path):
@@ -178,12 +178,12 @@ def read_inputs(folder):
 
 MD5 = hashlib.md5(b"a", usedforsecurity=False).hexdigest()
 LOCK = {"schema": "2.0", "stages": {"make": {"cmd": "a", "outs": [{"path": "out", "md5": MD5, "hash": "md5"}]}}}
-LOCK_TEXT = Whole(b"stages:\n  make:\n    cmd: a\n    outs:\n    - path: out\n      md5: " + MD5.encode() + b"\n")
+LOCK_TEXT = Blob(b"stages:\n  make:\n    cmd: a\n    outs:\n    - path: out\n      md5: " + MD5.encode() + b"\n")
 LISTING = [{"md5": MD5, "relpath": "b"}]
 
 
 def dvc_cases():
-    """A broken dvc.lock, or a listing of a folder in DVC's cache that is broken but bears its own hash."""
+    """Return a broken dvc.lock, or a broken file list of a folder in DVC's cache under its own hash."""
 
     def listing(text):
         name = hashlib.md5(text, usedforsecurity=False).hexdigest()
@@ -195,8 +195,8 @@ def dvc_cases():
 
 
 def read_dvc(folder):
-    found = dvc_cache.check(folder, "out", (folder / "asked").read_text())
-    assert set(found) <= {"in the working tree", "in DVC's cache"}
+    places = dvc_cache.check(folder, "out", (folder / "asked").read_text())
+    assert set(places) <= {"in the working tree", "in DVC's cache"}
 
 
 LINE = {"kind": "file", "content": {"folder": ""}, "at": 8, "file": "file-a/a"}
@@ -211,7 +211,7 @@ def write_outbox(folder):
 
 def outbox_cases():
     files = example(write_outbox)
-    lines = documents(LINE).map(lambda line: {**files, "abc/records.jsonl": Whole(line + b"\n")})
+    lines = documents(LINE).map(lambda line: {**files, "abc/records.jsonl": Blob(line + b"\n")})
     return broken(write_outbox) | lines
 
 

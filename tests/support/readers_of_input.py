@@ -1,4 +1,4 @@
-"""READERS of what comes from outside: params, archives, pictures, trained weights and requests."""
+"""READERS of external input: params, archives, images, pretrained weights and requests."""
 
 import base64
 import io
@@ -26,15 +26,15 @@ from pipeline.params.dataset import FolderDataset
 from pipeline.params.steps import Download
 from pipeline.training import pretrained
 from tests.support import ROOT, SCENES
-from tests.support.mutations import OUTSIDE, PATHS, VALUES, Whole, archives, arrays, damaged, declared, pngs, trees
+from tests.support.mutations import OUTSIDE, PATHS, VALUES, Blob, archives, arrays, damaged, declared, pngs, trees
 from tests.support.readers import Reader, broken, example, file_reader, folder_reader
 from tests.support.tiny_model import SPEC, write_model
 
-MAX_PIXELS = 2**20  # of a picture while fuzzing, so that the memory has a bound
+MAX_PIXELS = 2**20  # of an image while fuzzing, to bound the memory
 
 # params.yaml ------------------------------------------------------------------------------------------------------
 
-PARAMS = [Whole(path.read_bytes()) for path in (SCENES, ROOT / "presets" / "folder.yaml")]
+PARAMS = [Blob(path.read_bytes()) for path in (SCENES, ROOT / "presets" / "folder.yaml")]
 BOMB = b"a: &a [1,1,1,1,1,1,1,1,1]\n" + b"".join(
     b"%c: &%c [%s]\n" % (name, name, b",".join([b"*%c" % (name - 1)] * 9)) for name in range(ord("b"), ord("l"))
 )  # 9 ** 11 values
@@ -47,31 +47,31 @@ TEXTS = (BOMB, b"", b"{[1]: 2}", b"? {a: 1}\n: 2", b"<<: 1", b"%YAML 3.0\n---\n"
 
 
 @st.composite
-def retold(draw, text):
-    """A YAML file with another value in one place."""
+def changed_value(draw, text):
+    """Draw a YAML file with another value in one place."""
     lines = text.splitlines(keepends=True)
     row = draw(st.sampled_from([i for i, line in enumerate(lines) if b": " in line]))
     key = lines[row].partition(b":")[0]
-    return Whole(b"".join([*lines[:row], key, b": ", draw(st.sampled_from(VALUES_OF_YAML)), b"\n", *lines[row + 1 :]]))
+    return Blob(b"".join([*lines[:row], key, b": ", draw(st.sampled_from(VALUES_OF_YAML)), b"\n", *lines[row + 1 :]]))
 
 
 def params_cases():
     loaded = [YAML(typ="safe", pure=True).load(text) for text in PARAMS]
-    wholes = st.sampled_from([*PARAMS, *map(Whole, TEXTS)])
-    return st.one_of(*map(trees, loaded), *map(damaged, PARAMS), *map(retold, PARAMS), wholes)
+    complete = st.sampled_from([*PARAMS, *map(Blob, TEXTS)])
+    return st.one_of(*map(trees, loaded), *map(damaged, PARAMS), *map(changed_value, PARAMS), complete)
 
 
 def read_params(path):
     assert isinstance(params.load(path), params.Params)
 
 
-# Archives and pictures --------------------------------------------------------------------------------------------
+# Archives and images ----------------------------------------------------------------------------------------------
 
 LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1)
 
 
 def read_archive(path):
-    """Unpack; nothing may come to lie outside the target, nor more than the limit in it."""
+    """Unpack; no file may be written outside the target, nor more than the limit into it."""
     Path(OUTSIDE).unlink(missing_ok=True)
     try:
         archive.unpack(path, "root/data", path.parent / "out", LIMITS)
@@ -82,9 +82,9 @@ def read_archive(path):
 
 
 @cache
-def pictures():
-    """Pictures of each format and mode, some of 16 bits, rotated, transparent, or of a huge declared size."""
-    found = []
+def image_files():
+    """Return images of each format and mode, some with 16 bits, rotated, transparent, or of a huge declared size."""
+    encoded = []
     grey = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
@@ -95,16 +95,16 @@ def pictures():
                 try:
                     grey.convert(mode).save(buffer, kind, **options)
                 except (OSError, ValueError, KeyError):
-                    continue  # a format has not every mode
-                found.append(Whole(buffer.getvalue()))
+                    continue  # the format does not support the mode
+                encoded.append(Blob(buffer.getvalue()))
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
     sizes = ((0, 5), (20_000, 20_000), (2**31 - 1, 2**31 - 1), (2**20, 1))
-    return [*dict.fromkeys(found), *(declared(*size) for size in sizes), eps, b"P6 99999 99999 255 ", b"", b"<svg/>"]
+    return [*dict.fromkeys(encoded), *(declared(*size) for size in sizes), eps, b"P6 99999 99999 255 ", b"", b"<svg/>"]
 
 
-def picture_cases():
-    png = [data for data in pictures() if data[1:4] == b"PNG"]
-    every = st.sampled_from(pictures())
+def image_cases():
+    png = [data for data in image_files() if data[1:4] == b"PNG"]
+    every = st.sampled_from(image_files())
     return every | every.flatmap(damaged) | st.sampled_from(png[:-4]).flatmap(pngs)
 
 
@@ -115,10 +115,10 @@ def read_header(path):
 
 
 def read_image(path):
-    found = images.read_image(path)
+    pixels = images.read_image(path)
     _, height, width = images.read_header(path)
-    assert found.dtype == np.uint8
-    assert found.shape in ((height, width, 3), (width, height, 3))
+    assert pixels.dtype == np.uint8
+    assert pixels.shape in ((height, width, 3), (width, height, 3))
 
 
 def read_colours(path):
@@ -128,9 +128,10 @@ def read_colours(path):
 
 
 def read_mask(path):
-    found = images.read_mask(path)
-    assert (found.dtype, found.ndim) == (np.uint8, 2)
-    assert found.shape == images.read_header(path)[1:]
+    mask = images.read_mask(path)
+    assert (mask.dtype, mask.ndim) == (np.uint8, 2)
+    _, height, width = images.read_header(path)
+    assert mask.shape in ((height, width), (width, height))
 
 
 # A user's data set ------------------------------------------------------------------------------------------------
@@ -149,25 +150,25 @@ def write_fields(folder):
 
 
 def data_set_cases():
-    """A folder of images, masks and lists, of which one is anything else."""
+    """Return a folder of images, masks and lists, one of which is arbitrary."""
     files = example(write_fields)
     lines = st.sampled_from(("images/train.png", "masks/val.png", "a\0b", *PATHS)) | st.text()
     texts = st.lists(lines, max_size=3).map(lambda found: "\n".join(found).encode("utf-8", "surrogatepass"))
     places = st.sampled_from(("images/train.png", "masks/val.png"))
-    pictured = st.builds(lambda place, data: {**files, place: data}, places, picture_cases())
+    pictured = st.builds(lambda place, data: {**files, place: data}, places, image_cases())
     return broken(write_fields) | texts.map(lambda text: {**files, "train.txt": text}) | pictured
 
 
 def read_data_set(folder):
-    """Download: a picture that cannot be read stops nothing, but is told."""
+    """Run the download; an image that cannot be read does not stop it but is reported."""
     tree = YAML(typ="safe", pure=True).load(PARAMS[1])["dataset"] | OF_FIELDS | {"path": str(folder)}
     settings = FolderDataset.model_validate_json(json.dumps(tree))
-    found = download.run(settings, LIMITS, folder / "raw").images
-    assert manifest.read(folder / "raw").images["id"].tolist() == found["id"].tolist()
-    assert ((found["height"] > 0) | (found["image"] == "") | (found["problem"] != "")).all()
+    result = download.run(settings, LIMITS, folder / "raw").images
+    assert manifest.read(folder / "raw").images["id"].tolist() == result["id"].tolist()
+    assert ((result["height"] > 0) | (result["image"] == "") | (result["problem"] != "")).all()
 
 
-# Trained weights --------------------------------------------------------------------------------------------------
+# Pretrained weights -----------------------------------------------------------------------------------------------
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.int64)}
 
@@ -187,7 +188,7 @@ def write_safetensors(folder):
 def read_weights(folder):
     for path in folder.iterdir():
         for value in pretrained.read(path).values():
-            assert value.to(torch.complex128).sum().ndim == 0  # every byte is there
+            assert value.to(torch.complex128).sum().ndim == 0  # every byte can be read
 
 
 # Requests of the served model -------------------------------------------------------------------------------------
@@ -204,8 +205,8 @@ def served():
 
 
 def requests():
-    """Frames of pictures, whole and broken, encoded or not, and of anything else, under that name or another."""
-    encoded = picture_cases()
+    """Return frames of images, intact and broken, encoded or not, and of anything else, under various column names."""
+    encoded = image_cases()
     texts = encoded.map(base64.b64encode).map(bytes.decode)
     values = encoded | encoded | texts | arrays() | VALUES | st.text(max_size=20) | encoded.map(bytearray)
     names = st.sampled_from(("image", "image", "image", "image", "picture", 0, None))
@@ -218,18 +219,18 @@ def answer(case, _):
     column = pd.Series(index=range(len(values)), dtype=object)
     for row, value in enumerate(values):
         column.iat[row] = value
-    found = served().predict(None, pd.DataFrame({name: column}), options)
-    assert len(found) == len(values) > 0
-    assert all(mask.ndim == 2 for mask in map(images.read_mask, found["mask"]))
+    response = served().predict(None, pd.DataFrame({name: column}), options)
+    assert len(response) == len(values) > 0
+    assert all(mask.ndim == 2 for mask in map(images.read_mask, response["mask"]))
 
 
 READERS = (
     file_reader("params.yaml", params_cases, read_params),
     file_reader("archives", archives, read_archive),
-    file_reader("image headers", picture_cases, read_header),
-    file_reader("images", picture_cases, read_image),
-    file_reader("masks", picture_cases, read_mask),
-    file_reader("colour masks", picture_cases, read_colours),
+    file_reader("image headers", image_cases, read_header),
+    file_reader("images", image_cases, read_image),
+    file_reader("masks", image_cases, read_mask),
+    file_reader("colour masks", image_cases, read_colours),
     folder_reader("weights, zip", lambda: broken(write_zip), read_weights),
     folder_reader("weights, old .pth", lambda: broken(write_legacy), read_weights),
     folder_reader("weights, safetensors", lambda: broken(write_safetensors), read_weights),

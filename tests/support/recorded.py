@@ -1,4 +1,4 @@
-"""What an MLflow run holds, and writing to it from elsewhere."""
+"""Reading an MLflow run, and writing to it from another process."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ def curve(run, key):
 
 
 def log_elsewhere(run, metrics, step):
-    """Log as a Ray controller does: another process, in another folder, with the handle that it was sent."""
+    """Log metrics from another process in another folder, with a pickled handle, as a Ray controller does."""
     code = "import json, pickle, sys; from pipeline.tracking import runs; "
     code += "runs.log_metrics(pickle.load(sys.stdin.buffer), json.loads(sys.argv[1]), int(sys.argv[2]))"
     command = [sys.executable, "-c", code, json.dumps(metrics), str(step)]

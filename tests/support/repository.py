@@ -1,4 +1,4 @@
-"""A copy of the repository with params that make its path short."""
+"""A copy of the repository with params for a short pipeline."""
 
 import json
 import os
@@ -19,13 +19,13 @@ TINY = {
     r"width: 0\.25": "width: 0.0625",
     r"\n  epochs: \d+": "\n  epochs: 2",
     r"min_miou: .*": "min_miou: 0.0",
-    # Eight small pictures may lack a class or a split of it.
+    # Eight small images may lack a class, or a split may.
     r"class_without_training_pixels: error": "class_without_training_pixels: warning",
 }
 
 
 class Repository:
-    """A copy of the repository's files under git, where dvc runs as in a user's shell."""
+    """A copy of the repository's files under git, in which dvc runs as in a user's shell."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -52,7 +52,7 @@ class Repository:
         return {**os.environ, **own, **settings}
 
     def run(self, *command, merged=False, **settings):
-        """Return what a command prints; with `merged` on stderr, too."""
+        """Return the stdout of a command, followed by its stderr if `merged`."""
         environment = self.environment(**settings)
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=280)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -62,5 +62,5 @@ class Repository:
         return re.findall(r"Running stage '(\w+)'", output)
 
     def status(self):
-        """The stages that dvc would run, and those behind them that may follow."""
+        """Return the stages that dvc would run, and later ones that may follow."""
         return list(json.loads(self.run("dvc", "status", "--json")))

@@ -1,4 +1,4 @@
-"""Scores of two small images, worked by hand."""
+"""Scores of two small images, worked out by hand."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The stores that teams keep MLflow's records in, real ones on this machine, for the length of a test."""
+"""Stores in which teams keep MLflow's records: real local ones, for the duration of a test."""
 
 import os
 import pwd
@@ -23,11 +23,11 @@ USER, PASSWORD = "segnet-admin", "kept-by-the-first-start"  # a later start with
 
 @dataclass(frozen=True)
 class Server:
-    """An MLflow server that asks for a password."""
+    """An MLflow server with a login."""
 
     uri: str
     environment: Mapping[str, str]
-    """All that a client needs to reach it, MLFLOW_TRACKING_URI among it."""
+    """Everything that a client needs to reach it, including MLFLOW_TRACKING_URI."""
 
 
 @contextmanager
@@ -46,21 +46,21 @@ def mlflow_server(folder, database, bucket, *, proxied, workers=1, port=None):
     """Yield an MLflow server with basic auth.
 
     Args:
-        folder: where its log and its settings lie; nobody else's.
-        database: SQLAlchemy's address of what keeps the records, and the users.
-        bucket: environment of those who reach the artifacts: the server if proxied, else its clients.
+        folder: for its log and settings, not shared with another server.
+        database: SQLAlchemy address of the database of records and users.
+        bucket: environment for access to the artifacts, used by the server if proxied, else by its clients.
         proxied: whether artifacts go through the server.
-        workers: processes that answer.
+        workers: number of server processes.
         port: on 127.0.0.1; a free one unless given.
     """
     folder.mkdir(exist_ok=True)
     (folder / "auth.ini").write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {database}\n"
         f"admin_username = {USER}\nadmin_password = {PASSWORD}\n"
-        "auth_cache_ttl_seconds = 60\n"  # else every request waits for a slow hash
+        "auth_cache_ttl_seconds = 60\n"  # otherwise every request computes a slow hash
     )
-    place = "--artifacts-destination" if proxied else "--default-artifact-root"
-    command = ["server", "--app-name", "basic-auth", "--backend-store-uri", database, place, f"s3://{BUCKET}"]
+    option = "--artifacts-destination" if proxied else "--default-artifact-root"
+    command = ["server", "--app-name", "basic-auth", "--backend-store-uri", database, option, f"s3://{BUCKET}"]
     settings = {
         "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(),
@@ -78,7 +78,7 @@ def mlflow_server(folder, database, bucket, *, proxied, workers=1, port=None):
 
 @contextmanager
 def s3(folder):
-    """Yield the environment of clients of a new S3 server that holds the empty bucket BUCKET."""
+    """Yield the environment for clients of a new S3 server with the empty bucket BUCKET."""
     import boto3
 
     port = free_port()
@@ -98,9 +98,9 @@ def s3(folder):
 
 @contextmanager
 def postgresql():
-    """Yield SQLAlchemy's address of an empty database of a new PostgreSQL server; skip the test where there is none."""
+    """Yield the SQLAlchemy address of an empty database on a new PostgreSQL server; skip the test if not installed."""
     programs, account = _programs(), _account()
-    with TemporaryDirectory() as name:  # not pytest's folder, which the account cannot enter
+    with TemporaryDirectory() as name:  # not pytest's folder, which the account cannot access
         folder, password, port = Path(name), secrets.token_hex(), str(free_port())
         (folder / "password").write_text(password)
         for path in (folder, folder / "password"):
@@ -115,26 +115,26 @@ def postgresql():
         def ready():
             return subprocess.run(ask).returncode == 0
 
-        # SIGTERM would wait for clients to leave.
+        # SIGTERM would wait for clients to disconnect.
         with running(serve, folder / "log", ready, end=signal.SIGINT, cwd=folder, **account):
             yield f"postgresql+psycopg2://postgres:{password}@127.0.0.1:{port}/postgres"
 
 
 def _programs():
-    """The folder of PostgreSQL's programs: Debian keeps the servers' of each version off the PATH."""
+    """Return the folder of PostgreSQL's programs; Debian keeps each version's server programs off the PATH."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
     places = [*map(str, reversed(folders)), os.environ["PATH"]]
-    found = shutil.which("initdb", path=os.pathsep.join(places))
-    return Path(found).parent if found else pytest.skip("no PostgreSQL server is installed (initdb was not found)")
+    initdb = shutil.which("initdb", path=os.pathsep.join(places))
+    return Path(initdb).parent if initdb else pytest.skip("no PostgreSQL server is installed (initdb was not initdb)")
 
 
 def _account():
-    """How to start a process that PostgreSQL runs in: it refuses root."""
+    """Return subprocess options for a user that PostgreSQL accepts: it refuses root."""
     if os.geteuid() != 0:
         return {}
     try:
         account = pwd.getpwnam("postgres")
         subprocess.run(["true"], user=account.pw_uid, check=True)
     except (KeyError, PermissionError) as err:
-        pytest.skip(f"PostgreSQL refuses to run as root, and we may not be the user postgres: {err}")
+        pytest.skip(f"PostgreSQL refuses to run as root, and we cannot run as the user postgres: {err}")
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}

@@ -1,4 +1,4 @@
-"""A data/raw and data/tiles of a few random images, for tests of the steps that read them."""
+"""A data/raw and data/tiles with a few random images, for tests of the stages that read them."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), None)
 
 
 def write_raw(folder, sizes, masks=None):
-    """Write an image of each size into each split, with random masks of classes and void, and return their manifest."""
+    """Write an image of each size into each split, with random masks of classes and void; return the manifest."""
     generator = np.random.default_rng(1)
     rows = []
     for split in ("train", "val", "test"):
@@ -31,7 +31,7 @@ def write_raw(folder, sizes, masks=None):
 
 
 def write_tiles(folder):
-    """Write nine tiles of 32 x 32 pixels into each split, and return where they lie."""
+    """Write nine tiles of 32 x 32 pixels into each split, and return their folder."""
     manifest = write_raw(folder / "raw", [(32, 64)] * 4 + [(32, 32)])
     settings = Tile(scale=1.0, height=32, width=32, stride_y=32, stride_x=32, drop_unlabelled=True, tiles_per_shard=4)
     tile.run(manifest, folder / "raw", folder / "tiles", settings)

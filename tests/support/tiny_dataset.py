@@ -1,4 +1,4 @@
-"""A data set of nine small images without a defect, and changes to its manifest."""
+"""A data set of nine small images without defects, and changes to its manifest."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ CLASSES = ClassTable(("road", "sky"), ((128, 64, 128), (70, 130, 180)), (0, 0, 0
 
 
 def make(folder):
-    """Write three images of 32 x 40 pixels a split; each mask has 640 pixels road, 512 sky and 128 void."""
+    """Write three images of 32 x 40 pixels per split; each mask has 640 road, 512 sky and 128 void pixels."""
     generator = np.random.default_rng(0)
     mask = np.repeat([0, 1, 2], [20, 16, 4]).astype(np.uint8)[None].repeat(32, axis=0)
     rows = []
@@ -35,7 +35,7 @@ def make(folder):
 
 
 def change(manifest, ids, **values):
-    """Return the manifest with other values in the rows of `ids`; an id that ends in "/" means all of its split."""
+    """Return the manifest with other values in the rows of `ids`; an id that ends in "/" means its entire split."""
     images = manifest.images.copy()
     for i in images.index[[name in ids or f"{name.split('/')[0]}/" in ids for name in images["id"]]]:
         for column, value in values.items():
@@ -50,7 +50,7 @@ def drop(manifest, split):
 
 
 def value(manifest, name, column):
-    """Return what an image's row holds."""
+    """Return the value of a column in an image's row."""
     return manifest.images.set_index("id").loc[name, column]
 
 

@@ -1,4 +1,4 @@
-"""A model of random weights, as the train stage leaves one."""
+"""A model with random weights, as the train stage writes it."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Predictors of small windows, and networks so simple that what they predict is known."""
+"""Predictors with small windows, and networks so simple that their predictions are known."""
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def image(height, width):
 
 
 class Brightness(nn.Module):
-    """Logits that depend on each pixel alone: bright above 128."""
+    """Logits that depend only on the pixel: bright above 128."""
 
     def forward(self, x_N3HW):
         grey = (x_N3HW.mean(dim=1, keepdim=True) - 128) / 10
@@ -39,7 +39,7 @@ class Brightness(nn.Module):
 
 
 class Place(nn.Module):
-    """Logits that depend on each pixel and on its place in the window, so that windows disagree where they overlap."""
+    """Logits that depend on the pixel and its position in the window, so overlapping windows disagree."""
 
     def forward(self, x_N3HW):
         height, width = x_N3HW.shape[2:]
@@ -49,7 +49,7 @@ class Place(nn.Module):
 
 
 class Recorder(nn.Module):
-    """Passes logits on and keeps a copy of each batch."""
+    """Returns a model's logits and records each batch."""
 
     def __init__(self, model):
         super().__init__()
@@ -64,7 +64,7 @@ class Recorder(nn.Module):
 
 
 class Drop(nn.Module):
-    """Logits that are all dropout: +2 or -2 around zero, whatever the image."""
+    """Logits that are pure dropout: +2 or -2, whatever the image."""
 
     def __init__(self):
         super().__init__()
@@ -76,7 +76,7 @@ class Drop(nn.Module):
 
 
 def blended(size, windows):
-    """Return whole images (C, H, W) from their windows, by plain loops over whole arrays of float64."""
+    """Return the (C, H, W) image blended from its windows, by plain loops over float64 arrays."""
     places = list(tiles.windows(size, (32, 48), (16, 24)))
     weight = tiles.gaussian_weight((32, 48)).astype(np.float64)
     sums, weights = np.zeros((2, *size)), np.zeros(size)

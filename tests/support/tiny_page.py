@@ -1,4 +1,4 @@
-"""An evaluation page of five small images whose scores are worked by hand."""
+"""An evaluation page of five small images whose scores are worked out by hand."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ from pipeline.evaluation.report.gallery import Gallery
 
 ROAD, SKY, CAR, VOID = range(4)
 CLASSES = ClassTable(("road", "sky", "car"), ((128, 64, 128), (70, 130, 180), (0, 0, 142)), (0, 0, 0), None)
-# Columns of 8 pixels, of which an image has 10: its truth and its prediction.
+# Truth and prediction of each of an image's 10 columns of 8 pixels.
 COLUMNS = {
     "a": ([SKY] * 5 + [ROAD] * 5, [SKY] * 5 + [ROAD] * 5),  # IoU: sky 1, road 1
     "b": ([SKY] * 6 + [ROAD] * 4, [SKY] * 8 + [ROAD] * 2),  # sky 6/8, road 2/4
     "c": ([SKY] * 5 + [ROAD] * 3 + [CAR] * 2, [SKY] * 5 + [ROAD] * 4 + [CAR]),  # sky 1, road 3/4, car 1/2
     "d": ([VOID] * 10, [SKY] * 10),  # none
-    "e": ([SKY] * 5 + [CAR] * 5, [SKY] * 5 + [ROAD] * 5),  # sky 1, car 0, road 0 though it is not there
+    "e": ([SKY] * 5 + [CAR] * 5, [SKY] * 5 + [ROAD] * 5),  # sky 1, car 0, road 0 though absent from the truth
 }
 WORST_FIRST = {"e": 1 / 3, "b": 0.625, "c": 0.75, "a": 1, "d": None}  # by mIoU
 
 
 def image(name):
-    """Return image, truth, prediction, uncertainty and counts of the image `name`, 8 x 10 pixels."""
+    """Return pixels, truth, prediction, uncertainty and counts of the image `name`, 8 x 10 pixels."""
     truth, prediction = (np.tile(np.uint8(columns), (8, 1)) for columns in COLUMNS[name])
     counts = np.zeros((3, 3), np.int64)
     for t, p in zip(*COLUMNS[name], strict=True):
@@ -33,15 +33,15 @@ def image(name):
 
 def gallery(names="abcde", classes=CLASSES):
     """Return a gallery of the images `names`."""
-    made = Gallery(classes, max_characters=4000)
+    result = Gallery(classes, max_characters=4000)
     for name in names:
         photo, truth, prediction, uncertainty, counts = image(name)
-        made.add(f"test/{name}", photo, truth, prediction, uncertainty=uncertainty, counts_CC=counts)
-    return made
+        result.add(f"test/{name}", photo, truth, prediction, uncertainty=uncertainty, counts_CC=counts)
+    return result
 
 
 def page(**changes):
-    """Return the page; `changes` are fields with other values."""
+    """Return the page, with the fields in `changes` replaced."""
     values = {
         "title": "Evaluation of tiny",
         "facts": {"network": "segnet_basic", "test images": "5"},

@@ -1,4 +1,4 @@
-"""A training of two epochs, as it is recorded, and what the store then holds."""
+"""Recording a training of two epochs, and checking what the store then holds."""
 
 import time
 
@@ -7,11 +7,11 @@ from pipeline.tracking.outbox import UNSENT, Outbox
 from tests.support.recorded import curve, recorded
 
 ALL = {"status": 2, "tags": 1, "document": 1, "params": 1, "dataset": 1, "metrics": 4, "file": 1, "scores": 2}
-"""The records of it."""
+"""The number of its records of each kind."""
 
 
 def record_a_training(run, folder, epochs=2):
-    """Record all kinds of records as the train and evaluate stages do."""
+    """Write records of all kinds, as the train and evaluate stages do."""
     (folder / "history.csv").write_text("epoch\n")
     with runs.running(run):
         runs.log_environment(run)
@@ -23,21 +23,21 @@ def record_a_training(run, folder, epochs=2):
         runs.log_history(run, history)
         runs.log_files(run, [folder / "history.csv"], "reports")
         runs.log_scores(run, {"test/miou": 0.5})
-        time.sleep(0.002)  # MLflow counts milliseconds
+        time.sleep(0.002)  # MLflow's timestamps are in milliseconds
         runs.log_scores(run, {"test/miou": 0.25})
 
 
 def assert_recorded_once(run, epochs=2):
-    found = recorded(run)
+    stored = recorded(run)
     assert curve(run, "val/miou") == [(epoch, epoch / 8) for epoch in range(1, epochs + 1)]
     assert [value for _, value in curve(run, "test/miou")] == [0.5, 0.25]
-    assert (found.info.status, found.data.metrics["test/miou"]) == ("FINISHED", 0.25)
-    assert found.data.params == {"train.epochs": str(epochs)}
-    assert [entry.dataset.name for entry in found.inputs.dataset_inputs] == ["scenes"]
+    assert (stored.info.status, stored.data.metrics["test/miou"]) == ("FINISHED", 0.25)
+    assert stored.data.params == {"train.epochs": str(epochs)}
+    assert [entry.dataset.name for entry in stored.inputs.dataset_inputs] == ["scenes"]
     files = {file.path for file in store.client(run.uri).list_artifacts(run.run_id)}
     assert files == {"environment.json", "reports"}
 
 
 def waiting(name):
-    """The kinds of the records in an outbox."""
+    """Return the kinds of the records in an outbox."""
     return [record.kind for record in Outbox(UNSENT / name).records()]

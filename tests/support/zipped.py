@@ -1,4 +1,4 @@
-"""Zip archives to fetch and to unpack."""
+"""Zip archives to download and unpack."""
 
 import io
 import zipfile
