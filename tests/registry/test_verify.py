@@ -145,7 +145,7 @@ def test_changed_params_are_found_beside_the_version_and_in_its_run(uri):
 @pytest.mark.parametrize("place", ["data/raw/images/test/0.png", "data/raw/manifest.parquet"])
 def test_changed_data_is_found_in_the_working_tree(uri, place):
     with flipped(Path(place)):
-        assert_broken(uri, "data", "expected data/raw of the MD5")
+        assert_broken(uri, "data", "expected data/raw to have the MD5")
 
 
 def test_a_training_of_other_params_is_found(uri, tmp_path):
