@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from ruamel.yaml import YAML
 
+from pipeline.files import repository
 from stages import ORDER
 from tests.support import ROOT
 
@@ -31,6 +32,12 @@ def stated(stage, *kinds):
 
 def outs(stage):
     return stated(stage, "outs", "metrics", "plots")
+
+
+def test_the_folders_that_stages_write_are_known():
+    folders = {path for stage in ORDER for path in outs(stage)}
+    assert all(any(covers(written, path) for written in repository.WRITTEN) for path in folders)
+    assert all(any(covers(written, path) for path in folders) for written in repository.WRITTEN)
 
 
 def is_ours(path):
@@ -128,12 +135,14 @@ def sections_read(path):
 
 @pytest.mark.parametrize("stage", ORDER)
 def test_a_stage_depends_on_the_params_that_it_reads(stage):
-    assert DVC[stage].get("params", []) == sorted(sections_read(ROOT / f"stages/{stage}.py"))
+    # validate runs before train, whose output DVC removes: params.load() refuses a path that lies in it
+    gate = {"model.vgg16"} if stage == "validate" else set()
+    assert DVC[stage].get("params", []) == sorted(sections_read(ROOT / f"stages/{stage}.py") | gate)
 
 
 def test_every_section_of_params_is_read_by_a_stage():
     sections = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    assert {name for stage in DVC.values() for name in stage.get("params", [])} == set(sections)
+    assert {name.partition(".")[0] for stage in DVC.values() for name in stage.get("params", [])} == set(sections)
 
 
 def test_data_comes_from_an_earlier_stage():

@@ -27,6 +27,7 @@ COLUMNS = {
     "outside": "int64",  # mask pixels that the class table does not name
     "problem": "str",  # why the image or mask cannot be read; "" where it can
 }
+TABLE, HEAD = "manifest.parquet", "dataset.json"
 PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void
 
 
@@ -46,10 +47,10 @@ class Manifest:
 def write(manifest: Manifest, folder: Path) -> None:
     """Write manifest.parquet and dataset.json into `folder`; the same manifest gives the same bytes."""
     table = manifest.images[[*COLUMNS, PIXELS]].astype(COLUMNS).sort_values("id", ignore_index=True)
-    with atomic.replacing(folder / "manifest.parquet") as temporary:
+    with atomic.replacing(folder / TABLE) as temporary:
         table.to_parquet(temporary, index=False)
     tree = {"dataset": manifest.dataset, "classes": manifest.classes.to_json(), "licence": manifest.licence}
-    atomic.write_json(folder / "dataset.json", tree)
+    atomic.write_json(folder / HEAD, tree)
 
 
 def read(folder: Path) -> Manifest:
@@ -59,8 +60,8 @@ def read(folder: Path) -> Manifest:
         ValueError: a file is missing or not as `write` writes it, or an image or mask lies outside `folder`.
     """
     try:
-        head = strict_json.parse((folder / "dataset.json").read_bytes(), _Head)
-        images = tables.read_frame(folder / "manifest.parquet", COLUMNS, {PIXELS: len(head.classes) + 1})
+        head = strict_json.parse((folder / HEAD).read_bytes(), _Head)
+        images = tables.read_frame(folder / TABLE, COLUMNS, {PIXELS: len(head.classes) + 1})
         for column in ("image", "mask"):
             tables.check_paths(images[column])
     except (OSError, ValueError) as err:

@@ -29,6 +29,8 @@ from pipeline.files.threads import on_all_cores
 from pipeline.params.dataset import CamvidDataset, Dataset, FolderDataset, ScenesDataset
 from pipeline.params.steps import Download
 
+LICENCE = "LICENCE.txt"
+
 
 def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
     """Write the data set's images, index masks, licence and manifest into the folder `raw`; return the manifest.
@@ -36,8 +38,9 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
     Missing and unreadable images are recorded in the manifest, which `validate` judges.
 
     Raises:
-        ValueError: the data set is not available; `raw` is unchanged.
+        ValueError: the data set is not available, or `raw` holds files that this step did not write; it is unchanged.
     """
+    _refuse_foreign_files(raw)
     with atomic.replacing(raw) as temporary:
         temporary.mkdir()
         source = _write(dataset, limits, temporary)
@@ -47,8 +50,26 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
         images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
         result = Manifest(source.dataset, source.classes, source.licence, images)
         manifest.write(result, temporary)
-        atomic.write_text(temporary / "LICENCE.txt", f"{source.licence}\n")
+        atomic.write_text(temporary / LICENCE, f"{source.licence}\n")
     return result
+
+
+def _refuse_foreign_files(raw: Path) -> None:
+    """Raise ValueError if the folder that is to be replaced holds anything but what this step wrote."""
+    files = {path.relative_to(raw).as_posix() for path in raw.rglob("*") if not path.is_dir() or path.is_symlink()}
+    if not files:
+        return
+    try:
+        images = manifest.read(raw).images
+    except ValueError:
+        ours: set[str] = set()
+    else:
+        ours = {manifest.TABLE, manifest.HEAD, LICENCE, *images["image"], *images["mask"]}
+    if foreign := sorted(files - ours):
+        raise ValueError(
+            f"expected {raw} to hold only what this stage wrote, got {len(foreign)} other files, such as {foreign[0]}; "
+            "move them elsewhere: this stage replaces the folder; nothing was changed"
+        )
 
 
 def perceptual_hash(grey: Pixels) -> str:

@@ -17,6 +17,7 @@ from pipeline.core.classes import ClassTable
 from pipeline.data import pairing, splits
 from pipeline.data.pairing import Pair
 from pipeline.data.source import Entry, Source
+from pipeline.files import repository
 from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask
 from pipeline.files.threads import on_all_cores
 from pipeline.params.dataset import ClassRow, FolderDataset, FolderSplits, ListSplits
@@ -44,12 +45,17 @@ def write(settings: FolderDataset, folder: Path) -> Source:
     A missing image or mask, or an unreadable mask, is recorded in its entry and is not an error.
 
     Raises:
-        ValueError: the folder, the globs or the splits do not match, or a mask was compressed with losses.
+        ValueError: the folder, the globs or the splits do not match, a file lies where a stage writes, a link leads out
+            of the folder, or a mask was compressed with losses.
     """
-    root = Path(settings.path)
+    root = repository.user_path(settings.path)
     if not root.is_dir():
         raise ValueError(f"expected a folder as dataset.path, got {settings.path}; correct the path")
-    jobs = _jobs(settings, pairing.find(root, settings.images, settings.masks))
+    jobs = _jobs(settings, root, pairing.find(root, settings.images, settings.masks))
+    for job in jobs:
+        for path in filter(None, (job.pair.image, job.pair.mask)):
+            if _is_file(root / path):
+                _check_place(root, path)
     classes = class_table(settings.classes)
     convert = partial(_write, root, folder, labels(settings, classes), classes.void)
     masks = [root / job.pair.mask for job in jobs if job.pair.mask is not None]
@@ -102,14 +108,29 @@ def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, int]:
     return indices, outside
 
 
-def _jobs(settings: FolderDataset, pairs: Sequence[Pair]) -> list[_Job]:
+def _check_place(root: Path, path: str) -> None:
+    """Raise ValueError if a file lies where a stage writes, or a link leads out of the data set to it."""
+    place = (root / path).resolve()
+    if not place.is_relative_to(root.resolve()):
+        raise ValueError(
+            f"expected files in {root}, got {path}, a link that leads out of it; copy what it links to, or set "
+            "dataset.path to the folder that holds it"
+        )
+    if (written := repository.written_folder(place)) is not None:
+        raise ValueError(
+            f"expected a data set outside {written}, whose content this pipeline replaces, got {place}; move the data "
+            "set, for example to data/own, and correct dataset.path; nothing was changed"
+        )
+
+
+def _jobs(settings: FolderDataset, root: Path, pairs: Sequence[Pair]) -> list[_Job]:
     sequence_of = {pair: _sequence(pair, settings.sequence) for pair in pairs}
     rule = settings.splits
     by_split = rule.model_dump(include={"train", "val", "test"})
     if isinstance(rule, FolderSplits):
         assigned = splits.by_folder(pairs, by_split)
     elif isinstance(rule, ListSplits):
-        assigned = splits.by_list(pairs, Path(settings.path), by_split)
+        assigned = splits.by_list(pairs, root, by_split)
     else:
         assigned = splits.by_ratio(pairs, [sequence_of[pair] for pair in pairs], by_split, rule.seed)
     jobs = []
@@ -144,8 +165,7 @@ def _name(path: str, taken: set[str]) -> str:
 def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Entry:
     image = mask = None
     problem, outside = "", 0
-    # A list may name files that do not exist; pathlib's is_file raises if a name is too long.
-    if job.pair.image is not None and os.path.isfile(root / job.pair.image):  # noqa: PTH113
+    if job.pair.image is not None and _is_file(root / job.pair.image):
         image = _copy(root / job.pair.image, folder / "images" / job.split / job.name)
     if job.pair.mask is not None:
         path = root / job.pair.mask
@@ -160,6 +180,11 @@ def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Ent
         except ImageError as err:
             problem, mask = f"mask: {err}", _copy(path, target)
     return Entry(job.split, job.sequence, job.name, image, mask, problem, outside)
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is such a file: a list may name what no file system holds, for which pathlib raises."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -35,8 +35,8 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
         masks: glob of the masks below it.
 
     Raises:
-        ValueError: a glob leaves the folder or matches nothing, the globs have different numbers of wildcards, two
-            files match the same text, a glob ends in part of a suffix, or a name is not UTF-8.
+        ValueError: a glob leaves the folder or matches nothing, the globs have different numbers of wildcards, no
+            image has a mask, two files match the same text, a glob ends in part of a suffix, or a name is not UTF-8.
     """
     images, masks = str(PurePosixPath(images)), str(PurePosixPath(masks))  # ./a//b is a/b
     mask_files = _matches(root, masks, "masks")
@@ -49,6 +49,12 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
             f"{images} and {masks}; what they match decides which mask belongs to which image"
         )
     by_image, by_mask = _by_key(images, image_files), _by_key(masks, mask_files)
+    if not by_image.keys() & by_mask.keys():
+        image, mask = min(by_image), min(by_mask)
+        raise ValueError(
+            f"expected an image and a mask whose wildcards match the same text, got none: {by_image[image]} gives "
+            f"{_shown(image)}, {by_mask[mask]} gives {_shown(mask)}; change dataset.images or dataset.masks"
+        )
     pairs = [Pair(by_image.get(key), by_mask.get(key)) for key in by_image.keys() | by_mask.keys()]
     return sorted(pairs, key=lambda pair: pair.path)
 
@@ -98,6 +104,10 @@ def _by_key(pattern: str, files: Iterable[str]) -> dict[Key, str]:
         if other != path:
             raise ValueError(f"expected one file for each pair, got {other} and {path}; narrow the glob or rename one")
     return by_key
+
+
+def _shown(key: Key) -> str:
+    return ", ".join(map(repr, key))
 
 
 def _without_suffix(path: str) -> str:

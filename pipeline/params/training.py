@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.files import repository
 from pipeline.params.section import Fraction, Positive, Section, Seed, Text
 
 
@@ -24,6 +25,11 @@ class Vgg16(Section):
             raise ValueError(
                 "expected a URL without user and password, got one with an @: it would be recorded in dvc.lock and "
                 "MLflow; put them into ~/.netrc, or write %40 for an @ in its path"
+            )
+        written = None if "://" in self.path else repository.written_folder(repository.user_path(self.path))
+        if written is not None:
+            raise ValueError(
+                f"expected a file outside {written}, whose content this pipeline replaces, got {self.path}; move it"
             )
         if "://" in self.path and self.sha256 is None:
             raise ValueError(f"expected the sha256 of {self.path}, got null; add the file's SHA-256")

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.files import repository
 from pipeline.files.digest import file_sha256
 from pipeline.files.redact import redact
 
@@ -57,7 +58,7 @@ def locate(path: str, sha256: str | None, folder: Path) -> Path:
     """
     if is_address(path):
         return _fetch(path, sha256 or "", folder)
-    file = Path(path).resolve()
+    file = repository.user_path(path).resolve()
     if sha256 is not None:
         try:
             digest = file_sha256(file)

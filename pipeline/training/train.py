@@ -15,7 +15,7 @@ import torch
 from pipeline.artifacts.model import Metrics, Spec, write_model
 from pipeline.artifacts.tileset import Header, Tileset
 from pipeline.core.class_weights import WEIGHTINGS
-from pipeline.files import atomic, digest, source_code
+from pipeline.files import atomic, digest, repository, source_code
 from pipeline.training import loop
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import TrainingError as TrainingError  # part of what this module offers
@@ -96,10 +96,11 @@ def inputs(tiles: Path, model: "Model", settings: "Train") -> Inputs:
     The number of workers does not. A file of weights that `model` names is hashed, and so is the code that determines
     the weights.
     """
+    vgg16 = model.vgg16
     return {
         "data": digest.directory_md5(tiles),
         "model": model.model_dump(mode="json"),
-        "vgg16": None if model.vgg16 is None else model.vgg16.sha256 or digest.file_md5(Path(model.vgg16.path)),
+        "vgg16": None if vgg16 is None else vgg16.sha256 or digest.file_md5(repository.user_path(vgg16.path)),
         "train": settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
         "code": code_sha256(),
     }

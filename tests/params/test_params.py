@@ -142,6 +142,14 @@ def test_a_url_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
     assert "secret" not in message
 
 
+@pytest.mark.parametrize("path", ["models/segnet/vgg16.pth", "data/raw/../tiles/vgg16.pth"])
+def test_weights_where_a_stage_writes_are_refused(tmp_path, path):
+    vgg16 = f"vgg16: {{path: {path}, sha256: null, trained_on: torchvision}}"
+    message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
+    assert "whose content this pipeline replaces, got" in message
+    assert path in message
+
+
 def test_a_fault_in_a_section_does_not_print_the_section(tmp_path):
     message = refusal(tmp_path, changed(TEXT, "model:", "modell:"))
     assert "  modell: expected no such key; correct its name or remove it" in message
