@@ -22,7 +22,7 @@ def main() -> None:
     """Predict all test images, write scores and report page, and add them to the training's MLflow run."""
     settings, source = params.load(), manifest.read(RAW)
     predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
-    images = gallery.Gallery(source.classes, max_characters=gallery.budget((source.images["split"] == "test").sum()))
+    images = gallery.Gallery(source.classes, max_characters=gallery.budget((source.usable["split"] == "test").sum()))
     result = evaluate.run(predictor, source, RAW, on_image=images.add)
     intervals = evaluate.intervals(result, settings.evaluate)
     scores.write(REPORTS, result, intervals)

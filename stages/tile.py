@@ -13,10 +13,12 @@ TILES = Path("data/tiles")
 
 def main() -> None:
     """Read data/raw, write data/tiles, and print the number of tiles."""
-    settings = params.load().tile
-    index = tile.run(manifest.read(RAW), RAW, TILES, settings)
+    settings, source = params.load().tile, manifest.read(RAW)
+    index = tile.run(source, RAW, TILES, settings)
     counts = index["split"].value_counts(sort=False)
     print("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))  # noqa: T201
+    if left_out := len(source.images) - len(source.usable):
+        print(f"tile: {left_out} of {len(source.images)} images left out: see the warnings of validate")  # noqa: T201
 
 
 if __name__ == "__main__":

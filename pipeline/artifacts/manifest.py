@@ -43,6 +43,16 @@ class Manifest:
     images: pd.DataFrame
     """One row per image, sorted by id: COLUMNS and PIXELS."""
 
+    @property
+    def usable(self) -> pd.DataFrame:
+        """Return the rows whose image and mask are both there, can be read and have one size: what is tiled and scored.
+
+        Where `validate.severities` makes the others a warning, they are left out.
+        """
+        rows = self.images
+        paired = (rows["image"] != "") & (rows["mask"] != "") & (rows["problem"] == "")
+        return rows[paired & (rows["height"] == rows["mask_height"]) & (rows["width"] == rows["mask_width"])]
+
 
 def write(manifest: Manifest, folder: Path) -> None:
     """Write manifest.parquet and dataset.json into `folder`; the same manifest gives the same bytes."""

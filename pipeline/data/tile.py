@@ -32,10 +32,10 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         ValueError: a split has no tiles.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
-    shards = [shard for split in SPLITS for shard in _shards(manifest.images, split, settings)]
+    shards = [shard for split in SPLITS for shard in _shards(manifest.usable, split, settings)]
     with atomic.replacing(folder) as temporary:
         work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
-        paths = [raw / str(path) for path in manifest.images["image"]]
+        paths = [raw / str(path) for path in manifest.usable["image"]]
         rows_by_shard = on_all_cores(work, shards, "tile", images=paths)
         rows = [row for shard_rows in rows_by_shard for row in shard_rows]
         index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])

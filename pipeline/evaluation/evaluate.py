@@ -55,7 +55,7 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         raise ValueError(
             f"expected a model of the classes {classes.names}, got one of {spec.classes.names}; run train again"
         )
-    test = manifest.images[manifest.images["split"] == "test"].sort_values("id")
+    test = manifest.usable[manifest.usable["split"] == "test"].sort_values("id")
     counts, boundaries, reliabilities = [], [], []
     console = Console(stderr=True)
     rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)

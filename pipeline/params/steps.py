@@ -26,11 +26,11 @@ class Severities(Section):
     """error stops the pipeline; warning is printed and recorded."""
 
     unreadable_image: Severity
-    """An image or mask that cannot be decoded or is refused."""
+    """An image or mask that cannot be decoded or is refused. As a warning, it is left out of tiles and scores."""
     missing_pair: Severity
-    """An image without a mask, or a mask without an image."""
+    """An image without a mask, or a mask without an image. As a warning, it is left out of tiles and scores."""
     size_mismatch: Severity
-    """An image and a mask of different sizes."""
+    """An image and a mask of different sizes. As a warning, they are left out of tiles and scores."""
     label_outside_table: Severity
     """A mask pixel whose value is not in the class table."""
     duplicate_across_splits: Severity

@@ -56,6 +56,7 @@ def _pixels(manifest: Manifest) -> Counts:
 def _pixels_by_split(manifest: Manifest) -> Counts:
     """Return mask pixels by split, class and void, (3, C + 1)."""
     pixels_NK = _pixels(manifest)
+    pixels_NK[~manifest.images.index.isin(manifest.usable.index)] = 0  # they are left out
     return np.stack([pixels_NK[(manifest.images["split"] == split).to_numpy()].sum(axis=0) for split in SPLITS])
 
 
@@ -168,7 +169,7 @@ def _splits(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
         {
             "name": SPLITS,
             "shown": [()] * len(SPLITS),
-            "num_images": [int((manifest.images["split"] == split).sum()) for split in SPLITS],
+            "num_images": [int((manifest.usable["split"] == split).sum()) for split in SPLITS],
             "void_share": np.where(totals_S > 0, pixels_SK[:, -1] / np.maximum(totals_S, 1), np.nan),
         }
     )

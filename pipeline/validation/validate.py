@@ -92,6 +92,8 @@ CHECKS = {
     ),
 }
 
+_LEFT_OUT = ("unreadable_image", "missing_pair", "size_mismatch")  # as warnings: see Manifest.usable
+
 
 def run(manifest: Manifest, settings: Validate) -> Validation:
     """Judge `manifest` with Great Expectations; return one finding for each check of `settings.severities`."""
@@ -187,6 +189,8 @@ def _finding(result: Any, table: pd.DataFrame, settings: Validate) -> Finding:
     judged = counts["element_count"] - counts["missing_count"]
     extreme = words.extreme.format(low=table.min(numeric_only=True), high=table.max(numeric_only=True))
     observed = f"{counts['unexpected_count']:,} of {judged:,} {words.table} fail"
+    if not result.success and config.meta["check"] in _LEFT_OUT and _SEVERITIES[config.severity] == "warning":
+        observed += ", and are left out of tiles and scores"
     offending = table.iloc[counts["unexpected_index_list"]]
     return Finding(
         check=config.meta["check"],

@@ -4,6 +4,7 @@ import pytest
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import COLUMNS, PIXELS, Manifest
 from pipeline.core.classes import CAMVID
+from tests.support.tiny_dataset import change, make
 
 
 def example(ids=("test/b", "train/a")):
@@ -94,3 +95,20 @@ def test_a_column_of_other_values_is_refused(tmp_path, column, value, fault):
 
     with pytest.raises(ValueError, match=rf"expected the manifest .*: manifest\.parquet: .*{fault}"):
         manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"image": ""},
+        {"mask": ""},
+        {"problem": "mask: broken"},
+        {"mask_height": 31},
+        {"mask_width": 41},
+        {"height": 0, "width": 0},
+    ],
+)
+def test_an_image_that_lacks_something_is_not_usable(tmp_path, fault):
+    found = make(tmp_path)
+    assert len(found.usable) == len(found.images) == 9
+    assert list(change(found, ["val/1"], **fault).usable["id"]) == [i for i in found.images["id"] if i != "val/1"]

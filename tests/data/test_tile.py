@@ -1,12 +1,19 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pipeline.artifacts import manifest
 from pipeline.artifacts.tileset import Tileset, read_index
 from pipeline.data import tile
 from pipeline.files import images
 from pipeline.files.images import read_mask
 from pipeline.params.steps import Tile
+from stages import tile as stage
+from tests.support import SCENES
 from tests.support.tiny_data import write_raw
+from tests.support.tiny_dataset import change, make
 
 VOID = 2
 
@@ -22,8 +29,8 @@ def settings(**changes):
 def test_images_of_any_size_come_back_from_their_tiles(tmp_path):
     sizes = [(33, 64), (20, 31), (70, 32)]
     raw = tmp_path / "raw"
-    manifest = write_raw(raw, sizes)
-    tile.run(manifest, raw, tmp_path / "tiles", settings(drop_unlabelled=False))
+    source = write_raw(raw, sizes)
+    tile.run(source, raw, tmp_path / "tiles", settings(drop_unlabelled=False))
     tileset = Tileset(tmp_path / "tiles", "val")
     # 2 x 2, 1 x 1 and 3 x 1 tiles.
     assert tileset.index["source"].tolist() == ["val/0"] * 4 + ["val/1"] + ["val/2"] * 3
@@ -44,8 +51,8 @@ def test_images_of_any_size_come_back_from_their_tiles(tmp_path):
 def test_the_index_counts_the_pixels_of_each_class_padding_included(tmp_path):
     mask = np.zeros((40, 32), np.uint8)
     mask[32:, :10] = 1
-    manifest = write_raw(tmp_path / "raw", [(40, 32)], [mask])
-    index = tile.run(manifest, tmp_path / "raw", tmp_path / "tiles", settings())
+    source = write_raw(tmp_path / "raw", [(40, 32)], [mask])
+    index = tile.run(source, tmp_path / "raw", tmp_path / "tiles", settings())
     counts = [row.tolist() for row in index[index["split"] == "train"]["pixels"]]
     assert counts == [[1024, 0, 0], [8 * 22, 8 * 10, 24 * 32]]
 
@@ -53,17 +60,17 @@ def test_the_index_counts_the_pixels_of_each_class_padding_included(tmp_path):
 def test_tiles_of_void_alone_are_dropped_or_kept_as_told(tmp_path):
     mask = np.full((64, 32), VOID, np.uint8)
     mask[0, 0] = 1
-    manifest = write_raw(tmp_path / "raw", [(64, 32)], [mask])
+    source = write_raw(tmp_path / "raw", [(64, 32)], [mask])
     for drop, count in ((True, 1), (False, 2)):
-        tile.run(manifest, tmp_path / "raw", tmp_path / "tiles", settings(drop_unlabelled=drop))
+        tile.run(source, tmp_path / "raw", tmp_path / "tiles", settings(drop_unlabelled=drop))
         assert len(Tileset(tmp_path / "tiles", "train")) == count
 
 
 def test_images_are_resized_before_they_are_cut_masks_by_nearest_neighbour(tmp_path):
     mask = np.zeros((64, 64), np.uint8)
     mask[:, 32:] = 1
-    manifest = write_raw(tmp_path / "raw", [(64, 64)], [mask])
-    tile.run(manifest, tmp_path / "raw", tmp_path / "tiles", settings(scale=0.5))
+    source = write_raw(tmp_path / "raw", [(64, 64)], [mask])
+    tile.run(source, tmp_path / "raw", tmp_path / "tiles", settings(scale=0.5))
     pixels, labels = Tileset(tmp_path / "tiles", "test")[0]
     assert (labels[:, :16] == 0).all()
     assert (labels[:, 16:] == 1).all()
@@ -74,9 +81,9 @@ def test_images_are_resized_before_they_are_cut_masks_by_nearest_neighbour(tmp_p
 
 
 def test_the_same_images_give_the_same_bytes_and_shards_close_at_their_size(tmp_path):
-    manifest = write_raw(tmp_path / "raw", [(64, 64), (32, 32), (32, 64)])
+    source = write_raw(tmp_path / "raw", [(64, 64), (32, 32), (32, 64)])
     for name in ("a", "b"):
-        tile.run(manifest, tmp_path / "raw", tmp_path / name, settings())
+        tile.run(source, tmp_path / "raw", tmp_path / name, settings())
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == sorted(
         [f"{split}-0000{i}.arrow" for split in ("train", "val", "test") for i in (0, 1)]
@@ -95,3 +102,14 @@ def test_a_split_without_a_tile_is_an_error_and_leaves_the_old_tiles(tmp_path):
         tile.run(void, tmp_path / "raw", tmp_path / "tiles", settings())
     assert len(Tileset(tmp_path / "tiles", "train")) == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_image_without_a_mask_is_left_out_and_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(SCENES, "params.yaml")
+    source = make(Path("data/raw"))
+    manifest.write(change(source, ["train/1"], mask="", mask_height=0, mask_width=0), Path("data/raw"))
+    Path("data/raw/masks/train/1.png").unlink()
+    stage.main()
+    assert "tile: 1 of 9 images left out: see the warnings of validate" in capsys.readouterr().out
+    assert set(Tileset(Path("data/tiles"), "train").index["source"]) == {"train/0", "train/2"}

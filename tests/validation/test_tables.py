@@ -80,3 +80,10 @@ def test_a_file_names_its_first_image_of_each_split_and_shows_all(manifest):
     assert same["shown"] == ("train/0", "test/1", "train/2")
     assert (same["num_splits"], same["where"]) == (2, "train 2, test 1")
     assert len(files) == 7
+
+
+def test_what_is_left_out_counts_neither_for_classes_nor_for_splits(manifest):
+    broken = change(manifest, ["train/"], problem="mask: broken")
+    tables = tables_of(broken)
+    assert tables["classes"]["training_pixels"].tolist() == [0, 0]
+    assert tables["splits"]["num_images"].tolist() == [0, 3, 3]

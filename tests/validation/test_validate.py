@@ -95,6 +95,14 @@ def test_a_warning_is_told_and_does_not_stop_the_path(manifest):
     assert [offender.name for offender in validation.warnings[0].offenders] == [name]
 
 
+@pytest.mark.parametrize("check", ["unreadable_image", "missing_pair", "size_mismatch"])
+def test_a_warning_says_what_is_left_out(manifest, check):
+    planted, _ = plant(manifest, check)
+    for severity, ends in (("warning", True), ("error", False)):
+        (finding,) = (f for f in validate.run(planted, settings(**{check: severity})).findings if f.check == check)
+        assert finding.observed.endswith(" fail, and are left out of tiles and scores") is ends
+
+
 def test_values_on_the_bound_pass(manifest):
     manifest = change(manifest, ["train/0"], contrast=4.0)
     manifest = change(manifest, ["val/"], pixels=[768, 96, 288])  # 3 quarters labelled; sky 1 / 9, in train 4 / 9
