@@ -37,6 +37,8 @@ class TestRepro:
         assert 0 <= scores["test"]["miou"] <= 1
         assert len((reports / "history.csv").read_text().splitlines()) == 3
         assert (reports / "evaluation.html").read_text().startswith("<!doctype html>")
+        verified = json.loads(repository.run("segnet", "verify", "1", "--json"))
+        assert [link["name"] for link in verified["links"] if link["state"] != "holds"] == []
 
     def test_one_mlflow_run_holds_params_curves_and_scores(self, repository, first):
         from mlflow import MlflowClient
