@@ -3,6 +3,7 @@
 An unreachable store makes nothing here fail or block for long: records that cannot be sent wait on disk (outbox.py).
 """
 
+import hashlib
 import json
 import logging
 import math
@@ -28,8 +29,8 @@ from pipeline.tracking.records import (
 )
 
 _LONGEST_PARAM = 6000  # characters; MLflow truncates or refuses longer ones
+_LONGEST_KEY = 250  # characters
 _LONGEST_DIGEST = 36  # characters; exactly a DVC hash, <32 hex>.dir
-_NOT_IN_A_KEY = re.compile(r"[^\w./ -]")  # MLflow refuses these; a user's class name may contain them
 
 _log = logging.getLogger(__name__)
 
@@ -205,9 +206,25 @@ def tags(run: Run) -> dict[str, str]:
     return _delivery(run).ask(lambda writer: writer.tags())
 
 
+def as_key(name: str) -> str:
+    """Return the name of a param or metric as MLflow takes it; different names stay different.
+
+    A class may have any name: a character that MLflow refuses becomes its code, and a long name ends in its hash.
+
+    Example:
+        >>> as_key("val/iou/door;double door")
+        'val/iou/door:3b:double door'
+    """
+    parts = (part if part.strip(".") else f":{part.encode().hex()}:" for part in name.replace(":", ":3a:").split("/"))
+    key = re.sub(r"[^\w.:/ -]", lambda character: f":{ord(character[0]):x}:", "/".join(parts))
+    if len(key) <= _LONGEST_KEY:
+        return key
+    return f"{key[: _LONGEST_KEY - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
 def as_params(params: Mapping[str, Any]) -> dict[str, str]:
     """Return nested params as recorded: dotted keys, and values as text, truncated to what MLflow can keep."""
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat(params)}
+    texts = {as_key(key): value if isinstance(value, str) else json.dumps(value) for key, value in flat(params)}
     return {key: t if len(t) <= _LONGEST_PARAM else t[: _LONGEST_PARAM - 3] + "..." for key, t in texts.items()}
 
 
@@ -221,4 +238,4 @@ def _post(run: Run, kind: str, content: Mapping[str, Any], file: Path | None = N
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {_NOT_IN_A_KEY.sub("_", key): float(value) for key, value in metrics.items() if math.isfinite(value)}
+    return {as_key(key): float(value) for key, value in metrics.items() if math.isfinite(value)}

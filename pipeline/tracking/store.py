@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.files import locks, repository
 from pipeline.files.redact import redact
@@ -47,14 +47,19 @@ def address() -> str:
     A server's address is returned without its user and password, which are moved to where MLflow looks for them, so
     that no message or file can contain them.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{repository.root() / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{quote(str(repository.root() / 'mlflow.db'))}"
     if uri.startswith(_SQLITE):
-        return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
+        return f"{_SQLITE}{quote(str(_file(uri).absolute()))}"
     parts = urlsplit(uri)
     if uri.startswith(_HTTP) and parts.username and parts.password:
         os.environ.update(zip(_LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return uri
+
+
+def _file(uri: str) -> Path:
+    """Return the file of an sqlite store: in its address, as in every address, %2F stands for a character."""
+    return Path(unquote(uri.removeprefix(_SQLITE)))
 
 
 def configure() -> None:
@@ -83,7 +88,7 @@ def _create_tables(uri: str) -> None:
     """
     from mlflow import MlflowClient
 
-    with locks.held(Path(uri.removeprefix(_SQLITE)).parent):
+    with locks.held(_file(uri).parent):
         MlflowClient(uri).search_experiments(max_results=1)
 
 
@@ -144,7 +149,7 @@ def experiment_id(uri: str, name: str) -> str:
     experiment = client(uri).get_experiment_by_name(name)
     if experiment is None:
         local = uri.startswith(_SQLITE)  # a server chooses the artifact location itself
-        location = Path(uri.removeprefix(_SQLITE)).with_name("mlartifacts").as_uri() if local else None
+        location = _file(uri).with_name("mlartifacts").as_uri() if local else None
         from mlflow import MlflowException
 
         try:

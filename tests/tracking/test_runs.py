@@ -88,7 +88,7 @@ def test_undefined_values_are_left_out_and_may_come_later(run):
 
 def test_class_names_that_mlflow_refuses_are_recorded_nevertheless(run):
     runs.log_metrics(run, {"val/iou/Sign(Symbol)*": 0.5, "val/iou/Straße 1": 0.25}, 0)
-    assert recorded(run).data.metrics == {"val/iou/Sign_Symbol__": 0.5, "val/iou/Straße 1": 0.25}
+    assert recorded(run).data.metrics == {"val/iou/Sign:28:Symbol:29::2a:": 0.5, "val/iou/Straße 1": 0.25}
 
 
 def test_a_new_score_replaces_the_old_one(run):
@@ -152,3 +152,32 @@ def test_commit_user_versions_and_hardware_are_recorded(run, tmp_path, monkeypat
 def test_another_process_writes_to_the_run(run):
     log_elsewhere(run, {"val/miou": 0.25}, 1)
     assert curve(run, "val/miou") == [(1, 0.25)]
+
+
+def test_any_class_name_makes_a_key_that_mlflow_takes_and_different_names_different_keys(run):
+    names = [
+        "door;double door",
+        "door:double door",
+        "car (parked)",
+        "a/b",
+        "a//b",
+        "/",
+        "..",
+        "",
+        "x\ny",
+        "x\ty",
+        "Straße",
+    ]
+    names += ["a,b", "a&b", "a_b", "a:2c:b", "long " * 60 + "1", "long " * 60 + "2"]
+    keys = [runs.as_key(f"val/iou/{name}") for name in names]
+    assert len(set(keys)) == len(names)
+    runs.log_metrics(run, {f"val/iou/{name}": i for i, name in enumerate(names)}, step=1)
+    runs.log_params(run, {"class_weight": {name: i for i, name in enumerate(names)}})
+    data = recorded(run).data
+    assert [data.metrics[key] for key in keys] == list(range(len(names)))
+    assert len(data.params) == len(names)
+
+
+@pytest.mark.parametrize("name", ["val/miou", "train.learning_rate", "test/iou/Road marking", "system/cpu 1-2_b"])
+def test_an_ordinary_name_stays_as_it_is(name):
+    assert runs.as_key(name) == name
