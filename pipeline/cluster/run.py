@@ -5,12 +5,14 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pipeline.artifacts.model import Metrics
+from pipeline.cluster import local
 from pipeline.files import signals
 
 _log = logging.getLogger(__name__)
@@ -21,11 +23,6 @@ _ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints would appear twice
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default causes a warning
 }
-# A local cluster ends with its driver and listens on loopback only, so it needs no authentication: a token file in the
-# home folder would lock others out.
-# A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
-_LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
-_STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 _MEMORY = re.compile(r"out of memory|low on memory|can't allocate memory|MemoryError", re.IGNORECASE)
 _LESS_MEMORY = (
     "; expected enough memory for the workers: raise train.accumulation (the same steps in smaller parts), or lower "
@@ -88,26 +85,34 @@ def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Liste
         ClusterError: the cluster lacks the resources, or workers failed too often or with a `certain` error. If memory
             ran out, the message says which settings reduce it.
     """
-    local = "RAY_ADDRESS" not in os.environ
-    for key, value in {**_ENVIRONMENT, **(_LOCAL_ENVIRONMENT if local else {})}.items():
+    is_local = "RAY_ADDRESS" not in os.environ
+    for key, value in {**_ENVIRONMENT, **(local.ENVIRONMENT if is_local else {})}.items():
         os.environ.setdefault(key, value)
+    place: AbstractContextManager[dict[str, Any]] = local.options() if is_local else nullcontext({})
+    with place as options:
+        error = _run(function, job, plan, options, {"report": on_report, "progress": on_progress, "say": _log.info})
+    if error:
+        raise error
+
+
+def _run(
+    function: Function, job: Any, plan: Plan, options: dict[str, Any], listeners: dict[str, Callable[[Any], None]]
+) -> Exception | None:
+    """Run the function on a cluster, which is left or ended afterwards; return the error of a listener, if any."""
     import ray
     from ray.exceptions import RayError
     from ray.train.v2.api.exceptions import TrainingFailedError
 
-    own = {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": _STORE_BYTES} if local else {}
     try:
         with signals.sigterm_kept():
-            ray.init(address="local" if local else None, log_to_driver=False, logging_level="ERROR", **own)
+            ray.init(address="local" if options else None, log_to_driver=False, logging_level="ERROR", **options)
         share = _share(ray.nodes(), plan.num_workers)
-        error = _fit(function, job, plan, share, {"report": on_report, "progress": on_progress, "say": _log.info})
+        return _fit(function, job, plan, share, listeners)
     except (TrainingFailedError, RayError) as err:
         failures = getattr(err, "worker_failures", None)
         raise ClusterError(_cause(failures) if failures else _described(err)) from err
     finally:
         ray.shutdown()
-    if error:
-        raise error
 
 
 def _fit(

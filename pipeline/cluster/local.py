@@ -1,0 +1,45 @@
+"""A Ray cluster of this machine's own, for as long as it is needed: its environment and where its sockets lie."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
+# A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
+ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
+_STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
+_LONGEST_FOLDER = 30  # bytes: a socket's path has at most 107, of which Ray needs up to 77
+
+
+@contextmanager
+def options() -> Iterator[dict[str, Any]]:
+    """Yield the options of ray.init for a local cluster; a folder for its sockets, if one is needed, is removed after.
+
+    Batch systems set long paths as TMPDIR, and then /tmp has the sockets.
+
+    Raises:
+        ValueError: TMPDIR is too long for them, and /tmp cannot be written to.
+    """
+    found: dict[str, Any] = {
+        "num_cpus": os.cpu_count(),
+        "include_dashboard": False,
+        "object_store_memory": _STORE_BYTES,
+    }
+    folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+        yield found
+        return
+    try:
+        short = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    except OSError as err:
+        raise ValueError(
+            f"expected TMPDIR of at most {_LONGEST_FOLDER} bytes, for the paths of Ray's sockets, or a writable /tmp, "
+            f"got {folder} and {err}; set RAY_TMPDIR to a shorter path"
+        ) from err
+    try:
+        yield {**found, "_temp_dir": short}
+    finally:
+        shutil.rmtree(short, ignore_errors=True)

@@ -1,0 +1,52 @@
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.cluster import local
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Make a folder of so many bytes TMPDIR."""
+
+    def temporary(length):
+        folder = tmp_path / ("x" * max(0, length - len(str(tmp_path)) - 1))
+        folder.mkdir(exist_ok=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        monkeypatch.delenv("RAY_TMPDIR", raising=False)
+
+    return temporary
+
+
+def test_a_long_tmpdir_has_its_sockets_in_a_short_folder_that_is_removed(temporary):
+    temporary(120)
+    with local.options() as options:
+        folder = Path(options["_temp_dir"])
+        assert folder.is_dir()
+        assert len(str(folder)) <= 30
+    assert not folder.exists()
+
+
+def test_a_short_tmpdir_is_used(monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    with local.options() as options:
+        assert "_temp_dir" not in options
+
+
+def test_without_a_short_folder_it_is_said_what_to_do(temporary, monkeypatch):
+    temporary(120)
+
+    def refused(**_):
+        raise PermissionError("no room")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refused)
+    message = r"expected TMPDIR of at most 30 bytes, .*, got .*xxx and no room; set RAY_TMPDIR to a shorter path"
+    with pytest.raises(ValueError, match=message), local.options():
+        pass
+
+
+def test_an_error_inside_passes(temporary):
+    temporary(120)
+    with pytest.raises(OSError, match="of a listener"), local.options():
+        raise OSError("of a listener")
