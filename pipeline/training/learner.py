@@ -61,7 +61,9 @@ class Learner:
         sums = torch.zeros(4, dtype=torch.float64, device=self._device)
         for part, exchange in self._parts(len(images)):
             with exchange:
-                loss_sum, part_sums = self.losses(self.logits(self._replica, images[part]), masks[part])
+                with _enough_for_normalisation(images[part]):
+                    logits = self.logits(self._replica, images[part])
+                loss_sum, part_sums = self.losses(logits, masks[part])
                 torch.autograd.backward(loss_sum)
             sums += part_sums
         all_reduce(sums)
@@ -122,6 +124,26 @@ class Learner:
         optim.restore(self._optimizer, state.optimizer)
         if self._average is not None:
             self._average.load_state_dict(dict(state.average))
+
+
+@contextmanager
+def _enough_for_normalisation(images: Tensor) -> Iterator[None]:
+    """Explain why batch normalisation refuses images (N, 3, H, W) of which a layer sees one value per channel.
+
+    Raises:
+        TrainingError: it does.
+    """
+    try:
+        yield
+    except ValueError as err:
+        if "more than 1 value per channel" not in str(err):
+            raise
+        count, _, height, width = images.shape
+        raise TrainingError(
+            "train.batch_size: expected more than one value per channel in batch normalisation, got one: the network "
+            f"reduces {count} tile of {height} x {width} pixels at a time to 1 x 1; raise tile.height and tile.width, "
+            "or a worker's part, train.batch_size / (workers x train.accumulation)"
+        ) from err
 
 
 @contextmanager

@@ -107,3 +107,12 @@ def test_auto_is_bfloat16_where_the_processor_has_it(has, expected, monkeypatch)
 def test_auto_is_bfloat16_where_the_gpu_has_it(has, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has and not including_emulation)
     assert autocast_type("auto", torch.device("cuda")) == expected
+
+
+@pytest.mark.parametrize("network", ["fcn", "fcn_fixed", "deconvnet"])
+def test_batch_normalisation_of_a_single_value_is_an_error_that_names_tile_and_batch(network):
+    model = MODELS[network](2, 1 / 16)
+    learner = Learner(model, SETTINGS.model_copy(update={"batch_size": 1}), (1.0, 1.0))
+    message = r"train\.batch_size: expected more than one value per channel .* reduces 1 tile of 32 x 32 pixels"
+    with pytest.raises(TrainingError, match=message):
+        learner.learn(torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64), step=0, learning_rate=0.1)
