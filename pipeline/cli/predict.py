@@ -14,10 +14,9 @@ from rich.progress import track
 from pipeline.cli import model as models
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic
+from pipeline.files.decoding import suffixes
 from pipeline.files.images import ImageError, encode_png, read_image
 from pipeline.inference.predict import Predictor, load
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 def predict(
@@ -62,6 +61,14 @@ def predict(
         raise typer.Exit(1)
 
 
+def _is_image(path: Path) -> bool:
+    """Return whether a file of a folder is taken for an image: by its suffix, unless it or a folder of it is hidden.
+
+    macOS and Jupyter leave files such as ._a.png and .ipynb_checkpoints/a.png beside the images.
+    """
+    return path.suffix.lower() in suffixes() and not any(part.startswith(".") for part in path.parts)
+
+
 def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
     """Yield each image with the name of its outputs, relative to the output folder.
 
@@ -71,7 +78,7 @@ def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
     taken: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            files = sorted(file for file in path.rglob("*") if _is_image(file.relative_to(path)))
         elif path.exists():
             files = [path]
         else:
@@ -85,7 +92,7 @@ def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
             taken[name] = file
             yield name, file
     if not taken:
-        kinds, places = ", ".join(sorted(SUFFIXES)), ", ".join(map(str, paths))
+        kinds, places = ", ".join(sorted(suffixes())), ", ".join(map(str, paths))
         raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
 
 

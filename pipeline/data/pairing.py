@@ -26,8 +26,9 @@ class Pair:
 def find(root: Path, images: str, masks: str) -> list[Pair]:
     """Return every image with its mask, and every image or mask without a partner, sorted by path.
 
-    As in a shell, wildcards skip hidden files. A file that `masks` matches is not an image. Suffixes are ignored:
-    images/*.jpg and masks/*.png are pairs if * matches the same text, and so are images/* and masks/*.
+    As in a shell, wildcards skip hidden files; a suffix matches in any case. A file that `masks` matches is not an
+    image. Suffixes are otherwise ignored: images/*.jpg and masks/*.png are pairs if * matches the same text, and so are
+    images/* and masks/*.
 
     Args:
         root: the data set's folder.
@@ -62,7 +63,10 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
 def _matches(root: Path, pattern: str, field: str) -> set[str]:
     if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
         raise ValueError(f"expected dataset.{field} to stay below dataset.path, got {pattern}; change dataset.path")
-    paths = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's also matches hidden files
+    suffix = PurePosixPath(pattern).suffix
+    any_case = pattern if _WILDCARD.search(suffix) else f"{pattern.removesuffix(suffix)}.*" if suffix else pattern
+    paths = glob.glob(any_case, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's also matches hidden files
+    paths = [path for path in paths if any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()]
     files = {path for path in paths if (root / path).is_file()}
     if not files:
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")

@@ -29,6 +29,12 @@ _FAULTS = (
 )
 
 
+def suffixes() -> frozenset[str]:
+    """Return the file name suffixes of `FORMATS`, in lower case, such as .jpg and .jpeg."""
+    Image.init()
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
+
+
 class ImageError(ValueError):
     """An image that cannot be read correctly; the message says why."""
 

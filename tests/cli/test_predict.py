@@ -102,3 +102,15 @@ def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_p
         assert result.exit_code == 0, result.output
         found = np.load(tmp_path / "out/a_probabilities.npy")
         assert np.array_equal(found, predict.load(model, **expected).probabilities(read_image(image)))
+
+
+def test_hidden_files_are_no_images_and_every_format_is_one_in_any_case(model, tmp_path):
+    folder = tmp_path / "in"
+    (folder / ".ipynb_checkpoints").mkdir(parents=True)
+    image = Image.fromarray(np.zeros((40, 40, 3), np.uint8))
+    for name in ("a.png", "b.PNG", "c.Jpg", "d.gif", "e.ppm", "f.webp", ".ipynb_checkpoints/g.png"):
+        image.save(folder / name, {".PNG": "PNG", ".Jpg": "JPEG"}.get(name[1:]))
+    (folder / "._a.png").write_bytes(b"\0")
+    done = run(folder, "--model", model, "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*_mask.png")) == [f"{x}_mask.png" for x in "abcdef"]

@@ -138,3 +138,23 @@ def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match=r"expected file names in UTF-8, got 'images/gr.*n.png' in .*; rename it"):
         pairing.find(tmp_path, "images/*.png", "masks/*.png")
+
+
+def test_a_suffix_matches_in_any_case(tmp_path):
+    for path in (
+        "images/a.PNG",
+        "images/b.png",
+        "images/c.Png",
+        "images/d.jpg",
+        "masks/a.png",
+        "masks/b.PNG",
+        "masks/c.png",
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    pairs = pairing.find(tmp_path, "images/*.png", "masks/*.png")
+    assert [(pair.image, pair.mask) for pair in pairs] == [
+        ("images/a.PNG", "masks/a.png"),
+        ("images/b.png", "masks/b.PNG"),
+        ("images/c.Png", "masks/c.png"),
+    ]
