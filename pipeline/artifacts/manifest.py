@@ -25,6 +25,7 @@ COLUMNS = {
     "contrast": "float64",  # standard deviation of the grey values, 0..255
     "phash": "str",  # 64-bit perceptual hash, 16 hexadecimal digits; "" where unreadable
     "outside": "int64",  # mask pixels that the class table does not name
+    "labels_outside": "str",  # their values or colours, with the number of pixels of each
     "problem": "str",  # why the image or mask cannot be read; "" where it can
 }
 TABLE, HEAD = "manifest.parquet", "dataset.json"

@@ -108,6 +108,7 @@ def _describe(entry: Entry, below: Path, num_classes: int) -> dict[str, Any]:
         "sequence": entry.sequence,
         "contrast": 0.0,
         "outside": entry.outside,
+        "labels_outside": entry.labels_outside,
         PIXELS: [0] * (num_classes + 1),
     }
     row |= dict.fromkeys(("height", "width", "mask_height", "mask_width"), 0)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ Labels = npt.NDArray[np.int16]
 
 _OUTSIDE = -1  # label of a pixel that the class table does not name
 _STRIP = 2**20  # pixels converted at once
+_SHOWN = 5  # labels that the class table does not name
 _LONGEST_NAME = 150  # bytes; file systems allow 255, including the suffix
 
 
@@ -87,8 +89,10 @@ def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
     return table
 
 
-def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, int]:
-    """Return the index mask (H, W) uint8, and the number of pixels that the table does not name, which become void.
+def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, Counter[int]]:
+    """Return the index mask (H, W) uint8, and how many pixels have each label that the table does not name.
+
+    Such pixels become void. A colour's label is red * 65536 + green * 256 + blue.
 
     Args:
         mask: values (H, W) or colours (H, W, 3), uint8.
@@ -96,13 +100,16 @@ def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, int]:
         void: index of unlabelled pixels.
     """
     indices = np.empty(mask.shape[:2], np.uint8)
-    outside = 0
+    outside = Counter[int]()
     rows = max(1, _STRIP // mask.shape[1])
     for top in range(0, len(mask), rows):
         strip = mask[top : top + rows]
-        strip_indices = table[strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])]
+        codes = strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])
+        strip_indices = table[codes]
         unknown = strip_indices == _OUTSIDE
-        outside += int(unknown.sum())
+        outside.update(
+            dict(zip(*(part.tolist() for part in np.unique(codes[unknown], return_counts=True)), strict=True))
+        )
         strip_indices[unknown] = void
         indices[top : top + rows] = strip_indices
     return indices, outside
@@ -164,7 +171,7 @@ def _name(path: str, taken: set[str]) -> str:
 
 def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Entry:
     image = mask = None
-    problem, outside = "", 0
+    problem, outside = "", Counter[int]()
     if job.pair.image is not None and _is_file(root / job.pair.image):
         image = _copy(root / job.pair.image, folder / "images" / job.split / job.name)
     if job.pair.mask is not None:
@@ -179,7 +186,17 @@ def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Ent
             raise ValueError(f"{path}: {err}") from err
         except ImageError as err:
             problem, mask = f"mask: {err}", _copy(path, target)
-    return Entry(job.split, job.sequence, job.name, image, mask, problem, outside)
+    labels_outside = _shown(outside, is_index=len(table) == 2**8)
+    return Entry(job.split, job.sequence, job.name, image, mask, problem, outside.total(), labels_outside)
+
+
+def _shown(outside: Counter[int], *, is_index: bool) -> str:
+    """Return the labels that the class table does not name, the most frequent first: as the table would name them."""
+    texts = [
+        f"{code if is_index else list(code.to_bytes(3))} ({count:,} px)" for code, count in outside.most_common(_SHOWN)
+    ]
+    more = [f"and {len(outside) - _SHOWN} more"] if len(outside) > _SHOWN else []
+    return ", ".join(texts + more)
 
 
 def _is_file(path: Path) -> bool:

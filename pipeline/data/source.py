@@ -24,6 +24,8 @@ class Entry:
     """Why the mask could not be read; empty if it could."""
     outside: int = 0
     """Number of mask pixels that the class table does not name; they became void."""
+    labels_outside: str = ""
+    """Their values or colours, with the number of pixels of each."""
 
 
 @dataclass(frozen=True)

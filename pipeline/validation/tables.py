@@ -78,6 +78,7 @@ def _images(manifest: Manifest) -> pd.DataFrame:
             "image_size": _sizes(images["width"], images["height"]),
             "mask_size": _sizes(images["mask_width"], images["mask_height"]),
             "outside": images["outside"].where(has_mask),
+            "labels_outside": images["labels_outside"],
             "labelled": pd.Series(_pixels(manifest)[:, :-1].sum(axis=1), images.index).where(has_mask),
             "contrast": images["contrast"].where(images["height"] > 0),
         }

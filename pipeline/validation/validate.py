@@ -40,7 +40,7 @@ CHECKS = {
         "images",
         "masks hold only labels of the class table",
         "most in one mask: {high[outside]:,.0f} pixels",
-        "{outside:,.0f} pixels hold other labels",
+        "{outside:,.0f} pixels hold labels that dataset.classes does not name: {labels_outside}",
     ),
     "duplicate_across_splits": Check(
         "files",

@@ -66,7 +66,7 @@ def test_a_row_describes_the_image_and_its_mask(fields, tmp_path):
     assert (row["height"], row["width"], row["mask_height"], row["mask_width"]) == (2, 3, 2, 3)
     assert row["contrast"] == 45.0  # half of the pixels are 0, half 90
     assert list(row[PIXELS]) == [1, 3, 2]  # soil, crop, void: one ignored, one outside the table
-    assert row["outside"] == 1
+    assert (row["outside"], row["labels_outside"]) == (1, "9 (1 px)")
 
 
 def test_the_checksums_are_those_of_the_files(fields, tmp_path):

@@ -83,7 +83,7 @@ def test_pixels_outside_the_class_table_are_counted_and_become_void(root):
     entry = entries(root)["train/images__train__train_1"]
 
     assert read_mask(entry.mask).tolist() == [[0, 3], [3, 1], [3, 3]]
-    assert entry.outside == 3
+    assert (entry.outside, entry.labels_outside) == (3, "0 (1 px), 11 (1 px), 12 (1 px)")
 
 
 def test_colour_masks_are_read_by_the_colours_of_the_table(root):
@@ -99,7 +99,7 @@ def test_colour_masks_are_read_by_the_colours_of_the_table(root):
     by_name = entries(root, mask_kind="colour", classes=[row | {"value": None} for row in ROWS])
 
     assert read_mask(by_name["train/images__train__train_1"].mask).tolist() == [[0, 2], [3, 3]]
-    assert by_name["train/images__train__train_1"].outside == 1
+    assert by_name["train/images__train__train_1"].labels_outside == "[128, 96, 65] (1 px)"
     assert read_mask(by_name["val/images__val__val_1"].mask).tolist() == [[2]]
     assert read_mask(by_name["test/images__test__test_1"].mask).tolist() == [[0]]
 
@@ -209,7 +209,7 @@ def test_a_mask_of_more_than_one_strip_is_converted_whole(root):
 
     for value, index in ((10, 0), (20, 1), (31, 2), (255, 3), (7, 3)):
         assert (indices[mask == value] == index).all()
-    assert outside == (mask == 7).sum()
+    assert outside == {7: (mask == 7).sum()}
 
 
 @pytest.mark.slow

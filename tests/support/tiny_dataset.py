@@ -22,7 +22,15 @@ def make(folder):
         for i in range(3):
             image = generator.integers(0, 256, (32, 40, 3), dtype=np.uint8)
             row = {"id": f"{split}/{i}", "split": split, "sequence": f"{split} street", "mode": "RGB", "contrast": 50.0}
-            row |= {"problem": "", "outside": 0, "height": 32, "width": 40, "mask_height": 32, "mask_width": 40}
+            row |= {
+                "problem": "",
+                "outside": 0,
+                "labels_outside": "",
+                "height": 32,
+                "width": 40,
+                "mask_height": 32,
+                "mask_width": 40,
+            }
             row |= {PIXELS: [640, 512, 128], "phash": generator.bytes(8).hex()}
             for kind, pixels in (("image", image), ("mask", mask)):
                 row[kind] = f"{kind}s/{split}/{i}.png"

@@ -37,7 +37,7 @@ PLANTED = {
     "unreadable_image": (lambda m: change(m, ["val/1"], **UNREADABLE), "val/1"),
     "missing_pair": (lambda m: change(m, ["train/1"], **WITHOUT_MASK), "train/1"),
     "size_mismatch": (lambda m: change(m, ["val/2"], mask_width=20), "val/2"),
-    "label_outside_table": (lambda m: change(m, ["test/0"], outside=7), "test/0"),
+    "label_outside_table": (lambda m: change(m, ["test/0"], outside=7, labels_outside="9 (7 px)"), "test/0"),
     "duplicate_across_splits": (
         lambda m: change(m, ["test/2"], sha256=value(m, "train/0", "sha256"), phash=value(m, "train/0", "phash")),
         "train/0 = test/2",
