@@ -55,23 +55,23 @@ def compare(
     """Measure the cost of networks: the columns of the paper's Table 6, with the paper's figures in brackets."""
     subjects = {name: step.subject(name) for name in networks or MODELS}
     setting = step.Setting(height, width, channels, repeats, device)
-    found = measured(subjects, setting)
-    typer.echo(table(found))
+    costs = measured(subjects, setting)
+    typer.echo(table(costs))
     if json is not None:
-        atomic.write_json(json, as_json(found, setting))
+        atomic.write_json(json, as_json(costs, setting))
 
 
 def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[str, step.Cost]:
     """Return the cost of each subject; show progress on the terminal."""
     console = Console(stderr=True)
-    found: dict[str, step.Cost] = {}
+    costs: dict[str, step.Cost] = {}
     names = iter(subjects)
     with console.status(f"1/{len(subjects)} {next(names)}") as status:
         for name, cost in step.run(subjects, setting):
-            found[name] = cost
-            console.print(f"{len(found)}/{len(subjects)} {name}: forward {cost.forward_ms:.0f} ms", highlight=False)
-            status.update(f"{len(found) + 1}/{len(subjects)} {next(names, '')}")
-    return found
+            costs[name] = cost
+            console.print(f"{len(costs)}/{len(subjects)} {name}: forward {cost.forward_ms:.0f} ms", highlight=False)
+            status.update(f"{len(costs) + 1}/{len(subjects)} {next(names, '')}")
+    return costs
 
 
 def as_json(costs: dict[str, step.Cost], setting: step.Setting) -> dict[str, object]:

@@ -67,11 +67,11 @@ def leaderboard(
     name = experiment or params.load().tracking.experiment
     if ascending is None:
         ascending = metric.rpartition("/")[2] in LOWEST_FIRST
-    found = rank(name, tracking.logged_runs(store.address(), name), metric, ascending=ascending, top=top)
+    ranking = rank(name, tracking.logged_runs(store.address(), name), metric, ascending=ascending, top=top)
     if json:
-        typer.echo(json_text.dumps(as_json(found), indent=2))
+        typer.echo(json_text.dumps(as_json(ranking), indent=2))
     else:
-        _show(found, Console(markup=False, emoji=False, highlight=False))
+        _show(ranking, Console(markup=False, emoji=False, highlight=False))
 
 
 def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascending: bool, top: int | None) -> Ranking:
@@ -99,40 +99,40 @@ def differing(entries: Sequence[LoggedRun]) -> list[str]:
     return [key for key in keys if len({each.get(key) for each in params}) > 1]
 
 
-def as_json(found: Ranking) -> dict[str, Any]:
+def as_json(ranking: Ranking) -> dict[str, Any]:
     """Return everything known about the runs; rank and value are None for those without the metric."""
     shown = [
         {
-            "rank": number if found.metric in entry.metrics else None,
-            "value": entry.metrics.get(found.metric),
+            "rank": number if ranking.metric in entry.metrics else None,
+            "value": entry.metrics.get(ranking.metric),
             **asdict(entry),
             "started": entry.started.isoformat(),
         }
-        for number, entry in enumerate(found.entries, 1)
+        for number, entry in enumerate(ranking.entries, 1)
     ]
     return {
-        "experiment": found.experiment,
-        "metric": found.metric,
-        "ascending": found.ascending,
-        "total": found.total,
-        "differing_params": differing(found.entries),
+        "experiment": ranking.experiment,
+        "metric": ranking.metric,
+        "ascending": ranking.ascending,
+        "total": ranking.total,
+        "differing_params": differing(ranking.entries),
         "runs": shown,
     }
 
 
-def _show(found: Ranking, console: Console) -> None:
+def _show(ranking: Ranking, console: Console) -> None:
     """Print a table or, if it is too wide, as it may be in a pipe, a block of lines per run."""
-    order = "lowest" if found.ascending else "highest"
-    caption = f"{found.experiment} by {found.metric}, {order} first: {len(found.entries)} of {found.total} runs"
+    order = "lowest" if ranking.ascending else "highest"
+    caption = f"{ranking.experiment} by {ranking.metric}, {order} first: {len(ranking.entries)} of {ranking.total} runs"
     console.print(caption, soft_wrap=True)
-    if found.unranked:
-        names = ", ".join(entry.name for entry in found.unranked)
-        console.print(f"not ranked, without {found.metric}: {names}", soft_wrap=True)
-    headings, columns = zip(*_columns(found), strict=True)
+    if ranking.unranked:
+        names = ", ".join(entry.name for entry in ranking.unranked)
+        console.print(f"not ranked, without {ranking.metric}: {names}", soft_wrap=True)
+    headings, columns = zip(*_columns(ranking), strict=True)
     rows = list(zip(*columns, strict=True))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in ("rank", found.metric) else "left")
+        table.add_column(heading, justify="right" if heading in ("rank", ranking.metric) else "left")
     for row in rows:
         table.add_row(*row)
     unbounded = console.options.update(width=1_000_000)
@@ -145,12 +145,12 @@ def _show(found: Ranking, console: Console) -> None:
         console.print("", *lines, sep="\n", soft_wrap=True)
 
 
-def _columns(found: Ranking) -> Iterator[tuple[str, list[str]]]:
+def _columns(ranking: Ranking) -> Iterator[tuple[str, list[str]]]:
     """Yield the heading of each column, and its cells from top to bottom."""
-    entries, missing = found.entries, [_NONE] * len(found.unranked)
-    yield "rank", [str(number) for number in range(1, len(found.ranked) + 1)] + missing
+    entries, missing = ranking.entries, [_NONE] * len(ranking.unranked)
+    yield "rank", [str(number) for number in range(1, len(ranking.ranked) + 1)] + missing
     yield "run", [entry.name for entry in entries]
-    yield found.metric, [f"{entry.metrics[found.metric]:.6g}" for entry in found.ranked] + missing
+    yield ranking.metric, [f"{entry.metrics[ranking.metric]:.6g}" for entry in ranking.ranked] + missing
     for key in differing(entries):
         yield key, _shortened([entry.params.get(key, _NONE) for entry in entries])
     if any(entry.versions for entry in entries):
@@ -173,10 +173,10 @@ def _shortened(values: Sequence[str]) -> list[str]:
 
 def _without_tail(value: str) -> str:
     try:
-        found = json_text.loads(value)
+        values = json_text.loads(value)
     except ValueError:  # text
         return value
-    if not isinstance(found, list) or len(found) <= _MANY:
+    if not isinstance(values, list) or len(values) <= _MANY:
         return value
-    head = ", ".join(json_text.dumps(each) for each in found[: _MANY - 1])
-    return f"[{head}, ... {len(found)} values]"
+    head = ", ".join(json_text.dumps(each) for each in values[: _MANY - 1])
+    return f"[{head}, ... {len(values)} values]"

@@ -37,13 +37,13 @@ def predict(
 
     An image that cannot be read is reported, and the others are still predicted; the exit code is then 1.
     """
-    found = dict(_named(images))
+    paths_by_name = dict(_named(images))
     given = {"overlap": overlap, "flip": flip, "samples": samples}
     with models.folder(model) as (folder, options):
         predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
     console = Console(stderr=True)
     done: list[dict[str, Any]] = []
-    for name, path in track(found.items(), "predict", console=console, disable=not console.is_terminal):
+    for name, path in track(paths_by_name.items(), "predict", console=console, disable=not console.is_terminal):
         try:
             image = read_image(path)
         except ImageError as err:

@@ -26,14 +26,14 @@ def status(*, name: Name = None, json: Json = False) -> None:
     If a promotion was killed halfway, it is completed first.
     """
     model = named(name)
-    log, found = champion.settled(model), versions.versions(model)
+    log, all_versions = champion.settled(model), versions.versions(model)
     aliases = versions.aliases(model)
     by = _reigns_by(log)
     if json:
         tree = {
             "model": model.name,
             "champion": by.to_json() if by else None,
-            "versions": [_tree(each, aliases) for each in found],
+            "versions": [_tree(each, aliases) for each in all_versions],
         }
         typer.echo(json_text.dumps(tree, indent=2))
         return
@@ -45,7 +45,7 @@ def status(*, name: Name = None, json: Json = False) -> None:
         )
         typer.echo(f"  {by.reason}")
     heads = ("version", "aliases", "status", "test mIoU", "test data", "training run", "commit", "promoted at")
-    typer.echo(_table(heads, [_row(each, aliases) for each in reversed(found)]))
+    typer.echo(_table(heads, [_row(each, aliases) for each in reversed(all_versions)]))
 
 
 def promote(

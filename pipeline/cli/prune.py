@@ -17,15 +17,15 @@ def prune(
 ) -> None:
     """Remove old runs below runs/, and temporary files that killed processes left behind over an hour ago."""
     root = Path()
-    found = step.find(root, keep)
+    removable = step.find(root, keep)
     if not dry_run:
-        for waste in found:
+        for waste in removable:
             step.remove(root, waste)
-    size = sum(waste.size for waste in found)
+    size = sum(waste.size for waste in removable)
     if json:
-        removed = [{"path": str(waste.path), "bytes": waste.size} for waste in found]
+        removed = [{"path": str(waste.path), "bytes": waste.size} for waste in removable]
         typer.echo(json_text.dumps({"removed": removed, "bytes": size, "dry_run": dry_run}, indent=2))
         return
-    for waste in found:
+    for waste in removable:
         typer.echo(f"{'run' if waste.is_run else 'temporary'} {waste.path}: {waste.size:,} bytes")
-    typer.echo(f"{'would remove' if dry_run else 'removed'} {len(found)}: {size:,} bytes")
+    typer.echo(f"{'would remove' if dry_run else 'removed'} {len(removable)}: {size:,} bytes")

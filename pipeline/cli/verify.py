@@ -48,7 +48,7 @@ def trace(
     model = subject.model.name
     with model_files.evidence(subject, subject.tags.get("evidence")) as folder:
         text = (folder / evidence.PARAMS).read_text("utf-8") if params else ""
-        origin, found = evidence.read_lineage(folder), scores.read(folder)
+        origin, scored = evidence.read_lineage(folder), scores.read(folder)
     if params:
         typer.echo(text, nl=False)
         return
@@ -62,9 +62,9 @@ def trace(
         "dvc repro evaluate",
     ]
     expected = {
-        "training run": found.run,
+        "training run": scored.run,
         "models/segnet": origin.hashes["models/segnet"],
-        "test mIoU": found.metrics["test/miou"],
+        "test mIoU": scored.metrics["test/miou"],
     }
     lost = [path for path in origin.changed if path != evidence.PARAMS]
     if json:

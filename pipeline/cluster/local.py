@@ -23,14 +23,14 @@ def options() -> Iterator[dict[str, Any]]:
     Raises:
         ValueError: TMPDIR is too long for them, and /tmp cannot be written to.
     """
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "num_cpus": os.cpu_count(),
         "include_dashboard": False,
         "object_store_memory": _STORE_BYTES,
     }
     folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
-        yield found
+        yield settings
         return
     try:
         short = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
@@ -40,6 +40,6 @@ def options() -> Iterator[dict[str, Any]]:
             f"got {folder} and {err}; set RAY_TMPDIR to a shorter path"
         ) from err
     try:
-        yield {**found, "_temp_dir": short}
+        yield {**settings, "_temp_dir": short}
     finally:
         shutil.rmtree(short, ignore_errors=True)

@@ -115,8 +115,8 @@ def _parts(error: ErrorDetails, tree: Any) -> tuple[str, str, str]:
     expected = re.sub(r"^\w+ should (be |have )?", "", error["msg"])
     for theirs, ours in _WORDS.items():
         expected = expected.replace(theirs, ours)
-    found = error["input"]
-    got = "a mapping" if isinstance(found, dict) else "a list" if isinstance(found, list) else json.dumps(found)
+    value = error["input"]
+    got = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)
     return f"{key}: expected " if key else "expected ", expected, f", got {got}; correct the value"
 
 
