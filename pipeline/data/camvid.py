@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.core.classes import CAMVID
 from pipeline.data import archive
-from pipeline.data.source import Entry, Source
+from pipeline.data.source import Source, SourceImage
 from pipeline.files.digest import file_sha256
 from pipeline.params.steps import Download
 
@@ -54,11 +54,11 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _move(image: Path, split: str, folder: Path) -> Entry:
+def _move(image: Path, split: str, folder: Path) -> SourceImage:
     """Move an unpacked frame and its mask, whose void is 11 as in the class table, to their places in `folder`."""
     targets = folder / "images" / split / image.name, folder / "masks" / split / image.name
     for source, target in zip((image, image.parent.with_name(f"{split}annot") / image.name), targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
     sequence = image.stem.partition("_")[0]  # 0016E5_00390: frame 390 of drive 0016E5
-    return Entry(split, sequence, image.stem, *targets)
+    return SourceImage(split, sequence, image.stem, *targets)

@@ -13,7 +13,7 @@ from pipeline.artifacts.manifest import COLUMNS, PIXELS, Manifest
 from pipeline.core.arrays import Pixels
 from pipeline.data import camvid, folder
 from pipeline.data.scenes import dataset as scenes
-from pipeline.data.source import Entry, Source
+from pipeline.data.source import Source, SourceImage
 from pipeline.files import atomic
 from pipeline.files.digest import file_sha256
 from pipeline.files.images import (
@@ -100,7 +100,7 @@ def _write(dataset: Dataset, limits: Download, raw: Path) -> Source:
     assert_never(dataset)
 
 
-def _describe(entry: Entry, below: Path, num_classes: int) -> dict[str, Any]:
+def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, Any]:
     """Return an image's row of the manifest."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
         "id": f"{entry.split}/{entry.name}",

@@ -17,7 +17,7 @@ from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.data import pairing, splits
 from pipeline.data.pairing import Pair
-from pipeline.data.source import Entry, Source
+from pipeline.data.source import Source, SourceImage
 from pipeline.files import repository
 from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask
 from pipeline.files.threads import on_all_cores
@@ -169,7 +169,7 @@ def _name(path: str, taken: set[str]) -> str:
     return f"{name.encode()[-_LONGEST_NAME:].decode(errors='ignore')}-{digest}"
 
 
-def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Entry:
+def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> SourceImage:
     image = mask = None
     problem, outside = "", Counter[int]()
     if job.pair.image is not None and _is_file(root / job.pair.image):
@@ -187,7 +187,7 @@ def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> Ent
         except ImageError as err:
             problem, mask = f"mask: {err}", _copy(path, target)
     labels_outside = _shown(outside, is_index=len(table) == 2**8)
-    return Entry(job.split, job.sequence, job.name, image, mask, problem, outside.total(), labels_outside)
+    return SourceImage(job.split, job.sequence, job.name, image, mask, problem, outside.total(), labels_outside)
 
 
 def _shown(outside: Counter[int], *, is_index: bool) -> str:

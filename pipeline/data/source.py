@@ -7,7 +7,7 @@ from pipeline.core.classes import ClassTable
 
 
 @dataclass(frozen=True)
-class Entry:
+class SourceImage:
     """One image as a data set provides it."""
 
     split: str
@@ -38,5 +38,5 @@ class Source:
     """Classes in index order."""
     licence: str
     """Licence notice, one paragraph."""
-    entries: tuple[Entry, ...]
+    entries: tuple[SourceImage, ...]
     """One for each image, and one for each mask without an image."""

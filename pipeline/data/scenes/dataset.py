@@ -12,7 +12,7 @@ from rich.progress import track
 
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.data.scenes import BYTES_PER_PIXEL, CLASSES, draw
-from pipeline.data.source import Entry, Source
+from pipeline.data.source import Source, SourceImage
 from pipeline.files.images import encode_png
 from pipeline.params.dataset import ScenesDataset
 
@@ -51,7 +51,7 @@ def write(settings: ScenesDataset, folder: Path) -> Source:
             sequence = turn * len(SPLITS) + number  # the splits take turns, so no two share one
             name = f"s{sequence:03}_{frame:04}"
             image, mask = images / f"{name}.png", masks / f"{name}.png"
-            entries.append(Entry(split, f"s{sequence:03}", name, image, mask))
+            entries.append(SourceImage(split, f"s{sequence:03}", name, image, mask))
             scenes.append(_Scene(settings.seed, sequence, frame, (settings.height, settings.width), image, mask))
     at_once = max(1, _MEMORY // (settings.height * settings.width * BYTES_PER_PIXEL))
     _draw_all(scenes, min(os.cpu_count() or 1, len(scenes), at_once))

@@ -134,7 +134,7 @@ def _webp(pixels: Pixels, **options: Any) -> bytes:
 
 
 @dataclass(frozen=True)
-class Entry:
+class GalleryImage:
     """A test image and how well it was segmented."""
 
     image_id: str
@@ -175,7 +175,7 @@ class Gallery:
             longest_side: pixels; larger images are shrunk to it.
         """
         self._classes, self._max_characters, self._longest_side = classes, max_characters, longest_side
-        self._entries: list[Entry] = []
+        self._entries: list[GalleryImage] = []
 
     def add(
         self,
@@ -208,9 +208,9 @@ class Gallery:
             longest_side=self._longest_side,
         )
         present = tuple(np.flatnonzero(counts_CC.sum(axis=1)).tolist())
-        self._entries.append(Entry(image_id, picture, metrics.scores(counts_CC), present))
+        self._entries.append(GalleryImage(image_id, picture, metrics.scores(counts_CC), present))
 
-    def worst_first(self) -> list[Entry]:
+    def worst_first(self) -> list[GalleryImage]:
         """Return the images by ascending mIoU, then by id; those without mIoU come last."""
         return sorted(self._entries, key=lambda e: (np.isnan(e.scores.miou), np.nan_to_num(e.scores.miou), e.image_id))
 
