@@ -4,12 +4,38 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted.
 """
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
 from pipeline.cli import compare, export, leaderboard, predict, promotion, prune, sync, verify
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"segnet {metadata.version('segnet-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback(help=__doc__)
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=lambda wanted: _print_version(wanted=wanted),
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    del version  # it ends the command before
+
+
 for command in (
     predict.predict,
     export.export,

@@ -1,8 +1,8 @@
 """`segnet compare`."""
 
+import json as json_text
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from pipeline.core.models import MODELS
-from pipeline.files import atomic
 from pipeline.inference import compare as step
 
 
@@ -50,15 +49,16 @@ def compare(
     channels: Annotated[float, typer.Option(help="Factor on every channel count, as model.width.")] = 1.0,
     repeats: Annotated[int, typer.Option(help="Repetitions of each timing; the fastest counts.")] = 5,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure the cost of networks: the columns of the paper's Table 6, with the paper's figures in brackets."""
-    subjects = {name: step.subject(name) for name in networks or MODELS}
+    try:
+        subjects = {name: step.subject(name) for name in networks or MODELS}
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     setting = step.Setting(height, width, channels, repeats, device)
     costs = measured(subjects, setting)
-    typer.echo(table(costs))
-    if json is not None:
-        atomic.write_json(json, as_json(costs, setting))
+    typer.echo(json_text.dumps(as_json(costs, setting), indent=2) if json else table(costs))
 
 
 def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[str, step.Cost]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import torch
@@ -35,6 +36,20 @@ def test_an_error_is_one_line_without_a_traceback(tmp_path):
 
 def test_a_wrong_option_is_a_usage_error():
     assert CliRunner().invoke(app, ["export", "model.x", "--format", "tflite"]).exit_code == 2
+
+
+def test_an_unknown_network_is_a_usage_error():
+    result = CliRunner().invoke(app, ["compare", "segent"])
+    assert result.exit_code == 2
+    assert "expected one of" in result.output
+    assert "got segent" in " ".join(result.output.split())
+
+
+def test_version_is_that_of_the_installed_package():
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout == f"segnet {pyproject['project']['version']}\n"
 
 
 def test_a_model_in_a_folder_is_exported(tmp_path):

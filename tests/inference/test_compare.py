@@ -104,12 +104,18 @@ def test_an_unknown_network_is_refused():
         compare.subject("segent")
 
 
-def test_the_command_prints_a_table_and_writes_json(tmp_path):
-    path = tmp_path / "costs.json"
-    options = ["--height", "32", "--width", "32", "--channels", "0.0625", "--repeats", "1", "--json", str(path)]
-    result = CliRunner().invoke(app, ["compare", "segnet", "unet", *options])
+COMMAND = ["compare", "segnet", "unet", "--height", "32", "--width", "32", "--channels", "0.0625", "--repeats", "1"]
+
+
+def test_the_command_prints_a_table():
+    result = CliRunner().invoke(app, COMMAND)
     assert result.exit_code == 0, result.output
     assert [line.split(" |")[0] for line in result.stdout.splitlines()[2:]] == ["| segnet", "| unet"]
-    written = json.loads(path.read_text())
-    assert list(written["networks"]) == ["segnet", "unet"]
-    assert written["machine"]["torch"] == torch.__version__
+
+
+def test_the_command_prints_json_and_nothing_else():
+    result = CliRunner().invoke(app, [*COMMAND, "--json"])
+    assert result.exit_code == 0, result.output
+    printed = json.loads(result.stdout)
+    assert list(printed["networks"]) == ["segnet", "unet"]
+    assert printed["machine"]["torch"] == torch.__version__
