@@ -33,7 +33,8 @@ def by_folder(pairs: Sequence[Pair], folders: Mapping[str, str]) -> Assignment:
 def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Assignment:
     """Assign the images named in list files, in UTF-8 with one path per line; images in no list are left out.
 
-    A path may name an image that does not exist: it becomes a pair without a mask.
+    A path may name an image that does not exist: it becomes a pair without a mask. A list all of whose lines do is
+    written in another way: stems, or an image and its mask on each line.
 
     Args:
         pairs: the pairs below `root`.
@@ -41,7 +42,7 @@ def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Assi
         lists: list file of each split.
 
     Raises:
-        ValueError: a list cannot be read, repeats a path, or has one that leaves the folder.
+        ValueError: a list cannot be read, repeats a path, has one that leaves the folder, or names none of the images.
     """
     by_image = {pair.image: pair for pair in pairs}
     assigned: Assignment = {}
@@ -57,6 +58,14 @@ def by_list(pairs: Sequence[Pair], root: Path, lists: Mapping[str, str]) -> Assi
             if count > 1:
                 raise ValueError(f"{lists[split]}: expected each image once, got {path} {count} times; remove one")
         assigned[split] = [by_image.get(path, Pair(path, None)) for path in paths]
+    for split, listed in assigned.items():
+        if listed and by_image.keys().isdisjoint(pair.image for pair in listed):
+            example = min((image for image in by_image if image is not None), default="none")
+            raise ValueError(
+                f"{lists[split]}: expected on each line the path of an image that dataset.images matches, relative to "
+                f"{root} and with its suffix, such as {example}, got {listed[0].path[:200]!r}, and no line is one; "
+                "correct the list or dataset.images"
+            )
     return assigned
 
 

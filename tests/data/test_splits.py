@@ -53,9 +53,29 @@ def test_lists_name_the_images_of_each_split_and_leave_the_others_out(tmp_path):
 
 
 def test_a_listed_image_that_is_not_there_is_a_pair_without_a_mask(tmp_path):
-    write_lists(tmp_path)
+    a, c, d = pairs("i/a.png", "i/c.png", "i/d.png")
+    write_lists(tmp_path, val="i/b.png\ni/d.png")
 
-    assert splits.by_list(pairs("i/a.png", "i/c.png"), tmp_path, LISTS)["val"] == [Pair("i/b.png", None)]
+    assert splits.by_list([a, c, d], tmp_path, LISTS)["val"] == [Pair("i/b.png", None), d]
+
+
+@pytest.mark.parametrize(
+    ("lines", "got"),
+    [
+        ("b\n", "b"),
+        ("b\nc\n", "b"),
+        ("i/b\n", "i/b"),
+        ("i/b.png m/b.png\n", "i/b.png m/b.png"),
+        ("i/b.png,m/b.png\n", "i/b.png,m/b.png"),
+        ("m/b.png\n", "m/b.png"),
+    ],
+)
+def test_a_list_of_stems_or_of_pairs_is_told_what_a_line_is(tmp_path, lines, got):
+    write_lists(tmp_path, val=lines)
+
+    with pytest.raises(ValueError, match=r"lists/val\.txt: expected on each line the path") as caught:
+        splits.by_list(pairs("i/a.png", "i/b.png", "i/c.png"), tmp_path, LISTS)
+    assert f"with its suffix, such as i/a.png, got '{got}', and no line is one; correct" in str(caught.value)
 
 
 def test_an_image_in_two_lists_is_in_both_splits_for_validate_to_judge(tmp_path):
