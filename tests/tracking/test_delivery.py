@@ -6,21 +6,9 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from pipeline.tracking import delivery, records, runs, store
 from pipeline.tracking.outbox import UNSENT, Outbox
-from tests.support.absent import Switch, as_after_a_restart
+from tests.support.absent import as_after_a_restart
 from tests.support.recorded import curve, recorded
 from tests.support.tiny_run import ALL, assert_recorded_once, record_a_training, waiting
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """Make a new folder the current one, as a training's is."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def switch(mlflow_store, project, monkeypatch):
-    return Switch(monkeypatch)
 
 
 def test_a_training_whose_store_is_unreachable_sends_nothing_and_loses_nothing(switch, project, request, caplog):

@@ -7,22 +7,9 @@ import pytest
 
 from pipeline.tracking import delivery, runs, store
 from pipeline.tracking.outbox import UNSENT, Outbox
-from tests.support.absent import Switch
 from tests.support.local_server import free_port, serving
 from tests.support.recorded import curve, recorded
 from tests.support.tiny_run import ALL, assert_recorded_once, record_a_training, waiting
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """Make a new folder the current one, as a training's is."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def switch(mlflow_store, project, monkeypatch):
-    return Switch(monkeypatch)
 
 
 def test_a_record_that_the_store_refuses_stays_and_the_other_outboxes_are_sent(switch):
