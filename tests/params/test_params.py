@@ -44,6 +44,30 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
     assert loaded.train.class_weights == (1.0, 0.5, 0.0)
 
 
+def test_a_section_is_read_whatever_an_earlier_program_wrote_in_the_others(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(changed(TEXT, "  min_contrast: 4.0\n", ""))
+    assert params.load_section(path, "train") == load(tmp_path, TEXT).train
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[1]", "params.yaml: expected a section train, got none; restore the file"),
+        ("model: {}", "params.yaml: expected a section train, got none; restore the file"),
+        (
+            TEXT.replace("epochs: 16", "epochs: 0"),
+            "params.yaml, section train, is invalid:\n  epochs: expected",
+        ),
+    ],
+)
+def test_a_section_that_is_missing_or_invalid_is_refused(tmp_path, text, reason):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(params.ParamsError) as caught:
+        params.load_section(tmp_path / "params.yaml", "train")
+    assert reason in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
