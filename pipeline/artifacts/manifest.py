@@ -21,11 +21,14 @@ COLUMNS = {
     "width": "int64",
     "mask_height": "int64",
     "mask_width": "int64",
+    "orientation": "int64",  # EXIF orientation of the image file, 1..8; 0 where unreadable
+    "mask_orientation": "int64",  # likewise, of the mask file that the user gave; the masks here are upright
     "mode": "str",  # Pillow's mode of the image file
     "contrast": "float64",  # standard deviation of the grey values, 0..255
     "phash": "str",  # 64-bit perceptual hash, 16 hexadecimal digits; "" where unreadable
     "outside": "int64",  # mask pixels that the class table does not name
     "labels_outside": "str",  # their values or colours, with the number of pixels of each
+    "outside_mask": "str",  # path of a 1-bit mask of those pixels; "" where there are none
     "problem": "str",  # why the image or mask cannot be read; "" where it can
 }
 TABLE, HEAD = "manifest.parquet", "dataset.json"
@@ -73,7 +76,7 @@ def read(folder: Path) -> Manifest:
     try:
         head = strict_json.parse((folder / HEAD).read_bytes(), _Head)
         images = tables.read_frame(folder / TABLE, COLUMNS, {PIXELS: len(head.classes) + 1})
-        for column in ("image", "mask"):
+        for column in ("image", "mask", "outside_mask"):
             tables.check_paths(images[column])
     except (OSError, ValueError) as err:
         raise ValueError(

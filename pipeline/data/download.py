@@ -22,6 +22,7 @@ from pipeline.files.images import (
     read_header,
     read_image,
     read_mask,
+    read_orientation,
     shrink_grey,
     to_grey,
 )
@@ -64,7 +65,7 @@ def _refuse_foreign_files(raw: Path) -> None:
     except ValueError:
         ours: set[str] = set()
     else:
-        ours = {manifest.TABLE, manifest.HEAD, LICENCE, *images["image"], *images["mask"]}
+        ours = {manifest.TABLE, manifest.HEAD, LICENCE, *images["image"], *images["mask"], *images["outside_mask"]}
     if foreign := sorted(files - ours):
         raise ValueError(
             f"expected {raw} to hold only what this stage wrote, got {len(foreign)} other files, such as {foreign[0]}; "
@@ -111,7 +112,7 @@ def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, An
         "labels_outside": entry.labels_outside,
         PIXELS: [0] * (num_classes + 1),
     }
-    row |= dict.fromkeys(("height", "width", "mask_height", "mask_width"), 0)
+    row |= dict.fromkeys(("height", "width", "mask_height", "mask_width", "orientation", "mask_orientation"), 0)
     problems = [entry.problem] if entry.problem else []
     if entry.image is not None:
         row |= {"image": entry.image.relative_to(below).as_posix(), "sha256": file_sha256(entry.image)}
@@ -122,7 +123,9 @@ def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, An
     if entry.mask is not None:
         row |= {"mask": entry.mask.relative_to(below).as_posix(), "mask_sha256": file_sha256(entry.mask)}
         if not entry.problem:
-            row |= _describe_mask(entry.mask, num_classes)
+            row |= {**_describe_mask(entry.mask, num_classes), "mask_orientation": entry.mask_orientation}
+    if entry.outside_mask is not None:
+        row["outside_mask"] = entry.outside_mask.relative_to(below).as_posix()
     return row | {"problem": "; ".join(problems)}
 
 
@@ -133,7 +136,8 @@ def _describe_image(path: Path) -> dict[str, Any]:
     counts, values = histogram(grey), np.arange(256)
     mean = counts @ values / grey.size
     contrast = float(np.sqrt(counts @ (values - mean) ** 2 / grey.size))
-    return {"height": height, "width": width, "mode": mode, "contrast": contrast, "phash": perceptual_hash(grey)}
+    sizes = {"height": height, "width": width, "orientation": read_orientation(path), "mode": mode}
+    return {**sizes, "contrast": contrast, "phash": perceptual_hash(grey)}
 
 
 def _describe_mask(path: Path, num_classes: int) -> dict[str, Any]:

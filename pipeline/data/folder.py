@@ -6,7 +6,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,7 @@ from pipeline.data import pairing, splits
 from pipeline.data.pairing import Pair
 from pipeline.data.source import Source, SourceImage
 from pipeline.files import repository
-from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask
+from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask, read_orientation
 from pipeline.files.threads import on_all_cores
 from pipeline.params.dataset import ClassRow, FolderDataset, FolderSplits, ListSplits
 
@@ -89,30 +89,30 @@ def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
     return table
 
 
-def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, Counter[int]]:
-    """Return the index mask (H, W) uint8, and how many pixels have each label that the table does not name.
+def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, npt.NDArray[np.bool_], Counter[int]]:
+    """Return the index mask (H, W) uint8, which pixels hold a label that the table does not name, and how many of each.
 
-    Such pixels become void. A colour's label is red * 65536 + green * 256 + blue.
+    Such pixels, (H, W) bool, become void. A colour's label is red * 65536 + green * 256 + blue.
 
     Args:
         mask: values (H, W) or colours (H, W, 3), uint8.
         table: index of each value or colour, as `labels` returns it.
         void: index of unlabelled pixels.
     """
-    indices = np.empty(mask.shape[:2], np.uint8)
+    indices, unknown = np.empty(mask.shape[:2], np.uint8), np.empty(mask.shape[:2], np.bool_)
     outside = Counter[int]()
     rows = max(1, _STRIP // mask.shape[1])
     for top in range(0, len(mask), rows):
         strip = mask[top : top + rows]
         codes = strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])
         strip_indices = table[codes]
-        unknown = strip_indices == _OUTSIDE
+        unknown[top : top + rows] = strip_unknown = strip_indices == _OUTSIDE
         outside.update(
-            dict(zip(*(part.tolist() for part in np.unique(codes[unknown], return_counts=True)), strict=True))
+            dict(zip(*(part.tolist() for part in np.unique(codes[strip_unknown], return_counts=True)), strict=True))
         )
-        strip_indices[unknown] = void
+        strip_indices[strip_unknown] = void
         indices[top : top + rows] = strip_indices
-    return indices, outside
+    return indices, unknown, outside
 
 
 def _check_place(root: Path, path: str) -> None:
@@ -170,24 +170,34 @@ def _name(path: str, taken: set[str]) -> str:
 
 
 def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> SourceImage:
-    image = mask = None
-    problem, outside = "", Counter[int]()
+    entry = SourceImage(job.split, job.sequence, job.name, image=None, mask=None)
     if job.pair.image is not None and _is_file(root / job.pair.image):
-        image = _copy(root / job.pair.image, folder / "images" / job.split / job.name)
-    if job.pair.mask is not None:
-        path = root / job.pair.mask
-        target = folder / "masks" / job.split / job.name
-        try:
-            indices, outside = to_index(read_mask(path) if len(table) == 2**8 else read_colours(path), table, void)
-            mask = target.with_name(f"{job.name}.png")
-            mask.parent.mkdir(parents=True, exist_ok=True)
-            mask.write_bytes(encode_png(indices))
-        except LossyError as err:  # no check can tell how many of the labels are wrong
-            raise ValueError(f"{path}: {err}") from err
-        except ImageError as err:
-            problem, mask = f"mask: {err}", _copy(path, target)
-    labels_outside = _shown(outside, is_index=len(table) == 2**8)
-    return SourceImage(job.split, job.sequence, job.name, image, mask, problem, outside.total(), labels_outside)
+        entry = replace(entry, image=_copy(root / job.pair.image, folder / "images" / job.split / job.name))
+    if job.pair.mask is None:
+        return entry
+    path = root / job.pair.mask
+    try:
+        pixels, orientation = read_mask(path) if len(table) == 2**8 else read_colours(path), read_orientation(path)
+    except LossyError as err:  # no check can tell how many of the labels are wrong
+        raise ValueError(f"{path}: {err}") from err
+    except ImageError as err:
+        return replace(entry, problem=f"mask: {err}", mask=_copy(path, folder / "masks" / job.split / job.name))
+    indices, unknown, outside = to_index(pixels, table, void)
+    return replace(
+        entry,
+        mask=_put(indices, folder / "masks" / job.split / f"{job.name}.png"),
+        mask_orientation=orientation,
+        outside=outside.total(),
+        labels_outside=_shown(outside, is_index=len(table) == 2**8),
+        outside_mask=_put(unknown, folder / "outside" / job.split / f"{job.name}.png") if outside else None,
+    )
+
+
+def _put(mask: Pixels | npt.NDArray[np.bool_], target: Path) -> Path:
+    """Write a mask as PNG, of 1 bit where it is bool; return the path."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(encode_png(mask))
+    return target
 
 
 def _shown(outside: Counter[int], *, is_index: bool) -> str:

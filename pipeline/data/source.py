@@ -22,8 +22,12 @@ class SourceImage:
     """Index mask below masks/<split>: 0..C-1, void C; the original file if it could not be read; None if missing."""
     problem: str = ""
     """Why the mask could not be read; empty if it could."""
+    mask_orientation: int = 1
+    """EXIF orientation of the user's mask, 1 to 8; the index mask is upright."""
     outside: int = 0
     """Number of mask pixels that the class table does not name; they became void."""
+    outside_mask: Path | None = None
+    """Where those pixels are: a 1-bit mask below outside/<split>; None if there are none."""
     labels_outside: str = ""
     """Their values or colours, with the number of pixels of each."""
 

@@ -66,6 +66,18 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
         return image.mode, image.height, image.width
 
 
+def read_orientation(source: Path | bytes) -> int:
+    """Return the EXIF orientation of an image or mask, 1 to 8: how its stored pixels are turned to be upright.
+
+    1, upright as stored, where the file does not say.
+
+    Raises:
+        ImageError: as for `read_header`.
+    """
+    with _opened(source) as image:
+        return _orientation(image)
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A decoded image, and what Pillow forgets of the file while it decodes."""
@@ -112,15 +124,15 @@ def decode(source: Path | bytes) -> Decoded:
             arguments = arguments[-1] if codec.startswith("ppm") else arguments[0]
         if isinstance(image, TiffImageFile) and arguments == "L" and image.tag_v2.get(_SAMPLE_FORMAT) == (_SIGNED,):
             arguments = "L;8S"  # Pillow reads -1 as 255
-        orientation, is_lossy = _orientation(image), _is_lossy(image)
+        orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow turns a TIFF while it decodes
+        is_lossy = _is_lossy(image)
         image.load()
     return Decoded(image, codec, str(arguments), orientation, is_lossy)
 
 
 def _orientation(image: ImageFile) -> int:
-    """Return the EXIF orientation; 1 for TIFF, which Pillow turns while it decodes."""
     value = image.getexif().get(_ORIENTATION, 1)
-    return value if value in range(1, 9) and image.format != "TIFF" else 1
+    return value if value in range(1, 9) else 1
 
 
 def _num_stored_bands(image: ImageFile) -> int:

@@ -21,6 +21,7 @@ from pipeline.files.decoding import (
     decode,
     explained,
     read_header as read_header,
+    read_orientation as read_orientation,
 )
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
@@ -116,8 +117,8 @@ def histogram(channel: Pixels) -> npt.NDArray[np.int64]:
     return np.array(Image.fromarray(channel).histogram(), np.int64)
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """Return RGB pixels (H, W, 3) or a mask (H, W), uint8, as PNG."""
+def encode_png(pixels: Pixels | npt.NDArray[np.bool_]) -> bytes:
+    """Return RGB pixels (H, W, 3) or a mask (H, W), uint8, as PNG; a mask of bool has 1 bit per pixel."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -31,6 +31,8 @@ class Severities(Section):
     """An image without a mask, or a mask without an image. As a warning, it is left out of tiles and scores."""
     size_mismatch: Severity
     """An image and a mask of different sizes. As a warning, they are left out of tiles and scores."""
+    orientation_mismatch: Severity
+    """An image and a mask of different EXIF orientations whose sizes do not show how the mask was drawn."""
     label_outside_table: Severity
     """A mask pixel whose value is not in the class table."""
     duplicate_across_splits: Severity

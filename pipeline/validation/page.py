@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from PIL import Image
 
 from pipeline.artifacts.manifest import SPLITS, Manifest
@@ -20,6 +21,7 @@ MAX_FIGURES = 24
 MAX_NAMES = 500
 """Maximum number of further offenders of one check that are named on the page; the JSON names all."""
 _HEIGHT, _WIDTH = 144, 192
+_MARKS = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255), (0, 0, 0))  # for labels outside the table
 
 
 def write_page(validation: Validation, manifest: Manifest, folder: Path, path: Path) -> None:
@@ -34,6 +36,7 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
     page = environment.get_template("validation.html.j2").render(
         validation=validation,
         colours=[f"rgb{colour}" for colour in manifest.classes.colours],
+        mark=f"rgb{_mark(manifest.classes)}",
         largest_share=max(share for split in validation.splits for share in split.shares.values()),
         sections=[_section(finding, manifest, folder) for finding in validation.errors + validation.warnings],
     )
@@ -44,7 +47,11 @@ def _section(finding: Finding, manifest: Manifest, folder: Path) -> dict[str, An
     """Return the content of a failed check's section."""
     pictured = [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
     ids = [name for offender in pictured for name in offender.images[: len(SPLITS)]]
-    files = manifest.images[manifest.images["id"].isin(ids)].set_index("id")[["image", "mask"]].to_dict("index")
+    files = (
+        manifest.images[manifest.images["id"].isin(ids)]
+        .set_index("id")[["image", "mask", "outside_mask"]]
+        .to_dict("index")
+    )
     return {
         "finding": finding,
         "figures": [(offender, _pictures(offender, files, folder, manifest.classes)) for offender in pictured],
@@ -58,7 +65,8 @@ def _pictures(
     """Return (caption, data URI or "") of each picture: an image and its mask, or one image of each split."""
     if len(offender.images) == 1:
         paths = files[offender.images[0]]
-        return [("image", _image_uri(folder / paths["image"])), ("mask", _mask_uri(folder / paths["mask"], classes))]
+        mask = _mask_uri(folder / paths["mask"], folder / paths["outside_mask"], classes)
+        return [("image", _image_uri(folder / paths["image"])), ("mask", mask)]
     return [(name, _image_uri(folder / files[name]["image"])) for name in offender.images[: len(SPLITS)]]
 
 
@@ -73,14 +81,27 @@ def _image_uri(path: Path) -> str:
     return _data_uri("jpeg", buffer.getvalue())
 
 
-def _mask_uri(path: Path, classes: ClassTable) -> str:
-    """Return the mask in its classes' colours as a small PNG in a data URI, "" if it cannot be read."""
+def _mask_uri(path: Path, outside: Path, classes: ClassTable) -> str:
+    """Return the mask in its classes' colours as a small PNG in a data URI, "" if it cannot be read.
+
+    A pixel of the thumbnail is marked if any of those that it covers holds a label outside the table.
+    """
     try:
         mask = read_mask(path)
+        marked = read_mask(outside) if outside.is_file() else np.zeros_like(mask)
     except (images.ImageError, OSError):
         return ""
-    colours = classes.palette()[images.resize_mask(mask, _small(mask))]
+    height, width = _small(mask)
+    colours = classes.palette()[images.resize_mask(mask, (height, width))]
+    rows, columns = np.nonzero(marked)
+    colours[rows * height // len(mask), columns * width // mask.shape[1]] = _mark(classes)
     return _data_uri("png", images.encode_png(colours))
+
+
+def _mark(classes: ClassTable) -> tuple[int, int, int]:
+    """Return the colour of labels outside the table: of a few, the one that no class has nearby."""
+    taken = np.array([*classes.colours, classes.void_colour])
+    return max(_MARKS, key=lambda mark: np.abs(taken - mark).sum(axis=1).min())
 
 
 def _small(pixels: Pixels) -> tuple[int, int]:

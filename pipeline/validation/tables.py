@@ -8,6 +8,8 @@ from pipeline.artifacts.validation import Split
 from pipeline.core import near_duplicates
 from pipeline.core.arrays import Counts
 
+_TRANSPOSED = 5  # the EXIF orientations from here on exchange rows and columns
+
 
 def tables_of(manifest: Manifest) -> dict[str, pd.DataFrame]:
     """Return the tables that the checks examine, one for each kind of item that can be wrong.
@@ -77,12 +79,33 @@ def _images(manifest: Manifest) -> pd.DataFrame:
             "missing": np.select([images["image"] == "", images["mask"] == ""], ["image", "mask"], ""),
             "image_size": _sizes(images["width"], images["height"]),
             "mask_size": _sizes(images["mask_width"], images["mask_height"]),
+            "turned": ("; " + _orientations(images)).where(images["orientation"] != images["mask_orientation"], ""),
+            "in_doubt": _in_doubt(images),
             "outside": images["outside"].where(has_mask),
             "labels_outside": images["labels_outside"],
             "labelled": pd.Series(_pixels(manifest)[:, :-1].sum(axis=1), images.index).where(has_mask),
             "contrast": images["contrast"].where(images["height"] > 0),
         }
     )
+
+
+def _orientations(images: pd.DataFrame) -> "pd.Series[str]":
+    image, mask = images["orientation"].astype("str"), images["mask_orientation"].astype("str")
+    return "EXIF orientation " + image + " of the image, " + mask + " of the mask"
+
+
+def _in_doubt(images: pd.DataFrame) -> "pd.Series[str]":
+    """Return both orientations where they differ and the sizes fit both upright and as stored, "" elsewhere.
+
+    A mask may have been drawn over the image as stored, or as a viewer shows it; where only one of the two fits, it is
+    the one. NaN where image or mask is missing or unreadable.
+    """
+    known = (images["orientation"] > 0) & (images["mask_orientation"] > 0)
+    differ = images["orientation"] != images["mask_orientation"]
+    upright = (images["height"] == images["mask_height"]) & (images["width"] == images["mask_width"])
+    alike = (images["orientation"] >= _TRANSPOSED) == (images["mask_orientation"] >= _TRANSPOSED)
+    stored = alike | (images["height"] == images["width"])
+    return _orientations(images).where(differ & upright & stored, "").where(known)
 
 
 def _files(images: pd.DataFrame) -> pd.DataFrame:

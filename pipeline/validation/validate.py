@@ -34,7 +34,13 @@ CHECKS = {
     "unreadable_image": Check("images", "every image and mask can be read", "", "{problem}"),
     "missing_pair": Check("images", "every image has a mask and every mask an image", "", "no {missing}"),
     "size_mismatch": Check(
-        "images", "image and mask have the same size", "", "image {image_size}, mask {mask_size} pixels"
+        "images", "image and mask have the same size", "", "image {image_size}, mask {mask_size} pixels{turned}"
+    ),
+    "orientation_mismatch": Check(
+        "images",
+        "image and mask have the same EXIF orientation, or sizes that show how the mask was drawn",
+        "",
+        "{in_doubt}; if the two do not match as shown on the page, remove the tag; if they do, make this a warning",
     ),
     "label_outside_table": Check(
         "images",
@@ -167,6 +173,7 @@ def _expectations(settings: Validate) -> list[Any]:
             ignore_row_if="either_value_is_missing",
             **common("size_mismatch"),
         ),
+        nothing("orientation_mismatch", "in_doubt"),
         at_most("label_outside_table", "outside", 0),
         at_most("duplicate_across_splits", "num_splits", 1),
         at_least("class_without_training_pixels", "training_pixels", 1),

@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import PIXELS
 from pipeline.data import download
+from pipeline.files.images import read_mask
 from pipeline.params.dataset import FolderDataset, ScenesDataset
 from pipeline.params.steps import Download
 
@@ -92,7 +93,7 @@ def test_the_same_images_give_the_same_bytes(fields, tmp_path):
         download.run(fields, LIMITS, tmp_path / name)
 
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
-    assert len(files) == 9  # 3 images, 3 masks, manifest.parquet, dataset.json, LICENCE.txt
+    assert len(files) == 12  # 3 images, 3 masks, where these hold other labels, and the manifest's three files
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -156,6 +157,27 @@ def test_the_size_told_is_that_after_the_exif_rotation(fields, tmp_path):
     row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
 
     assert (row["height"], row["width"]) == (3, 2)
+    assert (row["orientation"], row["mask_orientation"]) == (6, 1)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_the_orientation_of_a_mask_is_told_of_the_file_that_the_user_gave(fields, tmp_path, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    (tmp_path / "fields/masks/train/train_1.png").write_bytes(encoded(Image.fromarray(MASK), kind, exif=exif))
+
+    row = rows(fields, tmp_path / "raw")["train/images__train__train_1"]
+
+    assert (row["orientation"], row["mask_orientation"]) == (1, 3)
+    assert read_mask(tmp_path / "raw" / row["mask"]).tolist() == [[2, 1, 2], [1, 1, 0]]  # turned by 180 degrees
+    assert read_mask(tmp_path / "raw" / row["outside_mask"]).tolist() == [[1, 0, 0], [0, 0, 0]]
+
+
+def test_data_that_this_stage_wrote_is_replaced_with_its_pictures_of_other_labels(fields, tmp_path):
+    first = download.run(fields, LIMITS, tmp_path / "raw").images
+    assert (tmp_path / "raw" / first["outside_mask"][0]).is_file()
+    again = download.run(fields, LIMITS, tmp_path / "raw").images
+    assert again["outside_mask"].tolist() == first["outside_mask"].tolist()
 
 
 def test_missing_files_leave_their_columns_empty(fields, tmp_path):
@@ -202,36 +224,3 @@ def test_scenes_are_drawn_into_the_folder(tmp_path):
 
     assert images["split"].value_counts().to_dict() == {"train": 3, "val": 2, "test": 1}
     assert (images["problem"] == "").all()
-
-
-def test_the_hash_of_a_left_right_edge_is_worked_by_hand():
-    grey = np.zeros((32, 32), np.uint8)
-    grey[:, :16] = 255
-    # Rows are equal: only the first row of coefficients is not 0. There the mean is positive, the odd frequencies
-    # 1, 3, 5, 7 change sign from one to the next, and the even ones cancel out.
-    signs = [np.cos(np.pi * (2 * np.arange(16) + 1) * k / 64).sum() for k in range(8)]
-    assert [s > 1e-6 for s in signs] == [True, True, False, False, False, True, False, False]
-
-    assert download.perceptual_hash(grey) == f"{0b11000100:02x}" + "00" * 7
-
-
-def test_a_brighter_noisier_and_smaller_copy_has_nearly_the_same_hash_and_another_picture_has_not():
-    rng = np.random.default_rng(0)
-
-    def smooth():
-        blobs = Image.fromarray(rng.integers(0, 200, (6, 8), dtype=np.uint8))
-        return np.asarray(blobs.resize((160, 120), Image.Resampling.BICUBIC))
-
-    picture, other = smooth(), smooth()
-    copy = np.asarray(Image.fromarray(picture).resize((80, 60))) + rng.integers(20, 30, (60, 80), dtype=np.uint8)
-
-    def bits(a, b):
-        return (int(download.perceptual_hash(a), 16) ^ int(download.perceptual_hash(b), 16)).bit_count()
-
-    assert bits(picture, copy) <= 4
-    assert bits(picture, other) >= 16
-
-
-def test_the_hash_of_a_blank_picture_has_no_bit_but_the_mean():
-    assert download.perceptual_hash(np.zeros((7, 9), np.uint8)) == "0" * 16
-    assert download.perceptual_hash(np.full((7, 9), 77, np.uint8)) == "8" + "0" * 15

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data import folder
-from pipeline.files.images import read_mask
+from pipeline.files.images import read_header, read_mask
 from pipeline.params.dataset import FolderDataset
 
 SOIL = {"name": "soil", "value": 10, "colour": [128, 96, 64], "ignore": False}
@@ -67,6 +67,7 @@ def test_images_are_copied_and_masks_hold_class_indices(root, tmp_path):
     assert entry.mask == tmp_path / "raw/masks/train/images__train__train_1.png"
     assert read_mask(entry.mask).tolist() == [[0, 1], [2, 2], [3, 1]]
     assert (entry.sequence, entry.problem, entry.outside) == ("train", "", 0)
+    assert entry.outside_mask is None
 
 
 def test_rows_of_one_name_are_one_class_and_ignored_rows_give_void_its_colour(root):
@@ -84,6 +85,8 @@ def test_pixels_outside_the_class_table_are_counted_and_become_void(root):
 
     assert read_mask(entry.mask).tolist() == [[0, 3], [3, 1], [3, 3]]
     assert (entry.outside, entry.labels_outside) == (3, "0 (1 px), 11 (1 px), 12 (1 px)")
+    assert read_mask(entry.outside_mask).tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert read_header(entry.outside_mask)[0] == "1"
 
 
 def test_colour_masks_are_read_by_the_colours_of_the_table(root):
@@ -205,11 +208,12 @@ def test_a_mask_of_more_than_one_strip_is_converted_whole(root):
     chosen = settings(root)
     classes = folder.class_table(chosen.classes)
 
-    indices, outside = folder.to_index(mask, folder.labels(chosen, classes), classes.void)
+    indices, unknown, outside = folder.to_index(mask, folder.labels(chosen, classes), classes.void)
 
     for value, index in ((10, 0), (20, 1), (31, 2), (255, 3), (7, 3)):
         assert (indices[mask == value] == index).all()
     assert outside == {7: (mask == 7).sum()}
+    assert (unknown == (mask == 7)).all()
 
 
 @pytest.mark.slow

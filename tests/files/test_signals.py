@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.files import signals
 from stages import execute
 folder = Path(sys.argv[1])
-signals._CLEAN_UP_SECONDS = 2
+signals._CLEAN_UP_SECONDS = 5
 def main():
     try:
         (folder / "begun").touch()

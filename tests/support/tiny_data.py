@@ -26,7 +26,17 @@ def write_raw(folder, sizes, masks=None):
                 (folder / kind / name).write_bytes(images.encode_png(pixels))
             row = {**dict.fromkeys(COLUMNS, ""), "id": f"{split}/{i}", "split": split, "sequence": "s"}
             row |= {"image": f"images/{name}", "mask": f"masks/{name}", "height": height, "width": width}
-            rows.append({**row, "mask_height": height, "mask_width": width, "contrast": 1.0, "outside": 0})
+            rows.append(
+                {
+                    **row,
+                    "mask_height": height,
+                    "mask_width": width,
+                    "contrast": 1.0,
+                    "outside": 0,
+                    "orientation": 1,
+                    "mask_orientation": 1,
+                }
+            )
     return Manifest("toy", CLASSES, "", pd.DataFrame(rows))
 
 

@@ -3,10 +3,12 @@ import dataclasses
 import io
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline.artifacts.validation import Finding, Offender, Validation
+from pipeline.files.images import encode_png
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
 from tests.support.tiny_dataset import change, make
@@ -17,8 +19,8 @@ def manifest(tmp_path):
     return make(tmp_path)
 
 
-def finding(*offenders, severity="error"):
-    return Finding("missing_pair", severity, not offenders, "a pair", "what was seen", offenders)
+def finding(*offenders, severity="error", check="missing_pair"):
+    return Finding(check, severity, not offenders, "a pair", "what was seen", offenders)
 
 
 def page(manifest, folder, *findings):
@@ -86,9 +88,35 @@ def test_a_large_image_is_shown_small(manifest, tmp_path):
 
 def test_the_mask_is_shown_in_its_class_colours(manifest, tmp_path):
     html = page(manifest, tmp_path, finding(Offender("val/1", "no good", ("val/1",))))
+    assert colours_of(html) == {(0, 0, 0): 128, (70, 130, 180): 512, (128, 64, 128): 640}
+    assert "swatch" not in html.partition("Failed checks")[2]
+
+
+def colours_of(html):
     encoded = re.search(r'src="data:image/png;base64,([^"]+)"', html)[1]
-    colours = Image.open(io.BytesIO(base64.b64decode(encoded))).getcolors()
-    assert sorted(colours) == [(128, (0, 0, 0)), (512, (70, 130, 180)), (640, (128, 64, 128))]
+    return dict(reversed(item) for item in Image.open(io.BytesIO(base64.b64decode(encoded))).getcolors())
+
+
+def outside(manifest, folder, pixels):
+    (folder / "outside.png").write_bytes(encode_png(pixels))
+    return change(manifest, ["val/1"], outside_mask="outside.png")
+
+
+def test_labels_outside_the_table_are_shown_in_a_colour_of_their_own(manifest, tmp_path):
+    pixels = np.zeros((32, 40), np.bool_)
+    pixels[:2, :30] = True  # 40 of road, 20 of sky
+    manifest = outside(manifest, tmp_path, pixels)
+    html = page(manifest, tmp_path, finding(Offender("val/1", "7", ("val/1",)), check="label_outside_table"))
+    assert colours_of(html) == {(0, 0, 0): 128, (70, 130, 180): 492, (128, 64, 128): 600, (255, 255, 0): 60}
+    assert '<i class="swatch" style="background: rgb(255, 255, 0)"></i>a label that dataset.classes does not' in html
+
+
+def test_a_single_pixel_outside_the_table_is_seen_in_a_small_picture(manifest, tmp_path):
+    pixels = np.zeros((4800, 6400), np.bool_)
+    pixels[4799, 6399] = True
+    (tmp_path / "masks/val/1.png").write_bytes(encode_png(np.zeros((4800, 6400), np.uint8)))
+    html = page(outside(manifest, tmp_path, pixels), tmp_path, finding(Offender("val/1", "1", ("val/1",))))
+    assert colours_of(html) == {(128, 64, 128): 144 * 192 - 1, (255, 255, 0): 1}
 
 
 def test_what_cannot_be_read_is_said_to_have_no_picture(manifest, tmp_path):

@@ -1,5 +1,6 @@
 import math
 
+import pandas as pd
 import pytest
 
 from pipeline.validation.tables import summary, tables_of
@@ -87,3 +88,31 @@ def test_what_is_left_out_counts_neither_for_classes_nor_for_splits(manifest):
     tables = tables_of(broken)
     assert tables["classes"]["training_pixels"].tolist() == [0, 0]
     assert tables["splits"]["num_images"].tolist() == [0, 3, 3]
+
+
+TURNED = "EXIF orientation 6 of the image, 1 of the mask"
+LYING, STANDING = (32, 40), (40, 32)
+
+
+@pytest.mark.parametrize(
+    ("tags", "image", "mask", "doubt"),
+    [
+        ((1, 1), LYING, LYING, ""),
+        ((6, 6), LYING, LYING, ""),
+        ((3, 1), LYING, LYING, "EXIF orientation 3 of the image, 1 of the mask"),
+        ((1, 2), LYING, LYING, "EXIF orientation 1 of the image, 2 of the mask"),
+        ((6, 8), LYING, LYING, "EXIF orientation 6 of the image, 8 of the mask"),
+        ((6, 1), LYING, LYING, ""),  # as stored, the image stands: the mask was drawn over it as shown
+        ((6, 1), LYING, STANDING, ""),  # drawn over it as stored: another size, which has a check of its own
+        ((6, 1), (32, 32), (32, 32), TURNED),
+    ],
+)
+def test_orientations_are_in_doubt_where_the_sizes_do_not_tell(manifest, tags, image, mask, doubt):
+    sizes = dict(zip(("height", "width", "mask_height", "mask_width"), (*image, *mask), strict=True))
+    changed = change(manifest, ["val/0"], orientation=tags[0], mask_orientation=tags[1], **sizes)
+    assert tables_of(changed)["images"].set_index("name").loc["val/0", "in_doubt"] == doubt
+
+
+def test_orientations_of_what_cannot_be_read_are_not_judged(manifest):
+    changed = change(manifest, ["val/0"], orientation=0, height=0, width=0)
+    assert pd.isna(tables_of(changed)["images"].set_index("name").loc["val/0", "in_doubt"])

@@ -37,6 +37,7 @@ PLANTED = {
     "unreadable_image": (lambda m: change(m, ["val/1"], **UNREADABLE), "val/1"),
     "missing_pair": (lambda m: change(m, ["train/1"], **WITHOUT_MASK), "train/1"),
     "size_mismatch": (lambda m: change(m, ["val/2"], mask_width=20), "val/2"),
+    "orientation_mismatch": (lambda m: change(m, ["train/2"], orientation=3), "train/2"),
     "label_outside_table": (lambda m: change(m, ["test/0"], outside=7, labels_outside="9 (7 px)"), "test/0"),
     "duplicate_across_splits": (
         lambda m: change(m, ["test/2"], sha256=value(m, "train/0", "sha256"), phash=value(m, "train/0", "phash")),
@@ -101,6 +102,24 @@ def test_a_warning_says_what_is_left_out(manifest, check):
     for severity, ends in (("warning", True), ("error", False)):
         (finding,) = (f for f in validate.run(planted, settings(**{check: severity})).findings if f.check == check)
         assert finding.observed.endswith(" fail, and are left out of tiles and scores") is ends
+
+
+def test_sizes_that_differ_for_the_orientation_say_so(manifest):
+    turned = change(manifest, ["val/2"], orientation=6, height=40, width=32)
+    (finding,) = validate.run(turned, settings()).errors
+    detail = "image 32 x 40, mask 40 x 32 pixels; EXIF orientation 6 of the image, 1 of the mask"
+    assert (finding.check, finding.offenders[0].detail) == ("size_mismatch", detail)
+
+
+def test_an_orientation_in_doubt_says_what_to_look_at_and_what_to_do(manifest):
+    planted, _ = plant(manifest, "orientation_mismatch")
+    (finding,) = validate.run(planted, settings()).errors
+    assert finding.offenders[0] == Offender(
+        "train/2",
+        "EXIF orientation 3 of the image, 1 of the mask; if the two do not match as shown on the page, "
+        "remove the tag; if they do, make this a warning",
+        ("train/2",),
+    )
 
 
 def test_values_on_the_bound_pass(manifest):
@@ -187,7 +206,7 @@ def test_the_stage_writes_the_report_and_the_page_and_prints_warnings(project, c
     warning, last = capsys.readouterr().out.splitlines()
     assert warning.startswith("warning: shared sequence across splits: 1 of 3 sequences fail")
     assert warning.endswith("train street (train 3, val 1)")
-    assert last == "validate: 13 checks, 1 with a warning; see reports/validation.html"
+    assert last == "validate: 14 checks, 1 with a warning; see reports/validation.html"
 
 
 def test_an_error_ends_the_stage_with_the_offenders_and_leaves_the_page(project):
