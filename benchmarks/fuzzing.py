@@ -123,7 +123,7 @@ def main() -> None:
     options = parser.parse_args()
     store.configure()
     sys.path.insert(0, str(ROOT))
-    modules = map(importlib.import_module, ("tests.support.readers_of_input", "tests.support.readers_of_files"))
+    modules = [importlib.import_module(f"tests.support.readers_of_{what}") for what in ("input", "data_sets", "files")]
     readers = [reader for module in modules for reader in module.READERS]
     decoding.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # bounds the memory of an image
     print(f"{'reader':20}   cases refused    read failures  seconds  slowest ms  MB more")

@@ -13,11 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from pipeline.files import decoding
 from pipeline.inference import served_model
-from tests.support import readers_of_files, readers_of_input
+from tests.support import readers_of_data_sets, readers_of_files, readers_of_input
 from tests.support.mutations import declared
 from tests.support.readers import outcome
 
-READERS = {reader.name: reader for reader in (*readers_of_input.READERS, *readers_of_files.READERS)}
+READERS = {
+    reader.name: reader
+    for module in (readers_of_input, readers_of_data_sets, readers_of_files)
+    for reader in module.READERS
+}
 QUICK = settings(
     max_examples=25,
     deadline=timedelta(seconds=10),

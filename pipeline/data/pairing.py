@@ -65,9 +65,12 @@ def _matches(root: Path, pattern: str, field: str) -> set[str]:
         raise ValueError(f"expected dataset.{field} to stay below dataset.path, got {pattern}; change dataset.path")
     suffix = PurePosixPath(pattern).suffix
     any_case = pattern if _WILDCARD.search(suffix) else f"{pattern.removesuffix(suffix)}.*" if suffix else pattern
-    paths = glob.glob(any_case, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's also matches hidden files
-    paths = [path for path in paths if any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()]
-    files = {path for path in paths if (root / path).is_file()}
+    try:
+        paths = glob.glob(any_case, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's matches hidden files too
+        paths = [path for path in paths if any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()]
+        files = {path for path in paths if (root / path).is_file()}
+    except (OSError, ValueError) as err:  # a name that no file system holds, a folder that may not be read
+        raise ValueError(f"expected a glob as dataset.{field}, got {pattern!r}: {err}; correct it") from err
     if not files:
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
     for path in files:
@@ -82,7 +85,10 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     """Return the glob, without its suffix, as a regular expression with one group for each wildcard."""
     parts = _WILDCARD.split(_without_suffix(pattern))
     regex = "".join(_group(part) if i % 2 else re.escape(part) for i, part in enumerate(parts))
-    return re.compile(regex, re.DOTALL)
+    try:
+        return re.compile(regex, re.DOTALL)
+    except re.error as err:
+        raise ValueError(f"expected a glob, got {pattern}: {err}; correct what is in brackets") from err
 
 
 def _group(wildcard: str) -> str:

@@ -1,6 +1,8 @@
 """Decoding image files by Pillow, without losing what Pillow forgets: depth, orientation, frames, further channels."""
 
 import io
+import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,8 +22,11 @@ MAX_PIXELS = 20_000 * 20_000
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """The formats that are read. Pillow would also try others, such as EPS, for which it runs Ghostscript on the file."""
 
-_ORIENTATION, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _SIGNED = 274, 277, 339, 2  # tags of EXIF and TIFF
-_LOSSLESS_TIFF = {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4", "tiff_ccitt"}
+_PHOTOMETRIC, _ORIENTATION, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _SIGNED = 262, 274, 277, 339, 2  # tags of EXIF and TIFF
+_LOSSLESS_TIFF = {
+    *("raw", "tiff_raw_16", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd"),
+    *("group3", "group4", "tiff_ccitt"),
+}
 # What Pillow raises on a broken file: its intended errors, and whatever its format readers fail with.
 _FAULTS = (
     *(OSError, SyntaxError, EOFError, struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
@@ -92,6 +97,16 @@ class Decoded:
     is_lossy: bool
     """Whether values were changed by compression."""
 
+    @property
+    def channel_bits(self) -> float:
+        """Return the bits of a stored value of one channel: 8, 16, or for PPM the logarithm of its range."""
+        if self.codec.startswith("ppm") and self.layout.isdecimal():
+            return math.log2(int(self.layout) + 1)
+        match = re.fullmatch(r"(\w+);(\d+)\w*", self.layout)
+        if match is None:
+            return 8
+        return int(match[2]) / 3 if match[1] == "BGR" else int(match[2])  # of BMP, for the three together
+
     def upright(self, pixels: Pixels) -> Pixels:
         """Return this image's pixels, (H, W) or (H, W, 3), turned as its EXIF orientation says.
 
@@ -124,6 +139,8 @@ def decode(source: Path | bytes) -> Decoded:
             arguments = arguments[-1] if codec.startswith("ppm") else arguments[0]
         if isinstance(image, TiffImageFile) and arguments == "L" and image.tag_v2.get(_SAMPLE_FORMAT) == (_SIGNED,):
             arguments = "L;8S"  # Pillow reads -1 as 255
+        if isinstance(image, TiffImageFile) and image.mode == "I;16" and image.tag_v2.get(_PHOTOMETRIC) == 0:
+            arguments = f"{arguments}I"  # white is 0, which Pillow tells, and obeys, up to 8 bits
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow turns a TIFF while it decodes
         is_lossy = _is_lossy(image)
         image.load()

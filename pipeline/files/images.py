@@ -28,7 +28,7 @@ _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
 _TO_8_BITS = ((np.arange(65_536) + 128) // 257).astype(np.uint8)  # nearest: 65535 -> 255
 _STRIP = 1024  # rows
-_FEW_BITS = 4095  # the highest value of 12-bit cameras
+_FEW_BITS, _FEW_OF_8_BITS = 4095, 16  # the highest value of 12-bit cameras, and what 8 bits would keep of it
 _AS_PNG = "save it as an 8-bit grey or palette PNG"
 
 
@@ -36,12 +36,13 @@ _AS_PNG = "save it as an 8-bit grey or palette PNG"
 def read_image(source: Path | bytes) -> Pixels:
     """Return an image as RGB, (H, W, 3) uint8, upright by its EXIF orientation.
 
-    Grey and palette images become RGB, and 16-bit grey is scaled to 8 bits (65535 -> 255).
+    Grey and palette images become RGB. 16 bits become 8: grey is scaled (65535 -> 255), of colours the high byte is
+    kept.
 
     Raises:
         ImageError: not a complete image, no pixels, more than 20,000 x 20,000, more than one frame, more channels than
-            RGB, transparent, CMYK, 16-bit grey whose values fill 12 bits or fewer, or of another mode without a unique
-            conversion to RGB.
+            RGB, transparent, CMYK, of 16 bits that hold 12 or fewer, signed or 32-bit grey, whose white is unknown, or
+            of another mode without a unique conversion to RGB.
     """
     decoded = decode(source)
     image = decoded.image
@@ -49,9 +50,19 @@ def read_image(source: Path | bytes) -> Pixels:
         raise ImageError(f"expected a grey, RGB or palette image, got mode {image.mode}; convert it to RGB")
     if image.has_transparency_data and not _is_opaque(image):
         raise ImageError("expected an opaque image, got transparent pixels; flatten it on a background")
+    _refuse_unknown_white(decoded)
     if image.mode in _SIXTEEN_BIT:
-        return decoded.upright(np.repeat(_to_8_bits(np.asarray(image))[:, :, None], 3, axis=2))
-    return decoded.upright(_to_rgb(image))
+        grey = _to_8_bits(np.asarray(image))
+        if re.fullmatch(r"I;16\w?I", decoded.layout):  # white is 0
+            grey = 255 - grey
+        return decoded.upright(np.repeat(grey[:, :, None], 3, axis=2))
+    pixels = _to_rgb(image)
+    if decoded.channel_bits == 16 and (highest := pixels.max()) <= _FEW_OF_8_BITS:
+        raise ImageError(
+            f"expected 16-bit colours whose white is 65535, got 0..{highest} of 255 in 8 bits, as of a 12-bit camera: "
+            "it would be nearly black; scale it to 16 bits, or convert it to 8"
+        )
+    return decoded.upright(pixels)
 
 
 @explained()
@@ -98,8 +109,11 @@ def read_colours(source: Path | bytes) -> Pixels:
     decoded = decode(source)
     _refuse_lossy(decoded)
     image = decoded.image
-    if image.mode in _SIXTEEN_BIT or "16" in decoded.layout:
-        raise ImageError("expected a colour mask of 8 bits per channel, got 16; convert it to 8-bit RGB")
+    _refuse_unknown_white(decoded)
+    if image.mode in _SIXTEEN_BIT or (image.mode in ("RGB", "RGBA") and decoded.channel_bits != 8):
+        raise ImageError(
+            f"expected a colour mask of 8 bits per channel, got {decoded.channel_bits:.3g}; convert it to 8-bit RGB"
+        )
     if image.mode not in ("1", "L", "P", "RGB", "RGBA"):
         raise ImageError(f"expected a colour mask in RGB, got mode {image.mode}; convert it to RGB")
     if image.has_transparency_data and not _is_opaque(image):
@@ -147,6 +161,14 @@ def _refuse_lossy(decoded: Decoded) -> None:
         )
 
 
+def _refuse_unknown_white(decoded: Decoded) -> None:
+    if re.fullmatch(r"[LI];(32.*|\d+S)", decoded.layout):
+        raise ImageError(
+            f"expected unsigned grey of up to 16 bits, got {decoded.layout}, whose white is unknown; convert it to "
+            "8 bits"
+        )
+
+
 def _stored(values: npt.NDArray[np.int64], decoded: Decoded) -> npt.NDArray[np.int64]:
     """Return decoded values of an image of one channel as its file stores them.
 
@@ -187,9 +209,7 @@ def _is_opaque(image: Image.Image) -> bool:
 
 
 def _to_8_bits(values: npt.NDArray[np.generic]) -> Pixels:
-    lowest, highest = int(values.min()), int(values.max())  # an image has at least one pixel
-    if lowest < 0 or highest > 65_535:
-        raise ImageError(f"expected 16-bit grey values, got {lowest}..{highest}; convert it to 8 bits")
+    highest = int(values.max())  # an image has at least one pixel
     if 0 < highest <= _FEW_BITS:
         raise ImageError(
             f"expected 16-bit grey whose white is 65535, got values up to {highest}, as of a "

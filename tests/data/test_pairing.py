@@ -158,3 +158,24 @@ def test_a_suffix_matches_in_any_case(tmp_path):
         ("images/b.png", "masks/b.PNG"),
         ("images/c.Png", "masks/c.png"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        (
+            "images/\0/*.png",
+            r"expected a glob as dataset.images, got 'images/\\x00/\*.png': embedded null byte; correct",
+        ),
+        ("images/" + "x" * 300 + "/a*", "expected files that dataset.images matches, got none for images/x+/a"),
+        (
+            "images/[!z-a].png",
+            r"expected a glob, got images/\[!z-a\].png: bad character range z-a.*; correct what is in",
+        ),
+    ],
+)
+def test_what_is_no_glob_is_refused(tmp_path, pattern, reason):
+    make(tmp_path, "images/a.png", "masks/a.png")
+
+    with pytest.raises(ValueError, match=reason):
+        pairing.find(tmp_path, pattern, "masks/*.png")

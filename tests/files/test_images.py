@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import png
 import pytest
 import tifffile
 from PIL import Image
@@ -46,6 +47,27 @@ def test_a_palette_image_is_read_by_its_colours():
     assert images.read_image(encoded(image)).tolist() == [[[10, 20, 30], [40, 50, 60]]]
 
 
+def png_16(values):
+    buffer = io.BytesIO()
+    height, width, _ = values.shape
+    png.Writer(width, height, bitdepth=16, greyscale=False).write(buffer, values.reshape(height, -1).tolist())
+    return buffer.getvalue()
+
+
+def tiff_16(values):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, photometric="rgb")
+    return buffer.getvalue()
+
+
+def ppm_16(values):
+    height, width, _ = values.shape
+    return f"P6 {width} {height} 65535 ".encode() + values.astype(">u2").tobytes()
+
+
+COLOURS_16 = {"PNG": png_16, "TIFF": tiff_16, "PPM": ppm_16}
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_16_bit_grey_is_scaled_to_8_bits(kind):
     image = Image.fromarray(np.array([[0, 128, 129, 257, 65_535]], np.uint16))
@@ -56,11 +78,31 @@ def test_16_bit_grey_is_scaled_to_8_bits(kind):
     assert pixels.shape == (1, 5, 3)
 
 
-def test_32_bit_grey_beyond_16_bits_is_refused():
-    image = Image.fromarray(np.array([[0, 70_000]], np.int32))
+@pytest.mark.parametrize(("kind", "layout"), [("int8", "L;8S"), ("int16", "I;16S"), ("int32", "I;32S")])
+def test_grey_whose_white_is_unknown_is_refused(kind, layout, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 100]], kind))
 
-    with pytest.raises(ImageError, match=r"expected 16-bit grey values, got 0\.\.70000; convert it to 8 bits"):
-        images.read_image(encoded(image, "TIFF"))
+    with pytest.raises(ImageError, match=f"expected unsigned grey of up to 16 bits, got {layout}, whose white is unkn"):
+        images.read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("highest", [0, 255, 4095])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_colours_of_few_bits_in_16_are_refused(kind, highest, tmp_path):
+    content = COLOURS_16[kind](np.full((1, 2, 3), highest, np.uint16))
+    with pytest.raises(ImageError, match=r"got 0..(0|1|15|16) of 255 in 8 bits, as of a 12-bit camera: it would be"):
+        images.read_image(content)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_16_bit_colours_keep_the_high_byte(kind):
+    pixels = images.read_image(COLOURS_16[kind](np.array([[[65_535, 255, 257]]], np.uint16)))
+    assert pixels.tolist() == [[[255, int(kind == "PPM"), 1]]]  # Pillow scales PPM: nearest of value / 257
+
+
+def test_ppm_says_itself_what_white_is():
+    content = b"P6 1 1 4095 " + np.array([4095, 2048, 16], ">u2").tobytes()
+    assert images.read_image(content).tolist() == [[[255, 128, 1]]]
 
 
 def test_an_opaque_alpha_channel_is_dropped():

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,16 +17,14 @@ from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
 from pipeline import params
-from pipeline.artifacts import manifest
-from pipeline.data import archive, download
+from pipeline.data import archive
 from pipeline.files import decoding, images
 from pipeline.inference import served_model
-from pipeline.params.dataset import FolderDataset
 from pipeline.params.steps import Download
 from pipeline.training import pretrained
 from tests.support import ROOT, SCENES
-from tests.support.mutations import OUTSIDE, PATHS, VALUES, Blob, archives, arrays, damaged, declared, pngs, trees
-from tests.support.readers import Reader, broken, example, file_reader, folder_reader
+from tests.support.mutations import OUTSIDE, VALUES, Blob, archives, arrays, damaged, declared, pngs, trees
+from tests.support.readers import Reader, broken, file_reader, folder_reader
 from tests.support.tiny_model import SPEC, write_model
 
 MAX_PIXELS = 2**20  # of an image while fuzzing, to bound the memory
@@ -114,6 +111,10 @@ def read_header(path):
     assert 0 < height * width <= decoding.MAX_PIXELS
 
 
+def read_orientation(path):
+    assert images.read_orientation(path) in range(1, 9)
+
+
 def read_image(path):
     pixels = images.read_image(path)
     _, height, width = images.read_header(path)
@@ -132,40 +133,6 @@ def read_mask(path):
     assert (mask.dtype, mask.ndim) == (np.uint8, 2)
     _, height, width = images.read_header(path)
     assert mask.shape in ((height, width), (width, height))
-
-
-# A user's data set ------------------------------------------------------------------------------------------------
-
-LISTS = {"by": "list", **{split: f"{split}.txt" for split in manifest.SPLITS}}
-OF_FIELDS = {"images": "images/*.png", "masks": "masks/*.png", "sequence": "(.*)", "splits": LISTS}
-
-
-def write_fields(folder):
-    for name in ("images", "masks"):
-        (folder / name).mkdir()
-    for split in manifest.SPLITS:
-        Image.new("RGB", (4, 3)).save(folder / f"images/{split}.png")
-        Image.new("L", (4, 3), 1).save(folder / f"masks/{split}.png")
-        (folder / f"{split}.txt").write_text(f"images/{split}.png\n")
-
-
-def data_set_cases():
-    """Return a folder of images, masks and lists, one of which is arbitrary."""
-    files = example(write_fields)
-    lines = st.sampled_from(("images/train.png", "masks/val.png", "a\0b", *PATHS)) | st.text()
-    texts = st.lists(lines, max_size=3).map(lambda found: "\n".join(found).encode("utf-8", "surrogatepass"))
-    places = st.sampled_from(("images/train.png", "masks/val.png"))
-    pictured = st.builds(lambda place, data: {**files, place: data}, places, image_cases())
-    return broken(write_fields) | texts.map(lambda text: {**files, "train.txt": text}) | pictured
-
-
-def read_data_set(folder):
-    """Run the download; an image that cannot be read does not stop it but is reported."""
-    tree = YAML(typ="safe", pure=True).load(PARAMS[1])["dataset"] | OF_FIELDS | {"path": str(folder)}
-    settings = FolderDataset.model_validate_json(json.dumps(tree))
-    result = download.run(settings, LIMITS, folder / "raw").images
-    assert manifest.read(folder / "raw").images["id"].tolist() == result["id"].tolist()
-    assert ((result["height"] > 0) | (result["image"] == "") | (result["problem"] != "")).all()
 
 
 # Pretrained weights -----------------------------------------------------------------------------------------------
@@ -228,12 +195,12 @@ READERS = (
     file_reader("params.yaml", params_cases, read_params),
     file_reader("archives", archives, read_archive),
     file_reader("image headers", image_cases, read_header),
+    file_reader("orientations", image_cases, read_orientation),
     file_reader("images", image_cases, read_image),
     file_reader("masks", image_cases, read_mask),
     file_reader("colour masks", image_cases, read_colours),
     folder_reader("weights, zip", lambda: broken(write_zip), read_weights),
     folder_reader("weights, old .pth", lambda: broken(write_legacy), read_weights),
     folder_reader("weights, safetensors", lambda: broken(write_safetensors), read_weights),
-    folder_reader("data sets", data_set_cases, read_data_set),
     Reader("requests", st.deferred(requests), answer),
 )
