@@ -4,7 +4,7 @@ import json
 import re
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -20,6 +20,7 @@ PATH = Path("params.yaml")
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
 _ADD = ", got nothing; add the key (presets/ shows every key)"
 _QUOTE = "'"
+_Kind = TypeVar("_Kind", bound=Section)
 _WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
 
 
@@ -50,12 +51,32 @@ class Params(Section):
         return self
 
 
+class Training(Section, extra="ignore"):
+    """The sections of params.yaml that a training depends on; what else is there is ignored."""
+
+    model: Model
+    train: Train
+
+
 def load(path: Path = PATH) -> Params:
     """Read and check `path`, as YAML 1.2 (as DVC reads it).
 
     Raises:
         ParamsError: `path` is not readable or not YAML, or a key or value is invalid.
     """
+    return _load(path, Params)
+
+
+def load_training(path: Path) -> Training:
+    """Read and check the sections model and train of `path`, whose others may be of an earlier program.
+
+    Raises:
+        ParamsError: `path` is not readable or not YAML, or a key or value of these is invalid.
+    """
+    return _load(path, Training)
+
+
+def _load(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ParamsError(f"{path}: expected a readable YAML file: it is larger than {_MAX_BYTES:,} bytes")
@@ -68,7 +89,7 @@ def load(path: Path = PATH) -> Params:
         raise ParamsError(str(err)) from err
     try:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
-        return Params.model_validate_json(_as_json(tree))
+        return kind.model_validate_json(_as_json(tree))
     except ValidationError as err:
         raise ParamsError(f"{path} is invalid:\n" + _explain(err.errors(), tree)) from err
     except (TypeError, ValueError, OverflowError, RecursionError) as err:

@@ -13,7 +13,7 @@ from pipeline.files.digest import directory_md5, file_md5
 from pipeline.params import ParamsError
 from pipeline.registry import champion, decision_files, decision_log, evidence, judge, model_files
 from pipeline.registry.evidence import Lineage
-from pipeline.registry.gate import fingerprint
+from pipeline.registry.standing import fingerprint
 from pipeline.registry.versions import Version
 from pipeline.tracking import environment, runs, store
 from pipeline.training.run import run_name
@@ -109,7 +109,7 @@ def _scores(subject: Subject) -> str:
 def _params(subject: Subject) -> str:
     """The params beside the version are those that its training run recorded."""
     try:
-        settings = params.load(subject.evidence / evidence.PARAMS)
+        settings = params.load_training(subject.evidence / evidence.PARAMS)
     except ParamsError as err:
         raise AbsentError(f"this program cannot read the params: {err}") from err
     if subject.version.run_id is None:
