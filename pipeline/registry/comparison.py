@@ -154,6 +154,16 @@ def of_rule(rule: Mapping[str, Any]) -> Comparison:
     return Jackknife(level, images_per_block, rule["alpha_spending"], rule.get("challenger", 1))
 
 
+def level_used(rule: Mapping[str, Any]) -> str:
+    """Return, in words, at which level the gain in mIoU was judged by a verdict with that rule."""
+    if "challenger" in rule:
+        number = f"challenger {rule['challenger']} of this champion on these test images"
+        return f"the gain on the champion was judged at the {percent(rule['gain_level'])} level: {number}"
+    if "resamples" in rule:
+        return f"any gain on a champion was judged at the {rule['level'] * 100:g}% level, by the percentile bootstrap"
+    return "there was no gain on a champion to judge"
+
+
 def percent(level: float) -> str:
     """Return a level as a percentage, with three significant digits of what is missing to 100%.
 
