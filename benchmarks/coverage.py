@@ -1,20 +1,18 @@
-"""Simulate how often intervals of a gain mislead the gate: false promotions and coverage, by method.
+"""Simulate how often intervals of a gain mislead the gate: false promotions, coverage and gains found, by method.
 
     python benchmarks/coverage.py [--pair REPORTS REPORTS] [RESULT.json]
 
 A model that is no better than the champion is promoted if the lower bound of its gain's 95% interval lies above 0: in
 2.5% of cases at most, if the interval is what it says. Simulated are gains of images with mean 0, normal with an
-autoregressive correlation of neighbouring images, or skewed, in blocks of ten images or of one; gains of which whole
-blocks correlate; per-image counts of real models; and 50 challengers of one champion on the same test images.
+autoregressive correlation of neighbours, or skewed, in blocks of ten images or of one; and 50 challengers of one
+champion on the same test images.
 
-`--pair` names the reports of two models that were evaluated on the same test images, such as two seeds of
-presets/camvid_cpu.yaml. From their counts, test sets are drawn in which neither is better: runs of consecutive images,
-in each of which the two exchange roles at random.
+`--pair` names the reports of two models evaluated on the same test images, such as two seeds of
+presets/camvid_cpu.yaml. Simulated are, first, each image's effect on the gain in mIoU, minus the mean, in runs of
+60 images; second, their counts in runs of 5 to 60, where the models exchange roles at random in each block: both equal.
 """
 
 import argparse
-import os
-import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from pipeline.artifacts import scores as score_files
 from pipeline.artifacts.scores import Scores
-from pipeline.core import bootstrap, jackknife
+from pipeline.core import bootstrap, jackknife, tallies
 from pipeline.core.arrays import Floats
 from pipeline.core.bootstrap import Resampling
 from pipeline.files import atomic
@@ -36,6 +34,8 @@ LEVEL = 0.95
 SIMULATIONS, ON_COUNTS, RESAMPLES = 20_000, 4_000, 1_000
 BLOCKS = (2, 5, 10, 15, 16, 24, 50)
 CHALLENGERS = 50
+GAIN = 4  # of a better model, in standard errors
+RUN = 60  # consecutive images of a real sequence
 
 Method = Callable[[Floats, float], tuple[Floats, Floats]]
 """Lower and upper bounds (S,) of the mean of (S, K) values at a level; S simulations, K blocks, R resamples."""
@@ -43,8 +43,7 @@ Method = Callable[[Floats, float], tuple[Floats, Floats]]
 
 def percentile(values_SK: Floats, level: float) -> tuple[Floats, Floats]:
     """Return the percentile bootstrap's bounds: the rule up to 2026-11-26."""
-    means_SR = values_SK @ drawn(values_SK.shape[1]).T
-    low_S, high_S = np.quantile(means_SR, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    low_S, high_S = np.quantile(values_SK @ drawn(values_SK.shape[1]).T, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return low_S, high_S
 
 
@@ -55,7 +54,7 @@ def bca(values_SK: Floats, level: float) -> tuple[Floats, Floats]:
     below_S = (means_SR < values_SK.mean(axis=1, keepdims=True)).mean(axis=1)
     bias_S = ndtri(np.clip(below_S, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
     acceleration_S = (centred_SK**3).sum(axis=1) / (6 * (centred_SK**2).sum(axis=1) ** 1.5)
-    bounds = []
+    bounds = list[Floats]()
     for share in ((1 - level) / 2, (1 + level) / 2):
         shifted_S = bias_S + ndtri(share)
         ranks_S = ndtr(bias_S + shifted_S / (1 - acceleration_S * shifted_S)) * (RESAMPLES - 1)
@@ -123,7 +122,7 @@ METHODS: tuple[Method, ...] = (percentile, bca, studentised, stationary, cosines
 
 def around(values_SK: Floats, errors_S: Floats, freedom: float, level: float) -> tuple[Floats, Floats]:
     """Return the means -+ t errors."""
-    t = stdtrit(freedom, (1 + level) / 2) if np.isfinite(freedom) else ndtri((1 + level) / 2)
+    t = stdtrit(freedom, (1 + level) / 2)  # of infinite freedom: normal
     return values_SK.mean(axis=1) - t * errors_S, values_SK.mean(axis=1) + t * errors_S
 
 
@@ -141,24 +140,31 @@ def autoregressive(shocks: Floats, correlation: float) -> Floats:
     return series
 
 
-CASES = [
-    *({"images_per_block": 10, "correlation": rho, "skewed": False} for rho in (0.0, 0.3, 0.6)),
-    *({"images_per_block": 1, "correlation": rho, "skewed": False} for rho in (0.3, 0.6)),
-    *({"images_per_block": 10, "correlation": rho, "skewed": True} for rho in (0.0, 0.3)),
+CASES: list[dict[str, Any]] = [
+    *({"gains": "normal", "images_per_block": 10, "correlation": rho} for rho in (0.0, 0.3, 0.6)),
+    *({"gains": "normal", "images_per_block": 1, "correlation": rho} for rho in (0.3, 0.6)),
+    *({"gains": "skewed", "images_per_block": images, "correlation": rho} for images in (10, 1) for rho in (0.0, 0.3)),
+    *({"gains": "real", "images_per_block": images, "correlation": "real"} for images in (10, 5, 1)),
 ]
 
 
-def simulated(case: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the share of false promotions and the coverage of each method, by number of blocks; HOLD: no interval."""
+def simulated(case: dict[str, Any], real_N: Floats) -> Iterator[dict[str, Any]]:
+    """Yield each method's false promotions, coverage and share of true gains found, by blocks; HOLD: no interval."""
     for num_blocks in BLOCKS:
         generator, images = np.random.default_rng(SEED), case["images_per_block"]
         shape = (SIMULATIONS, num_blocks * images)
-        shocks = 1 - generator.exponential(size=shape) if case["skewed"] else generator.normal(size=shape)
-        series = autoregressive(shocks, case["correlation"])
+        if case["gains"] == "real":
+            starts = generator.integers(len(real_N), size=(SIMULATIONS, -(-shape[1] // RUN), 1))
+            series = real_N[((starts + np.arange(RUN)) % len(real_N)).reshape(SIMULATIONS, -1)[:, : shape[1]]]
+        else:
+            normal = case["gains"] == "normal"
+            shocks = generator.normal(size=shape) if normal else 1 - generator.exponential(size=shape)
+            series = autoregressive(shocks, case["correlation"])
         values_SK, found = np.asarray(series.reshape(SIMULATIONS, num_blocks, images).sum(axis=2)), {}
         for method in METHODS:
             low_S, high_S = method(values_SK, LEVEL)
-            rates = (low_S > 0).mean(), ((low_S <= 0) & (high_S >= 0)).mean()
+            found_S = low_S > -GAIN * values_SK.mean(axis=1).std()  # as the bounds would move with the gain
+            rates = (low_S > 0).mean(), ((low_S <= 0) & (high_S >= 0)).mean(), found_S.mean()
             found[method.__name__] = "HOLD" if np.isnan(low_S).any() else [float(rate) for rate in rates]
         yield {**case, "blocks": num_blocks, **found}
 
@@ -173,43 +179,39 @@ def challenged(num_blocks: int, correlation: float) -> dict[str, Any]:
         values_SK = autoregressive(generator.normal(size=(ON_COUNTS, num_blocks)), correlation) - champion_SK
         for name, (method, spending) in tried.items():
             promoted[name] |= method(values_SK, Jackknife(LEVEL, 1, spending, number).gain_level)[0] > 0
-    rates = {name: [float(hit.mean())] for name, hit in promoted.items()}
-    return {"correlation": correlation, "blocks": num_blocks, **rates}
+    return {"correlation": correlation, "blocks": num_blocks, **{k: [float(v.mean())] for k, v in promoted.items()}}
 
 
-def on_counts(one: Scores, other: Scores, images_per_block: int, images: int) -> dict[str, Any]:
+def on_counts(pair: list[Scores], images_per_block: int, images: int) -> dict[str, Any]:
     """Return the false promotions on test sets of real images between models that are equal by construction."""
     generator, promoted, num_blocks = np.random.default_rng(SEED), np.zeros(2), []
     for seed in range(ON_COUNTS):
-        numbers, sequences, swapped = runs(len(one.ids), images, generator)
-        ours_NCC, theirs_NCC = one.counts[numbers], other.counts[numbers]
-        pair = np.where(swapped, theirs_NCC, ours_NCC), np.where(swapped, ours_NCC, theirs_NCC)
+        lengths = list[int]()
+        while sum(lengths) < images:
+            lengths.append(min(int(generator.integers(5, RUN + 1)), images - sum(lengths)))
+        numbers = np.concatenate([generator.integers(len(pair[0].ids) - n + 1) + np.arange(n) for n in lengths])
+        sequences = np.repeat([f"{i:04}" for i in range(len(lengths))], lengths).tolist()
         blocks_N = bootstrap.blocks(sequences, images_per_block)
         num_blocks.append(blocks_N.max() + 1)
+        swapped = (generator.random(num_blocks[-1]) < 0.5)[blocks_N, None, None]
+        ours_NCC, theirs_NCC = (scores.counts[numbers] for scores in pair)
+        exchanged = np.where(swapped, theirs_NCC, ours_NCC), np.where(swapped, ours_NCC, theirs_NCC)
         resampling = Resampling(blocks_N, RESAMPLES, LEVEL, seed)
-        promoted[0] += bootstrap.paired_difference(*pair, resampling).miou.low > 0
-        promoted[1] += jackknife.paired_gains(*pair, blocks_N).miou.interval(LEVEL).low > 0
-    rates = {name: [rate] for name, rate in zip(("percentile", "ours"), (promoted / ON_COUNTS).tolist(), strict=True)}
-    blocks = f"{min(num_blocks)} to {max(num_blocks)}"
-    return {"images_per_block": images_per_block, "images": images, "blocks": blocks, **rates}
+        promoted[0] += bootstrap.paired_difference(*exchanged, resampling).miou.low > 0
+        promoted[1] += jackknife.paired_gains(*exchanged, blocks_N).miou.interval(LEVEL).low > 0
+    blocks, (before, now) = f"{min(num_blocks)} to {max(num_blocks)}", (promoted / ON_COUNTS).tolist()
+    said = {"images_per_block": images_per_block, "images": images, "blocks": blocks}
+    return {**said, "percentile": [before], "ours": [now]}
 
 
-def runs(available: int, images: int, generator: np.random.Generator) -> tuple[Any, list[str], Any]:
-    """Return the numbers of runs of 5 to 60 consecutive images, each a sequence, and where the models are swapped."""
-    lengths: list[int] = []
-    while sum(lengths) < images:
-        lengths.append(min(int(generator.integers(5, 61)), images - sum(lengths)))
-    numbers = np.concatenate([generator.integers(available - n + 1) + np.arange(n) for n in lengths])
-    swapped = np.repeat(generator.random(len(lengths)) < 0.5, lengths)[:, None, None]
-    return numbers, np.repeat([f"{i:04}" for i in range(len(lengths))], lengths).tolist(), swapped
-
-
-def neighbours(one: Scores, other: Scores, images_per_block: int) -> float:
-    """Return the correlation of neighbouring blocks' effect on the gain."""
-    blocks_N = bootstrap.blocks(one.sequences, images_per_block)
-    others = (blocks_N != k for k in range(blocks_N.max() + 1))
-    without = [jackknife.paired_gains(one.counts[m], other.counts[m], blocks_N[m]).miou.estimate for m in others]
-    return float(np.corrcoef(without[:-1], without[1:])[0, 1])
+def effects(pair: list[Scores], images_per_block: int) -> Floats:
+    """Return how much each block adds to the gain in mIoU, minus the mean."""
+    blocks_N = bootstrap.blocks(pair[0].sequences, images_per_block)
+    ours_KX, theirs_KX = (tallies.block_sums(tallies.tally(scores.counts), blocks_N) for scores in pair)
+    without_K = (tallies.scores(ours_KX.sum(axis=0) - ours_KX) - tallies.scores(theirs_KX.sum(axis=0) - theirs_KX))[
+        :, 2
+    ]
+    return np.asarray(without_K.mean() - without_K)
 
 
 def table(rows: list[dict[str, Any]]) -> None:
@@ -226,21 +228,22 @@ def main() -> None:
     parser.add_argument("--pair", type=Path, nargs=2, help="reports/ of two models on the same test images")
     parser.add_argument("result", type=Path, nargs="?", default=Path(__file__).parent / "results" / "coverage.json")
     given = parser.parse_args()
-    machine = {"cpus": os.cpu_count(), "processor": platform.machine(), "numpy": np.__version__}
+    pair = [score_files.read(reports) for reports in given.pair or ()]
+    real_N, cases = effects(pair, 1) if pair else np.zeros(0), CASES if pair else CASES[:-3]
     tables = {
-        "False promotions / coverage in %": [row for case in CASES for row in simulated(case)],
+        "False promotions / coverage / gains found in %": [row for case in cases for row in simulated(case, real_N)],
         f"Any of {CHALLENGERS} promoted in %": [challenged(k, rho) for rho in (0.0, 0.3, 0.6) for k in (15, 24, 50)],
     }
-    if given.pair:
-        one, other = map(score_files.read, given.pair)
-        correlations = {f"{images} per block": f"{neighbours(one, other, images):.2f}" for images in (1, 5, 10)}
-        tables["Correlation of neighbours"] = [correlations]
+    if pair:
+        found = {images: effects(pair, images) for images in (1, 5, 10)}
+        correlations = {f"{n} per block": f"{np.corrcoef(x[:-1], x[1:])[0, 1]:.2f}" for n, x in found.items()}
         settings = ((images, number) for images in (10, 1) for number in (15 * images, 24 * images, 50 * images))
-        tables["False promotions on real images in %"] = [on_counts(one, other, *setting) for setting in settings]
+        tables["Correlation of neighbours"] = [correlations]
+        tables["False promotions on real images in %"] = [on_counts(pair, *setting) for setting in settings]
     for title, rows in tables.items():
         print(f"\n{title}")
         table(rows)
-    atomic.write_json(given.result, {"machine": machine, "seed": SEED, **tables})
+    atomic.write_json(given.result, {"numpy": np.__version__, "seed": SEED, **tables})
 
 
 if __name__ == "__main__":

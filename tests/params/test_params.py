@@ -166,6 +166,19 @@ def test_a_file_that_is_not_yaml_is_refused(tmp_path, text):
     assert "params.yaml: expected a readable YAML file: " in refusal(tmp_path, text)
 
 
+def test_the_sections_of_a_training_are_read_whatever_the_others_are(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = SCENES.read_text().replace("  alpha_spending: true\n", "").replace("  level: 0.95", "  confidence: 0.95")
+    path.write_text(text)
+    with pytest.raises(params.ParamsError, match=r"alpha_spending: expected a value"):
+        params.load(path)
+    training, whole = params.load_training(path), params.load(SCENES)
+    assert (training.model, training.train) == (whole.model, whole.train)
+    path.write_text(text.replace("  epochs: ", "  epoch: "))
+    with pytest.raises(params.ParamsError, match=r"train\.epoch: expected no such key"):
+        params.load_training(path)
+
+
 def test_a_file_that_is_missing_is_refused(tmp_path):
     with pytest.raises(params.ParamsError, match=r"none\.yaml: expected a readable YAML file: .*No such file"):
         params.load(tmp_path / "none.yaml")
