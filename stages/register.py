@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.artifacts import scores
 from pipeline.artifacts.verdict import write_verdict
-from pipeline.registry import gate, register
+from pipeline.registry import register, standing
 from pipeline.registry.judge import Rule
 from pipeline.tracking import runs
 from stages import execute
@@ -20,11 +20,11 @@ def main() -> None:
     """Register the model as a version and challenger, as champion if the gate allows; write and print the verdict."""
     settings, result = params.load(), scores.read(REPORTS)
     options = settings.evaluate.model_dump(include=set(OPTIONS))
-    standing = gate.standing(MODEL, result, options)
+    scored = standing.of(MODEL, result, options)
     rule = Rule(settings.registration, settings.evaluate, RAW)
-    run = runs.resume(settings.tracking.experiment, standing.run)
+    run = runs.resume(settings.tracking.experiment, scored.run)
     with runs.running(run):
-        version, verdict = register.run(run, MODEL, standing, options, rule)
+        version, verdict = register.run(run, MODEL, scored, options, rule)
     name, reasons = version.model.name, "; ".join(verdict.reasons)
     write_verdict(REPORTS / "registration.json", name, version.number, verdict)
     print(f"register: {verdict.outcome.name} {name} version {version.number}: {reasons}")  # noqa: T201

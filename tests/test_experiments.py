@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import params
 from pipeline.artifacts import scores
-from pipeline.core import bootstrap
+from pipeline.core import bootstrap, jackknife
 from pipeline.tracking import store
 from tests.support.repository import Repository
 
@@ -74,22 +74,23 @@ def found(client, runs, versions, tmp_path_factory):
     return read
 
 
-def is_better(candidate, champion, settings):
-    """Return whether the paired bootstrap shows a gain and no class loses more than allowed."""
+def is_better(candidate, champion, settings, challenger):
+    """Return whether the champion's challenger of that number shows a gain and no class loses more than allowed."""
     rule, gate = settings.evaluate, settings.registration
-    clusters = bootstrap.blocks(candidate.sequences, rule.images_per_block)
-    resampling = bootstrap.Resampling(clusters, rule.resamples, rule.level, rule.seed)
-    gains = bootstrap.paired_difference(candidate.counts, champion.counts, resampling)
+    alpha = (1 - rule.level) / 2 / (challenger * (challenger + 1))
+    blocks = bootstrap.blocks(candidate.sequences, rule.images_per_block)
+    gains = jackknife.paired_gains(candidate.counts, champion.counts, blocks)
     loses = any(gain.estimate < -gate.max_class_loss for gain in gains.class_ious)
-    return gains.miou.low > gate.min_gain and not loses
+    return gains.miou.interval(1 - 2 * alpha).low > gate.min_gain and not loses  # never with too few blocks
 
 
 def reign(order, better):
     """Return the champion, the previous one and all promoted versions, if versions are judged in `order`."""
-    reigns = [None, order[0]]
+    reigns, challenger = [None, order[0]], 1
     for number in order[1:]:
-        if (number, reigns[-1]) in better:
-            reigns.append(number)
+        promoted = better(number, reigns[-1], challenger)
+        reigns += [number] if promoted else []
+        challenger = 1 if promoted else challenger + 1
     return reigns[-1], reigns[-2], frozenset(reigns[1:])
 
 
@@ -127,7 +128,10 @@ class TestExperiments:
         self, client, repository, versions, found
     ):
         settings = params.load(repository.folder / "params.yaml")
-        better = {(a, b) for a, b in permutations(found, 2) if is_better(found[a], found[b], settings)}
+
+        def better(number, champion, challenger):
+            return is_better(found[number], found[champion], settings, challenger)
+
         aliases = {alias: str(number) for alias, number in client.get_registered_model(MODEL).aliases.items()}
         approved = {n for n, version in versions.items() if version.tags["validation_status"] == "approved"}
         outcome = aliases["champion"], aliases.get("previous_champion"), frozenset(approved)

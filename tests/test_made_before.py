@@ -20,6 +20,8 @@ from pipeline.cli import app
 from pipeline.files import images
 from pipeline.files.images import read_mask
 from pipeline.inference import predict
+from pipeline.registry import champion, judge
+from pipeline.registry.versions import RegisteredModel
 from pipeline.training import checkpoint, run
 from tests.support import ROOT
 
@@ -93,6 +95,15 @@ def test_a_registered_version_is_verified(before):
             "commit": "not at hand",
             "data": "not at hand",
         }
+
+
+def test_a_verdict_by_the_percentile_bootstrap_is_recomputed_by_it(before):
+    model = RegisteredModel(f"sqlite:///{before}/mlflow.db", "segnet-scenes")
+    promoted = champion.read(model)[1]
+    assert promoted.verdict.rule["resamples"] == 10_000
+    assert promoted.verdict.reasons[1].endswith("95% interval +0.038435 to +0.041747 lies above register.min_gain 0")
+    recomputed = judge.judge_again(model, promoted, "1")
+    assert recomputed == {key: promoted.verdict.to_json()[key] for key in ("verdict", "reasons", "rule", "difference")}
 
 
 def test_a_registered_version_is_rolled_back_to(before):

@@ -10,6 +10,7 @@ import typer
 from pipeline import params
 from pipeline.cli.model import Name, named
 from pipeline.registry import champion, promote as step, versions
+from pipeline.registry.comparison import level_used
 from pipeline.registry.decision_log import Entry, Log
 from pipeline.registry.judge import Rule
 from pipeline.registry.versions import Version
@@ -21,18 +22,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def status(*, name: Name = None, json: Json = False) -> None:
-    """Show which version is champion, since when and by which decision, and list all versions.
+    """Show which version is champion, since when and by which decision, the newest verdict, and all versions.
 
     If a promotion was killed halfway, it is completed first.
     """
     model = named(name)
     log, all_versions = champion.settled(model), versions.versions(model)
     aliases = versions.aliases(model)
-    by = _reigns_by(log)
+    by, newest = _reigns_by(log), next((entry for entry in reversed(log) if entry.verdict), None)
     if json:
         tree = {
             "model": model.name,
             "champion": by.to_json() if by else None,
+            "newest_verdict": newest.to_json() if newest else None,
             "versions": [_tree(each, aliases) for each in all_versions],
         }
         typer.echo(json_text.dumps(tree, indent=2))
@@ -44,6 +46,9 @@ def status(*, name: Name = None, json: Json = False) -> None:
             f"{model.name}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}"
         )
         typer.echo(f"  {by.reason}")
+    if newest is not None and newest.verdict is not None:
+        level = level_used(newest.verdict.rule)
+        typer.echo(f"newest verdict: entry {newest.number}, {_what(newest)}, on version {newest.version}; {level}")
     heads = ("version", "aliases", "status", "test mIoU", "test data", "training run", "commit", "promoted at")
     typer.echo(_table(heads, [_row(each, aliases) for each in reversed(all_versions)]))
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core import tallies
 from pipeline.core.arrays import Counts, Floats
-from pipeline.core.metrics import mean_of_known, ratio
+from pipeline.core.metrics import ratio
 
 _CELLS_AT_A_TIME = 1 << 20  # of the (r, K) matrices of draws: 8 MiB each
 
@@ -53,7 +54,7 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Interval:
-    """A score of the test set, and the bounds within which it lies in the given fraction of the resamples."""
+    """A score of the test set, and the bounds of its interval."""
 
     estimate: float
     low: float
@@ -65,7 +66,8 @@ class Difference(Interval):
     """The challenger's score minus the champion's."""
 
     better: float
-    """Fraction of the resamples in which it is above 0; a tie does not count as better."""
+    """Confidence that it is above 0, in [0, 1]: the fraction of the resamples in which it is, where a tie does not
+    count; of a t interval, one minus the one-sided p value."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,8 @@ def intervals(counts_NCC: Counts, resampling: Resampling) -> ScoreIntervals:
     Raises:
         ValueError: the counts have another shape or dtype.
     """
-    _check(counts_NCC, resampling)
-    scores_RX = _scores(_resampled(_tallies(counts_NCC), resampling))
+    tallies.check(counts_NCC, len(resampling.clusters))
+    scores_RX = tallies.scores(_resampled(tallies.tally(counts_NCC), resampling))
     overall, accuracy, miou, *ious = (_interval(scores_R, resampling.level) for scores_R in scores_RX.T)
     return ScoreIntervals(overall, accuracy, miou, tuple(ious))
 
@@ -154,16 +156,10 @@ def paired_difference(challenger_NCC: Counts, champion_NCC: Counts, resampling: 
     Raises:
         ValueError: the counts have another shape or dtype, or the two differ in target pixels.
     """
-    _check(challenger_NCC, resampling)
-    _check(champion_NCC, resampling)
-    if not np.array_equal(challenger_NCC.sum(axis=2), champion_NCC.sum(axis=2)):
-        raise ValueError(
-            "expected the same target pixels of each class in each image, got different ones for challenger and "
-            "champion; score both on the same test images, in the same order"
-        )
-    tallies_NX = np.concatenate([_tallies(challenger_NCC), _tallies(champion_NCC)], axis=1)
+    tallies.check_pair(challenger_NCC, champion_NCC, len(resampling.clusters))
+    tallies_NX = np.concatenate([tallies.tally(challenger_NCC), tallies.tally(champion_NCC)], axis=1)
     challenger_RX, champion_RX = np.split(_resampled(tallies_NX, resampling), 2, axis=1)
-    gains_RX = _scores(challenger_RX) - _scores(champion_RX)
+    gains_RX = tallies.scores(challenger_RX) - tallies.scores(champion_RX)
     _, _, miou, *ious = (_difference(gains_R, resampling.level) for gains_R in gains_RX.T)
     return ScoreDifferences(miou, tuple(ious))
 
@@ -190,25 +186,14 @@ def mean_intervals(values_NX: Floats, resampling: Resampling) -> tuple[Interval,
     return tuple(_interval(means_R, resampling.level) for means_R in ratio(totals_RX, known_RX).T)
 
 
-def _check(counts_NCC: Counts, resampling: Resampling) -> None:
-    images, num_classes = len(resampling.clusters), counts_NCC.shape[-1]
-    if counts_NCC.shape != (images, num_classes, num_classes) or counts_NCC.dtype != np.int64:
-        raise ValueError(
-            f"expected counts ({images} images, classes, classes) of int64, got {counts_NCC.shape} of "
-            f"{counts_NCC.dtype}; stack the confusion matrices of the images that the clusters belong to"
-        )
-
-
 def _resampled(values_NX: npt.NDArray[np.number], resampling: Resampling) -> Floats:
     """Return each column's sum over all images, then its sum over each resample, (1 + R, X) float64.
 
     A resample's sum is the sum over clusters, each multiplied by how often it was drawn: a matrix product, exact for
     counts below 2^53. The i-th resample consists of the clusters generator.integers(K, size=K).
     """
-    numbers_K, cluster_N = np.unique(resampling.clusters, return_inverse=True)
-    num_clusters = len(numbers_K)
-    sums_KX = np.zeros((num_clusters, values_NX.shape[1]))
-    np.add.at(sums_KX, cluster_N, values_NX)
+    sums_KX = tallies.block_sums(values_NX, resampling.clusters)
+    num_clusters = len(sums_KX)
     generator = np.random.default_rng(resampling.seed)
     sums_RX = np.empty((1 + resampling.resamples, values_NX.shape[1]))
     sums_RX[0] = sums_KX.sum(axis=0)
@@ -220,21 +205,6 @@ def _resampled(values_NX: npt.NDArray[np.number], resampling: Resampling) -> Flo
         times_rK = np.bincount(cells_rK.ravel(), minlength=cells_rK.size).reshape(cells_rK.shape)
         part_rX[:] = times_rK.astype(np.float64) @ sums_KX
     return sums_RX
-
-
-def _tallies(counts_NCC: Counts) -> Counts:
-    """Return the counts behind each matrix's scores, (N, 3 C): each class's correct, target and predicted pixels."""
-    hits_NC = np.diagonal(counts_NCC, axis1=1, axis2=2)
-    return np.concatenate([hits_NC, counts_NCC.sum(axis=2), counts_NCC.sum(axis=1)], axis=1)
-
-
-def _scores(tallies_RX: Floats) -> Floats:
-    """Return G, C, mIoU and each class's IoU as metrics.scores defines them, (R, 3 + C)."""
-    hits_RC, targets_RC, predictions_RC = np.split(tallies_RX, 3, axis=1)
-    iou_RC = ratio(hits_RC, targets_RC + predictions_RC - hits_RC)
-    overall_R = ratio(hits_RC.sum(axis=1), targets_RC.sum(axis=1))
-    accuracy_R = mean_of_known(ratio(hits_RC, targets_RC))
-    return np.column_stack([overall_R, accuracy_R, mean_of_known(iou_RC), iou_RC])
 
 
 def _interval(scores_R: Floats, level: float) -> Interval:

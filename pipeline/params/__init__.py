@@ -20,9 +20,8 @@ PATH = Path("params.yaml")
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
 _ADD = ", got nothing; add the key (presets/ shows every key)"
 _QUOTE = "'"
-_WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
-_SECTIONS: dict[str, type[Section]] = {"model": Model, "train": Train}
 _Kind = TypeVar("_Kind", bound=Section)
+_WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
 
 
 class ParamsError(ValueError):
@@ -52,50 +51,49 @@ class Params(Section):
         return self
 
 
+class Training(Section, extra="ignore"):
+    """The sections of params.yaml that a training depends on; what else is there is ignored."""
+
+    model: Model
+    train: Train
+
+
 def load(path: Path = PATH) -> Params:
     """Read and check `path`, as YAML 1.2 (as DVC reads it).
 
     Raises:
         ParamsError: `path` is not readable or not YAML, or a key or value is invalid.
     """
-    return _checked(Params, _read(path), str(path))
+    return _load(path, Params)
 
 
-def load_section(path: Path, name: str) -> Section:
-    """Read and check the section model or train of `path`.
-
-    The others may hold anything: what an earlier program wrote may lack a key of today.
+def load_training(path: Path) -> Training:
+    """Read and check the sections model and train of `path`, whose others may be of an earlier program.
 
     Raises:
-        ParamsError: as for `load`, or there is no such section.
+        ParamsError: `path` is not readable or not YAML, or a key or value of these is invalid.
     """
-    tree = _read(path)
-    if not isinstance(tree, dict) or name not in tree:
-        raise ParamsError(f"{path}: expected a section {name}, got none; restore the file")
-    return _checked(_SECTIONS[name], tree[name], f"{path}, section {name},")
+    return _load(path, Training)
 
 
-def _read(path: Path) -> Any:
+def _load(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ParamsError(f"{path}: expected a readable YAML file: it is larger than {_MAX_BYTES:,} bytes")
-        return safe_yaml.read(path)
+        tree = safe_yaml.read(path)
     except OSError as err:
         raise ParamsError(f"{path}: expected a readable YAML file: {err}") from err
     except ParamsError:
         raise
     except ValueError as err:
         raise ParamsError(str(err)) from err
-
-
-def _checked(kind: type[_Kind], tree: Any, where: str) -> _Kind:
     try:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
         return kind.model_validate_json(_as_json(tree))
     except ValidationError as err:
-        raise ParamsError(f"{where} is invalid:\n" + _explain(err.errors(), tree)) from err
+        raise ParamsError(f"{path} is invalid:\n" + _explain(err.errors(), tree)) from err
     except (TypeError, ValueError, OverflowError, RecursionError) as err:
-        raise ParamsError(f"{where}: expected numbers, text, lists and mappings only: {err}") from err
+        raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
 
 
 def _as_json(tree: Any) -> str:

@@ -22,11 +22,13 @@ class Evaluate(Section):
     seed: Seed
     """Decides what dropout drops in the samples, and which images a resample draws."""
     images_per_block: Positive
-    """Neighbouring images of a sequence that are resampled together for the confidence intervals."""
+    """Neighbouring images of a sequence that form a block, the unit of the confidence intervals: about as many as
+    resemble each other."""
     resamples: Positive
-    """Number of bootstrap resamples of the test images for the confidence intervals."""
+    """Number of bootstrap resamples of the test images for the confidence intervals of the scores."""
     level: Annotated[float, Field(gt=0, lt=1)]
-    """Level of the confidence intervals: the fraction of the resamples that lie within."""
+    """Level of the confidence intervals: of a score, the fraction of the resamples that lie within; of a gain on the
+    champion, the fraction of cases in which it holds the true gain, so that (1 - level) / 2 are false promotions."""
 
 
 class Register(Section):
@@ -44,6 +46,9 @@ class Register(Section):
     """Largest expected calibration error; null: not checked."""
     min_gain: Fraction
     """The confidence interval (section evaluate) of the mIoU gain over the champion must lie above; a tie is HOLD."""
+    alpha_spending: bool
+    """Judge the k-th challenger on the same test images against the same champion at 1 / (k (k + 1)) of the rate of
+    false promotions, so that the chance of any stays at that rate; false: judge each at the full rate."""
     max_megabytes: Annotated[float, Field(gt=0)] | None
     """Largest size of the weights, 1e6 bytes; null: not checked."""
     max_latency_ms: Annotated[float, Field(gt=0)] | None

@@ -118,7 +118,7 @@ class _StoredVerdict:
 
     verdict: Literal["PROMOTE", "HOLD", "REJECT"]
     reasons: tuple[str, ...]
-    rule: dict[str, _Number]
+    rule: dict[str, bool | _Number]
     test_data: str
     difference: dict[str, dict[str, _Number]]
 

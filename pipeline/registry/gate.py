@@ -1,63 +1,21 @@
 """The gate: PROMOTE, HOLD or REJECT as a pure function of a model's scores and costs and of the champion's scores."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from math import nan
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from math import isnan, nan
 
 import numpy as np
 
-from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.scores import Scores
 from pipeline.artifacts.verdict import Outcome, Verdict
-from pipeline.core import bootstrap, metrics
-from pipeline.core.bootstrap import Difference, Resampling
-from pipeline.files.digest import file_sha256
-from pipeline.params.evaluation import Evaluate, Register
+from pipeline.core import bootstrap
+from pipeline.core.bootstrap import Difference
+from pipeline.core.jackknife import MIN_BLOCKS
+from pipeline.params.evaluation import Register
+from pipeline.registry.comparison import Comparison
+from pipeline.registry.standing import Standing
 
-_RESAMPLING = ("level", "resamples", "images_per_block", "seed")  # settings of evaluate that are part of the rule
 _BY_HAND = "or promote this version by segnet promote --force"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The identity of a model and how it scored; kept as tags of its version."""
-
-    fingerprint: str
-    """SHA-256 of everything its masks depend on: its files and the options of predict.load."""
-    run: str
-    """Name of its training run."""
-    test_data: str
-    """Hash of the test images and masks."""
-    miou: float
-    """mIoU on those, in [0, 1]; NaN if no class was counted."""
-
-    def tags(self) -> dict[str, str]:
-        """Return the standing as tags, with the score unrounded."""
-        return {
-            "fingerprint": self.fingerprint,
-            "training_run": self.run,
-            "test_data": self.test_data,
-            "test_miou": repr(self.miou),
-        }
-
-    @classmethod
-    def from_tags(cls, tags: Mapping[str, str]) -> "Standing":
-        """Return what `tags` wrote.
-
-        Raises:
-            ValueError: a tag is missing, or the score is not a number.
-        """
-        try:
-            return cls(tags["fingerprint"], tags["training_run"], tags["test_data"], float(tags["test_miou"]))
-        except (KeyError, ValueError) as err:
-            raise ValueError(
-                "expected a version with the tags fingerprint, training_run, test_data and test_miou, which the "
-                f"register stage sets, got {dict(tags)}; register it again, or remove its alias"
-            ) from err
 
 
 @dataclass(frozen=True)
@@ -94,19 +52,19 @@ def decide(
     *,
     costs: Costs,
     gate: Register,
-    evaluation: Evaluate,
+    comparison: Comparison,
 ) -> Verdict:
     """Return whether `candidate` should be champion.
 
-    It must meet the gate's limits. If there is a champion, both are compared on the same test images by the paired
-    bootstrap over blocks of neighbouring images (core/bootstrap.py), and two rules are added:
+    It must meet the gate's limits. If there is a champion, both are compared on the same test images, paired, over
+    blocks of neighbouring images (comparison.py), and two rules are added:
 
     * PROMOTE requires that the interval of the gain in mIoU lies above `min_gain`: its lower bound exceeds it. A tie,
       or a lower bound of exactly `min_gain`, is HOLD.
     * A class whose IoU falls by more than `max_class_loss` is REJECT if the whole interval lies beyond that loss, and
-      HOLD if the estimate does but the interval reaches up to a smaller loss.
+      HOLD if the estimate does but the interval reaches up to a smaller loss, or too few blocks show the class.
 
-    Models that cannot be compared are HOLD. The champion itself stays champion.
+    Models that cannot be compared, also for want of independent blocks, are HOLD. The champion itself stays champion.
 
     Args:
         candidate: the model.
@@ -114,9 +72,9 @@ def decide(
         champion: the current champion, if there is one.
         costs: the candidate's.
         gate: section register of the params.
-        evaluation: section evaluate of the params, whose settings define the intervals.
+        comparison: how both are compared.
     """
-    rule = {**gate.model_dump(), **evaluation.model_dump(include=set(_RESAMPLING))}
+    rule = {**gate.model_dump(), **comparison.rule}
     if champion is not None and champion.standing.fingerprint == candidate.fingerprint:
         reason = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
         return Verdict(Outcome.PROMOTE, (reason,), candidate.test_data, rule, {})
@@ -124,32 +82,14 @@ def decide(
     if champion is None:
         findings.append((Outcome.PROMOTE, "there is no champion yet"))
     else:
-        clusters = bootstrap.blocks(scores.sequences, evaluation.images_per_block)
-        resampling = Resampling(clusters, evaluation.resamples, evaluation.level, evaluation.seed)
         try:
-            gains = _gains(scores, champion, resampling)
-            findings += _evidence(gains, champion.standing, evaluation.level, gate)
+            gains = _gains(scores, champion, comparison)
+            findings += _evidence(gains, champion.standing, comparison, gate)
+            rule |= comparison.spent
         except IncomparableError as err:
             findings.append((Outcome.HOLD, str(err)))
     findings.sort(key=lambda finding: -finding[0])
     return Verdict(findings[0][0], tuple(sentence for _, sentence in findings), candidate.test_data, rule, gains)
-
-
-def standing(model: Path, scores: Scores, options: Mapping[str, Any]) -> Standing:
-    """Return the standing of the model in the folder `model` when it predicts with `options`, those of predict.load.
-
-    Raises:
-        ValueError: the scores belong to another model.
-    """
-    run = read_spec(model).run
-    if scores.run != run:
-        raise ValueError(f"expected the scores of {model}, run {run}, got those of run {scores.run}; evaluate it again")
-    return scored(Standing(fingerprint(model, options), run, scores.test_data, nan), scores)
-
-
-def scored(standing: Standing, scores: Scores) -> Standing:
-    """Return the standing of the same model with these scores."""
-    return replace(standing, test_data=scores.test_data, miou=metrics.scores(scores.confusion).miou)
 
 
 def _limits(scores: Scores, gate: Register) -> Iterator[Ruling]:
@@ -186,12 +126,12 @@ def _cost_limits(costs: Costs, gate: Register) -> Iterator[Ruling]:
             yield outcome, f"{what}, {value:.1f}, {verb} register.{key} {limit:g}"
 
 
-def _gains(scores: Scores, champion: Champion, resampling: Resampling) -> dict[str, Difference]:
+def _gains(scores: Scores, champion: Champion, comparison: Comparison) -> dict[str, Difference]:
     """Return by how much the candidate exceeds the champion in miou and iou/<class>.
 
     Raises:
         IncomparableError: they were scored on different images or classes, the champion's counts are not available, or
-            all images are in one block.
+            there are too few blocks of images.
     """
     run = f"the champion (run {champion.standing.run})"
     if champion.standing.test_data != scores.test_data:
@@ -211,23 +151,21 @@ def _gains(scores: Scores, champion: Champion, resampling: Resampling) -> dict[s
             f"{run} cannot be compared: expected the same images, classes and target pixels in the scores of both, got "
             f"others; evaluate both with the same data set params, {_BY_HAND}"
         )
-    if not resampling.clusters.any():
-        raise IncomparableError(
-            f"{run} cannot be compared: expected test images of two blocks or more, got one, which says nothing of "
-            f"other images; set evaluate.images_per_block lower, {_BY_HAND}"
-        )
-    differences = bootstrap.paired_difference(ours.counts, theirs.counts, resampling)
-    names = (f"iou/{name}" for name in ours.names)
-    return {"miou": differences.miou, **dict(zip(names, differences.class_ious, strict=True))}
+    blocks_N = bootstrap.blocks(ours.sequences, comparison.images_per_block)
+    if (expected := comparison.too_few(len(np.unique(blocks_N)))) is not None:
+        raise IncomparableError(f"{run} cannot be compared: {expected}, {_BY_HAND}")
+    return comparison.gains(ours, theirs, blocks_N)
 
 
-def _evidence(gains: Mapping[str, Difference], champion: Standing, level: float, gate: Register) -> Iterator[Ruling]:
+def _evidence(
+    gains: Mapping[str, Difference], champion: Standing, comparison: Comparison, gate: Register
+) -> Iterator[Ruling]:
     """Yield the ruling on the gain in mIoU, and one on each class that lost more than allowed."""
-    gain, interval = gains["miou"], f"{level * 100:g}% interval"
+    gain = gains["miou"]
     outcome, verb = (Outcome.PROMOTE, "lies") if gain.low > gate.min_gain else (Outcome.HOLD, "does not lie")
     numbers = (
         f"its mIoU differs from the champion's {champion.miou:.6f} (run {champion.run}) by {gain.estimate:+.6f}: the "
-        f"{interval} {gain.low:+.6f} to {gain.high:+.6f}"
+        f"{comparison.interval_name} {gain.low:+.6f} to {gain.high:+.6f}"
     )
     yield outcome, f"{numbers} {verb} above register.min_gain {gate.min_gain:g}"
     limit = -gate.max_class_loss
@@ -236,14 +174,10 @@ def _evidence(gains: Mapping[str, Difference], champion: Standing, level: float,
         outcome, verb = (Outcome.REJECT, "lies") if loss.high < limit else (Outcome.HOLD, "does not lie")
         numbers = (
             f"its {name} differs from the champion's by {loss.estimate:+.6f}, a loss above register.max_class_loss "
-            f"{gate.max_class_loss:g}: the {interval} {loss.low:+.6f} to {loss.high:+.6f}"
+            f"{gate.max_class_loss:g}: "
         )
-        yield outcome, f"{numbers} {verb} wholly beyond it"
-
-
-def fingerprint(model: Path, options: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of everything a model's masks depend on: its files and the options of predict.load."""
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for path in sorted(model.iterdir()):
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
+        if isnan(loss.high):
+            yield outcome, f"{numbers}fewer than {MIN_BLOCKS} blocks of test images show it, too few to be sure of it"
+        else:
+            interval = f"the {comparison.level * 100:g}% interval {loss.low:+.6f} to {loss.high:+.6f}"
+            yield outcome, f"{numbers}{interval} {verb} wholly beyond it"

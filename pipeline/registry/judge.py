@@ -15,9 +15,12 @@ from pipeline.artifacts.verdict import Verdict
 from pipeline.evaluation import evaluate
 from pipeline.inference import predict
 from pipeline.params.evaluation import Evaluate, Register
-from pipeline.registry import evidence, model_files, versions
-from pipeline.registry.decision_log import Entry
-from pipeline.registry.gate import Champion, Costs, Standing, decide, scored
+from pipeline.registry import comparison, evidence, model_files, tries, versions
+from pipeline.registry.comparison import Jackknife
+from pipeline.registry.decision_log import Entry, Log
+from pipeline.registry.gate import Champion, Costs, decide
+from pipeline.registry.standing import Standing, scored
+from pipeline.registry.tries import Contest
 from pipeline.registry.versions import RegisteredModel, Version
 
 _TIMINGS = 5  # per model; the median counts
@@ -33,20 +36,29 @@ class Rule:
     """data/raw, on which a champion that was scored on other test images is scored again."""
 
 
-def judge(candidate: Version, champion: str | None, rule: Rule) -> tuple[Verdict, dict[str, str | None]]:
-    """Return the gate's verdict on a version against the champion of that number, and the digests of their evidence.
+def judge(candidate: Version, log: Log, rule: Rule) -> tuple[Verdict, dict[str, str | None]]:
+    """Return the gate's verdict on a version against the champion of the log, and the digests of their evidence.
 
     Raises:
         ValueError: the evidence of the version is incomplete.
     """
     standing, scores = _candidate(candidate, candidate.tags.get("evidence"))
-    digests, current = {"candidate": candidate.tags.get("evidence")}, None
-    if champion is not None:
+    digests, current, challenger = {"candidate": candidate.tags.get("evidence")}, None, 1
+    if log and (champion := log[-1].reign.champion) is not None:
         version = versions.version(candidate.model, champion)
         digests["champion"] = _evidence_on(version, scores, rule)
         current = _champion(version, digests["champion"])
-    costs = _costs(candidate, rule.gate)
-    verdict = decide(standing, scores, current, costs=costs, gate=rule.gate, evaluation=rule.evaluation)
+        challenger = _number(candidate.model, log, current.standing, standing, rule.evaluation.images_per_block)
+    verdict = decide(
+        standing,
+        scores,
+        current,
+        costs=_costs(candidate, rule.gate),
+        gate=rule.gate,
+        comparison=Jackknife(
+            rule.evaluation.level, rule.evaluation.images_per_block, rule.gate.alpha_spending, challenger
+        ),
+    )
     return verdict, digests
 
 
@@ -70,19 +82,25 @@ def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> d
     current = None
     if champion is not None:
         current = _champion(versions.version(model, champion), entry.evidence.get("champion"))
-    gate = Register(**{name: rule[name] for name in Register.model_fields})
+    # An earlier program's rule lacks the settings that came later, which its verdict did not depend on.
+    gate = Register.model_construct(**{name: rule[name] for name in Register.model_fields if name in rule})
     verdict = decide(
         *_candidate(candidate, entry.evidence["candidate"]),
         current,
         costs=_costs(candidate, gate.model_copy(update={"max_latency_ms": None})),
         gate=gate,
-        evaluation=Evaluate.model_construct(
-            **{name: rule[name] for name in rule.keys() - Register.model_fields.keys()}
-        ),
+        comparison=comparison.of_rule(rule),
     )
     keys = ("difference",) if gate.max_latency_ms is not None else ("verdict", "reasons", "rule", "difference")
     tree = verdict.to_json()
     return {key: tree[key] for key in keys}
+
+
+def _number(model: RegisteredModel, log: Log, champion: Standing, candidate: Standing, images_per_block: int) -> int:
+    """Return the number of the candidate among the challengers of the champion on the same test images."""
+    fingerprints = {each.number: each.tags.get("fingerprint", "") for each in versions.versions(model)}
+    contest = Contest(champion.fingerprint, candidate.test_data)
+    return tries.number(log, fingerprints, contest, candidate.fingerprint, images_per_block)
 
 
 def _candidate(version: Version, name: str | None) -> tuple[Standing, Scores]:

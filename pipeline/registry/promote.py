@@ -88,7 +88,7 @@ def roll_back(model: RegisteredModel) -> Entry:
 def _judge(candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:
     """Return the draft of a decision about a version by the rule, and the verdict in it."""
     reign = _reign(log)
-    verdict, digests = judge.judge(candidate, reign.champion, rule)
+    verdict, digests = judge.judge(candidate, log, rule)
     after = _promoted(candidate.number, reign) if verdict.outcome is Outcome.PROMOTE else reign
     return _draft("decided", after, candidate.number, verdict.reasons[0], verdict=verdict, evidence=digests), verdict
 

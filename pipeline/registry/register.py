@@ -10,8 +10,8 @@ from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.registry import evidence, model_files, promote, versions
 from pipeline.registry.evidence import Lineage
-from pipeline.registry.gate import Standing
 from pipeline.registry.judge import Rule
+from pipeline.registry.standing import Standing
 from pipeline.registry.versions import RegisteredModel, Version
 from pipeline.tracking import environment, store
 from pipeline.tracking.runs import Run

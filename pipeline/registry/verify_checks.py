@@ -13,12 +13,11 @@ from pipeline.files.digest import directory_md5, file_md5
 from pipeline.params import ParamsError
 from pipeline.registry import champion, decision_files, decision_log, evidence, judge, model_files
 from pipeline.registry.evidence import Lineage
-from pipeline.registry.gate import fingerprint
+from pipeline.registry.standing import fingerprint
 from pipeline.registry.versions import Version
 from pipeline.tracking import environment, runs, store
 from pipeline.training.run import run_name
 
-_OF_A_RUN = ("model", "train")  # the sections that decide weights
 _NOT_COMPARED = ("model.vgg16.path",)  # recorded as an absolute path
 
 
@@ -110,8 +109,7 @@ def _scores(subject: Subject) -> str:
 def _params(subject: Subject) -> str:
     """The params beside the version are those that its training run recorded."""
     try:
-        path = subject.evidence / evidence.PARAMS
-        sections = {name: params.load_section(path, name).model_dump(mode="json") for name in _OF_A_RUN}
+        settings = params.load_training(subject.evidence / evidence.PARAMS)
     except ParamsError as err:
         raise AbsentError(f"this program cannot read the params: {err}") from err
     if subject.version.run_id is None:
@@ -119,6 +117,7 @@ def _params(subject: Subject) -> str:
     recorded = store.client(subject.version.model.uri).get_run(subject.version.run_id).data.params
     if not recorded:
         raise AbsentError("the training run has no params")
+    sections = {"model": settings.model.model_dump(mode="json"), "train": settings.train.model_dump(mode="json")}
     flat = runs.as_params(sections)
     compared = {key: value for key, value in flat.items() if key in recorded and key not in _NOT_COMPARED}
     for key, value in compared.items():
@@ -133,7 +132,7 @@ def _training_run(subject: Subject) -> str:
     agree("the training's name", name, run_name(inputs))
     agree("the MD5 of the tiles that the model was trained on", subject.origin.hashes["data/tiles"], inputs["data"])
     written = safe_yaml.read(subject.evidence / evidence.PARAMS)
-    for section in _OF_A_RUN:
+    for section in ("model", "train"):
         for key, value in inputs[section].items():
             agree(f"{section}.{key} in {evidence.PARAMS}", value, written[section].get(key))
     return f"{name}, the hash of its data, params and code"

@@ -45,12 +45,18 @@ class TestCommands:
         assert text.startswith(f"{MODEL}: version 1 is champion since 20")
         assert ", by entry 1, decided by " in text
         assert "test mIoU 0.375000 reaches register.min_miou 0.3" in text
-        lines = [line.split() for line in text.splitlines()[2:]]
+        assert text.splitlines()[2] == (
+            "newest verdict: entry 2, HOLD, on version 2; the gain on the champion was judged at the 97.5% level: "
+            "challenger 1 of this champion on these test images"
+        )
+        lines = [line.split() for line in text.splitlines()[3:]]
         assert lines[0][:3] == ["version", "aliases", "status"]
         assert lines[1][:3] == ["2", "challenger", "held"]
         assert lines[2][:4] == ["1", "champion", "approved", "0.3750"]
         found = json.loads(run("status", "--json"))
         assert found["champion"]["number"] == 1
+        rule = found["newest_verdict"]["verdict"]["rule"]
+        assert (found["newest_verdict"]["number"], rule["challenger"], rule["gain_level"]) == (2, 1, 0.975)
         assert [each["aliases"] for each in found["versions"]] == [["champion"], ["challenger"]]
 
     def test_a_version_without_evidence_is_not_promoted(self):

@@ -44,30 +44,6 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
     assert loaded.train.class_weights == (1.0, 0.5, 0.0)
 
 
-def test_a_section_is_read_whatever_an_earlier_program_wrote_in_the_others(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text(changed(TEXT, "  min_contrast: 4.0\n", ""))
-    assert params.load_section(path, "train") == load(tmp_path, TEXT).train
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("[1]", "params.yaml: expected a section train, got none; restore the file"),
-        ("model: {}", "params.yaml: expected a section train, got none; restore the file"),
-        (
-            TEXT.replace("epochs: 16", "epochs: 0"),
-            "params.yaml, section train, is invalid:\n  epochs: expected",
-        ),
-    ],
-)
-def test_a_section_that_is_missing_or_invalid_is_refused(tmp_path, text, reason):
-    (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(params.ParamsError) as caught:
-        params.load_section(tmp_path / "params.yaml", "train")
-    assert reason in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
@@ -188,6 +164,19 @@ def test_a_file_that_is_not_a_mapping_is_refused(tmp_path, text):
 @pytest.mark.parametrize("text", ['dataset: "', "a: 1\na: 2", "a: !!python/object:os.system 1"])
 def test_a_file_that_is_not_yaml_is_refused(tmp_path, text):
     assert "params.yaml: expected a readable YAML file: " in refusal(tmp_path, text)
+
+
+def test_the_sections_of_a_training_are_read_whatever_the_others_are(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = SCENES.read_text().replace("  alpha_spending: true\n", "").replace("  level: 0.95", "  confidence: 0.95")
+    path.write_text(text)
+    with pytest.raises(params.ParamsError, match=r"alpha_spending: expected a value"):
+        params.load(path)
+    training, whole = params.load_training(path), params.load(SCENES)
+    assert (training.model, training.train) == (whole.model, whole.train)
+    path.write_text(text.replace("  epochs: ", "  epoch: "))
+    with pytest.raises(params.ParamsError, match=r"train\.epoch: expected no such key"):
+        params.load_training(path)
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path):

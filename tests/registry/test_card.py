@@ -72,7 +72,12 @@ def test_the_verdict_stands_with_its_reasons_and_the_rule(outcome):
     (rows,), texts = section(model_card, "Verdict")
     assert texts[0].startswith(f"{outcome.name}: ")
     assert texts[1:3] == ["too little", "too late"]
-    assert rows == [["min_miou", "0.3"], ["max_gain", "not set"], ["test data", "f" * 64]]
+    assert texts[3] == (
+        "Level: the gain on the champion was judged at the 99.167% level: challenger 2 of this champion on these test "
+        "images."
+    )
+    assert rows[:3] == [["max_gain", "not set"], ["level", "0.95"], ["alpha_spending", "true"]]
+    assert rows[3:] == [["challenger", "2"], ["gain_level", "0.991667"], ["test data", "f" * 64]]
     assert f'<p class="banner {outcome.name.lower()}">' in page(model_card)
 
 

@@ -8,7 +8,8 @@ from pipeline.core.bootstrap import Difference
 from pipeline.registry import decision_log
 from pipeline.registry.decision_log import Entry, Reign
 
-VERDICT = Verdict(Outcome.HOLD, ("no gain",), "d" * 64, {"min_gain": 0.0}, {"miou": Difference(0.0, 0.0, 0.0, 0.0)})
+RULE = {"min_gain": 0.0, "alpha_spending": True, "challenger": 2, "max_latency_ms": None}
+VERDICT = Verdict(Outcome.HOLD, ("no gain",), "d" * 64, RULE, {"miou": Difference(0.0, 0.0, 0.0, 0.0)})
 ENTRY = Entry("decided", "2", Reign("1", None), "2026-11-23T10:00:00Z", "ann", "no gain", VERDICT, {"candidate": "ab"})
 
 

@@ -69,7 +69,7 @@ def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlfl
     )
     assert holder(mlflow_store, spec, "previous_champion").number == "1"
     described = store.client(mlflow_store).get_model_version(name, "2").description
-    assert "the 95% interval +0.625000 to +0.625000 lies above register.min_gain 0" in described
+    assert "the 97.5% interval for challenger 1 on these test images +0.625000 to +0.625000 lies above" in described
 
 
 def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
@@ -91,7 +91,7 @@ def test_a_champion_scored_on_other_images_is_scored_again_on_these(spec, mlflow
     tree.registered(spec, hits=4, test_data="e" * 64)  # the test images were different then
     second = tree.registered(replace(spec, run="run-b"), hits=3)
     # Random weights on random images: an mIoU far below 0.375.
-    assert second["verdict"] == "HOLD"  # the scores set by hand are for two images, data/raw has three
+    assert second["verdict"] == "HOLD"  # the scores set by hand are for 15 images, data/raw has three
     assert "expected the same images, classes and target pixels in the scores of both" in second["reasons"][0]
     champion = holder(mlflow_store, spec, "champion")
     key = f"evidence_on_{tree.test_data()[:16]}"

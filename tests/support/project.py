@@ -12,6 +12,7 @@ from pipeline import params
 from pipeline.artifacts import manifest, scores, validation
 from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.validation import Validation
+from pipeline.core.jackknife import MIN_BLOCKS
 from pipeline.evaluation import evaluate
 from pipeline.files import atomic, digest
 from pipeline.registry import model_files
@@ -21,6 +22,7 @@ from stages import register as stage
 from tests.support import SCENES, scored as examples, tiny_dataset
 from tests.support.tiny_model import SPEC, write_model
 
+IMAGES = MIN_BLOCKS  # each of a sequence of its own: just enough to compare models
 DVC = """
 stages:
   download: {cmd: a, outs: [data/raw]}
@@ -85,15 +87,17 @@ def train(spec, seed=0):
 
 
 def score(spec, hits, **changes):
-    """Write the outputs of the evaluate stage: two images of four pixels; mIoU 1 with four hits, else hits / 8."""
-    counts = np.zeros((2, 2, 2), np.int64)
+    """Write the outputs of the evaluate stage: images of four pixels; mIoU 1 with four hits, else hits / 8."""
+    counts = np.zeros((IMAGES, 2, 2), np.int64)
     counts[:, 0, 0], counts[:, 0, 1] = hits, 4 - hits
     result = examples.scores(
         run=spec.run,
         dataset=spec.dataset,
         names=spec.classes.names,
         counts=counts,
-        boundaries=np.zeros((2, 2, 5), np.int64),
+        boundaries=np.zeros((IMAGES, 2, 5), np.int64),
+        ids=tuple(f"test/{number:02}" for number in range(IMAGES)),
+        sequences=tuple(f"{number:02}" for number in range(IMAGES)),
         **{"test_data": test_data(), **changes},
     )
     scores.write(stage.REPORTS, result, examples.INTERVALS)

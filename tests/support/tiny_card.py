@@ -23,6 +23,8 @@ VALIDATION = Validation(
     ),
 )
 
+RULE = {"max_gain": None, "level": 0.95, "alpha_spending": True, "challenger": 2, "gain_level": 1 - 0.05 / 6}
+
 
 def spec(names=("road", "sky", "car"), **changes):
     values = Spec(
@@ -48,7 +50,7 @@ def tiny(**changes):
         "scores": scored.scores(),
         "intervals": scored.INTERVALS,
         "validation": VALIDATION,
-        "verdict": Verdict(Outcome.HOLD, ("too little", "too late"), "f" * 64, {"min_miou": 0.3, "max_gain": None}, {}),
+        "verdict": Verdict(Outcome.HOLD, ("too little", "too late"), "f" * 64, RULE, {}),
         "training": {"model": {"name": "segnet", "vgg16": None}, "train": {"zoom": [0.75, 1.5], "learning_rate": 2e-3}},
         "lineage": {"git commit": "c0ffee", "tree dirty": "no"},
         "licence": "Public domain.",

@@ -14,6 +14,7 @@ from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.registry.card import quality
 from pipeline.registry.card.document import Banner, Block, Bullets, Code, Section, Table
 from pipeline.registry.card.quality import fraction, plural
+from pipeline.registry.comparison import level_used
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RESTRICTED = re.compile(r"non-?commercial|research[^.]*\bonly\b|\bonly\b[^.]*research", re.IGNORECASE)
@@ -91,6 +92,7 @@ def _verdict(verdict: Verdict) -> tuple[Block, ...]:
     return (
         Banner(verdict.outcome.name, _MEANINGS[verdict.outcome]),
         Bullets(verdict.reasons),
+        f"Level: {level_used(verdict.rule)}.",
         "This is the verdict of the rule; segnet promote --force can override it. The current champion: segnet status.",
         Table(("Rule", "Value"), (*_rows(verdict.rule), ("test data", verdict.test_data))),
     )

@@ -1,12 +1,10 @@
-"""The identity of a model and how it scored: gate.Standing."""
-
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pipeline.registry import gate
-from pipeline.registry.gate import Standing
+from pipeline.registry import standing
+from pipeline.registry.standing import Standing
 from tests.support import scored as examples
 from tests.support.tiny_model import SPEC, write_model
 
@@ -38,20 +36,20 @@ def test_a_version_without_its_tags_is_an_error(broken):
 
 def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
     folder, evaluated = write_model(tmp_path / "a"), scores(HALF, run=SPEC.run)
-    first = gate.standing(folder, evaluated, OPTIONS)
+    first = standing.of(folder, evaluated, OPTIONS)
     assert (first.run, first.test_data, first.miou) == ("run-a", "data-1", 0.375)
-    assert gate.standing(folder, scores((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
+    assert standing.of(folder, scores((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
     for changed in ({"overlap": 0.25}, {"flip": True}):
-        assert gate.standing(folder, evaluated, OPTIONS | changed).fingerprint != first.fingerprint
+        assert standing.of(folder, evaluated, OPTIONS | changed).fingerprint != first.fingerprint
     other = write_model(tmp_path / "b", seed=1)
-    assert gate.standing(other, evaluated, OPTIONS).fingerprint != first.fingerprint
+    assert standing.of(other, evaluated, OPTIONS).fingerprint != first.fingerprint
 
 
 def test_a_standing_by_other_scores_is_the_same_models():
-    assert gate.scored(OLD, scores(HALF, test_data="data-3")) == replace(OLD, test_data="data-3", miou=0.375)
+    assert standing.scored(OLD, scores(HALF, test_data="data-3")) == replace(OLD, test_data="data-3", miou=0.375)
 
 
 def test_the_scores_of_another_model_are_refused(tmp_path):
     folder = write_model(tmp_path / "a")
     with pytest.raises(ValueError, match=r"scores of .*, run run-a, got those of run run-b; evaluate it again"):
-        gate.standing(folder, scores(HALF, run="run-b"), OPTIONS)
+        standing.of(folder, scores(HALF, run="run-b"), OPTIONS)
