@@ -10,6 +10,7 @@ import typer
 from pipeline.artifacts import scores
 from pipeline.cli.model import Name, named
 from pipeline.cli.promotion import Json
+from pipeline.files.redact import redact
 from pipeline.files.terminal import complain, error_line, say, say_file, say_json
 from pipeline.registry import evidence, model_files, verify as step, versions
 
@@ -29,7 +30,7 @@ def verify(version: Number, *, name: Name = None, json: Json = False) -> None:
             say(f"{link.state:11}  {link.name}: {error_line(link.detail)}")
     whole = links[-1].state != "broken"
     if json:
-        trees = [asdict(link) for link in links]
+        trees = [asdict(link) | {"detail": redact(link.detail)} for link in links]
         say_json({"model": model, "version": version, "whole": whole, "links": trees})
     if not whole:
         complain(f"segnet: {model} version {version} is broken at: {links[-1].name}")
