@@ -2,11 +2,9 @@
 
 import argparse
 import errno
-import sys
 from collections.abc import Callable
 
-from pipeline.files import log, signals
-from pipeline.files.redact import redact
+from pipeline.files import log, signals, terminal
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages, in the order of the pipeline."""
@@ -26,9 +24,9 @@ def execute(main: Callable[[], None]) -> None:
     except Exception as err:
         if isinstance(err, OSError) and err.errno in _DISK_ERRORS:
             todo = "make room or correct its permissions, then run dvc repro again; no existing output was changed"
-            sys.exit(f"error: expected to write this stage's files, got {redact(str(err))}; {todo}")
+            terminal.fail("error: ", f"expected to write this stage's files, got {err}; {todo}")
         if isinstance(err, ValueError) or type(err).__module__.startswith("pipeline."):
-            sys.exit(f"error: {redact(str(err))}")
+            terminal.fail("error: ", err)
         raise
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.data import download
+from pipeline.files.terminal import say
 from stages import execute
 
 RAW = Path("data/raw")
@@ -16,8 +17,8 @@ def main() -> None:
     manifest = download.run(settings.dataset, settings.download, RAW)
     images = manifest.images["split"].value_counts()
     counts = ", ".join(f"{split} {images.get(split, 0)}" for split in SPLITS)
-    print(manifest.licence)  # noqa: T201
-    print(f"download: {manifest.dataset}: {counts} images; {len(manifest.classes)} classes")  # noqa: T201
+    say(manifest.licence)
+    say(f"download: {manifest.dataset}: {counts} images; {len(manifest.classes)} classes")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pipeline import params
 from pipeline.artifacts import manifest, scores
 from pipeline.evaluation import evaluate, report
 from pipeline.evaluation.report import contents, gallery
+from pipeline.files.terminal import say
 from pipeline.inference import predict
 from pipeline.tracking import runs
 from stages import execute
@@ -13,8 +14,7 @@ from stages import execute
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
-TABLES = ("classes.csv", "confusion.csv", "reliability.csv")
-FILES = ("scores.json", "intervals.json", "images.parquet", *TABLES, "evaluation.html")
+FILES = (*scores.READ, "intervals.json", "classes.csv", "confusion.csv", "evaluation.html")
 OPTIONS = ("overlap", "batch_size", "flip", "samples", "seed")
 
 
@@ -33,7 +33,7 @@ def main() -> None:
         runs.log_scores(run, result.metrics)
         runs.log_files(run, [REPORTS / name for name in FILES])
     shown = ", ".join(f"{name.removeprefix('test/')} {result.metrics[name]:.4f}" for name in scores.HEADLINE)
-    print(f"evaluate: {len(result.ids)} test images, {shown}")  # noqa: T201
+    say(f"evaluate: {len(result.ids)} test images, {shown}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.artifacts import scores
 from pipeline.artifacts.verdict import write_verdict
+from pipeline.files.terminal import say
 from pipeline.registry import register, standing
 from pipeline.registry.judge import Rule
 from pipeline.tracking import runs
@@ -27,7 +28,7 @@ def main() -> None:
         version, verdict = register.run(run, MODEL, scored, options, rule)
     name, reasons = version.model.name, "; ".join(verdict.reasons)
     write_verdict(REPORTS / "registration.json", name, version.number, verdict)
-    print(f"register: {verdict.outcome.name} {name} version {version.number}: {reasons}")  # noqa: T201
+    say(f"register: {verdict.outcome.name} {name} version {version.number}: {reasons}")
 
 
 if __name__ == "__main__":

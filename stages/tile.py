@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.artifacts import manifest
 from pipeline.data import tile
+from pipeline.files.terminal import say
 from stages import execute
 
 RAW = Path("data/raw")
@@ -16,9 +17,9 @@ def main() -> None:
     settings, source = params.load().tile, manifest.read(RAW)
     index = tile.run(source, RAW, TILES, settings)
     counts = index["split"].value_counts(sort=False)
-    print("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))  # noqa: T201
+    say("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))
     if left_out := len(source.images) - len(source.usable):
-        print(f"tile: {left_out} of {len(source.images)} images left out: see the warnings of validate")  # noqa: T201
+        say(f"tile: {left_out} of {len(source.images)} images left out: see the warnings of validate")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Check data/raw; write reports/validation.json and reports/validation.html: python -m stages.validate."""
 
-import sys
 from pathlib import Path
 
 from pipeline import params
 from pipeline.artifacts import manifest, validation
+from pipeline.files.printable import ManyLinesError
+from pipeline.files.terminal import fail, say
 from pipeline.validation import validate
 from pipeline.validation.page import write_page
 from stages import execute
@@ -22,12 +23,12 @@ def main() -> None:
     validation.write(result, REPORT)
     write_page(result, images, RAW, PAGE)
     for finding in result.warnings:
-        print("warning:", validate.describe(finding))  # noqa: T201
+        say(f"warning: {validate.describe(finding)}")
     if not result.ok:
         errors = [f"error: {validate.describe(finding)}" for finding in result.errors]
         todo = f"validate: look at {PAGE}; correct the data, or change validate.severities in params.yaml"
-        sys.exit("\n".join([*errors, todo]))
-    print(f"validate: {len(result.findings)} checks, {len(result.warnings)} with a warning; see {PAGE}")  # noqa: T201
+        fail("", ManyLinesError(*errors, todo))
+    say(f"validate: {len(result.findings)} checks, {len(result.warnings)} with a warning; see {PAGE}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,11 @@ DANGEROUS |= {
 }
 
 
+PRINTING = {"print", "typer.echo", "typer.secho", "click.echo", "rich.print", "sys.stdout.write", "sys.stderr.write"}
+# What is printed by these alone is made printable there, or is the program's own text.
+PRINTERS = {"pipeline/files/terminal.py", "pipeline/files/signals.py"}
+
+
 class Malicious:
     def __reduce__(self):
         return os.mkdir, ("owned",)
@@ -104,3 +109,24 @@ def test_a_state_of_a_pickle_is_refused_and_not_run_though_its_digest_is_right(b
         assert found is None
         assert "header" in str(faults)
     assert not Path("owned").exists()
+
+
+def test_only_the_module_for_it_prints():
+    for path in SOURCES:
+        if path.relative_to(ROOT).as_posix() not in PRINTERS:
+            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            names = {ast.unparse(call.func) for call in calls}
+            exits = {ast.unparse(c.args[0]) for c in calls if ast.unparse(c.func) == "sys.exit" and c.args}
+            assert not names & PRINTING, path
+            assert not exits, path
+
+
+def test_what_a_rich_console_prints_is_text_or_printable():
+    printed = {
+        (path.relative_to(ROOT).as_posix(), ast.unparse(call.args[0]))
+        for path in SOURCES
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("console.print") and call.args
+    }
+    ours = {"f'{len(costs)}/{len(subjects)} {name}: forward {cost.forward_ms:.0f} ms'", "text", "table", "''"}
+    assert {text for _, text in printed if not text.startswith(("printable(", "Text(error_line("))} <= ours

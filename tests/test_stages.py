@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from stages import execute, option
+from tests.support import hostile
 
 
 def test_a_stage_is_given_its_one_option(monkeypatch):
@@ -29,6 +30,17 @@ def test_an_error_is_said_without_the_password_of_an_address():
 
     with pytest.raises(SystemExit, match=r"^error: expected an answer of http://host\.example, got none$"):
         execute(main)
+
+
+@pytest.mark.parametrize("text", hostile.KINDS.values(), ids=hostile.KINDS)
+def test_an_error_is_one_line_whatever_it_quotes(text):
+    def main():
+        raise ValueError(f"expected an image, got {text}.png")
+
+    with pytest.raises(SystemExit) as caught:
+        execute(main)
+    assert not hostile.acting(caught.value.code)
+    assert caught.value.code.startswith("error: expected an image, got a")
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EACCES])

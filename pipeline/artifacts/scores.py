@@ -4,10 +4,8 @@ scores.json and intervals.json are for people, and scores.json for DVC's metrics
 each image, from which every score can be recomputed and two models compared image by image; the tables are for plots.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,7 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.core import boundary, metrics
 from pipeline.core.arrays import Counts
 from pipeline.core.calibration import Reliability
-from pipeline.files import atomic, strict_json, tables
+from pipeline.files import atomic, csv_table, strict_json, tables
 from pipeline.files.strict_json import null_or_number, number_or_null
 
 HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
@@ -111,7 +109,7 @@ def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
 def _write_tables(folder: Path, scores: Scores) -> None:
     values = scores.metrics
     columns = ("iou", "accuracy", "dice", "boundary_f1")
-    _write_csv(
+    csv_table.write(
         folder / "classes.csv",
         ("class", *columns),
         (
@@ -121,7 +119,7 @@ def _write_tables(folder: Path, scores: Scores) -> None:
     )
     confusion = scores.confusion
     shares = metrics.ratio(confusion, np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape))
-    _write_csv(
+    csv_table.write(
         folder / "confusion.csv",
         ("target", "prediction", "pixels", "share"),
         (
@@ -131,7 +129,7 @@ def _write_tables(folder: Path, scores: Scores) -> None:
         ),
     )
     bins = scores.reliability
-    _write_csv(
+    csv_table.write(
         folder / "reliability.csv",
         ("pixels", "correct", "confidence", "mean_confidence", "accuracy"),
         zip(
@@ -162,7 +160,7 @@ def read(folder: Path) -> Scores:
         ids, sequences = (tuple(map(str, table[name].to_pylist())) for name in ("id", "sequence"))
         counts, boundaries = (_array(table[name], shape) for name, shape in zip(lists, shapes, strict=True))
         reliability = _reliability(folder / "reliability.csv")
-    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error, pa.ArrowException) as err:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, pa.ArrowException) as err:
         raise ValueError(f"{folder}: expected scores that the evaluate stage wrote: {err}; run it again") from err
     return Scores(run, dataset, test_data, names, ids, sequences, counts, boundaries, reliability)
 
@@ -221,18 +219,9 @@ def _array(column: "pa.ChunkedArray[Any]", shape: tuple[int, int]) -> Counts:
 
 
 def _reliability(path: Path) -> Reliability:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_table.read(path)
     pixels, correct = (np.array([int(row[name]) for row in rows], np.int64) for name in ("pixels", "correct"))
     return Reliability(pixels, correct, np.array([float(row["confidence"]) for row in rows]))
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    atomic.write_text(path, text.getvalue())
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:

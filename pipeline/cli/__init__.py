@@ -3,20 +3,35 @@
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted.
 """
 
-import sys
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pipeline.cli import compare, export, leaderboard, predict, promotion, prune, sync, verify
+from pipeline.files import log, terminal
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+class _Commands(TyperGroup):
+    """The commands; what a usage error quotes, such as names that a shell found for `*`, is one line."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own, whose module is private
+        """Run the command that was given."""
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as err:
+            if hasattr(err, "message"):
+                err.message = terminal.error_line(err.message)
+            raise
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"segnet {metadata.version('segnet-pipeline')}")
+        terminal.say(f"segnet {metadata.version('segnet-pipeline')}")
         raise typer.Exit
 
 
@@ -57,9 +72,10 @@ _EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.")  # among others, 
 
 def main() -> None:
     """Run the command; an error that the user can fix is reported in one line, with exit code 1."""
+    log.to_stderr()
     try:
         app()
     except Exception as err:
         if not isinstance(err, ValueError) and not type(err).__module__.startswith(_EXPECTED):
             raise
-        sys.exit(f"segnet: {err}")
+        terminal.fail("segnet: ", err)

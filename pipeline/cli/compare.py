@@ -1,6 +1,5 @@
 """`segnet compare`."""
 
-import json as json_text
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from pipeline.core.models import MODELS
+from pipeline.files.terminal import say, say_json
 from pipeline.inference import compare as step
 
 
@@ -58,7 +58,10 @@ def compare(
         raise typer.BadParameter(str(error)) from error
     setting = step.Setting(height, width, channels, repeats, device)
     costs = measured(subjects, setting)
-    typer.echo(json_text.dumps(as_json(costs, setting), indent=2) if json else table(costs))
+    if json:
+        say_json(as_json(costs, setting))
+    else:
+        say(*table(costs).splitlines())
 
 
 def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[str, step.Cost]:

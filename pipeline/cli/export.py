@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.cli import model as models
+from pipeline.files.terminal import say
 from pipeline.inference import export as step
 
 
@@ -19,5 +20,5 @@ def export(
     with models.folder(model) as (folder, _):
         report = step.export(folder, target, format=format)
     for (height, width), difference in report.differences.items():
-        typer.echo(f"{width}x{height}: logits differ by at most {difference:.1e} of the largest")
-    typer.echo(f"{report.path}: {report.path.stat().st_size / 1e6:.1f} MB")
+        say(f"{width}x{height}: logits differ by at most {difference:.1e} of the largest")
+    say(f"{report.path}: {report.path.stat().st_size / 1e6:.1f} MB")

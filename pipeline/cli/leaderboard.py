@@ -11,6 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline import params
+from pipeline.files.printable import printable
+from pipeline.files.terminal import say_json
 from pipeline.registry import leaderboard as tracking
 from pipeline.registry.leaderboard import LoggedRun
 from pipeline.tracking import store
@@ -69,7 +71,7 @@ def leaderboard(
         ascending = metric.rpartition("/")[2] in LOWEST_FIRST
     ranking = rank(name, tracking.logged_runs(store.address(), name), metric, ascending=ascending, top=top)
     if json:
-        typer.echo(json_text.dumps(as_json(ranking), indent=2))
+        say_json(as_json(ranking))
     else:
         _show(ranking, Console(markup=False, emoji=False, highlight=False))
 
@@ -124,15 +126,16 @@ def _show(ranking: Ranking, console: Console) -> None:
     """Print a table or, if it is too wide, as it may be in a pipe, a block of lines per run."""
     order = "lowest" if ranking.ascending else "highest"
     caption = f"{ranking.experiment} by {ranking.metric}, {order} first: {len(ranking.entries)} of {ranking.total} runs"
-    console.print(caption, soft_wrap=True)
+    console.print(printable(caption), soft_wrap=True)
     if ranking.unranked:
         names = ", ".join(entry.name for entry in ranking.unranked)
-        console.print(f"not ranked, without {ranking.metric}: {names}", soft_wrap=True)
-    headings, columns = zip(*_columns(ranking), strict=True)
+        console.print(printable(f"not ranked, without {ranking.metric}: {names}"), soft_wrap=True)
+    shown = ((printable(heading), [printable(cell) for cell in cells]) for heading, cells in _columns(ranking))
+    headings, columns = zip(*shown, strict=True)
     rows = list(zip(*columns, strict=True))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in ("rank", ranking.metric) else "left")
+        table.add_column(heading, justify="right" if heading in ("rank", printable(ranking.metric)) else "left")
     for row in rows:
         table.add_row(*row)
     unbounded = console.options.update(width=1_000_000)

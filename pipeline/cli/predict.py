@@ -1,6 +1,5 @@
 """`segnet predict`."""
 
-import json as json_text
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,12 +9,14 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import track
+from rich.text import Text
 
 from pipeline.cli import model as models
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic
 from pipeline.files.decoding import suffixes
 from pipeline.files.images import ImageError, encode_png, read_image
+from pipeline.files.terminal import error_line, say, say_json
 from pipeline.inference.predict import Predictor, load
 
 
@@ -48,15 +49,15 @@ def predict(
             image = read_image(path)
         except ImageError as err:
             done.append({"image": str(path), "error": str(err)})
-            console.print(f"segnet: {path}: {err}", style="red", highlight=False, soft_wrap=True)
+            console.print(Text(error_line(f"segnet: {path}: {err}")), style="red", soft_wrap=True)
             continue
         files = _write(predictor, image, out / name, probabilities=probabilities, uncertainty=uncertainty)
         done.append({"image": str(path), **{kind: str(file) for kind, file in files.items()}})
     failed = sum("error" in each for each in done)
     if json:
-        typer.echo(json_text.dumps({"classes": predictor.spec.classes.names, "images": done}, indent=2))
+        say_json({"classes": predictor.spec.classes.names, "images": done})
     else:
-        typer.echo(f"{len(done) - failed} of {len(done)} images predicted, in {out}")
+        say(f"{len(done) - failed} of {len(done)} images predicted, in {out}")
     if failed:
         raise typer.Exit(1)
 

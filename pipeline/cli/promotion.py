@@ -1,6 +1,5 @@
 """`segnet status | promote | rollback | history`: which version is champion, since when, and why."""
 
-import json as json_text
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -9,6 +8,8 @@ import typer
 
 from pipeline import params
 from pipeline.cli.model import Name, named
+from pipeline.files.printable import printable
+from pipeline.files.terminal import complain, say, say_json
 from pipeline.registry import champion, promote as step, versions
 from pipeline.registry.comparison import level_used
 from pipeline.registry.decision_log import Entry, Log
@@ -37,20 +38,18 @@ def status(*, name: Name = None, json: Json = False) -> None:
             "newest_verdict": newest.to_json() if newest else None,
             "versions": [_tree(each, aliases) for each in all_versions],
         }
-        typer.echo(json_text.dumps(tree, indent=2))
+        say_json(tree)
         return
     if by is None:
-        typer.echo(f"{model.name}: no champion")
+        say(f"{model.name}: no champion")
     else:
-        typer.echo(
-            f"{model.name}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}"
-        )
-        typer.echo(f"  {by.reason}")
+        say(f"{model.name}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}")
+        say(f"  {by.reason}")
     if newest is not None and newest.verdict is not None:
         level = level_used(newest.verdict.rule)
-        typer.echo(f"newest verdict: entry {newest.number}, {_what(newest)}, on version {newest.version}; {level}")
+        say(f"newest verdict: entry {newest.number}, {_what(newest)}, on version {newest.version}; {level}")
     heads = ("version", "aliases", "status", "test mIoU", "test data", "training run", "commit", "promoted at")
-    typer.echo(_table(heads, [_row(each, aliases) for each in reversed(all_versions)]))
+    say(*_table(heads, [_row(each, aliases) for each in reversed(all_versions)]))
 
 
 def promote(
@@ -96,24 +95,24 @@ def history(*, name: Name = None, json: Json = False) -> None:
     model = named(name)
     log = champion.read(model)
     if json:
-        typer.echo(json_text.dumps([entry.to_json() for entry in log], indent=2))
+        say_json([entry.to_json() for entry in log])
         return
     heads = ("entry", "at", "by", "what", "version", "champion", "previous", "reason")
-    typer.echo(_table(heads, [_line(entry) for entry in log]) if log else f"{model.name}: no decision yet")
+    say(*(_table(heads, [_line(entry) for entry in log]) if log else [f"{model.name}: no decision yet"]))
 
 
 def _say(model: str, entry: Entry, *, json: bool) -> None:
     if json:
-        typer.echo(json_text.dumps({"model": model, **entry.to_json()}, indent=2))
+        say_json({"model": model, **entry.to_json()})
         return
-    typer.echo(f"{model}: champion is {_named(entry.reign.champion)}; entry {entry.number}, {_what(entry)}")
+    say(f"{model}: champion is {_named(entry.reign.champion)}; entry {entry.number}, {_what(entry)}")
     reasons: Sequence[str] = [entry.reason] if entry.kind != "decided" else []
     for reason in (*reasons, *(entry.verdict.reasons if entry.verdict else ())):
-        typer.echo(f"  {reason}")
+        say(f"  {reason}")
 
 
 def _stop(message: str) -> NoReturn:
-    typer.echo(f"segnet: {message}", err=True)
+    complain(f"segnet: {message}")
     raise typer.Exit(NOT_PROMOTED)
 
 
@@ -154,7 +153,9 @@ def _named(number: str | None) -> str:
     return "no version" if number is None else f"version {number}"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows))
-    return "\n".join(line.rstrip() for line in lines)
+    return [line.rstrip() for line in lines]

@@ -1,11 +1,11 @@
 """`segnet prune`."""
 
-import json as json_text
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.files.terminal import say, say_json
 from pipeline.training import prune as step
 
 
@@ -24,8 +24,8 @@ def prune(
     size = sum(waste.size for waste in removable)
     if json:
         removed = [{"path": str(waste.path), "bytes": waste.size} for waste in removable]
-        typer.echo(json_text.dumps({"removed": removed, "bytes": size, "dry_run": dry_run}, indent=2))
+        say_json({"removed": removed, "bytes": size, "dry_run": dry_run})
         return
     for waste in removable:
-        typer.echo(f"{'run' if waste.is_run else 'temporary'} {waste.path}: {waste.size:,} bytes")
-    typer.echo(f"{'would remove' if dry_run else 'removed'} {len(removable)}: {size:,} bytes")
+        say(f"{'run' if waste.is_run else 'temporary'} {waste.path}: {waste.size:,} bytes")
+    say(f"{'would remove' if dry_run else 'removed'} {len(removable)}: {size:,} bytes")

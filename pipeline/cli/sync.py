@@ -1,11 +1,11 @@
 """`segnet sync`."""
 
-import json as json_text
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from pipeline.files.terminal import complain, say, say_json
 from pipeline.tracking import delivery, store
 from pipeline.tracking.outbox import UNSENT
 
@@ -19,13 +19,13 @@ def sync(*, json: Annotated[bool, typer.Option("--json", help="Print the result 
     for each in delivery.sync(UNSENT, store.address()):
         done.append(each)
         if not json and each.sent:
-            typer.echo(f"{each.training}: sent {delivery.counted(each.sent)}")
+            say(f"{each.training}: sent {delivery.counted(each.sent)}")
         if each.error:
             left = f"{delivery.counted(each.left)} left: " if each.left else ""
-            typer.echo(f"segnet: {each.training}: {left}{each.error}", err=True)
+            complain(f"segnet: {each.training}: {left}{each.error}")
     if json:
-        typer.echo(json_text.dumps([asdict(each) for each in done], indent=2))
+        say_json([asdict(each) for each in done])
     elif not done:
-        typer.echo(f"nothing waits in {UNSENT}")
+        say(f"nothing waits in {UNSENT}")
     if any(each.error for each in done):
         raise typer.Exit(1)

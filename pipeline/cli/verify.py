@@ -1,6 +1,5 @@
 """`segnet verify | trace`: whether a version is what its record says, and how to reproduce it."""
 
-import json as json_text
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,8 @@ import typer
 from pipeline.artifacts import scores
 from pipeline.cli.model import Name, named
 from pipeline.cli.promotion import Json
+from pipeline.files.redact import redact
+from pipeline.files.terminal import complain, error_line, say, say_file, say_json
 from pipeline.registry import evidence, model_files, verify as step, versions
 
 Number = Annotated[str, typer.Argument(help="Version number.", metavar="VERSION")]
@@ -26,13 +27,13 @@ def verify(version: Number, *, name: Name = None, json: Json = False) -> None:
     for link in step.verify(subject, Path()):
         links.append(link)
         if not json:
-            typer.echo(f"{link.state:11}  {link.name}: {link.detail}")
+            say(f"{link.state:11}  {link.name}: {error_line(link.detail)}")
     whole = links[-1].state != "broken"
     if json:
-        trees = [asdict(link) for link in links]
-        typer.echo(json_text.dumps({"model": model, "version": version, "whole": whole, "links": trees}, indent=2))
+        trees = [asdict(link) | {"detail": redact(link.detail)} for link in links]
+        say_json({"model": model, "version": version, "whole": whole, "links": trees})
     if not whole:
-        typer.echo(f"segnet: {model} version {version} is broken at: {links[-1].name}", err=True)
+        complain(f"segnet: {model} version {version} is broken at: {links[-1].name}")
         raise typer.Exit(1)
 
 
@@ -50,7 +51,7 @@ def trace(
         text = (folder / evidence.PARAMS).read_text("utf-8") if params else ""
         origin, scored = evidence.read_lineage(folder), scores.read(folder)
     if params:
-        typer.echo(text, nl=False)
+        say_file(text)
         return
     place = shlex.quote(f"../{model}-{version}")  # their names come from whoever may write to the store
     commands = [
@@ -69,11 +70,11 @@ def trace(
     lost = [path for path in origin.changed if path != evidence.PARAMS]
     if json:
         tree = {"commands": commands, "expected": expected, "differed_from_the_commit": lost, **asdict(origin)}
-        typer.echo(json_text.dumps(tree, indent=2))
+        say_json(tree)
         return
     if origin.commit == "unknown":
-        typer.echo("# It was registered outside a git checkout: start from the code that trained it.")
+        say("# It was registered outside a git checkout: start from the code that trained it.")
     for path in lost:
-        typer.echo(f"# {path} differed from the commit, and only its hash is kept: the result may differ.")
-    typer.echo("\n".join(commands))
-    typer.echo("# Expected result: " + ", ".join(f"{key} {value}" for key, value in expected.items()))
+        say(f"# {path} differed from the commit, and only its hash is kept: the result may differ.")
+    say(*commands)
+    say("# Expected result: " + ", ".join(f"{key} {value}" for key, value in expected.items()))

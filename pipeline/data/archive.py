@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import pooch
 import requests
 
+from pipeline.files.printable import ManyLinesError
 from pipeline.files.redact import redact
 from pipeline.params.steps import Download
 
@@ -32,7 +33,7 @@ _FAULTS = (
 _log = logging.getLogger(__name__)
 
 
-class ArchiveError(ValueError):
+class ArchiveError(ManyLinesError):
     """An archive that cannot be fetched intact, or must not be unpacked."""
 
 
@@ -64,8 +65,9 @@ def fetch(name: str, url: str, limits: Download) -> Path:
             failures.append(redact(f"{place}: {err}"))
             _log.warning("%s", failures[-1])
     raise ArchiveError(
-        f"expected the archive {name}, got\n  " + "\n  ".join(failures) + f"\nCheck the network, or set {MIRROR} to a "
-        f"folder or base URL that holds the archive under this name"
+        f"expected the archive {name}, got",
+        *(f"  {failure}" for failure in failures),
+        f"Check the network, or set {MIRROR} to a folder or base URL that holds the archive under this name",
     )
 
 

@@ -24,7 +24,8 @@ from pipeline.core.models.bayesian import sample_dropout
 from pipeline.core.sliding_window import Place, interpolate, stitch
 from pipeline.files.images import resize_image
 
-_SMALLEST = 32  # the networks pool five times
+SMALLEST = 32
+"""Pixels of the shortest side that is computed, since the networks pool five times; a shorter one is padded."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class Predictor:
     def _network(self, x_N3hw: Tensor) -> Tensor:
         """Return probabilities (N, C, h, w); an image too small for the network is padded with black."""
         height, width = x_N3hw.shape[2:]
-        padding = (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height))
+        padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         x = F.pad(x_N3hw, padding).contiguous(memory_format=torch.channels_last)
         # CPU kernels round differently at different batch sizes, and one window at a time is as fast there.
         batches = torch.split(x, 1 if self._device.type == "cpu" else len(x))

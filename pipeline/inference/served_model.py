@@ -6,7 +6,7 @@ model's folder. Importing it imports MLflow.
 
 import base64
 import io
-import threading
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 
 from pipeline.core.arrays import Pixels
 from pipeline.files import images
+from pipeline.files.fair_lock import FairLock
 from pipeline.inference import predict
+from pipeline.inference.predict import Band
 
 MAX_PIXELS = 4096 * 4096
-"""Per image: about as many as a narrow model predicts on two cores within the minute that MLflow's server waits."""
+"""Of all images of a request together: about as many as a narrow model predicts on two cores within the minute after
+which MLflow's server answers 504, while the work that it gave up goes on."""
 
 _PACKAGES = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
 
@@ -39,7 +42,9 @@ class ServedModel(PythonModel):
 
     def __init__(self) -> None:
         """Create an empty model, which MLflow fills by `load_context`."""
-        self._lock = threading.Lock()
+        # A server calls `predict` from several threads. One at a time, they share neither the cores nor dropout's
+        # generator; in the order of asking, a small request waits for a band of a large one, not for all of it.
+        self._turn = FairLock()
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the model from its folder."""
@@ -52,29 +57,50 @@ class ServedModel(PythonModel):
         """Return one row for each row of `model_input`.
 
         Raises:
-            MlflowException: there is no row or no column `image`, or a row holds no readable image or one of more than
-                MAX_PIXELS (with probabilities: divided by the number of classes); a server answers 400 with the reason.
+            MlflowException: there is no row or no column `image`, a row holds no readable image, or they have more
+                than MAX_PIXELS together (with probabilities: divided by the number of classes), which is known before
+                any is decoded; a server answers 400 with the reason.
         """
         if model_input.empty:
             raise MlflowException("expected at least one image, got no rows", INVALID_PARAMETER_VALUE)
         if "image" not in model_input:
             raise MlflowException(f"expected a column image, got {list(model_input)}", INVALID_PARAMETER_VALUE)
         probabilities = bool((params or {}).get("probabilities", False))
-        max_pixels = MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1)
-        rows = list(enumerate(model_input["image"]))
-        # A server calls this from several threads: one at a time, they neither add up memory nor share dropout's
-        # generator.
-        with self._lock:
-            for row, value in rows:  # checked before any work; keeping them decoded would fill the memory
-                _pixels(row, value, max_pixels)
-            return pd.DataFrame([self._answer(_pixels(row, value, max_pixels), probabilities) for row, value in rows])
+        rows = [_stored(row, value) for row, value in enumerate(model_input["image"])]
+        _check_pixels(rows, MAX_PIXELS // (len(self._predictor.spec.classes) if probabilities else 1))
+        for row, stored in enumerate(rows):  # checked before any work; keeping them decoded would fill the memory
+            self._decoded(row, stored)
+        answers = (self._answer(self._decoded(row, stored), probabilities) for row, stored in enumerate(rows))
+        return pd.DataFrame(list(answers))
+
+    def _decoded(self, row: int, stored: "_Stored") -> Pixels:
+        if isinstance(stored, np.ndarray):
+            return stored
+        try:
+            with self._turn:
+                return images.read_image(stored)
+        except images.ImageError as err:
+            raise _refusal(row, str(err)) from err
 
     def _answer(self, image: Pixels, probabilities: bool) -> dict[str, bytes]:
-        if not probabilities:
-            return {"mask": images.encode_png(self._predictor.mask(image))}
-        values_CHW = self._predictor.probabilities(image)
-        mask = values_CHW.argmax(axis=0).astype(np.uint8)
-        return {"mask": images.encode_png(mask), "probabilities": _npy(values_CHW)}
+        mask_HW = np.empty(image.shape[:2], np.uint8)
+        values_CHW = np.empty((len(self._predictor.spec.classes) if probabilities else 0, *mask_HW.shape), np.float32)
+        for band in self._bands(image):
+            mask_HW[band.rows] = band.mask.cpu().numpy()
+            if probabilities:
+                values_CHW[:, band.rows] = band.probabilities.cpu().numpy()
+        mask = {"mask": images.encode_png(mask_HW)}
+        return {**mask, "probabilities": _npy(values_CHW)} if probabilities else mask
+
+    def _bands(self, image: Pixels) -> Iterator[Band]:
+        """Yield the prediction in bands of rows; each is computed in a turn of its own."""
+        bands = self._predictor.bands(image)
+        while True:
+            with self._turn:
+                band = next(bands, None)
+            if band is None:
+                return
+            yield band
 
 
 def signature() -> ModelSignature:
@@ -104,22 +130,44 @@ def requirements() -> list[str]:
     return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in _PACKAGES]
 
 
-def _pixels(row: int, value: Any, max_pixels: int) -> Pixels:
-    """Return the image of a row; `max_pixels` limits encoded ones."""
+_Stored = bytes | Pixels
+"""An encoded image, or one that the caller has decoded."""
+
+
+def _stored(row: int, value: Any) -> _Stored:
+    """Return the image of a row as it came, without base64."""
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape[2:] == (3,) and value.size:
         return value
-    if not isinstance(value, bytes | str):
+    if not isinstance(value, str):
         kind = f"an array {value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise _refusal(row, f"expected an encoded image, or a uint8 array (H, W, 3), got {kind}")
     try:
-        encoded = value if isinstance(value, bytes) else _from_base64(value)
-        _, height, width = images.read_header(encoded)
-        if height * width > max_pixels:
-            got = f"{width} x {height}; cut it into parts, or call segnet predict"
-            raise images.ImageError(f"expected at most {max_pixels:,} pixels, got {got}")
-        return images.read_image(encoded)
+        return _from_base64(value)
     except images.ImageError as err:
         raise _refusal(row, str(err)) from err
+
+
+def _check_pixels(rows: list[_Stored], most: int) -> None:
+    """Raise MlflowException if images have more than `most` pixels together; only their headers are read."""
+    total = 0
+    for row, stored in enumerate(rows):
+        try:
+            height, width = stored.shape[:2] if isinstance(stored, np.ndarray) else images.read_header(stored)[1:]
+        except images.ImageError as err:
+            raise _refusal(row, str(err)) from err
+        if height * width > most:
+            got = f"{width} x {height}; cut it into parts, or call segnet predict"
+            raise _refusal(row, f"expected at most {most:,} pixels, got {got}")
+        total += max(height, predict.SMALLEST) * max(width, predict.SMALLEST)  # as many are computed
+    if total > most:
+        least = f"a side shorter than {predict.SMALLEST} counts as {predict.SMALLEST}"
+        raise MlflowException(
+            f"expected at most {most:,} pixels in all images of a request, got {total:,} in {len(rows)} ({least}); "
+            "send them in several requests, or call segnet predict",
+            INVALID_PARAMETER_VALUE,
+        )
 
 
 def _from_base64(text: str) -> bytes:

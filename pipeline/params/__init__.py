@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pipeline.files import safe_yaml
+from pipeline.files.printable import ManyLinesError
 from pipeline.params.dataset import Dataset
 from pipeline.params.evaluation import Evaluate, Register
 from pipeline.params.section import Section
@@ -24,7 +25,7 @@ _Kind = TypeVar("_Kind", bound=Section)
 _WORDS = {"an object": "a mapping", "a valid array": "a list", "match pattern": "the pattern"}
 
 
-class ParamsError(ValueError):
+class ParamsError(ManyLinesError):
     """params.yaml is invalid; the message names each key, what was expected and what it got."""
 
 
@@ -91,7 +92,7 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
         return kind.model_validate_json(_as_json(tree))
     except ValidationError as err:
-        raise ParamsError(f"{path} is invalid:\n" + _explain(err.errors(), tree)) from err
+        raise ParamsError(f"{path} is invalid:", *_explain(err.errors(), tree)) from err
     except (TypeError, ValueError, OverflowError, RecursionError) as err:
         raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
 
@@ -108,13 +109,13 @@ def _as_json(tree: Any) -> str:
     return "".join(parts)
 
 
-def _explain(errors: list[ErrorDetails], tree: Any) -> str:
+def _explain(errors: list[ErrorDetails], tree: Any) -> list[str]:
     """Return one line per fault: key, expected, got, what to do."""
     faults: dict[tuple[str, str], list[str]] = {}
     for error in errors:
         start, expected, end = _parts(error, tree)
         faults.setdefault((start, end), []).append(expected)  # a value can fail to match each member of a union
-    return "\n".join(f"  {start}{' or '.join(expected)}{end}" for (start, end), expected in faults.items())
+    return [f"  {start}{' or '.join(expected)}{end}" for (start, end), expected in faults.items()]
 
 
 def _parts(error: ErrorDetails, tree: Any) -> tuple[str, str, str]:

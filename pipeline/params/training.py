@@ -1,10 +1,12 @@
 """The sections model and train: which network, and how it is trained."""
 
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
 from pipeline.files import repository
+from pipeline.files.redact import is_secret
 from pipeline.params.section import Fraction, Positive, Section, Seed, Text
 
 
@@ -20,11 +22,17 @@ class Vgg16(Section):
     """How its input was preprocessed: torchvision's normalised RGB, or Caffe's and Keras' BGR minus the mean."""
 
     @model_validator(mode="after")
-    def _url_has_a_digest_and_no_login(self) -> Self:
+    def _url_has_a_digest_and_no_secret(self) -> Self:
         if "@" in self.path.partition("//")[2]:
             raise ValueError(
                 "expected a URL without user and password, got one with an @: it would be recorded in dvc.lock and "
                 "MLflow; put them into ~/.netrc, or write %40 for an @ in its path"
+            )
+        query = urlsplit(self.path).query if "://" in self.path else ""
+        if secret := next((name for name, _ in parse_qsl(query, keep_blank_values=True) if is_secret(name)), None):
+            raise ValueError(
+                f"expected a URL without a signature or token, got one with {secret}: it would be recorded in dvc.lock "
+                "and MLflow; download the file, and name its path"
             )
         written = None if "://" in self.path else repository.written_folder(repository.user_path(self.path))
         if written is not None:

@@ -26,7 +26,7 @@ _SETTINGS = {
 }
 # The user's own settings take precedence.
 _DEFAULTS = {
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_CONFIGURE_LOGGING": "false",  # its warnings then pass through files/log.py
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # with MLflow's default, 7, and pauses, a call fails after four minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }

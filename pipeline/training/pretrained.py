@@ -1,5 +1,6 @@
 """Fetching and reading weights trained by others; no code in the file is run."""
 
+import logging
 import struct
 from pathlib import Path
 from pickle import UnpicklingError
@@ -73,6 +74,7 @@ def _fetch(address: str, sha256: str, folder: Path) -> Path:
     import pooch  # imported here, since workers and predictions do not need it
     import requests
 
+    pooch.get_logger().setLevel(logging.WARNING)  # below that level, pooch prints addresses as they are
     name = f"{sha256[:16]}-{address.rpartition('/')[2]}"
     try:
         return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=name, path=folder)).resolve()

@@ -3,8 +3,6 @@
 Ray, MLflow and the command line stay outside: stages/train.py wires them. `fit` is what each worker runs.
 """
 
-import csv
-import io
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
@@ -15,7 +13,7 @@ import torch
 from pipeline.artifacts.model import Metrics, Spec, write_model
 from pipeline.artifacts.tileset import Header, Tileset
 from pipeline.core.class_weights import WEIGHTINGS
-from pipeline.files import atomic, digest, repository, source_code
+from pipeline.files import atomic, csv_table, digest, repository, source_code
 from pipeline.training import loop
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import TrainingError as TrainingError  # part of what this module offers
@@ -139,10 +137,7 @@ def write_outcome(state: Checkpoint, spec: Spec, job: Job, inputs: Inputs, *, mo
         "best": best,
         "class_weights": dict(zip(names, job.class_weights, strict=True)),
     }
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(stable[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(stable)
     write_model(model, spec, state.best)
-    atomic.write_text(reports / "history.csv", table.getvalue())
+    columns = list(stable[0])
+    csv_table.write(reports / "history.csv", columns, ([epoch[key] for key in columns] for epoch in stable))
     atomic.write_json(reports / "train.json", tree)

@@ -5,7 +5,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
@@ -13,7 +12,7 @@ from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
-from pipeline.files import atomic, images
+from pipeline.files import atomic, images, templates
 from pipeline.files.images import read_mask
 
 MAX_FIGURES = 24
@@ -26,19 +25,16 @@ _MARKS = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255), (0, 0, 0
 
 def write_page(validation: Validation, manifest: Manifest, folder: Path, path: Path) -> None:
     """Write the page of `validation` to `path`; thumbnails are made from the files of `manifest` below `folder`."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline.validation", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("validation.html.j2").render(
-        validation=validation,
-        colours=[f"rgb{colour}" for colour in manifest.classes.colours],
-        mark=f"rgb{_mark(manifest.classes)}",
-        largest_share=max(share for split in validation.splits for share in split.shares.values()),
-        sections=[_section(finding, manifest, folder) for finding in validation.errors + validation.warnings],
+    page = (
+        templates.environment("pipeline.validation")
+        .get_template("validation.html.j2")
+        .render(
+            validation=validation,
+            colours=[f"rgb{colour}" for colour in manifest.classes.colours],
+            mark=f"rgb{_mark(manifest.classes)}",
+            largest_share=max(share for split in validation.splits for share in split.shares.values()),
+            sections=[_section(finding, manifest, folder) for finding in validation.errors + validation.warnings],
+        )
     )
     atomic.write_text(path, page)
 

@@ -3,6 +3,7 @@ import json
 from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.artifacts import scores as files
@@ -76,6 +77,19 @@ def test_the_tables_are_long_as_plots_want_them(tmp_path):
     assert rows(tmp_path / "classes.csv")[0] == {
         "class": "road", "iou": "0.75", "accuracy": "0.75", "dice": str(6 / 7), "boundary_f1": "0.5"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ['the "old" road', "road, paved", "a\nb", "a\r\nb", "a\rb", "=1+1", "[red]a[/]"], ids=repr
+)
+def test_class_names_come_back_exactly_from_tables_that_others_read(name, tmp_path):
+    names = (name, "sky", "car")
+    files.write(tmp_path, scores(names=names), INTERVALS)
+    assert files.read(tmp_path).names == names
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        assert [row["target"] for row in csv.DictReader(file)] == [each for each in names for _ in names]
+    assert pd.read_csv(tmp_path / "classes.csv")["class"].tolist() == list(names)
+    assert pd.read_csv(tmp_path / "confusion.csv")["prediction"].tolist() == [*names] * 3
 
 
 def test_missing_files_are_an_error(tmp_path):

@@ -6,10 +6,15 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.files.redact import redact
+from pipeline.tracking.outbox import UNSENT, Origin, Outbox
+from pipeline.tracking.records import Record
 from tests.support.tiny_model import write_model
 from tests.support.tiny_version import registered
 
@@ -77,6 +82,27 @@ def test_a_server_that_does_not_answer_is_one_line(tmp_path):
     assert done.stderr.startswith("segnet: ")
     assert "127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["status", "leaderboard", "predict", "sync"])
+@pytest.mark.parametrize(
+    "address", ["http://me:s3cr3t@127.0.0.1:9", "https://s3cr3t@127.0.0.1:9", "postgresql://me:s3cr3t@127.0.0.1:9/db"]
+)
+def test_no_command_prints_the_login_of_the_server(command, address, tmp_path):
+    arguments = {
+        "predict": ["predict", str(tmp_path), "--model", "models:/a@champion"],
+        "leaderboard": ["leaderboard", "--experiment", "e"],
+    }
+    settings = {**os.environ, "MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / UNSENT).mkdir(parents=True)
+    Outbox(tmp_path / UNSENT / "a").append(Record("params", {"seed": "1"}), Origin(redact(address), "e"))
+    call = [SEGNET, *arguments.get(command, [command])]
+    done = subprocess.run(call, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr
+    assert "s3cr3t" not in done.stdout + done.stderr
 
 
 COMPLETION = {"_SEGNET_COMPLETE": "complete_bash", "COMP_WORDS": "segnet ro", "COMP_CWORD": "1"}

@@ -6,6 +6,7 @@ import json
 import re
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,7 @@ REFUSED = {
     "no bytes": (table(""), "image of row 0: expected an image"),
     "no image": (table(text(PNG), text(b"a text")), "image of row 1: expected an image"),
     "0 pixels": (table(text(png_of_zeros(0, 0, 0))), "image of row 0: expected an image"),
+    "too many pixels": (table(*[text(png_of_zeros(4096, 4096, 10))] * 12), "got 201,326,592 in 12 (a side shorter"),
     "half an image": (table(text(PNG[:-30])), "image of row 0: expected a complete image file"),
     "CMYK": (table(text(encoded(Image.new("CMYK", (8, 8)), "JPEG"))), "got mode CMYK; convert it to RGB"),
     "transparent": (table(text(encoded(Image.new("RGBA", (8, 8))))), "got transparent pixels; flatten it"),
@@ -147,6 +149,17 @@ def test_a_bad_request_is_refused_with_the_reason_and_the_next_is_answered(addre
     assert answer.status_code == 400
     assert reason in answer.json()["message"]
     assert post(address, GOOD).status_code == 200
+
+
+def test_small_requests_are_answered_while_a_large_one_is_computed(address):
+    large = table(text(encoded(Image.new("RGB", (512, 512)))), text(encoded(Image.new("RGB", (512, 512)))))
+    with ThreadPoolExecutor(1) as threads:
+        first, during = threads.submit(post, address, large), 0
+        while not first.done():
+            assert post(address, GOOD).status_code == 200
+            during += not first.done()
+    assert first.result().status_code == 200
+    assert during >= 5  # if the large one kept its turn, only the one that was sent before it began
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "image/png", "application/json; charset=latin-1"])

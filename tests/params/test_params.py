@@ -142,6 +142,16 @@ def test_a_url_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
     assert "secret" not in message
 
 
+def test_a_url_of_weights_holds_no_signature_since_params_are_recorded(tmp_path):
+    address = "https://example.org/vgg16.pth?download=1&X-Amz-Signature=secret"
+    vgg16 = f"vgg16: {{path: '{address}', sha256: {'a' * 64}, trained_on: torchvision}}"
+    message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
+    assert "model.vgg16: expected a URL without a signature or token, got one with X-Amz-Signature: it" in message
+    assert "=secret" not in message
+    harmless = changed(TEXT, "vgg16: null", vgg16.replace("&X-Amz-Signature=secret", ""))
+    assert load(tmp_path, harmless).model.vgg16.path == "https://example.org/vgg16.pth?download=1"
+
+
 @pytest.mark.parametrize("path", ["models/segnet/vgg16.pth", "data/raw/../tiles/vgg16.pth"])
 def test_weights_where_a_stage_writes_are_refused(tmp_path, path):
     vgg16 = f"vgg16: {{path: {path}, sha256: null, trained_on: torchvision}}"

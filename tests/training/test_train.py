@@ -3,9 +3,11 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -217,3 +219,14 @@ def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
     stored_spec, model = read_model(tmp_path / "a" / "model")
     assert stored_spec == spec
     assert all(torch.equal(value, state.best[name]) for name, value in model.state_dict().items())
+
+
+def test_the_history_has_a_curve_for_a_class_of_any_name(tiles, tmp_path):
+    state, names = fit(tiles, SETTINGS, tmp_path / "run").state, ["val/iou/=a, b", 'val/iou/the "old"\r\nroad']
+    history = tuple({**epoch, names[0]: 0.25, names[1]: 0.5} for epoch in state.history)
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    renamed = replace(state, history=history)
+    train.write_outcome(renamed, train.spec(job, header, "a"), job, {}, model=tmp_path / "model", reports=tmp_path)
+    assert pd.read_csv(tmp_path / "history.csv")[names].to_numpy().tolist() == [[0.25, 0.5]] * 3
+    with (tmp_path / "history.csv").open(newline="") as file:
+        assert list(csv.DictReader(file).fieldnames)[-2:] == names

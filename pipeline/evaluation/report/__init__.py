@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from pipeline.core.arrays import Counts, Floats
@@ -15,7 +15,7 @@ from pipeline.core.classes import ClassTable
 from pipeline.core.metrics import ratio
 from pipeline.evaluation.report import charts
 from pipeline.evaluation.report.gallery import UNSURE, WRONG, Gallery
-from pipeline.files import atomic
+from pipeline.files import atomic, templates
 
 PRINTED = 12
 """Number of images shown when the page is printed."""
@@ -78,13 +78,11 @@ def write(path: Path, page: Page) -> None:
         ValueError: the confusion matrix or a column does not match the page's classes.
     """
     _check(page)
-    loader = jinja2.PackageLoader("pipeline.evaluation.report", ".")
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = templates.environment("pipeline.evaluation.report")
     environment.filters |= {"percent": percent, "compact": compact}
     # Not included by the template: "{#" can start an id's rules in a style sheet, but starts a comment in Jinja.
-    style, script = (loader.get_source(environment, name)[0] for name in ("evaluation.css", "evaluation.js"))
+    files = resources.files("pipeline.evaluation.report")
+    style, script = (files.joinpath(name).read_text("utf-8") for name in ("evaluation.css", "evaluation.js"))
     entries = page.gallery.worst_first()
     html = environment.get_template("evaluation.html.j2").render(
         page=page,

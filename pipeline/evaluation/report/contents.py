@@ -1,6 +1,5 @@
 """The content of a model's evaluation page: its scores beside the paper's."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pipeline.core.arrays import Floats
 from pipeline.core.metrics import ratio
 from pipeline.evaluation.report import Column, Page, Score
 from pipeline.evaluation.report.gallery import Gallery
+from pipeline.files import csv_table
 
 _HEADLINE = {
     "miou": ("Mean IoU", "mIoU"),
@@ -85,7 +85,6 @@ def _columns(scores: Scores, intervals: Intervals) -> dict[str, Column]:
 
 def _history(path: Path) -> Sequence[dict[str, float]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    except (OSError, TypeError, ValueError, csv.Error) as err:
+        return [{key: float(value) for key, value in row.items()} for row in csv_table.read(path)]
+    except (OSError, ValueError) as err:
         raise ValueError(f"{path}: expected the curves that the train stage wrote: {err}; run it again") from err

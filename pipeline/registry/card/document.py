@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jinja2
+from pipeline.files import templates
+from pipeline.files.printable import printable
 
 # Characters that GitHub Markdown interprets; of underscores, only those that can begin or end emphasis.
 _MARKS = re.compile(r"[\\`*|~$\[\]]|(?<![^\W_])_|_(?![^\W_])|^[-+#]")
@@ -66,29 +67,23 @@ class Section:
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
     """Return the document as GitHub Markdown; no text breaks a table or is interpreted as code, link or HTML."""
-    environment = _environment(autoescape=False, finalize=_escape)
+    environment = templates.environment("pipeline.registry.card", autoescape=False, finalize=_escape)
     return environment.get_template("card.md.j2").render(title=title, sections=sections)
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
     """Return the document as an HTML page without external references."""
-    return _environment(autoescape=True).get_template("card.html.j2").render(title=title, sections=sections)
-
-
-def _environment(**options: Any) -> jinja2.Environment:
-    return jinja2.Environment(  # noqa: S701  # the callers choose the escaping
-        loader=jinja2.PackageLoader("pipeline.registry.card", "."),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        **options,
+    return (
+        templates.environment("pipeline.registry.card")
+        .get_template("card.html.j2")
+        .render(title=title, sections=sections)
     )
 
 
 def _escape(value: Any) -> Any:
-    """Return a value as one line of Markdown text; values that the template marks as safe are not changed."""
+    """Return a value as one line of Markdown text; of what the template marks as safe, only control characters go."""
     if hasattr(value, "__html__"):
-        return value
-    line = " ".join(str(value).split())
+        return printable(str(value), keep="\n")
+    line = printable(" ".join(str(value).split()))
     marked = _MARKS.sub(r"\\\g<0>", html.escape(line, quote=False))
     return _ORDINAL.sub(r"\1\\\2", marked)

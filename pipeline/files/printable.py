@@ -1,0 +1,31 @@
+"""Text of others where people read it: a name, tag, reason or message cannot act on a terminal, a log or a page."""
+
+import re
+
+# The control characters of ISO 6429 (C0, DEL, C1), among them ESC, which moves cursors, renames windows and hides
+# text; Unicode's line and paragraph separators; the embeddings, overrides and isolates of UAX #9 (bidi), with which a
+# text reads in another order than it is stored (CVE-2021-42574); and lone surrogates, which cannot be encoded: Python
+# reads the bytes of a file name that are not UTF-8 as such.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class ManyLinesError(ValueError):
+    """An error that is told in several lines: each argument is one, and may quote others."""
+
+    def __str__(self) -> str:
+        """Return the lines."""
+        return "\n".join(map(str, self.args))
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return a text with its control characters as Python writes them, except those in `keep`.
+
+    Example:
+        >>> print(printable("champion\x1b[2J\nversion 7"))
+        champion\x1b[2J\nversion 7
+    """
+
+    def written(match: re.Match[str]) -> str:
+        return match[0] if match[0] in keep else match[0].encode("unicode_escape").decode("ascii")
+
+    return _CONTROL.sub(written, text)

@@ -1,0 +1,42 @@
+"""Jinja templates of pages and documents: what others named is escaped, and its control characters are shown."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+
+from pipeline.files.printable import printable
+
+
+def shown(value: Any) -> Any:
+    """Return a template's value, text without control characters but line breaks and tabs; autoescape follows."""
+    return printable(value, keep="\n\t") if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def environment(package: str, *, autoescape: bool = True, finalize: Callable[[Any], Any] = shown) -> jinja2.Environment:
+    """Return the environment of the templates beside a package's modules.
+
+    Args:
+        package: its full name.
+        autoescape: whether values are escaped for HTML.
+        finalize: called with every value that a template inserts; the JSON of `tojson` is made of shown values.
+    """
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader(package, "."),
+        autoescape=autoescape,  # noqa: S701  # the callers choose the escaping
+        finalize=finalize,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.policies["json.dumps_function"] = lambda tree, **options: json.dumps(_shown_tree(tree), **options)
+    return made
+
+
+def _shown_tree(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _shown_tree(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_shown_tree(value) for value in tree]
+    return shown(tree)
