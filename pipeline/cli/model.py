@@ -39,7 +39,7 @@ def named(name: str | None) -> RegisteredModel:
         name = f"segnet-{read_spec(_TRAINED).dataset}"
     if name is None and len(known) == 1:
         return RegisteredModel(uri, known[0])
-    if name not in known:
+    if name not in known and (name is None or not versions.exists(RegisteredModel(uri, name))):
         got = "none" if name is None else name
         raise ValueError(
             f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}"

@@ -19,6 +19,7 @@ from pipeline.registry.versions import Version
 NOT_PROMOTED = 3
 """Exit code of promote if the rule does not say PROMOTE, and of promote and rollback if somebody else was faster."""
 RAW = Path("data/raw")
+_LONGEST_SCORE = 8  # characters
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -36,6 +37,7 @@ def status(*, name: Name = None, json: Json = False) -> None:
             "model": model.name,
             "champion": by.to_json() if by else None,
             "newest_verdict": newest.to_json() if newest else None,
+            "lost_entries": [entry.to_json() for entry in log if entry.kind == "lost"],
             "versions": [_tree(each, aliases) for each in all_versions],
         }
         say_json(tree)
@@ -45,6 +47,9 @@ def status(*, name: Name = None, json: Json = False) -> None:
     else:
         say(f"{model.name}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}")
         say(f"  {by.reason}")
+    for entry in log:
+        if entry.kind == "lost":
+            say(f"entry {entry.number} of the log is lost: {entry.reason}")
     if newest is not None and newest.verdict is not None:
         level = level_used(newest.verdict.rule)
         say(f"newest verdict: entry {newest.number}, {_what(newest)}, on version {newest.version}; {level}")
@@ -131,10 +136,18 @@ def _tree(version: Version, aliases: Mapping[str, tuple[str, ...]]) -> dict[str,
 
 def _row(version: Version, aliases: Mapping[str, tuple[str, ...]]) -> list[str]:
     tags: Mapping[str, str] = version.tags
-    miou = f"{float(tags['test_miou']):.4f}" if "test_miou" in tags else ""
+    miou = _score(tags.get("test_miou", ""))
     short = [tags.get(key, "")[:length] for key, length in (("test_data", 8), ("training_run", 16), ("git_commit", 8))]
     borne = ", ".join(aliases.get(version.number, ()))
     return [version.number, borne, tags.get("validation_status", ""), miou, *short, tags.get("promoted_at", "")]
+
+
+def _score(text: str) -> str:
+    """Return a score in a tag, rounded; whoever may write to the store may write other text."""
+    try:
+        return f"{float(text):.4f}"
+    except ValueError:
+        return text[:_LONGEST_SCORE]
 
 
 def _line(entry: Entry) -> list[str]:

@@ -7,15 +7,19 @@ author, or whoever comes next, then moves the aliases to what the newest entry s
 """
 
 import getpass
+import re
+from collections.abc import Iterable
+from dataclasses import astuple
 from datetime import UTC, datetime
 from itertools import count
 
 from pipeline.registry import decision_log, versions
 from pipeline.registry.decision_log import Entry, Log, Reign
-from pipeline.registry.versions import RegisteredModel, Version
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 
-_TEXT, _SETTLED = "entry", "settled"
+_TEXT, _SETTLED, _NEWEST = "entry", "settled", "newest"
+_NO_FILES = "segnet:/decision-log"  # the source of an entry whose version is gone
 
 
 class OutrunError(RuntimeError):
@@ -28,12 +32,29 @@ def log_of(model: RegisteredModel) -> RegisteredModel:
 
 
 def read(model: RegisteredModel) -> Log:
-    """Return the log as it is stored.
+    """Return the log as it is stored; entries that were deleted, or that are none, are in it as lost."""
+    entries, unreadable = list[Entry](), dict[int, str]()
+    for version in versions.versions(log_of(model)):
+        try:
+            entries.append(Entry.from_text(int(version.number), version.tags.get(_TEXT, "")))
+        except ValueError as err:
+            unreadable[int(version.number)] = str(err)
+    newest = _numbers([versions.model_tags(log_of(model)).get(_NEWEST, "")])
+    if (
+        not entries
+        and not unreadable
+        and (newest := _numbers(each.tags.get("decision", "") for each in versions.versions(model)))
+    ):
+        unreadable[newest] = (
+            f"the log {log_of(model).name} has no entry, although versions bear the decisions of up to entry {newest}; "
+            "if the model was renamed, its earlier log is promotions-of-<its old name>"
+        )
+    return decision_log.counting(entries, unreadable, newest)
 
-    Raises:
-        ValueError: an entry was not written by this program.
-    """
-    return decision_log.counting(_entry(version) for version in versions.versions(log_of(model)))
+
+def _numbers(texts: Iterable[str]) -> int:
+    """Return the highest of numbers in tags, 0 if there is none; whoever may write to the store may write others."""
+    return max((int(text) for text in texts if re.fullmatch("[0-9]{1,9}", text)), default=0)
 
 
 def settled(model: RegisteredModel) -> Log:
@@ -49,13 +70,10 @@ def settled(model: RegisteredModel) -> Log:
         newest = log[-1] if log else None
         if aliases == (newest.reign if newest else Reign(None, None)):
             return log
-        if newest is not None and not _is_settled(model, newest):
+        if newest is not None and newest.kind != "lost" and not _is_settled(model, newest):
             settle(model)
             continue
-        logged = newest.reign.champion if newest else None
-        reason = f"the alias champion was moved from {_named(logged)} to {_named(aliases.champion)} outside segnet"
-        if newest and logged == aliases.champion:
-            reason = "the alias previous_champion was moved outside segnet"
+        reason = _what_happened(model, newest, aliases)
         draft = Entry("found", aliases.champion, aliases, now(), user(), reason, None, {})
         try:
             append(model, draft, log)
@@ -72,13 +90,13 @@ def append(model: RegisteredModel, draft: Entry, log: Log) -> Entry:
     log_model = log_of(model)
     versions.create(log_model, f"The decision log of {model.name}, shown by segnet history. Do not delete it.")
     entry = draft.follow(log)
-    subject = versions.version(model, entry.version or entry.reign.previous_champion or "1")
+    subject = next((version for version in versions.versions(model) if version.number == entry.version), None)
     store.client(model.uri).create_model_version(
         log_model.name,
-        subject.source,
+        subject.source if subject else _NO_FILES,
         tags={_TEXT: entry.text},
         description=entry.reason[:1000],
-        model_id=subject.model_id,
+        model_id=subject.model_id if subject else None,
     )
     new_log = read(model)
     stored = next((other for other in new_log if other.mark == entry.mark), None)
@@ -94,22 +112,25 @@ def append(model: RegisteredModel, draft: Entry, log: Log) -> Entry:
 
 
 def settle(model: RegisteredModel) -> None:
-    """Move the aliases to what the newest entry says.
+    """Move the aliases to what the newest entry says; that of a version which was deleted is removed.
 
     Log and aliases are checked again afterwards: a slower process may have moved the aliases to an older entry.
     """
     for _ in count():
         newest = read(model)[-1]
+        numbers = {version.number for version in versions.versions(model)}
+        wanted = Reign(*(number if number in numbers else None for number in astuple(newest.reign)))
         before = reign(model)
         for alias, old, new in (
-            (versions.CHAMPION, before.champion, newest.reign.champion),
-            (versions.PREVIOUS_CHAMPION, before.previous_champion, newest.reign.previous_champion),
+            (versions.CHAMPION, before.champion, wanted.champion),
+            (versions.PREVIOUS_CHAMPION, before.previous_champion, wanted.previous_champion),
         ):
             if new is not None and old != new:
                 versions.set_alias(model, alias, new)
             elif new is None and old is not None:
                 versions.remove_alias(model, alias)
-        if read(model)[-1] == newest and reign(model) == newest.reign:
+        if read(model)[-1] == newest and reign(model) == wanted:
+            versions.describe_model(log_of(model), {_NEWEST: str(newest.number)})
             versions.describe(versions.version(log_of(model), str(newest.number)), {_SETTLED: "true"})
             return
 
@@ -133,8 +154,17 @@ def user() -> str:
         return "unknown"
 
 
-def _entry(version: Version) -> Entry:
-    return Entry.from_text(int(version.number), version.tags.get(_TEXT, ""))
+def _what_happened(model: RegisteredModel, newest: Entry | None, aliases: Reign) -> str:
+    """Return why the aliases are not those of the newest entry, in a sentence."""
+    if newest is not None and newest.kind == "lost":
+        return f"{newest.reason}; the aliases are taken as they are"
+    logged, alias = newest.reign if newest else Reign(None, None), versions.CHAMPION
+    before, now = logged.champion, aliases.champion
+    if before == now:
+        alias, before, now = versions.PREVIOUS_CHAMPION, logged.previous_champion, aliases.previous_champion
+    if before is not None and before not in {version.number for version in versions.versions(model)}:
+        return f"{_named(before)}, which had the alias {alias}, was deleted outside segnet"
+    return f"the alias {alias} was moved from {_named(before)} to {_named(now)} outside segnet"
 
 
 def _is_settled(model: RegisteredModel, entry: Entry) -> bool:

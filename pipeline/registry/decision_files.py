@@ -9,13 +9,11 @@ from pipeline.artifacts import scores, validation
 from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.files import atomic, safe_yaml
-from pipeline.registry import card, champion, evidence, model_files, versions
+from pipeline.files.digest import content_sha256
+from pipeline.registry import card, champion, evidence, file_record, model_files, versions
 from pipeline.registry.decision_log import Entry
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.versions import Version
-
-FOLDER = "decisions"
-FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
 
 
 def keep(version: Version, entry: Entry) -> None:
@@ -23,29 +21,32 @@ def keep(version: Version, entry: Entry) -> None:
 
     A decision that is already there is not written again.
     """
-    if entry.verdict is None or version.tags.get("decision") == str(entry.number):
+    if entry.verdict is None or version.tags.get("decision_mark") == entry.mark:
         return
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         atomic.write_json(folder / "verdict.json", entry.to_json())
-        log = [logged for logged in champion.read(version.model) if logged.number <= entry.number]
-        lines = (json.dumps(logged.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for logged in log)
+        log = champion.read(version.model)
+        until = next((i for i, logged in enumerate(log, 1) if logged.mark == entry.mark), len(log))
+        lines = (json.dumps(logged.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for logged in log[:until])
         atomic.write_text(folder / "promotions.jsonl", "".join(lines))
         markdown, page = card.rendered(describe(version, entry.verdict))
         atomic.write_text(folder / "card.md", markdown)
         atomic.write_text(folder / "card.html", page)
+        tags = {file_record.DECISION_TAG: content_sha256(folder)}
         model_files.upload(version, folder, folder_of(entry))
     status = "forced" if entry.kind == "forced" else entry.verdict.outcome.status
-    tags = {"validation_status": status}
+    tags["validation_status"] = status
     if entry.reign.champion == version.number:
         tags["promoted_at"] = entry.at
-    tags["decision"] = str(entry.number)  # last, as it marks the decision as complete
+    tags["decision"] = str(entry.number)
+    tags["decision_mark"] = entry.mark  # last, as it marks the decision as complete
     versions.describe(version, tags, "; ".join(entry.verdict.reasons))
 
 
 def folder_of(entry: Entry) -> str:
     """Return the folder of a decision among the files of its version."""
-    return f"{FOLDER}/{entry.number:06}"
+    return f"{file_record.DECISIONS}/{entry.number:06}"
 
 
 def describe(version: Version, verdict: Verdict) -> card.Card:

@@ -9,8 +9,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import zip_longest
 from secrets import token_hex
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pipeline.artifacts.verdict import Verdict
@@ -18,8 +19,10 @@ from pipeline.files import strict_json
 
 _Number = int | float | None  # integers stay integers, so that text and SHA-256 stay the same
 _SHOWN = 200  # characters of an invalid entry that the error quotes
-Kind = Literal["decided", "forced", "rolled back", "found"]
+StoredKind = Literal["decided", "forced", "rolled back", "found"]
 """found: an alias had been moved outside segnet."""
+Kind = Literal[StoredKind, "lost"]
+"""lost: stands for an entry that others follow, or that is known to have been written, but that is not in the store."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Entry:
     def follow(self, log: "Log") -> "Entry":
         """Return the entry as the one after the newest of `log`."""
         newest = log[-1] if log else None
-        after, chain = (newest.number, newest.sha256) if newest else (0, "")
+        after = newest.number if newest else 0
+        chain = newest.sha256 if newest and newest.kind != "lost" else ""
         return replace(self, mark=token_hex(8), after=after, chain=chain)
 
     @property
@@ -127,7 +131,7 @@ class _StoredVerdict:
 class _Stored:
     """An entry as `Entry.text` holds it."""
 
-    kind: Kind
+    kind: StoredKind
     version: str | None
     champion: str | None
     previous_champion: str | None
@@ -148,21 +152,65 @@ Log = tuple[Entry, ...]
 """The entries that count, in order."""
 
 
-def counting(entries: Iterable[Entry]) -> Log:
+def counting(entries: Iterable[Entry], unreadable: Mapping[int, str] = MappingProxyType({}), newest: int = 0) -> Log:
     """Return the entries that count, each of which follows the one before it; those that came too late are left out.
+
+    An entry that another follows, or the newest one, may be missing: an entry of kind lost stands for it, with the
+    aliases of the one before, and the log continues after it.
+
+    Args:
+        entries: those in the store, in any order.
+        unreadable: why one in the store is not an entry, by its number.
+        newest: the highest number that is known to have been assigned.
 
     >>> def entry(number, after):
     ...     return Entry("found", None, Reign(None, None), "", "", "", None, {}, number=number, after=after)
     >>> [e.number for e in counting([entry(1, 0), entry(2, 0), entry(3, 1)])]
     [1, 3]
+    >>> [(e.number, e.kind) for e in counting([entry(1, 0), entry(4, 3)])]
+    [(1, 'found'), (3, 'lost'), (4, 'found')]
     """
     log: list[Entry] = []
-    for entry in sorted(entries, key=lambda entry: entry.number):
-        if entry.after == (log[-1].number if log else 0):
+
+    def lose(number: int) -> None:
+        reason = unreadable.get(number, f"entry {number} was deleted from the log")
+        reign = log[-1].reign if log else Reign(None, None)
+        log.append(Entry("lost", None, reign, "", "", reason, None, {}, number=number))
+
+    readable = {entry.number: entry for entry in entries}
+    for number, entry in sorted(readable.items()):
+        last = log[-1].number if log else 0
+        is_lost = entry.after not in readable or entry.after >= number  # a log that was deleted begins at 1 again
+        if entry.after > last and is_lost:
+            lose(entry.after)
             log.append(entry)
+        elif entry.after == last:
+            log.append(entry)
+    if (highest := max((newest, *unreadable))) > max(readable, default=0):
+        lose(highest)
     return tuple(log)
 
 
+def lost_champion(log: Log) -> str | None:
+    """Return why there is no champion to compare with although there was one, or may have been; None if there is one.
+
+    Nor is there anything to say if no version has been champion yet.
+    """
+    if not log or log[-1].reign.champion is not None:
+        return None
+    for entry in reversed(log):
+        if entry.kind == "lost":
+            return entry.reason
+        if entry.reign.champion is not None:
+            return f"version {entry.reign.champion} was champion by entry {entry.number}, but has lost the alias"
+    return None
+
+
 def broken(log: Log) -> Entry | None:
-    """Return the first entry that was changed after the next one was bound to it, or None."""
-    return next((entry for entry, following in pairwise(log) if following.chain != entry.sha256), None)
+    """Return the first entry that is lost, or was changed after the next one was bound to it; None if all are whole."""
+    for entry, following in zip_longest(log, log[1:]):
+        if entry.kind == "lost" or (
+            following is not None and following.kind != "lost" and following.chain != entry.sha256
+        ):
+            return entry
+    return None

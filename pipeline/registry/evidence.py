@@ -15,6 +15,7 @@ from pydantic import Field
 
 from pipeline.artifacts import scores, validation
 from pipeline.files import atomic, digest, safe_yaml, strict_json
+from pipeline.registry.file_record import evidence_name
 
 PARAMS = "params.yaml"
 SOURCES = {
@@ -56,18 +57,13 @@ def gather(root: Path, into: Path, origin: Lineage) -> dict[str, str]:
             raise ValueError(f"expected {source}, which an earlier stage writes: {err}; run dvc repro") from err
     write_lineage(into, origin)
     return {
-        "evidence": name_of(into),
+        "evidence": evidence_name(into),
         "git_commit": origin.commit,
         "git_dirty": "unknown" if origin.commit == "unknown" else "true" if origin.changed else "false",
         "dataset": str(json.loads((into / "dataset.json").read_text("utf-8"))["dataset"]),
         "data_md5": origin.hashes["data/raw"],
         "validation": "passed" if validation.read(into / "validation.json").ok else "failed",
     }
-
-
-def name_of(folder: Path) -> str:
-    """Return the digest of a folder of evidence, over names and contents: 32 hexadecimal digits."""
-    return digest.content_sha256(folder)[:32]
 
 
 def hash_files(root: Path) -> dict[str, str]:

@@ -25,6 +25,8 @@ class Champion:
     standing: Standing
     scores: Scores | None
     """Its counts on each test image; None if they are not available."""
+    problem: str | None = None
+    """Why nothing can be compared with it, if that is so."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,11 @@ def _gains(scores: Scores, champion: Champion, comparison: Comparison) -> dict[s
             there are too few blocks of images.
     """
     run = f"the champion (run {champion.standing.run})"
+    if champion.problem is not None:
+        raise IncomparableError(
+            f"{run} cannot be compared: {champion.problem}; restore it, run dvc repro --force --single-item register "
+            f"at its commit, {_BY_HAND}"
+        )
     if champion.standing.test_data != scores.test_data:
         raise IncomparableError(
             f"{run} was scored on other test data, {champion.standing.test_data}, than it, {scores.test_data}, and "

@@ -15,7 +15,7 @@ from pipeline.artifacts.verdict import Verdict
 from pipeline.evaluation import evaluate
 from pipeline.inference import predict
 from pipeline.params.evaluation import Evaluate, Register
-from pipeline.registry import comparison, evidence, model_files, tries, versions
+from pipeline.registry import comparison, decision_log, file_record, model_files, tries, versions
 from pipeline.registry.comparison import Jackknife
 from pipeline.registry.decision_log import Entry, Log
 from pipeline.registry.gate import Champion, Costs, decide
@@ -43,11 +43,11 @@ def judge(candidate: Version, log: Log, rule: Rule) -> tuple[Verdict, dict[str, 
         ValueError: the evidence of the version is incomplete.
     """
     standing, scores = _candidate(candidate, candidate.tags.get("evidence"))
-    digests, current, challenger = {"candidate": candidate.tags.get("evidence")}, None, 1
-    if log and (champion := log[-1].reign.champion) is not None:
-        version = versions.version(candidate.model, champion)
-        digests["champion"] = _evidence_on(version, scores, rule)
-        current = _champion(version, digests["champion"])
+    current, digests, challenger = None, {"candidate": candidate.tags.get("evidence")}, 1
+    if (reason := decision_log.lost_champion(log)) is not None:
+        current, digests["champion"] = Champion(Standing.unknown(), None, reason), None
+    elif log and (champion := log[-1].reign.champion) is not None:
+        current, digests["champion"] = _current(versions.version(candidate.model, champion), scores, rule)
         challenger = _number(candidate.model, log, current.standing, standing, rule.evaluation.images_per_block)
     verdict = decide(
         standing,
@@ -65,8 +65,8 @@ def judge(candidate: Version, log: Log, rule: Rule) -> tuple[Verdict, dict[str, 
 def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> dict[str, Any]:
     """Return the verdict of the rule then in force on the evidence that an entry of the log names, as a JSON object.
 
-    If the rule limits the latency, which varies between machines and measurements, only the differences between the
-    models are recomputed.
+    If the rule limits the latency, which varies between machines and measurements, or the champion could not be read
+    then, only the differences between the models are recomputed.
 
     Args:
         model: the registered model.
@@ -91,7 +91,9 @@ def judge_again(model: RegisteredModel, entry: Entry, champion: str | None) -> d
         gate=gate,
         comparison=comparison.of_rule(rule),
     )
-    keys = ("difference",) if gate.max_latency_ms is not None else ("verdict", "reasons", "rule", "difference")
+    could_not_read = entry.evidence.get("champion", "") is None
+    whole = gate.max_latency_ms is None and not could_not_read
+    keys = ("verdict", "reasons", "rule", "difference") if whole else ("difference",)
     tree = verdict.to_json()
     return {key: tree[key] for key in keys}
 
@@ -114,14 +116,32 @@ def _candidate(version: Version, name: str | None) -> tuple[Standing, Scores]:
     return scored(Standing.from_tags(version.tags), scores), scores
 
 
+def _current(version: Version, scores: Scores, rule: Rule) -> tuple[Champion, str | None]:
+    """Return the champion and the digest of its evidence on the test images of `scores`, None if that cannot be had."""
+    try:
+        name = _evidence_on(version, scores, rule)
+    except ValueError as err:
+        return Champion(_standing(version), None, str(err)), None
+    champion = _champion(version, name)
+    return champion, None if champion.problem else name
+
+
 def _champion(version: Version, name: str | None) -> Champion:
     """Return the champion by the evidence with the digest `name`; without scores if that is None or incomplete."""
     if name is not None:
         try:
             return Champion(*_candidate(version, name))
-        except ValueError:
-            return Champion(Standing.from_tags(version.tags), None)
-    return Champion(Standing.from_tags(version.tags), None)
+        except ValueError as err:
+            return Champion(_standing(version), None, str(err))
+    return Champion(_standing(version), None)
+
+
+def _standing(version: Version) -> Standing:
+    """Return the standing in a version's tags; that of an unknown model if somebody else made them."""
+    try:
+        return Standing.from_tags(version.tags)
+    except ValueError:
+        return Standing.unknown()
 
 
 def _evidence_on(champion: Version, scores: Scores, rule: Rule) -> str | None:
@@ -151,7 +171,7 @@ def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
         result = evaluate.run(predictor, source, rule.raw)
     with TemporaryDirectory() as folder:
         score_files.write(Path(folder), result, evaluate.intervals(result, rule.evaluation))
-        name = evidence.name_of(Path(folder))
+        name = file_record.evidence_name(Path(folder))
         model_files.upload(champion, Path(folder), f"{model_files.EVIDENCE}/{name}")
     return name
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from pipeline.files import source_code
 from pipeline.files.redact import redact
-from pipeline.registry import versions
+from pipeline.registry import file_record, versions
 from pipeline.registry.versions import RegisteredModel, Version
 from pipeline.tracking import store
 from pipeline.tracking.runs import Run
 
-EVIDENCE = "evidence"
+EVIDENCE = file_record.EVIDENCE
 _ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 
 
@@ -34,7 +34,7 @@ def add(
     """Register a trained model as a version of `model`, with its evidence; return the version.
 
     A version with the same tag `fingerprint` is this very model: the newest such one just gets the evidence and the
-    tags.
+    tags, unless a file of it was changed since.
 
     Args:
         run: the training run, of which the model becomes an output.
@@ -46,12 +46,38 @@ def add(
         tags: of the version; they include `fingerprint`, and `evidence`, the name of the evidence's folder there.
     """
     version = versions.with_tag(model, "fingerprint", tags["fingerprint"])
-    if version is None:
+    if version is None or not _is_whole(version):
         version = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
     elif version.tags.get("evidence") != tags["evidence"]:
         upload(version, evidence, f"{EVIDENCE}/{tags['evidence']}")
     versions.describe(version, tags)
     return versions.version(model, version.number)
+
+
+def check(version: Version) -> None:
+    """Compare all files of a version with their record (file_record.py); one of an earlier program has none.
+
+    Raises:
+        ValueError: a file was changed, removed or added.
+    """
+    if file_record.TAG not in version.tags:
+        return
+    with TemporaryDirectory() as temporary:
+        try:
+            file_record.check(fetch(version, "", Path(temporary)), version.tags)
+        except ValueError as err:
+            raise ValueError(
+                f"version {version.number} of {version.model.name} is not what was registered: {err}; restore its "
+                "files from a backup, or register the model again: dvc repro --force --single-item register"
+            ) from err
+
+
+def _is_whole(version: Version) -> bool:
+    try:
+        check(version)
+    except ValueError:
+        return False
+    return True
 
 
 def upload(version: Version, folder: Path, into: str) -> None:
@@ -64,10 +90,16 @@ def evidence(version: Version, name: str | None) -> Iterator[Path]:
     """Yield a temporary folder with the evidence of a version that has the digest `name`; empty if that is None.
 
     Raises:
-        ValueError: the version does not have it.
+        ValueError: the version does not have it, or it was changed.
     """
-    with TemporaryDirectory() as folder:
-        yield fetch(version, f"{EVIDENCE}/{name}", Path(folder)) if name else Path(folder)
+    with TemporaryDirectory() as temporary:
+        folder = fetch(version, f"{EVIDENCE}/{name}", Path(temporary)) if name else Path(temporary)
+        if name and (actual := file_record.evidence_name(folder)) != name:
+            raise ValueError(
+                f"expected the evidence of version {version.number} of {version.model.name} to have the digest {name}, "
+                f"got {actual}: a file of it was changed, added or removed; restore it from a backup of the store"
+            )
+        yield folder
 
 
 def fetch(version: Version, path: str, into: Path) -> Path:
@@ -122,11 +154,18 @@ def served_code() -> dict[str, Path]:
 
 
 def options(uri: str, address: str) -> dict[str, Any]:
-    """Return the options of predict.load that a version was registered with; `address` is as in `download`."""
+    """Return the options of predict.load that a version was registered with; `address` is as in `download`.
+
+    Raises:
+        ValueError: there is no such version, or the register stage did not make it.
+    """
     store.select(uri)
     import mlflow
 
-    return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
+    try:
+        return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
+    except (mlflow.MlflowException, OSError, LookupError, TypeError) as err:
+        raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
 
 
 def _add_version(
@@ -162,9 +201,15 @@ def _add_version(
             pip_requirements=served_model.requirements(),
             metadata=json.loads(json.dumps(metadata)),  # MLflow's YAML has no tuples
         )
-    path = sys.path.copy()
-    mlflow.pyfunc.load_model(info.model_uri).predict(served_model.example())  # MLflow itself only warns if this fails
-    sys.path[:] = path  # loading put the model's copy of our code first
-    store.client(run.uri).log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
-    entity = mlflow.register_model(info.model_uri, model.name, tags=dict(tags))  # last: a version is never incomplete
+    client = store.client(run.uri)
+    with TemporaryDirectory() as temporary:
+        copy, path = mlflow.artifacts.download_artifacts(info.model_uri, dst_path=temporary), sys.path.copy()
+        record = {file_record.TAG: file_record.write(Path(copy), Path(temporary))}
+        client.log_model_artifact(info.model_id, str(Path(temporary, file_record.FILE)))
+        mlflow.pyfunc.load_model(copy).predict(served_model.example())  # MLflow itself only warns if this fails
+        sys.path[:] = path  # loading put the model's copy of our code first
+    client.log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
+    entity = mlflow.register_model(
+        info.model_uri, model.name, tags={**tags, **record}
+    )  # last: a version is never incomplete
     return versions.version(model, str(entity.version))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.artifacts.verdict import Outcome, Verdict
-from pipeline.registry import champion, decision_files, judge, versions
+from pipeline.registry import champion, decision_files, judge, model_files, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Entry, Kind, Log, Reign
 from pipeline.registry.judge import Rule
@@ -24,7 +24,7 @@ def consider(candidate: Version, rule: Rule) -> tuple[Entry, Verdict]:
     again.
 
     Raises:
-        ValueError: the evidence of the version is incomplete.
+        ValueError: the evidence of the version is incomplete, or a file of it was changed.
         OutrunError: somebody else was faster at every attempt.
     """
     entry, verdict = _decide(candidate, rule, attempts=_ATTEMPTS)
@@ -50,13 +50,14 @@ def force(candidate: Version, reason: str, rule: Rule) -> Entry:
     """Make a version champion whatever the rule says, and log that with the rule's verdict; return the log's entry.
 
     Raises:
-        ValueError: no reason is given, or the evidence of the version is incomplete.
+        ValueError: no reason is given, the evidence of the version is incomplete, or a file of it was changed.
         OutrunError: somebody else decided in the meantime; nothing was changed.
     """
     if not reason.strip():
         raise ValueError("expected a reason for a forced promotion, got none; say why in a sentence")
     log = champion.settled(candidate.model)
     draft, _ = _judge(candidate, log, rule)
+    _check_files(candidate.number, log, candidate.model)
     reign = _promoted(candidate.number, _reign(log))
     entry = champion.append(candidate.model, replace(draft, kind="forced", reason=reason, reign=reign), log)
     decision_files.keep(candidate, entry)
@@ -64,21 +65,24 @@ def force(candidate: Version, reason: str, rule: Rule) -> Entry:
 
 
 def roll_back(model: RegisteredModel) -> Entry:
-    """Swap the champion and the previous champion; return the log's entry.
+    """Swap the champion and the previous champion, or restore the latter where there is no champion; return the entry.
 
     Raises:
-        ValueError: there is no champion or no previous one.
+        ValueError: there is no previous champion, or it is the champion, or a file of it was changed.
         OutrunError: somebody else decided in the meantime; nothing was changed.
     """
     log = champion.settled(model)
     reign = _reign(log)
-    if reign.previous_champion is None or reign.champion is None:
+    if reign.previous_champion is None or reign.previous_champion == reign.champion:
         raise ValueError(
-            f"expected a champion of {model.name} and a previous one to roll back to, got {reign.champion or 'none'} "
-            f"and {reign.previous_champion or 'none'}; promote a version first"
+            f"expected a champion of {model.name} and another, previous one to roll back to, got "
+            f"{reign.champion or 'none'} and {reign.previous_champion or 'none'}; promote a version first, with "
+            "--force REASON if nothing can be compared"
         )
+    _check_files(reign.previous_champion, log, model)
     swapped = Reign(reign.previous_champion, reign.champion)
-    reason = f"rolled back from version {reign.champion} to version {reign.previous_champion}"
+    before = f"version {reign.champion}" if reign.champion else "no version"
+    reason = f"rolled back from {before} to version {reign.previous_champion}"
     draft = _draft("rolled back", swapped, reign.previous_champion, reason, verdict=None, evidence={})
     entry = champion.append(model, draft, log)
     versions.describe(versions.version(model, reign.previous_champion), {"promoted_at": entry.at})
@@ -90,7 +94,15 @@ def _judge(candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:
     reign = _reign(log)
     verdict, digests = judge.judge(candidate, log, rule)
     after = _promoted(candidate.number, reign) if verdict.outcome is Outcome.PROMOTE else reign
+    if after.champion == candidate.number:
+        _check_files(candidate.number, log, candidate.model)
     return _draft("decided", after, candidate.number, verdict.reasons[0], verdict=verdict, evidence=digests), verdict
+
+
+def _check_files(number: str, log: Log, model: RegisteredModel) -> None:
+    """Raise ValueError if a file of a version that is to become champion was changed: to load it is to run its code."""
+    if _reign(log).champion != number:
+        model_files.check(versions.version(model, number))
 
 
 def _reign(log: Log) -> Reign:

@@ -27,6 +27,11 @@ class Standing:
     miou: float
     """mIoU on those, in [0, 1]; NaN if no class was counted."""
 
+    @classmethod
+    def unknown(cls) -> "Standing":
+        """Return the standing of a model of which nothing is known; it equals no other."""
+        return cls("", "unknown", "", nan)
+
     def tags(self) -> dict[str, str]:
         """Return the standing as tags, with the score unrounded."""
         return {

@@ -42,7 +42,7 @@ def verify(version: Version, root: Path) -> Iterator[Link]:
                 link = Link(name, "not at hand", str(err))
             except ValueError as err:  # BrokenError, or raised by the reader of an invalid file
                 link = Link(name, "broken", str(err))
-            except (LookupError, TypeError) as err:
+            except (LookupError, TypeError, OSError, StopIteration) as err:
                 link = Link(name, "broken", f"expected files as the stages write them, got one without {err}")
             yield link
             if link.state == "broken":

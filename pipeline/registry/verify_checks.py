@@ -11,11 +11,20 @@ from pipeline.core import metrics
 from pipeline.files import dvc_cache, safe_yaml
 from pipeline.files.digest import directory_md5, file_md5
 from pipeline.params import ParamsError
-from pipeline.registry import champion, decision_files, decision_log, evidence, judge, model_files
+from pipeline.registry import (
+    champion,
+    decision_files,
+    decision_log,
+    evidence,
+    file_record,
+    judge,
+    model_files,
+    versions,
+)
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.standing import fingerprint
 from pipeline.registry.versions import Version
-from pipeline.tracking import environment, runs, store
+from pipeline.tracking import environment, runs
 from pipeline.training.run import run_name
 
 _NOT_COMPARED = ("model.vgg16.path",)  # recorded as an absolute path
@@ -66,7 +75,7 @@ def _evidence(subject: Subject) -> str:
     name = subject.version.tags.get("evidence")
     if not name:
         raise BrokenError("expected a version with the tag evidence, got none; register it again")
-    agree("the digest of the evidence", name, evidence.name_of(subject.evidence))
+    agree("the digest of the evidence", name, file_record.evidence_name(subject.evidence))
     hashes = subject.origin.hashes
     for copy, source in evidence.SOURCES.items():
         if source in hashes:  # the others are in a folder that is a single out
@@ -93,6 +102,13 @@ def _served_code(subject: Subject) -> str:
     return f"{len(files)} files"
 
 
+def _files(subject: Subject) -> str:
+    """The version has exactly the files that were registered: loading it runs its code."""
+    if file_record.TAG not in subject.version.tags:
+        raise AbsentError("an earlier program registered it, and kept no list of its files")
+    return file_record.check(subject.files, subject.version.tags)
+
+
 def _scores(subject: Subject) -> str:
     """The scores in the version's tags and in scores.json are those of the counts of each image."""
     tags, counted = subject.version.tags, scores.read(subject.evidence)
@@ -114,9 +130,9 @@ def _params(subject: Subject) -> str:
         raise AbsentError(f"this program cannot read the params: {err}") from err
     if subject.version.run_id is None:
         raise AbsentError("the version names no training run")
-    recorded = store.client(subject.version.model.uri).get_run(subject.version.run_id).data.params
+    recorded = environment.recorded_params(subject.version.model.uri, subject.version.run_id)
     if not recorded:
-        raise AbsentError("the training run has no params")
+        raise AbsentError("the training run was deleted, or has no params")
     sections = {"model": settings.model.model_dump(mode="json"), "train": settings.train.model_dump(mode="json")}
     flat = runs.as_params(sections)
     compared = {key: value for key, value in flat.items() if key in recorded and key not in _NOT_COMPARED}
@@ -178,6 +194,8 @@ def _log(subject: Subject) -> str:
     """Each entry of the decision log is bound to the one before it, and the aliases agree with the newest."""
     log = champion.read(subject.version.model)
     if (entry := decision_log.broken(log)) is not None:
+        if entry.kind == "lost":
+            raise BrokenError(f"expected entry {entry.number} of the log, got none: {entry.reason}")
         raise BrokenError(f"expected entry {entry.number} of the log as the next one recorded it, got a changed text")
     aliases = champion.reign(subject.version.model)
     if log:
@@ -189,12 +207,15 @@ def _verdict(subject: Subject) -> str:
     """The version's latest verdict follows from the evidence by the rule then in force."""
     number = subject.version.tags.get("decision")
     log = champion.read(subject.version.model)
-    entry = next((entry for entry in log if str(entry.number) == number), None)
+    place = next((place for place, entry in enumerate(log) if str(entry.number) == number), len(log))
+    entry = log[place] if place < len(log) else None
     if entry is None or entry.verdict is None:
         raise AbsentError("the log holds no verdict on the version")
     stored = json.loads((subject.files / decision_files.folder_of(entry) / "verdict.json").read_text("utf-8"))
     agree("the entry of the log", stored, entry.to_json())
-    before = next((earlier.reign.champion for earlier in reversed(log) if earlier.number < entry.number), None)
+    before = log[place - 1].reign.champion if place else None
+    if before is not None and before not in {version.number for version in versions.versions(subject.version.model)}:
+        raise AbsentError(f"version {before}, with which it was compared, was deleted")
     recomputed = judge.judge_again(subject.version.model, entry, before)
     for key, value in recomputed.items():
         agree(f"the recomputed verdict's {key}", entry.verdict.to_json()[key], value)
@@ -205,6 +226,7 @@ LINKS: Mapping[str, Callable[[Subject], str]] = {
     "evidence": _evidence,
     "weights": _weights,
     "served code": _served_code,
+    "files": _files,
     "scores": _scores,
     "params": _params,
     "training run": _training_run,

@@ -8,7 +8,7 @@ from pipeline.files.redact import redact
 from pipeline.tracking import store
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel as MlflowModel
 
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias of the model
@@ -125,6 +125,35 @@ def create(model: RegisteredModel, description: str) -> None:
     except MlflowException as err:
         if err.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+def exists(model: RegisteredModel) -> bool:
+    """Return whether there is such a registered model."""
+    return _find(model) is not None
+
+
+def model_tags(model: RegisteredModel) -> Mapping[str, str]:
+    """Return the tags of a registered model itself; none if there is no such model."""
+    found = _find(model)
+    return {} if found is None else dict(found.tags)
+
+
+def _find(model: RegisteredModel) -> "MlflowModel | None":
+    client = store.client(model.uri)
+    from mlflow import MlflowException
+
+    try:
+        return client.get_registered_model(model.name)
+    except MlflowException as err:
+        if err.error_code in NOT_THERE:
+            return None
+        raise
+
+
+def describe_model(model: RegisteredModel, tags: Mapping[str, str]) -> None:
+    """Set tags of a registered model itself."""
+    for key, value in tags.items():
+        store.client(model.uri).set_registered_model_tag(model.name, key, value)
 
 
 def with_tag(model: RegisteredModel, key: str, value: str) -> Version | None:

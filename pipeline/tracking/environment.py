@@ -61,6 +61,19 @@ def recorded(uri: str, run_id: str) -> dict[str, Any]:
     return {**facts, "workers": workers}
 
 
+def recorded_params(uri: str, run_id: str) -> dict[str, str]:
+    """Return the params of a run; none if it was deleted for good."""
+    client = store.client(uri)
+    from mlflow import MlflowException
+
+    try:
+        return dict(client.get_run(run_id).data.params)
+    except MlflowException as err:
+        if err.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+
+
 def describe() -> dict[str, Any]:
     """Return the versions of Python and its packages, and this machine's processors, memory and GPUs."""
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")

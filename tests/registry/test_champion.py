@@ -104,11 +104,98 @@ def test_an_alias_that_was_moved_outside_segnet_is_logged(mlflow_store, model, b
     assert shown(champions.settled(model))[-1] == ("found", None, None, None)
 
 
-def test_what_is_no_entry_is_named(mlflow_store, model):
-    champions.append(model, draft("1", "1"), ())
-    store.client(mlflow_store).set_model_version_tag(champions.log_of(model).name, "1", "entry", "{}")
-    with pytest.raises(ValueError, match=r"entry 1: expected a decision logged by this program, got \{\}"):
-        champions.read(model)
+@pytest.fixture
+def log(model):
+    """The log of four decisions: 1, 2, 3 and 1 became champion."""
+    log = ()
+    for version, before in (("1", None), ("2", "1"), ("3", "2"), ("1", "3")):
+        champions.append(model, draft(version, version, before), log)
+        log = champions.read(model)
+    return log
+
+
+def delete(model, *numbers):
+    for number in numbers:
+        store.client(model.uri).delete_model_version(champions.log_of(model).name, str(number))
+
+
+@pytest.mark.parametrize("deleted", [(1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3)])
+def test_an_entry_that_was_deleted_is_named_and_hides_nothing_after_it(model, log, deleted):
+    delete(model, *deleted)
+    found = champions.settled(model)
+    kept = [entry for entry in log if entry.number not in deleted]
+    assert [entry for entry in found if entry.kind != "lost"] == kept
+    lost = [(entry.number, entry.reason) for entry in found if entry.kind == "lost"]
+    assert lost == [(max(deleted), f"entry {max(deleted)} was deleted from the log")]
+    assert champions.reign(model) == Reign("1", "3")
+    fifth = champions.append(model, draft("2", "2", "1"), found)
+    assert champions.settled(model) == (*found, fifth)
+
+
+def test_the_newest_entry_is_named_if_it_was_deleted_and_the_log_continues_after_it(model, log):
+    delete(model, 4)
+    found = champions.settled(model)
+    assert [(entry.number, entry.kind) for entry in found] == [
+        *((n, "forced") for n in (1, 2, 3)),
+        (4, "lost"),
+        (5, "found"),
+    ]
+    assert found[-1].reason == "entry 4 was deleted from the log; the aliases are taken as they are"
+    assert found[-1].reign == champions.reign(model) == Reign("1", "3")
+    assert champions.settled(model) == found
+
+
+def test_a_log_that_was_deleted_is_missed_by_what_it_left_at_the_versions(model, log):
+    versions.describe(versions.version(model, "1"), {"decision": "4"})
+    store.client(model.uri).delete_registered_model(champions.log_of(model).name)
+    found = champions.settled(model)
+    assert [(entry.number, entry.kind) for entry in found] == [(4, "lost"), (1, "found")]
+    assert found[1].reason == (
+        f"the log {champions.log_of(model).name} has no entry, although versions bear the decisions of up to entry 4; "
+        "if the model was renamed, its earlier log is promotions-of-<its old name>; the aliases are taken as they are"
+    )
+    for number in range(2, 6):  # beyond the number of the lost one
+        champions.append(model, draft("2", "2", "1"), champions.read(model))
+        assert champions.read(model)[-1].number == number
+    assert [entry.number for entry in champions.read(model)] == [4, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("text", ["{}", "", "[" * 100_000])
+def test_what_is_no_entry_is_named_and_hides_nothing(model, log, text):
+    store.client(model.uri).set_model_version_tag(champions.log_of(model).name, "2", "entry", text[:5000])
+    first, second, third, fourth = champions.settled(model)
+    assert (first, third, fourth) == (log[0], log[2], log[3])
+    assert (second.kind, second.reign) == ("lost", first.reign)
+    assert second.reason.startswith("entry 2: expected a decision logged by this program, got")
+
+
+@pytest.mark.parametrize("alias", ["champion", "previous_champion"])
+def test_the_deletion_of_a_version_with_an_alias_is_logged(model, log, alias):
+    number = {"champion": "1", "previous_champion": "3"}[alias]
+    store.client(model.uri).delete_model_version(model.name, number)
+    found = champions.settled(model)[-1]
+    assert (found.kind, found.reason) == (
+        "found",
+        f"version {number}, which had the alias {alias}, was deleted outside segnet",
+    )
+    assert champions.reign(model) == found.reign
+
+
+def test_a_promoter_that_died_before_its_version_was_deleted_is_completed(model, log, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(champions, "settle", lambda model: None)
+        champions.append(model, draft("2", "2", "1"), log)
+    store.client(model.uri).delete_model_version(model.name, "2")
+    found = champions.settled(model)
+    assert [entry.kind for entry in found[4:]] == ["forced", "found"]
+    assert found[-1].reason == "version 2, which had the alias champion, was deleted outside segnet"
+    assert champions.reign(model) == Reign(None, "1")
+
+
+def test_all_versions_may_be_deleted(model, log):
+    for number in ("1", "2", "3"):
+        store.client(model.uri).delete_model_version(model.name, number)
+    assert champions.settled(model)[-1].reign == champions.reign(model) == Reign(None, None)
 
 
 def test_the_log_is_bound_together(mlflow_store, model):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline.artifacts.model import read_spec
 from pipeline.cli import app
 from pipeline.files import atomic, digest
-from pipeline.registry import champion, evidence, verify, versions
+from pipeline.registry import champion, evidence, file_record, verify, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from stages import register as stage
@@ -20,7 +20,18 @@ from tests.support import project as tree
 
 MODEL = "segnet-verified"
 LOG = f"promotions-of-{MODEL}"
-ORDER = ["evidence", "weights", "served code", "scores", "params", "training run", "validation", "commit", "data"]
+ORDER = [
+    "evidence",
+    "weights",
+    "served code",
+    "files",
+    "scores",
+    "params",
+    "training run",
+    "validation",
+    "commit",
+    "data",
+]
 ORDER += ["log", "verdict"]
 
 
@@ -159,7 +170,7 @@ def test_a_training_of_other_params_is_found(uri, tmp_path):
     origin = evidence.read_lineage(tmp_path / "forged")
     hashes = {**origin.hashes, "reports/train.json": digest.file_md5(tmp_path / "forged/train.json")}
     evidence.write_lineage(tmp_path / "forged", replace(origin, hashes=hashes))
-    forged = evidence.name_of(tmp_path / "forged")
+    forged = file_record.evidence_name(tmp_path / "forged")
     shutil.copytree(tmp_path / "forged", folder / forged)
     client.set_model_version_tag(MODEL, "1", "evidence", forged)
     assert_broken(uri, "training run", "expected the training's name to be")
@@ -179,9 +190,13 @@ def test_a_verdict_that_the_evidence_does_not_support_is_found(uri):
     client, path = store.client(uri), stored(uri, "2") / "decisions/000002/verdict.json"
     client.set_model_version_tag(LOG, "2", "entry", text)
     assert "expected the entry of the log to be" in links(uri, "2")["verdict"].detail
+    before = digest.content_sha256(path.parent)
     with changed(path, lambda before: json.dumps({"number": 2, **json.loads(text)}).encode()):
+        assert "a changed decisions/000002" in links(uri, "2")["files"].detail
+        client.set_model_version_tag(MODEL, "2", "decision_files", digest.content_sha256(path.parent))
         assert "the recomputed verdict's difference" in links(uri, "2")["verdict"].detail
     client.set_model_version_tag(LOG, "2", "entry", second.text)
+    client.set_model_version_tag(MODEL, "2", "decision_files", before)
 
 
 def test_a_changed_entry_of_the_log_is_found_by_the_next_one(uri):
@@ -190,6 +205,22 @@ def test_a_changed_entry_of_the_log_is_found_by_the_next_one(uri):
     client.set_model_version_tag(name, "1", "entry", first.text.replace("there is no champion yet", "it is the best"))
     assert_broken(uri, "log", "expected entry 1 of the log as the next one recorded it")
     client.set_model_version_tag(name, "1", "entry", first.text)
+
+
+def test_an_entry_that_was_deleted_is_found(uri):
+    first = champion.read(RegisteredModel(uri, MODEL))[0]
+    client, name = store.client(uri), LOG
+    client.set_model_version_tag(name, "1", "entry", "not an entry")
+    assert_broken(
+        uri, "log", "expected entry 1 of the log, got none: entry 1: expected a decision logged by this program"
+    )
+    client.set_model_version_tag(name, "1", "entry", first.text)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "MLmodel"])
+def test_a_changed_file_that_is_loaded_with_the_model_is_found(uri, name):
+    with changed(stored(uri) / name, lambda text: text + b"\n"):
+        assert_broken(uri, "files", f"got a changed {name}")
 
 
 def test_an_alias_that_was_moved_is_found(uri):

@@ -1,0 +1,96 @@
+"""The record of a version's files: loading the version runs its code, so none may be changed, missing or added.
+
+files.json lies beside the model and lists every file that was registered with its SHA-256; the version's tag `files` is
+the SHA-256 of files.json. Evidence and decisions come later: a folder of evidence is named by its own digest, and the
+tag `decision_files` is the digest of the newest decision's folder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.files import atomic, strict_json
+from pipeline.files.digest import content_sha256, file_sha256
+
+FILE = "files.json"
+EVIDENCE, DECISIONS = "evidence", "decisions"
+DECISION_FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
+TAG, DECISION_TAG = "files", "decision_files"
+_ADDED_BY_MLFLOW = "registered_model_meta"  # to every copy of a registered version
+
+
+@dataclass(frozen=True)
+class _Record:
+    """files.json."""
+
+    files: dict[str, str]
+
+
+def write(model: Path, into: Path) -> str:
+    """Write the record of the files in the folder `model` into the folder `into`; return its SHA-256."""
+    atomic.write_json(into / FILE, {"files": _listed(model)})
+    return file_sha256(into / FILE)
+
+
+def evidence_name(folder: Path) -> str:
+    """Return the digest of a folder of evidence, over names and contents: 32 hexadecimal digits."""
+    return content_sha256(folder)[:32]
+
+
+def check(files: Path, tags: Mapping[str, str]) -> str:
+    """Return in words what was compared: the files of a version, all that it has, with the record in its tags.
+
+    Raises:
+        ValueError: a file was changed, removed or added; or the version has no record.
+    """
+    if TAG not in tags:
+        raise ValueError(
+            "expected a version with the tag files, got none: an earlier program made it, or somebody else"
+        )
+    record = files / FILE
+    actual = file_sha256(record) if record.is_file() else "none"
+    if actual != tags[TAG]:
+        raise ValueError(f"expected {FILE} to have the SHA-256 {tags[TAG]}, got {actual}")
+    recorded, found = _read(record), _listed(files)
+    names = sorted(name for name in recorded.keys() | found.keys() if recorded.get(name) != found.get(name))
+    others = [*_others(files, tags)]
+    if names or others:
+        differences = [f"{_what(name, recorded, found)} {name}" for name in names] + others
+        raise ValueError(f"expected the {len(recorded)} files that were registered, got {', '.join(differences[:5])}")
+    return f"{len(recorded)} files"
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that comes with the model, by path."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+    later = (f"{EVIDENCE}/", f"{DECISIONS}/")
+    return {
+        name: file_sha256(files[name])
+        for name in sorted(files)
+        if name not in (FILE, _ADDED_BY_MLFLOW) and not name.startswith(later)
+    }
+
+
+def _read(record: Path) -> Mapping[str, str]:
+    try:
+        return strict_json.parse(record.read_bytes(), _Record).files
+    except ValueError as err:
+        raise ValueError(f"expected {FILE} as the register stage writes it: {err}") from err
+
+
+def _what(name: str, recorded: Mapping[str, str], found: Mapping[str, str]) -> str:
+    return "an added" if name not in recorded else "no" if name not in found else "a changed"
+
+
+def _others(files: Path, tags: Mapping[str, str]) -> list[str]:
+    """Return what is wrong in the folders of evidence and decisions, in words."""
+    kept = sorted((files / EVIDENCE).glob("*"))
+    wrong = [f"a changed {EVIDENCE}/{path.name}" for path in kept if path.is_file() or evidence_name(path) != path.name]
+    for path in sorted(path for path in (files / DECISIONS).rglob("*") if not path.is_dir()):
+        name = path.relative_to(files / DECISIONS)
+        if len(name.parts) != 2 or name.name not in DECISION_FILES:
+            wrong.append(f"an added {DECISIONS}/{name.as_posix()}")
+    newest = files / DECISIONS / tags.get("decision", "").zfill(6)
+    if DECISION_TAG in tags and content_sha256(newest) != tags[DECISION_TAG]:
+        wrong.append(f"a changed {DECISIONS}/{newest.name}")
+    return wrong

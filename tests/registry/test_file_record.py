@@ -1,0 +1,108 @@
+"""A version's files are those that were registered: nothing changed, missing or added."""
+
+import pytest
+
+from pipeline.files.digest import content_sha256
+from pipeline.registry import file_record
+
+NAMES = ("MLmodel", "requirements.txt", "code/pipeline/core.py", "artifacts/segnet/model.safetensors")
+
+
+@pytest.fixture
+def version(tmp_path):
+    """The files of a version with one evidence and two decisions, and its tags."""
+    files = tmp_path / "version"
+    for name in NAMES:
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).write_text(name)
+    tags = {"files": file_record.write(files, files), "decision": "2"}
+    (files / "registered_model_meta").write_text("by MLflow, in each copy")
+    scores = files / "evidence" / "new" / "scores.json"
+    scores.parent.mkdir(parents=True)
+    scores.write_text("{}")
+    scores.parent.rename(scores.parent.with_name(file_record.evidence_name(scores.parent)))
+    for number in ("000001", "000002"):
+        (files / "decisions" / number).mkdir(parents=True)
+        for name in file_record.DECISION_FILES:
+            (files / "decisions" / number / name).write_text(number)
+    return files, {**tags, "decision_files": content_sha256(files / "decisions" / "000002")}
+
+
+def test_files_as_they_were_registered_pass(version):
+    assert file_record.check(*version) == "4 files"
+    files, tags = version
+    assert file_record.check(files, {key: tags[key] for key in ("files", "decision")}) == "4 files"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_was_changed_or_removed_is_named(version, name):
+    files, tags = version
+    (files / name).write_text("")
+    with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got a changed {name}$"):
+        file_record.check(files, tags)
+    (files / name).unlink()
+    with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got no {name}$"):
+        file_record.check(files, tags)
+
+
+@pytest.mark.parametrize(
+    "name", ["start.pth", "code/pipeline/core.so", "code/sitecustomize.py", "artifacts/a/model.bin"]
+)
+def test_a_file_that_was_added_is_named(version, name):
+    files, tags = version
+    (files / name).parent.mkdir(exist_ok=True)
+    (files / name).touch()
+    with pytest.raises(ValueError, match=f"got an added {name}$"):
+        file_record.check(files, tags)
+
+
+def test_a_link_in_place_of_a_file_that_is_missing_is_named(version):
+    files, tags = version
+    (files / "MLmodel").rename(files.parent / "MLmodel")
+    (files / "MLmodel").symlink_to(files.parent / "nothing")
+    with pytest.raises((ValueError, OSError), match=r"MLmodel|nothing"):
+        file_record.check(files, tags)
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("evidence/start.pth", "a changed evidence/start.pth"),
+        ("evidence/*/more.py", "a changed evidence/[0-9a-f]{32}"),
+        ("decisions/start.py", "an added decisions/start.py"),
+        ("decisions/000001/start.py", "an added decisions/000001/start.py"),
+        ("decisions/000001/a/b.py", "an added decisions/000001/a/b.py"),
+        ("decisions/000002/card.html", "a changed decisions/000002"),
+    ],
+)
+def test_what_came_later_is_checked_too(version, name, detail):
+    files, tags = version
+    place = name.split("*")
+    path = next(files.glob("evidence/*")) / "more.py" if len(place) > 1 else files / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("changed")
+    with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got {detail}"):
+        file_record.check(files, tags)
+
+
+def test_the_record_itself_is_bound_by_its_tag(version):
+    files, tags = version
+    (files / "files.json").write_text('{"files": {}}')
+    with pytest.raises(ValueError, match=r"expected files.json to have the SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}"):
+        file_record.check(files, tags)
+    (files / "files.json").unlink()
+    with pytest.raises(ValueError, match=r"expected files.json to have the SHA-256 [0-9a-f]{64}, got none"):
+        file_record.check(files, tags)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"files": {"a": 1}}', "["])
+def test_what_is_no_record_is_refused(version, text):
+    files, tags = version
+    (files / "files.json").write_text(text)
+    with pytest.raises(ValueError, match=r"expected files.json as the register stage writes it: "):
+        file_record.check(files, {**tags, "files": file_record.file_sha256(files / "files.json")})
+
+
+def test_a_version_without_a_record_says_so(version):
+    with pytest.raises(ValueError, match="expected a version with the tag files, got none: an earlier program made it"):
+        file_record.check(version[0], {})
