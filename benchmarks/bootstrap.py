@@ -1,4 +1,4 @@
-"""Time the paired bootstrap behind promotions against scipy.stats.bootstrap, on the same counts.
+"""Time the paired bootstrap against scipy.stats.bootstrap, on the same counts.
 
     python benchmarks/bootstrap.py [RESULT.json]
 

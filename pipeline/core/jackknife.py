@@ -30,7 +30,7 @@ from pipeline.core.bootstrap import Difference
 from pipeline.core.metrics import ratio
 
 MIN_BLOCKS = 15
-"""With fewer, there are no intervals: their rates were not simulated, or are not those of their level."""
+"""With fewer there are no intervals: the rates are simulated, and promised, from here on."""
 CORRELATION = 0.3
 """Of neighbouring blocks, for which every interval allows."""
 _MAX_CORRELATION = 0.99  # beyond it, the factor is infinite

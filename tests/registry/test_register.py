@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.artifacts import scores
 from pipeline.files import digest
-from pipeline.registry import champion as champions, model_files, versions
+from pipeline.registry import champion as champions, judge, model_files, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from stages import register as stage
@@ -70,6 +70,27 @@ def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlfl
     assert holder(mlflow_store, spec, "previous_champion").number == "1"
     described = store.client(mlflow_store).get_model_version(name, "2").description
     assert "the 97.5% interval for challenger 1 on these test images +0.625000 to +0.625000 lies above" in described
+
+
+def used(registration):
+    """The number of the challenger and the level of a registration's gain."""
+    return registration["rule"].get("challenger"), registration["rule"].get("gain_level")
+
+
+def test_each_challenger_on_the_same_images_is_judged_at_a_higher_level_and_one_judged_again_at_its_own(
+    spec, mlflow_store
+):
+    models = {code: tree.named(spec, code) for code in "abc"}
+    assert used(tree.registered(models["a"], hits=3)) == (None, None)  # there is no champion yet
+    assert used(tree.registered(models["b"], hits=3)) == (1, 0.975)
+    assert used(tree.registered(models["c"], hits=3)) == (2, pytest.approx(1 - 0.05 / 6))
+    assert used(tree.registered(models["b"], hits=3)) == (1, 0.975)  # the same verdict, which is not logged again
+    assert [entry[:2] for entry in log(mlflow_store, spec)] == [("decided", number) for number in "123"]
+    model = RegisteredModel(mlflow_store, f"segnet-{spec.dataset}")
+    for entry in champions.read(model)[1:]:
+        assert judge.judge_again(model, entry, "1").items() <= entry.verdict.to_json().items()
+    assert used(tree.registered(models["b"], hits=4)) == (1, 0.975)  # of other scores, it becomes champion
+    assert used(tree.registered(models["c"], hits=4)) == (1, 0.975)
 
 
 def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
