@@ -9,6 +9,7 @@ from pipeline.artifacts import scores, validation
 from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.files import atomic, safe_yaml
+from pipeline.files.printable import json_escaped
 from pipeline.registry import card, champion, evidence, model_files, versions
 from pipeline.registry.decision_log import Entry
 from pipeline.registry.evidence import Lineage
@@ -30,7 +31,7 @@ def keep(version: Version, entry: Entry) -> None:
         atomic.write_json(folder / "verdict.json", entry.to_json())
         log = [logged for logged in champion.read(version.model) if logged.number <= entry.number]
         lines = (json.dumps(logged.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for logged in log)
-        atomic.write_text(folder / "promotions.jsonl", "".join(lines))
+        atomic.write_text(folder / "promotions.jsonl", json_escaped("".join(lines)))
         markdown, page = card.rendered(describe(version, entry.verdict))
         atomic.write_text(folder / "card.md", markdown)
         atomic.write_text(folder / "card.html", page)
