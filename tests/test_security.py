@@ -130,3 +130,17 @@ def test_what_a_rich_console_prints_is_text_or_printable():
     }
     ours = {"f'{len(costs)}/{len(subjects)} {name}: forward {cost.forward_ms:.0f} ms'", "text", "table", "''"}
     assert {text for _, text in printed if not text.startswith(("printable(", "Text(error_line("))} <= ours
+
+
+@pytest.mark.parametrize(
+    ("made", "place"), [("jinja2.Environment", "templates"), ("csv.writer", "csv_table"), ("csv.DictWriter", None)]
+)
+def test_pages_and_tables_are_written_by_the_module_that_escapes(made, place):
+    allowed = f"pipeline/files/{place}.py"
+    makers = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == made
+    }
+    assert makers == ({allowed} if place else set())

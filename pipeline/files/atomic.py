@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.files.printable import json_escaped
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -41,7 +43,8 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, tree: Any) -> None:
     """Write `tree` as indented JSON with sorted keys: the same tree gives the same bytes."""
-    write_text(path, json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_text(path, json_escaped(text) + "\n")
 
 
 def _leftovers(path: Path) -> list[Path]:

@@ -9,6 +9,18 @@ import re
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def json_escaped(text: str) -> str:
+    r"""Return JSON text with its control characters as JSON writes them; line feeds, which part its lines, stay.
+
+    `json.dumps` does so itself with `ensure_ascii`, without which a name in any other script would be unreadable.
+
+    Example:
+        >>> print(json_escaped('"Straße\x7f"'))
+        "Straße\u007f"
+    """
+    return _CONTROL.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+
+
 class ManyLinesError(ValueError):
     """An error that is told in several lines: each argument is one, and may quote others."""
 

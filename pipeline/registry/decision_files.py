@@ -10,6 +10,7 @@ from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.files import atomic, safe_yaml
 from pipeline.files.digest import content_sha256
+from pipeline.files.printable import json_escaped
 from pipeline.registry import card, champion, evidence, file_record, model_files, versions
 from pipeline.registry.decision_log import Entry
 from pipeline.registry.evidence import Lineage
@@ -29,7 +30,7 @@ def keep(version: Version, entry: Entry) -> None:
         log = champion.read(version.model)
         until = next((i for i, logged in enumerate(log, 1) if logged.mark == entry.mark), len(log))
         lines = (json.dumps(logged.to_json(), sort_keys=True, ensure_ascii=False) + "\n" for logged in log[:until])
-        atomic.write_text(folder / "promotions.jsonl", "".join(lines))
+        atomic.write_text(folder / "promotions.jsonl", json_escaped("".join(lines)))
         markdown, page = card.rendered(describe(version, entry.verdict))
         atomic.write_text(folder / "card.md", markdown)
         atomic.write_text(folder / "card.html", page)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pipeline.files.redact import redact
 from pipeline.tracking import records, store
+from pipeline.tracking.clone import clone_id
 from pipeline.tracking.outbox import Origin, Outbox, unsent
 from pipeline.tracking.records import Record, Writer
 
@@ -103,12 +104,12 @@ class Delivery:
         return answer
 
     def _connected(self, began: int) -> Writer:
-        """Return the writer to the training's run, which is created as of `began` if missing."""
+        """Return the writer to this clone's run of the training, which is created as of `began` if missing."""
         if self._writer is None:
-            name = self._outbox.folder.name
-            run_id = records.find(self._uri, self._experiment, name)
+            name, clone = self._outbox.folder.name, clone_id(self._outbox.folder.parent.parent)
+            run_id = records.find(self._uri, self._experiment, name, clone)
             self._created = run_id is None
-            run_id = run_id or records.create(self._uri, self._experiment, name, began)
+            run_id = run_id or records.create(self._uri, self._experiment, name, clone, at=began)
             self._writer = Writer(self._uri, run_id)
         return self._writer
 

@@ -14,6 +14,8 @@ from typing import Any
 from pipeline.tracking import store
 
 FILE = "environment.json"
+TRAINED_IN_TAG = "training_recorded_in"
+"""Tag of a run that another clone's training is evaluated in: the id of the run that recorded the training."""
 _WRITTEN_BY_A_RUN = (":(exclude)dvc.lock", ":(exclude)reports")
 
 
@@ -51,6 +53,7 @@ def md5_at(commit: str, path: str) -> str:
 def recorded(uri: str, run_id: str) -> dict[str, Any]:
     """Return what a training run recorded about itself: its name, commit, workers, versions, processors and memory."""
     client = store.client(uri)
+    run_id = client.get_run(run_id).data.tags.get(TRAINED_IN_TAG, run_id)
     run = client.get_run(run_id).data
     workers = sorted({int(point.value) for point in client.get_metric_history(run_id, "workers")})
     tags = {"run": "training_run", "commit": "git_commit", "dirty": "git_dirty"}

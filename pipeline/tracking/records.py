@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pipeline.tracking import store
 
 NAME_TAG = "training_run"
+CLONE_TAG = "training_clone"
 _PARAMS_PER_REQUEST = 100  # MLflow refuses more
 
 
@@ -78,22 +79,28 @@ class Writer:
             self.points(key).add(point)
 
 
-def find(uri: str, experiment: str, name: str) -> str | None:
-    """Return the id of the run of the training `name`, or None; of several, the earliest."""
-    experiments = [store.experiment_id(uri, experiment)]
-    candidates = store.client(uri).search_runs(experiments, f"tags.{NAME_TAG} = '{name}'")
+def find(uri: str, experiment: str, name: str, clone: str | None = None) -> str | None:
+    """Return the id of the run of the training `name`, by `clone` or any clone; None if there is none.
+
+    Of several, it is the earliest.
+    """
+    experiments, query = [store.experiment_id(uri, experiment)], f"tags.{NAME_TAG} = '{name}'"
+    if clone is not None:
+        query += f" AND tags.{CLONE_TAG} = '{clone}'"
+    candidates = store.client(uri).search_runs(experiments, query)
     first = min(candidates, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
     return None if first is None else str(first.info.run_id)
 
 
-def create(uri: str, experiment: str, name: str, at: int) -> str:
-    """Create the run of the training `name`, which began at `at`; return its id.
+def create(uri: str, experiment: str, name: str, clone: str, *, at: int) -> str:
+    """Create the run of the training `name` by `clone`, which began at `at`; return its id.
 
-    If two processes do this at the same time, one run is deleted and both continue with the other.
+    If two processes of a clone do this at the same time, one run is deleted and both continue with the other.
     """
     number, client = store.experiment_id(uri, experiment), store.client(uri)
-    created = client.create_run(number, start_time=at, run_name=name, tags={NAME_TAG: name}).info.run_id
-    first = find(uri, experiment, name) or created
+    tags = {NAME_TAG: name, CLONE_TAG: clone}
+    created = client.create_run(number, start_time=at, run_name=name, tags=tags).info.run_id
+    first = find(uri, experiment, name, clone) or created
     if first != created:
         client.delete_run(created)
     return str(first)

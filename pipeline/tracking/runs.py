@@ -1,4 +1,4 @@
-"""MLflow runs: one per training, identified by the training's name and written by one process at a time.
+"""MLflow runs: one per training and clone of the repository, written by one process at a time (clone.py).
 
 An unreachable store makes nothing here fail or block for long: records that cannot be sent wait on disk (outbox.py).
 """
@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.files import repository
 from pipeline.files.redact import redact
 from pipeline.files.strict_json import flat
-from pipeline.tracking import environment, store
+from pipeline.tracking import environment, records, store
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.outbox import UNSENT, Outbox
 from pipeline.tracking.records import (
@@ -58,7 +58,7 @@ class Run:
 
 
 def start(experiment: str, name: str) -> Run:
-    """Return the run of the training `name`; a new one unless the training is resumed.
+    """Return this clone's run of the training `name`; a new one unless the training is resumed.
 
     Args:
         experiment: the experiment's name; MLFLOW_EXPERIMENT_NAME takes precedence.
@@ -73,17 +73,23 @@ def start(experiment: str, name: str) -> Run:
 
 
 def resume(experiment: str, name: str) -> Run:
-    """Return the run of the training `name` as `start` does, and log a warning if there was none.
+    """Return the run of the training `name` as `start` does, and log a warning if this clone had none.
+
+    If another clone trained the model, its run is named in a tag of the new one, and environment.recorded reads it.
 
     Raises:
         ValueError: as for `start`.
     """
     run = Run(store.address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
     if _delivery(run).open():
+        first = _delivery(run).ask(lambda _: records.find(run.uri, run.experiment, name))
+        trained = "was it trained elsewhere?" if first == run.run_id else f"another clone has, {first}"
         _log.warning(
-            f"{redact(run.uri)} has no run of the training {name} (was it trained elsewhere?); what follows is "
-            f"recorded in the new run {run.run_id}, without the training's curves"
+            f"{redact(run.uri)} has no run of the training {name} by this clone ({trained}); what follows is recorded "
+            f"in the new run {run.run_id}, without the training's curves"
         )
+        if first != run.run_id:
+            _post(run, "tags", {environment.TRAINED_IN_TAG: first})
     return run
 
 

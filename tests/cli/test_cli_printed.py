@@ -10,7 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.registry import model_files
+from pipeline.registry import model_files, versions
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
 from tests.support import hostile, project as tree
 from tests.support.hostile import STORABLE
@@ -80,6 +81,15 @@ class TestCommands:
         text = printed(*COMMANDS[command], "--json")
         assert text.isascii()
         assert STORABLE in str(hostile_values(json.loads(text)))
+
+    def test_the_files_of_the_decision_act_on_no_terminal(self, tmp_path):
+        model = RegisteredModel(store.address(), MODEL)
+        folder = model_files.fetch(versions.version(model, "1"), "decisions/000002", tmp_path)
+        files = sorted(folder.iterdir())
+        assert [file.name for file in files] == ["card.html", "card.md", "promotions.jsonl", "verdict.json"]
+        assert not hostile.acting("".join(file.read_text() for file in files), lines=True)
+        assert json.loads((folder / "verdict.json").read_text())["reason"] == STORABLE
+        assert json.loads((folder / "promotions.jsonl").read_text().splitlines()[-1])["reason"] == STORABLE
 
     def test_a_wide_table_shows_it_too(self):
         assert hostile.MARKUP in printed(*COMMANDS["leaderboard"], columns=3000)

@@ -9,7 +9,7 @@ from pipeline.core.calibration import Reliability
 from pipeline.evaluation import report
 from pipeline.evaluation.report import Column, Score
 from pipeline.evaluation.report.gallery import Gallery
-from tests.support import tiny_page
+from tests.support import hostile, tiny_page
 from tests.support.tiny_page import CAR, CLASSES, SKY
 
 
@@ -148,3 +148,11 @@ def test_the_page_holds_what_a_class_filter_needs(written):
     assert pictures["test/e"]["ious"] == [0, 1, 0]  # the road is predicted but not there
     assert pictures["test/b"]["ious"] == [0.5, 0.75, None]
     assert pictures["test/d"]["present"] == []
+
+
+def test_names_of_others_show_their_control_characters(written):
+    classes = dataclasses.replace(CLASSES, names=(hostile.STORABLE, "sky", "car"))
+    html, data = written(classes=classes, gallery=tiny_page.gallery(classes=classes), title=hostile.STORABLE)
+    assert not hostile.acting(html, lines=True)
+    assert "a\\x1b[2Jb" in html
+    assert not hostile.acting(data["classes"][0], lines=True)

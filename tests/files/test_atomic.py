@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,6 +6,7 @@ import sys
 import pytest
 
 from pipeline.files import atomic
+from tests.support import hostile
 
 GONE = 2**22 + 1  # never a PID: Linux counts to 2**22
 
@@ -122,3 +124,12 @@ def test_json_refuses_nan_which_is_not_json(tmp_path):
         atomic.write_json(tmp_path / "one.json", {"miou": float("nan")})
 
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", [*hostile.KINDS.values(), "Straße 道路"], ids=repr)
+def test_json_holds_every_text_exactly_and_no_control_character(text, tmp_path):
+    atomic.write_json(tmp_path / "a.json", {text: [text]})
+    content = (tmp_path / "a.json").read_bytes().decode()
+    assert not hostile.acting(content, lines=True)
+    assert json.loads(content) == {text: [text]}
+    assert text in content or hostile.acting(text)

@@ -12,6 +12,7 @@ from pipeline.registry.card import document
 from pipeline.registry.card.document import Bullets, Section, Table
 from tests.support import scored
 from tests.support.browser import running
+from tests.support.hostile import STORABLE, acting
 from tests.support.tiny_card import VALIDATION, markdown, page, parsed, section, spec, tiny
 
 PROGRAM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
@@ -174,3 +175,10 @@ def test_the_page_fits_a_telephone_and_a_screen(tmp_path):
             assert bars == ["0.750", "0.800"]
             assert tab.complaints == []
             assert {request.split(":")[0] for request in tab.requests} <= {"file", "data"}
+
+
+@pytest.mark.parametrize("render", [markdown, page])
+def test_names_of_others_show_their_control_characters(render):
+    text = render(tiny(lineage={"git commit": STORABLE}, licence=STORABLE))
+    assert not acting(text, lines=True)
+    assert "x1b" in text

@@ -1,103 +1,22 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from pipeline.artifacts.model import read_spec
-from pipeline.cli import app
-from pipeline.files import atomic, digest
-from pipeline.registry import champion, evidence, file_record, verify, versions
+from pipeline.files import digest
+from pipeline.registry import champion, evidence, file_record, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
-from stages import register as stage
-from tests.support import project as tree
-
-MODEL = "segnet-verified"
-LOG = f"promotions-of-{MODEL}"
-ORDER = [
-    "evidence",
-    "weights",
-    "served code",
-    "files",
-    "scores",
-    "params",
-    "training run",
-    "validation",
-    "commit",
-    "data",
-]
-ORDER += ["log", "verdict"]
+from tests.support.verified import LOG, MODEL, ORDER, changed, flipped, honest, links, stored
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    """A store with champion 1 and version 2, which was held; the current folder is the clean checkout they are from."""
-    folder = tmp_path_factory.mktemp("verified")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        spec = tree.make("verified")
-        git("init", "-q")
-        git("add", "params.yaml", "dvc.yaml", "pipeline")
-        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all")
-        tree.registered(tree.named(spec, "a"), hits=3)
-        lock_data()
-        tree.registered(tree.named(spec, "b"), hits=3)
-        yield f"sqlite:///{folder}/mlflow.db"
-
-
-@pytest.fixture(autouse=True)
-def environment(uri, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-
-
-def lock_data():
-    """Write dvc.lock and a cache for data/raw, as DVC would."""
-    md5 = digest.directory_md5(stage.RAW)
-    atomic.write_text(Path("dvc.lock"), f"stages:\n  download:\n    outs: [{{path: data/raw, md5: {md5}}}]\n")
-    cache = Path(".dvc/cache/files/md5")
-    entries = []
-    for path in sorted(p for p in stage.RAW.rglob("*") if p.is_file()):
-        name = digest.file_md5(path)
-        entries.append({"md5": name, "relpath": path.relative_to(stage.RAW).as_posix()})
-        (cache / name[:2]).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, cache / name[:2] / name[2:])
-    (cache / md5[:2]).mkdir(parents=True, exist_ok=True)
-    (cache / md5[:2] / md5[2:]).write_text(json.dumps(entries))
-
-
-def git(*command):
-    return subprocess.run(["git", *command], check=True, capture_output=True).stdout
-
-
-def links(uri, number="1"):
-    return {link.name: link for link in verify.verify(versions.version(RegisteredModel(uri, MODEL), number), Path())}
-
-
-def stored(uri, number="1"):
-    """The folder of a version's files."""
-    version = versions.version(RegisteredModel(uri, MODEL), number)
-    return Path(store.client(uri).get_logged_model(version.model_id).artifact_location.removeprefix("file://"))
-
-
-@contextmanager
-def changed(path, edit):
-    before = path.read_bytes()
-    path.write_bytes(edit(before))
-    yield
-    path.write_bytes(before)
-
-
-@contextmanager
-def flipped(path):
-    with changed(path, lambda text: text[:-1] + bytes([text[-1] ^ 1])):
-        yield
+    with honest(tmp_path_factory.mktemp("verified")) as uri:
+        yield uri
 
 
 def assert_broken(uri, name, detail):
@@ -234,39 +153,3 @@ def test_what_is_not_available_is_reported_and_skipped(uri, tmp_path, monkeypatc
     checked = links(uri)
     assert {name for name, link in checked.items() if link.state == "not at hand"} == {"commit", "data"}
     assert checked["data"].detail == "neither the working tree nor DVC's cache holds the data"
-
-
-def command(*arguments, code=0):
-    done = CliRunner().invoke(app, list(arguments))
-    assert done.exit_code == code, (done.output, done.exception)
-    return done.output
-
-
-def test_the_command_prints_each_link_and_whether_all_hold(uri):
-    lines = command("verify", "1").splitlines()
-    assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines] == ORDER
-    with flipped(stored(uri) / "artifacts/segnet/model.safetensors"):
-        assert command("verify", "1", code=1).splitlines()[-1] == f"segnet: {MODEL} version 1 is broken at: weights"
-        result = json.loads(command("verify", "1", "--json", code=1).partition("\nsegnet:")[0])
-        assert (result["whole"], result["links"][-1]["name"]) == (False, "weights")
-
-
-def test_trace_prints_the_commands_that_reproduce_it(uri):
-    head = git("rev-parse", "HEAD").decode().strip()
-    lines = command("trace", "1").splitlines()
-    assert lines[0] == f"git worktree add --detach ../{MODEL}-1 {head}"
-    assert "dvc repro evaluate" in lines
-    md5 = digest.directory_md5(stored(uri) / "artifacts/segnet")
-    run = versions.version(RegisteredModel(uri, MODEL), "1").tags["training_run"]
-    assert lines[-1] == f"# Expected result: training run {run}, models/segnet {md5}, test mIoU 0.375"
-    assert command("trace", "1", "--params") == Path("params.yaml").read_text()
-
-
-def test_trace_names_what_differed_from_the_commit(uri):
-    code = Path("pipeline/inference/predict.py")
-    with changed(code, lambda text: text + b"# later\n"):
-        tree.score(read_spec(stage.MODEL), hits=4)
-        stage.main()
-    text = command("trace", "2")
-    assert "# pipeline/inference/predict.py differed from the commit, and only its hash is kept: the result may" in text
-    assert json.loads(command("trace", "2", "--json"))["changed"] == ["pipeline/inference/predict.py"]

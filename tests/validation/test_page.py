@@ -11,6 +11,7 @@ from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.files.images import encode_png
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
+from tests.support import hostile
 from tests.support.tiny_dataset import change, make
 
 
@@ -151,3 +152,9 @@ def test_the_data_set_is_summarised(manifest, tmp_path):
     assert html.count("40 x 32") == 3
     assert html.count("55.56%") == 3  # road: 640 of 1152 labelled pixels
     assert html.count("width: 80.0%; background: rgb(70, 130, 180)") == 3  # sky: 512 / 640 of the longest bar
+
+
+def test_names_of_others_show_their_control_characters(manifest, tmp_path):
+    html = page(manifest, tmp_path, finding(Offender(hostile.STORABLE, hostile.STORABLE, ())))
+    assert not hostile.acting(html, lines=True)
+    assert "a\\x1b[2Jb" in html

@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.artifacts.model import read_spec
+from pipeline.cli import app
+from pipeline.files import digest
+from pipeline.registry import versions
+from pipeline.registry.versions import RegisteredModel
+from stages import register as stage
+from tests.support import project as tree
+from tests.support.verified import MODEL, ORDER, changed, flipped, git, honest, stored
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    with honest(tmp_path_factory.mktemp("verified")) as uri:
+        yield uri
+
+
+def command(*arguments, code=0):
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+def test_the_command_prints_each_link_and_whether_all_hold(uri):
+    lines = command("verify", "1").splitlines()
+    assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines] == ORDER
+    with flipped(stored(uri) / "artifacts/segnet/model.safetensors"):
+        assert command("verify", "1", code=1).splitlines()[-1] == f"segnet: {MODEL} version 1 is broken at: weights"
+        result = json.loads(command("verify", "1", "--json", code=1).partition("\nsegnet:")[0])
+        assert (result["whole"], result["links"][-1]["name"]) == (False, "weights")
+
+
+def test_trace_prints_the_commands_that_reproduce_it(uri):
+    head = git("rev-parse", "HEAD").decode().strip()
+    lines = command("trace", "1").splitlines()
+    assert lines[0] == f"git worktree add --detach ../{MODEL}-1 {head}"
+    assert "dvc repro evaluate" in lines
+    md5 = digest.directory_md5(stored(uri) / "artifacts/segnet")
+    run = versions.version(RegisteredModel(uri, MODEL), "1").tags["training_run"]
+    assert lines[-1] == f"# Expected result: training run {run}, models/segnet {md5}, test mIoU 0.375"
+    assert command("trace", "1", "--params") == Path("params.yaml").read_text()
+
+
+def test_trace_names_what_differed_from_the_commit(uri):
+    code = Path("pipeline/inference/predict.py")
+    with changed(code, lambda text: text + b"# later\n"):
+        tree.score(read_spec(stage.MODEL), hits=4)
+        stage.main()
+    text = command("trace", "2")
+    assert "# pipeline/inference/predict.py differed from the commit, and only its hash is kept: the result may" in text
+    assert json.loads(command("trace", "2", "--json"))["changed"] == ["pipeline/inference/predict.py"]
