@@ -24,15 +24,10 @@ from pipeline.registry import champion, judge
 from pipeline.registry.versions import RegisteredModel
 from pipeline.training import checkpoint, run
 from tests.support import ROOT
+from tests.support.stores import ADDRESSES
 
 ARCHIVE = ROOT / "tests" / "support" / "made_by_3053a49.tar.xz"
 FIRST, SECOND = "0f531048451b3932", "2096156f2125d685"
-ADDRESSES = {
-    "experiments": "artifact_location",
-    "runs": "artifact_uri",
-    "logged_models": "artifact_location",
-    "model_versions": "storage_location",
-}
 SERVE = """
 import sys, mlflow, pandas, pathlib
 model = mlflow.pyfunc.load_model(sys.argv[1])

@@ -19,7 +19,7 @@ from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 
 _TEXT, _SETTLED, _NEWEST = "entry", "settled", "newest"
-_NO_FILES = "segnet:/decision-log"  # the source of an entry whose version is gone
+_SOURCE = "segnet:/decision-log"  # MLflow requires one; the files of a version could be gone
 
 
 class OutrunError(RuntimeError):
@@ -90,13 +90,11 @@ def append(model: RegisteredModel, draft: Entry, log: Log) -> Entry:
     log_model = log_of(model)
     versions.create(log_model, f"The decision log of {model.name}, shown by segnet history. Do not delete it.")
     entry = draft.follow(log)
-    subject = next((version for version in versions.versions(model) if version.number == entry.version), None)
     store.client(model.uri).create_model_version(
         log_model.name,
-        subject.source if subject else _NO_FILES,
+        _SOURCE,
         tags={_TEXT: entry.text},
         description=entry.reason[:1000],
-        model_id=subject.model_id if subject else None,
     )
     new_log = read(model)
     stored = next((other for other in new_log if other.mark == entry.mark), None)
