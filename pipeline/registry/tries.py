@@ -37,9 +37,11 @@ def number(log: Log, fingerprints: Mapping[str, str], contest: Contest, challeng
 
 
 def _tries(log: Log, fingerprints: Mapping[str, str], contest: Contest) -> Iterator[tuple[str, float | None]]:
-    """Yield the fingerprint and the block length of each comparison in the contest."""
+    """Yield the fingerprint and the block length of each comparison in the contest; one that is lost may be another."""
     champion = None
     for entry in log:
+        if entry.kind == "lost":
+            yield f"entry {entry.number}", None
         verdict, version = entry.verdict, str(entry.version)
         compared = verdict is not None and verdict.gains and verdict.test_data == contest.test_data
         if verdict and compared and champion and fingerprints.get(champion) == contest.champion:

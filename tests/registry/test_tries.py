@@ -75,3 +75,9 @@ def test_the_champion_registered_again_as_another_version_is_the_same_champion()
 
 def test_versions_that_were_deleted_count_as_other_models():
     assert number(entry("7"), entry("8"), entry("7")) == 3
+
+
+def test_a_lost_entry_counts_as_a_try():
+    lost = [replace(entry("1", verdict=None, kind="lost"), number=number) for number in (7, 8)]
+    assert number(entry("2"), *lost) == 4
+    assert number(*lost, entry("2"), challenger="two") == 3
