@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli import compare, export, leaderboard, predict, promotion, prune, sync, verify
+from pipeline.cli import compare, doctor, export, leaderboard, predict, promotion, prune, sync, verify
 from pipeline.files import log, terminal
 
 
@@ -63,6 +63,7 @@ for command in (
     verify.trace,
     leaderboard.leaderboard,
     sync.sync,
+    doctor.doctor,
     prune.prune,
 ):
     app.command()(command)

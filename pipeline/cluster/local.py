@@ -10,7 +10,7 @@ from typing import Any
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
 # A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
-_STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
+STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 _LONGEST_FOLDER = 30  # bytes: a socket's path has at most 107, of which Ray needs up to 77
 
 
@@ -26,7 +26,7 @@ def options() -> Iterator[dict[str, Any]]:
     settings: dict[str, Any] = {
         "num_cpus": os.cpu_count(),
         "include_dashboard": False,
-        "object_store_memory": _STORE_BYTES,
+        "object_store_memory": STORE_BYTES,
     }
     folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     if len(os.fsencode(folder)) <= _LONGEST_FOLDER:

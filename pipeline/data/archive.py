@@ -22,6 +22,7 @@ from pipeline.params.steps import Download
 
 MIRROR = "SEGNET_MIRROR"
 _CHUNK = 2**20  # bytes
+_ANSWER_SECONDS = 10  # for the beginning of an answer, where only that counts
 _TRANSIENT = (408, 429)  # client errors that are worth a retry: time-out, too many requests
 _LONGEST, _LONGEST_PATH = 255, 1000  # bytes of a file's or folder's name, and of a path in an archive
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a size limit
@@ -69,6 +70,34 @@ def fetch(name: str, url: str, limits: Download) -> Path:
         *(f"  {failure}" for failure in failures),
         f"Check the network, or set {MIRROR} to a folder or base URL that holds the archive under this name",
     )
+
+
+def find(name: str, url: str) -> str:
+    """Return where `fetch` would take an archive from, without fetching it: the cache, the mirror or `url`.
+
+    Raises:
+        ArchiveError: no source has it.
+    """
+    if (cached := Path(pooch.os_cache("segnet"), name)).is_file():
+        return str(cached)
+    mirror = os.environ.get(MIRROR, "")
+    for place in ([f"{mirror.rstrip('/')}/{name}"] if mirror else []) + [url]:
+        if _is_there(place):
+            return redact(place)
+    raise ArchiveError(
+        f"expected the archive {name} in the cache, {f'{redact(mirror)} or ' if mirror else ''}{url}, got none",
+        f"Check the network, or set {MIRROR} to a folder or base URL that holds the archive under this name",
+    )
+
+
+def _is_there(place: str) -> bool:
+    if "://" not in place:
+        return Path(place).expanduser().is_file()
+    try:
+        with requests.get(place, stream=True, timeout=_ANSWER_SECONDS) as answer:
+            return answer.ok
+    except requests.RequestException:
+        return False
 
 
 def unpack(path: Path, inside: str, folder: Path, limits: Download) -> None:

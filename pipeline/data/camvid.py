@@ -44,6 +44,15 @@ def write(folder: Path, limits: Download) -> Source:
     return Source("camvid", CAMVID, LICENCE, tuple(entries))
 
 
+def available() -> str:
+    """Return where the archive can be had, without fetching it.
+
+    Raises:
+        ArchiveError: nowhere.
+    """
+    return archive.find(ARCHIVE, URL)
+
+
 def digest(folder: Path) -> str:
     """Return the SHA-256, hexadecimal, of the sorted list of SHA-256 and path of every file below `folder`.
 

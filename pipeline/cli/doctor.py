@@ -1,0 +1,73 @@
+"""`segnet doctor`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipeline import params
+from pipeline.cluster import doctor as checks
+from pipeline.data import camvid
+from pipeline.files import repository
+from pipeline.files.terminal import complain, say, say_json
+from pipeline.params.dataset import CamvidDataset, FolderDataset
+from pipeline.tracking import round_trip, store
+
+
+def doctor(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    megabytes: Annotated[int, typer.Option(min=1, help="Size of the file that MLflow's store is tried with.")] = 200,
+) -> None:
+    """Check beforehand what would make the pipeline fail on this machine; each failure names its mend.
+
+    If a check fails, the exit code is 1. Nothing that it writes stays, but a deleted run in MLflow's store.
+    """
+    results = []
+    for result in checks.examine(_checks(megabytes)):
+        results.append(result)
+        if not json:
+            say(f"{'ok' if result.ok else 'FAILS':6} {result.name}: {result.detail}")
+            if not result.ok:
+                say(f"       mend: {result.mend}")
+    failed = [result.name for result in results if not result.ok]
+    if json:
+        say_json({"ok": not failed, "checks": [asdict(result) for result in results]})
+    if failed:
+        complain(f"segnet: {len(failed)} of {len(results)} checks fail: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def _checks(megabytes: int) -> Mapping[str, Callable[[], str]]:
+    return {
+        "packages": checks.packages,
+        "params": _params,
+        "data set": _data_set,
+        "git": checks.git,
+        "dvc": checks.dvc,
+        "memory": checks.memory,
+        "shared memory": checks.shared_memory,
+        "disk": checks.disk,
+        "sockets": checks.sockets,
+        "GPUs": checks.gpus,
+        "MLflow": lambda: round_trip.round_trip(store.address(), megabytes),
+    }
+
+
+def _params() -> str:
+    settings = params.load()
+    return f"{settings.model.name} on {settings.dataset.name}, {settings.train.epochs} epochs"
+
+
+def _data_set() -> str:
+    """Check that the images can be had."""
+    match params.load().dataset:
+        case CamvidDataset():
+            return camvid.available()
+        case FolderDataset(path=path):
+            if not repository.user_path(path).is_dir():
+                raise checks.FoundError(f"no folder {path}", "correct dataset.path in params.yaml")
+            return f"in {path}"
+        case other:
+            return f"{other.name}, which the program draws"

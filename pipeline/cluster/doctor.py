@@ -1,0 +1,176 @@
+"""What would make the pipeline fail on this machine, found before it runs: one check per cause, each with its mend."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import torch
+from packaging.requirements import Requirement
+
+from pipeline.cluster import local
+from pipeline.files.redact import redact
+
+DISTRIBUTION = "segnet-pipeline"
+MEMORY_BYTES, DISK_BYTES, TEMPORARY_BYTES = 2_000_000_000, 2_000_000_000, 500_000_000
+"""Least free memory, disk in the working tree, and disk for temporary files: what `make repro` took, doubled."""
+_SHARED = Path("/dev/shm")  # noqa: S108  # Linux's shared memory, where Ray keeps its object store
+_SECONDS = 30  # for a program to answer
+
+
+class FoundError(ValueError):
+    """Something that would make the pipeline fail."""
+
+    def __init__(self, found: str, mend: str) -> None:
+        """Keep what was found, and what to do about it."""
+        super().__init__(f"{found}; {mend}")
+        self.found, self.mend = found, mend
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a check."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What was found."""
+    mend: str
+    """What to do; empty if it is ok."""
+
+
+def examine(checks: Mapping[str, Callable[[], str]]) -> Iterator[Result]:
+    """Yield the result of each check, which returns what it found or raises FoundError, or another ValueError."""
+    for name, check in checks.items():
+        try:
+            yield Result(name, ok=True, detail=check(), mend="")
+        except FoundError as err:
+            yield Result(name, ok=False, detail=err.found, mend=err.mend)
+        except ValueError as err:  # of a room that says itself what was expected and what to do
+            detail, _, mend = redact(str(err)).replace("\n", "; ").partition("; ")
+            yield Result(name, ok=False, detail=detail, mend=mend)
+
+
+def packages() -> str:
+    """Check that what is installed is what pyproject.toml requires."""
+    required = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
+    wrong = []
+    for each in required:
+        if each.marker is not None and not each.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(each.name)
+        except metadata.PackageNotFoundError:
+            version = "none"
+        if version == "none" or not each.specifier.contains(version, prereleases=True):
+            wrong.append(f"{each.name} {version} in place of {each.specifier}")
+    if wrong:
+        raise FoundError(", ".join(wrong), "install what requirements.lock pins: make setup")
+    return f"{len(required)} packages as pyproject.toml requires, torch {torch.__version__}"
+
+
+def git() -> str:
+    """Check that a commit can be recorded with each result."""
+    commit = _output("git", "rev-parse", "--short", "HEAD")
+    if commit is None:
+        raise FoundError("no git, or no commit here", "install git, and commit: results are traced to a commit")
+    changed = _output("git", "status", "--porcelain", "--untracked-files=no") or ""
+    return f"commit {commit}" + (f", {len(changed.splitlines())} files differ from it" if changed else "")
+
+
+def dvc() -> str:
+    """Check that DVC runs, that its cache can be written to, and that it can ask its remote, if there is one."""
+    version, folder = _output("dvc", "--version"), _output("dvc", "cache", "dir")
+    if version is None:
+        raise FoundError("no command dvc", "source .venv/bin/activate, after make setup")
+    if folder is None:
+        raise FoundError("no DVC repository here", "work in a clone of the repository")
+    _check_writable(Path(folder))
+    remote = _output("dvc", "remote", "default")
+    if not remote:
+        return f"dvc {version}; no default remote: data and models are on this machine alone"
+    if _output("dvc", "status", "--cloud", "--quiet", "--json") is None:
+        found = f"dvc status --cloud fails for the remote {remote}"
+        raise FoundError(found, "run it and see; check address, network and credentials")
+    return f"dvc {version}, remote {remote}"
+
+
+def memory() -> str:
+    """Check the memory that is available."""
+    free = psutil.virtual_memory().available
+    if free < MEMORY_BYTES:
+        raise FoundError(
+            f"{free / 1e9:.1f} GB of memory are free, {MEMORY_BYTES / 1e9:g} are needed",
+            "end other programs, or use another machine; train.accumulation makes a training need less",
+        )
+    return f"{free / 1e9:.1f} GB are free"
+
+
+def shared_memory() -> str:
+    """Check /dev/shm, where Ray keeps its object store; containers often have 64 MB."""
+    if not _SHARED.is_dir():
+        return "this system has no /dev/shm"
+    free = shutil.disk_usage(_SHARED).free
+    if free < local.STORE_BYTES:
+        raise FoundError(
+            f"{free / 1e6:.0f} MB are free in {_SHARED}, {local.STORE_BYTES / 1e6:.0f} are needed",
+            "start the container with more: docker run --shm-size 1g",
+        )
+    return f"{free / 1e9:.1f} GB are free"
+
+
+def disk() -> str:
+    """Check the free space of the working tree and of the folder for temporary files."""
+    temporary = Path(tempfile.gettempdir())
+    for folder, least in ((Path(), DISK_BYTES), (temporary, TEMPORARY_BYTES)):
+        _check_writable(folder)
+        free = shutil.disk_usage(folder).free
+        if free < least:
+            raise FoundError(
+                f"{free / 1e9:.1f} GB are free in {folder.absolute()}, {least / 1e9:g} are needed",
+                "make room (segnet prune; dvc gc --workspace), or set TMPDIR to a disk with more",
+            )
+    return f"{shutil.disk_usage(Path()).free / 1e9:.1f} GB are free"
+
+
+def sockets() -> str:
+    """Check that Ray's sockets have a place."""
+    with local.options() as options:
+        return f"in {options.get('_temp_dir') or os.environ.get('RAY_TMPDIR') or tempfile.gettempdir()}"
+
+
+def gpus() -> str:
+    """Check that torch can use the GPUs that the driver shows."""
+    shown = (_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or "").splitlines()
+    if shown and not torch.cuda.is_available():
+        raise FoundError(
+            f"{shown[0]}, which torch {torch.__version__} cannot use",
+            "install a build of torch for the driver's CUDA version",
+        )
+    return f"{len(shown)} x {shown[0]}" if shown else "none: training runs on the CPU"
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        found = f"{folder.absolute()} cannot be written to: {err.strerror}"
+        raise FoundError(found, "correct its owner or mode, or free space") from err
+
+
+def _output(*command: str) -> str | None:
+    """Return what a program prints, without the line break at its end; None if it is missing, fails or hangs."""
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)  # noqa: S603
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,94 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.data import archive, camvid
+from tests.support import ROOT
+
+NAMES = ["packages", "params", "data set", "git", "dvc", "memory", "shared memory", "disk", "sockets", "GPUs", "MLflow"]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project in which every check passes."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(archive.pooch, "os_cache", lambda name: tmp_path / "cache")
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "add", "."], check=True)
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"], check=True)
+    subprocess.run(["dvc", "init", "-q"], check=True)
+    return tmp_path
+
+
+def doctor(*words, code=0):
+    done = CliRunner().invoke(app, ["doctor", "--megabytes", "1", *words])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_a_machine_in_order_passes_every_check(project):
+    lines = doctor().stdout.splitlines()
+    assert [line[7:].partition(":")[0] for line in lines] == NAMES
+    assert {line[:6] for line in lines} == {"ok    "}
+    assert lines[1] == "ok     params: segnet on scenes, 20 epochs"
+    assert lines[2] == "ok     data set: scenes, which the program draws"
+
+
+def preset(name, **dataset):
+    tree = YAML().load(ROOT / "presets" / f"{name}.yaml")
+    tree["dataset"] |= dataset
+    YAML().dump(tree, Path("params.yaml"))
+
+
+def test_what_fails_is_named_with_its_mend_and_the_others_are_still_checked(project):
+    preset("folder", path="nowhere")
+    done = doctor(code=1)
+    assert "FAILS  data set: no folder nowhere\n       mend: correct dataset.path in params.yaml\n" in done.stdout
+    assert done.stderr == "segnet: 1 of 11 checks fail: data set\n"
+    tree = json.loads(doctor("--json", code=1).stdout)
+    assert tree["ok"] is False
+    assert [check["name"] for check in tree["checks"] if not check["ok"]] == ["data set"]
+
+
+def test_params_that_are_invalid_are_found(project):
+    (project / "params.yaml").write_text("a: 1")
+    done = doctor(code=1)
+    assert done.stderr == "segnet: 2 of 11 checks fail: params, data set\n"
+    assert "FAILS  params: params.yaml is invalid:" in done.stdout
+
+
+def test_the_images_of_a_folder_are_found(project):
+    preset("folder", path="own")
+    (project / "own").mkdir()
+    assert "ok     data set: in own" in doctor().stdout
+
+
+def test_camvid_is_looked_for_in_cache_and_mirror(project, monkeypatch):
+    preset("camvid_cpu")
+    monkeypatch.setattr(camvid, "URL", "http://127.0.0.1:9/nothing.zip")
+    monkeypatch.setenv("SEGNET_MIRROR", str(project / "mirror"))
+    assert "mend: Check the network, or set SEGNET_MIRROR to a folder" in doctor(code=1).stdout
+    (project / "mirror").mkdir()
+    (project / "mirror" / camvid.ARCHIVE).touch()
+    assert f"ok     data set: {project}/mirror/{camvid.ARCHIVE}" in doctor().stdout
+    (project / "cache").mkdir()
+    (project / "cache" / camvid.ARCHIVE).touch()
+    assert f"ok     data set: {project}/cache/{camvid.ARCHIVE}" in doctor().stdout
+
+
+def test_a_store_that_does_not_answer_is_found(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    done = doctor(code=1)
+    assert "FAILS  MLflow: http://127.0.0.1:9 cannot be reached" in done.stdout
+    assert "secret" not in done.output

@@ -1,0 +1,163 @@
+"""Each check finds its cause, and names the mend; what is in order passes."""
+
+import subprocess
+import sys
+from collections import namedtuple
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from pipeline.cluster import doctor, local
+from pipeline.cluster.doctor import FoundError, Result
+
+
+def program(folder, name, script):
+    """Put a program of that name first on the PATH of a test."""
+    path = folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path.parent)
+
+
+def repository(folder):
+    for words in (("init", "-q"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a", "--allow-empty")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+
+
+def test_what_a_check_returns_or_raises_is_its_result():
+    def fine():
+        return "as it should be"
+
+    def bad():
+        raise FoundError("a leak", "close the tap")
+
+    def other():
+        raise ValueError("expected water from http://me:secret@tap.example, got none; call a plumber; today")
+
+    assert list(doctor.examine({"one": fine, "two": bad, "three": other})) == [
+        Result("one", ok=True, detail="as it should be", mend=""),
+        Result("two", ok=False, detail="a leak", mend="close the tap"),
+        Result("three", False, "expected water from http://tap.example, got none", "call a plumber; today"),
+    ]
+    assert str(FoundError("a leak", "close the tap")) == "a leak; close the tap"
+
+
+def test_the_installed_packages_are_the_required_ones():
+    assert "packages as pyproject.toml requires" in doctor.packages()
+
+
+def test_a_package_of_another_version_or_none_is_found(monkeypatch):
+    lines = [
+        "torch>=2.13,<2.14",
+        "not-installed>=1",
+        "onnx>=1 ; extra == 'onnx'",
+        "python-for-others>=1 ; os_name == 'nt'",
+    ]
+    monkeypatch.setattr(metadata, "requires", lambda name: lines)
+    installed = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "2.12.0" if name == "torch" else installed(name))
+    with pytest.raises(FoundError) as found:
+        doctor.packages()
+    assert found.value.found == "torch 2.12.0 in place of <2.14,>=2.13, not-installed none in place of >=1"
+    assert found.value.mend == "install what requirements.lock pins: make setup"
+
+
+def test_a_folder_without_a_commit_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FoundError, match="no git, or no commit here; install git, and commit: results are traced to a"):
+        doctor.git()
+    repository(tmp_path)
+    assert doctor.git().startswith("commit ")
+    (tmp_path / "a").touch()
+    subprocess.run(["git", "add", "a"], check=True)
+    assert doctor.git().endswith(", 1 files differ from it")
+
+
+def test_no_dvc_no_repository_and_a_dead_remote_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    with pytest.raises(FoundError, match=r"no command dvc; source .venv/bin/activate, after make setup"):
+        doctor.dvc()
+    monkeypatch.setenv("PATH", path)
+    with pytest.raises(FoundError, match="no DVC repository here; work in a clone of the repository"):
+        doctor.dvc()
+    repository(tmp_path)
+    subprocess.run(["dvc", "init", "-q"], check=True)
+    assert doctor.dvc().endswith("no default remote: data and models are on this machine alone")
+    subprocess.run(["dvc", "remote", "add", "-q", "-d", "far", "ssh://me:secret@127.0.0.1:9/cache"], check=True)
+    (tmp_path / "a").write_text("data")
+    subprocess.run(["dvc", "add", "-q", "a"], check=True)
+    with pytest.raises(FoundError, match="dvc status --cloud fails for the remote far; run it and see") as found:
+        doctor.dvc()
+    assert "secret" not in str(found.value)
+    (tmp_path / "near").mkdir()
+    subprocess.run(["dvc", "remote", "modify", "-q", "far", "url", str(tmp_path / "near")], check=True)
+    assert doctor.dvc().endswith(", remote far")
+
+
+def test_a_cache_that_cannot_be_written_to_is_found(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    commands = f'case "$1" in --version) echo 3;; cache) echo {tmp_path}/file/cache;; esac'
+    monkeypatch.setenv("PATH", program(tmp_path, "dvc", commands))
+    with pytest.raises(FoundError, match=r"file/cache cannot be written to: Not a directory; correct its owner"):
+        doctor.dvc()
+
+
+def test_too_little_memory_is_found(monkeypatch):
+    assert doctor.memory().endswith("GB are free")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: namedtuple("Memory", "available")(1_500_000_000))
+    with pytest.raises(FoundError, match=r"1.5 GB of memory are free, 2 are needed; end other programs, or use"):
+        doctor.memory()
+
+
+def test_too_little_shared_memory_is_found(tmp_path, monkeypatch):
+    assert doctor.shared_memory().endswith("GB are free")
+    monkeypatch.setattr(local, "STORE_BYTES", 10**15)
+    with pytest.raises(FoundError, match=r"MB are free in /dev/shm, 1000000000 are needed; start the container with"):
+        doctor.shared_memory()
+    monkeypatch.setattr(doctor, "_SHARED", tmp_path / "nothing")
+    assert doctor.shared_memory() == "this system has no /dev/shm"
+
+
+@pytest.mark.parametrize("bound", ["DISK_BYTES", "TEMPORARY_BYTES"])
+def test_too_little_disk_is_found(bound, monkeypatch):
+    assert doctor.disk().endswith("GB are free")
+    monkeypatch.setattr(doctor, bound, 10**18)
+    with pytest.raises(FoundError, match=r"GB are free in /.*, 1e\+09 are needed; make room \(segnet prune"):
+        doctor.disk()
+
+
+def test_no_place_for_rays_sockets_is_found(monkeypatch):
+    assert doctor.sockets().startswith("in /")
+    monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * 40)
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(local.tempfile, "mkdtemp", full)
+    (result,) = doctor.examine({"sockets": doctor.sockets})
+    assert (result.ok, result.mend) == (False, "set RAY_TMPDIR to a shorter path")
+    assert result.detail.startswith("expected TMPDIR of at most 30 bytes")
+
+
+def test_a_gpu_that_torch_cannot_use_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", program(tmp_path, "nvidia-smi", "exit 9"))
+    assert doctor.gpus() == "none: training runs on the CPU"
+    monkeypatch.setenv("PATH", program(tmp_path, "nvidia-smi", "echo NVIDIA X1, 555.1"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(FoundError, match=r"NVIDIA X1, 555.1, which torch .* cannot use; install a build of torch for"):
+        doctor.gpus()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert doctor.gpus() == "1 x NVIDIA X1, 555.1"
+
+
+def test_a_program_that_hangs_or_fails_gives_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "_SECONDS", 0.2)
+    monkeypatch.setenv("PATH", program(tmp_path, "git", "exec /bin/sleep 9"))
+    with pytest.raises(FoundError, match="no git, or no commit here"):
+        doctor.git()
