@@ -8,7 +8,6 @@ import typer
 
 from pipeline import params
 from pipeline.cluster import doctor as checks
-from pipeline.data import camvid
 from pipeline.files import repository
 from pipeline.files.terminal import complain, say, say_json
 from pipeline.params.dataset import CamvidDataset, FolderDataset
@@ -62,6 +61,8 @@ def _params() -> str:
 
 def _data_set() -> str:
     """Check that the images can be had."""
+    from pipeline.data import camvid  # imported here: what fetches archives takes a third of a second to import
+
     match params.load().dataset:
         case CamvidDataset():
             return camvid.available()

@@ -150,3 +150,24 @@ def test_the_error_names_every_place_that_was_tried(server, cache, pauses, tmp_p
         ArchiveError, match=rf"(?s)archive data.zip, got\n  {tmp_path}/data.zip: no such.*public.zip: 403"
     ):
         fetch(server)
+
+
+def test_an_archive_is_found_where_fetch_would_take_it_from(server, cache, pauses, tmp_path, monkeypatch):
+    server.answers = [(404, b"", 0), ok(), ok()]
+    url = f"{server.url}/public.zip"
+    with pytest.raises(ArchiveError) as caught:
+        archive.find("data.zip", url)
+    assert caught.value.args[0] == f"expected the archive data.zip in the cache, {url}, got none"
+    assert archive.find("data.zip", url) == url
+    monkeypatch.setenv("SEGNET_MIRROR", f"{server.url}/mirror/".replace("//", "//me:secret@"))
+    assert archive.find("data.zip", url) == f"{server.url}/mirror/data.zip"
+    assert server.paths[-1] == "/mirror/data.zip"
+    cache.mkdir(parents=True)
+    (cache / "data.zip").touch()
+    assert archive.find("data.zip", url) == str(cache / "data.zip")
+
+
+def test_an_archive_is_nowhere_if_the_mirror_lacks_it_too(cache, pauses, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGNET_MIRROR", str(tmp_path))
+    with pytest.raises(ArchiveError, match=f"in the cache, {tmp_path} or http://127.0.0.1:9/a.zip, got none"):
+        archive.find("data.zip", "http://127.0.0.1:9/a.zip")
