@@ -147,6 +147,17 @@ def decode(source: Path | bytes) -> Decoded:
     return Decoded(image, codec, str(arguments), orientation, is_lossy)
 
 
+def decode_leniently(source: Path | bytes) -> Image.Image:
+    """Return what Pillow decodes of an image's first frame, as stored; what it forgets is lost.
+
+    Raises:
+        ImageError: as for `read_header`, or its pixels cannot be decoded.
+    """
+    with _opened(source) as image:
+        image.load()
+    return image
+
+
 def _orientation(image: ImageFile) -> int:
     value = image.getexif().get(_ORIENTATION, 1)
     return value if value in range(1, 9) else 1

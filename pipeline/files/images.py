@@ -19,6 +19,7 @@ from pipeline.files.decoding import (
     ImageError as ImageError,
     LossyError as LossyError,
     decode,
+    decode_leniently,
     explained,
     read_header as read_header,
     read_orientation as read_orientation,
@@ -63,6 +64,27 @@ def read_image(source: Path | bytes) -> Pixels:
             "it would be nearly black; scale it to 16 bits, or convert it to 8"
         )
     return decoded.upright(pixels)
+
+
+@explained()
+def read_preview(source: Path | bytes) -> Pixels:
+    """Return about what a viewer shows of an image or mask, (H, W, 3) uint8, also of one that is refused.
+
+    For people to recognise it, for nothing else: of several frames it is the first, further channels are missing, and
+    values of more than 8 bits are stretched to 0..255.
+
+    Raises:
+        ImageError: as for `read_header`, or its pixels cannot be decoded.
+    """
+    image = decode_leniently(source)
+    if image.mode in _AS_THEY_ARE:
+        return _to_rgb(image)
+    if len(image.getbands()) > 1:
+        return np.asarray(image.convert("RGB"))
+    values = np.asarray(image, np.float64)
+    low, high = values.min(), values.max()
+    grey = np.rint((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 @explained()

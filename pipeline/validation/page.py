@@ -67,11 +67,25 @@ def _pictures(
 
 
 def _image_uri(path: Path) -> str:
-    """Return the image as a small JPEG in a data URI, "" if it cannot be read."""
+    """Return the image as a small JPEG in a data URI, "" if not even a viewer shows it."""
     try:
         pixels = images.read_image(path)
-    except (images.ImageError, OSError):
+    except images.ImageError:
+        return _preview_uri(path)
+    except OSError:
         return ""
+    return _jpeg_uri(pixels)
+
+
+def _preview_uri(path: Path) -> str:
+    """Return an image or mask that is refused as a small JPEG in a data URI, "" if it cannot be decoded."""
+    try:
+        return _jpeg_uri(images.read_preview(path))
+    except images.ImageError:
+        return ""
+
+
+def _jpeg_uri(pixels: Pixels) -> str:
     buffer = io.BytesIO()
     Image.fromarray(images.resize_image(pixels, _small(pixels))).save(buffer, "JPEG", quality=80)
     return _data_uri("jpeg", buffer.getvalue())
@@ -85,7 +99,9 @@ def _mask_uri(path: Path, outside: Path, classes: ClassTable) -> str:
     try:
         mask = read_mask(path)
         marked = read_mask(outside) if outside.is_file() else np.zeros_like(mask)
-    except (images.ImageError, OSError):
+    except images.ImageError:
+        return _preview_uri(path)
+    except OSError:
         return ""
     height, width = _small(mask)
     colours = classes.palette()[images.resize_mask(mask, (height, width))]

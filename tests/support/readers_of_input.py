@@ -115,6 +115,11 @@ def read_orientation(path):
     assert images.read_orientation(path) in range(1, 9)
 
 
+def read_preview(path):
+    pixels = images.read_preview(path)
+    assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+
+
 def read_image(path):
     pixels = images.read_image(path)
     _, height, width = images.read_header(path)
@@ -196,6 +201,7 @@ READERS = (
     file_reader("archives", archives, read_archive),
     file_reader("image headers", image_cases, read_header),
     file_reader("orientations", image_cases, read_orientation),
+    file_reader("previews", image_cases, read_preview),
     file_reader("images", image_cases, read_image),
     file_reader("masks", image_cases, read_mask),
     file_reader("colour masks", image_cases, read_colours),

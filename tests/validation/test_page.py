@@ -128,6 +128,14 @@ def test_what_cannot_be_read_is_said_to_have_no_picture(manifest, tmp_path):
     assert html.count("no preview") == 2
 
 
+def test_images_and_masks_that_are_refused_are_shown_as_a_viewer_shows_them(manifest, tmp_path):
+    Image.new("CMYK", (40, 32)).save(tmp_path / "images/val/1.tif")
+    Image.new("RGB", (40, 32)).save(tmp_path / "masks/val/1.png")
+    manifest = change(manifest, ["val/1"], image="images/val/1.tif", problem="image: CMYK; mask: three channels")
+    html = page(manifest, tmp_path, finding(Offender("val/1", "refused", ("val/1",)), check="unreadable_image"))
+    assert pictures(html) == [("JPEG", 40, 32), ("JPEG", 40, 32)]
+
+
 def test_the_first_24_are_pictured_and_the_others_named(manifest, tmp_path):
     offenders = [Offender(f"<{i}>", "no mask", ("val/1",)) for i in range(525)]
     html = page(manifest, tmp_path, finding(*offenders))
