@@ -135,7 +135,7 @@ def _gains(scores: Scores, champion: Champion, comparison: Comparison) -> dict[s
         IncomparableError: they were scored on different images or classes, the champion's counts are not available, or
             there are too few blocks of images.
     """
-    run = f"the champion (run {champion.standing.run})"
+    run = f"the champion (run {champion.standing.run})" if champion.standing.fingerprint else "the champion"
     if champion.problem is not None:
         raise IncomparableError(
             f"{run} cannot be compared: {champion.problem}; restore it, run dvc repro --force --single-item register "

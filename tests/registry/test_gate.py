@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.artifacts.verdict import Outcome
 from pipeline.registry.gate import Champion, Costs
+from pipeline.registry.standing import Standing
 from tests.support.judged import CHAMPION, HALF, OLD, incomparable, judged, scores
 
 PROMOTE, HOLD, REJECT = Outcome
@@ -112,4 +113,15 @@ def test_a_model_that_is_too_large_or_slow_is_rejected(key, kept, missed, senten
     assert verdict.reasons[0] == f"{sentence.format('exceeds')} {missed:g}"
     assert (
         f"{sentence.format('keeps within')} {kept:g}" in judged(scores(HALF), None, costs=costs, **{key: kept}).reasons
+    )
+
+
+def test_a_champion_that_cannot_be_read_or_was_lost_holds_the_candidate_back():
+    reason = (
+        "the champion (run run-old) cannot be compared: its evidence was changed; restore it, run dvc repro --force"
+    )
+    incomparable(scores(*[HALF] * 15), Champion(OLD, None, "its evidence was changed"), reason)
+    lost = Champion(Standing.unknown(), None, "version 2 was deleted")
+    incomparable(
+        scores(*[HALF] * 15), lost, "the champion cannot be compared: version 2 was deleted; restore it, run dvc"
     )
