@@ -5,9 +5,7 @@ end with that process, which ends when its standard input is closed, and so with
 however that ends. The kernel then kills the host's processes and removes its mounts and its interface.
 """
 
-import os
 import shlex
-import signal
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager, suppress
@@ -55,7 +53,9 @@ class Host:
         self._process = subprocess.Popen(
             [*_UNSHARE, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        assert self._process.stdout.readline() == "ready\n", f"{name} does not start"
+        if self._process.stdout.readline() != "ready\n":
+            self.stop()
+            raise AssertionError(f"host {name} does not start; the reason is on stderr")
         self.pid = psutil.Process(self._process.pid).children()[0].pid
 
     def command(self, *command, folder="/", **environment):
@@ -90,9 +90,8 @@ class Host:
 
     def stop(self):
         """Kill all its processes, and wait for their end; a host that has crashed is left alone."""
-        if self._process.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)  # the first process of its namespace: the kernel kills the others
-        with self._process:  # waits, and closes its streams
+        with self._process:  # waits in the end
+            self._process.stdin.close()  # ends the first process of its namespace: the kernel kills the others
             for process in self._started:
                 process.wait(10)
 
