@@ -47,13 +47,13 @@ def package_sha256(package: str) -> str | None:
 def contents(path: Path) -> str:
     """Return a digest of the names and sizes of a folder's files, or of one file, and of the contents of small ones."""
     total = hashlib.sha256()
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     try:
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
             size = file.stat().st_size
             sha256 = file_sha256(file) if size <= COMPARED_WHOLE else ""
             total.update(f"{file.relative_to(path)} {size} {sha256}\n".encode())
-    except OSError:
+    except OSError:  # not there, or not to be read
         return NOTHING
     return total.hexdigest() if files else NOTHING
 

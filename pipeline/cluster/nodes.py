@@ -49,7 +49,7 @@ def _ask(reads: Sequence[Path], folder: Path) -> Facts:
     """Return the answers of all nodes on which workers may run; one that is lost meanwhile is left out."""
     import ray
     from ray import cloudpickle
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     for module in (node, digest):
@@ -71,6 +71,8 @@ def _ask(reads: Sequence[Path], folder: Path) -> Facts:
         for answer in done:
             try:
                 answers[asked[answer]] = ray.get(answer)
+            except RayTaskError:  # not the node, but the question failed
+                raise
             except RayError as err:
                 _log.info(f"no answer from {_named([asked[answer]])}: {described(err)}")
     return answers

@@ -62,9 +62,10 @@ def test_folders_differ_by_a_name_a_size_and_by_the_bytes_of_small_files(tmp_pat
     assert folder("other_bytes_of_a_big_file", a=b"1", b=big[:-1] + b"y") == one
 
 
-@pytest.mark.parametrize("name", ["absent", "empty"])
-def test_an_absent_path_and_an_empty_folder_are_nothing(tmp_path, name):
+@pytest.mark.parametrize("name", ["absent", "empty", "loop"])
+def test_an_absent_path_an_empty_folder_and_what_cannot_be_read_are_nothing(tmp_path, name):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
     assert node.contents(tmp_path / name) == node.NOTHING
 
 
@@ -85,3 +86,11 @@ def test_facts_of_a_node_that_sees_all_and_of_one_that_sees_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named_with_the_reason():
     assert node.facts("pipeline", [], Path("/proc"))["writes"]
+
+
+def test_a_node_that_may_not_look_sees_nothing(monkeypatch):
+    def refused(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert node.contents(Path("/data/tiles")) == node.NOTHING
