@@ -18,7 +18,7 @@ def main(*, fresh: bool = False) -> None:
     settings, all_runs = params.load(), run.all_runs()
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, all_runs)
     with run.begun(all_runs, made_of, fresh=fresh) as folder:
-        plan = Plan(folder, settings.train.num_workers, settings.train.max_failures, train.TrainingError)
+        plan = Plan(folder, train.reads(job), job.settings.num_workers, job.settings.max_failures, train.TrainingError)
         tracked = runs.start(settings.tracking.experiment, folder.name)
         with runs.running(tracked), runs.system_metrics(tracked), progress.TrainingLine(settings.train.epochs) as line:
 

@@ -63,6 +63,11 @@ def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> 
     return Job(tiles.resolve(), model, settings, weights), tileset.header, made_of
 
 
+def reads(job: Job) -> tuple[Path, ...]:
+    """Return the files and folders that workers read, absolute; all nodes must see them."""
+    return (job.tiles, *([] if job.model.vgg16 is None else [Path(job.model.vgg16.path)]))
+
+
 def spec(job: Job, tiles: Header, run: str) -> Spec:
     """Return the spec of the model that the run `run` of `job` trains."""
     return Spec(

@@ -3,6 +3,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ from pipeline.cluster.run import ClusterError, Plan
 from pipeline.training import checkpoint, train
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job
+from tests.support import ROOT
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS, TINY
 
@@ -44,7 +47,7 @@ def run(tiles, tmp_path):
     def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, **changes):
         reports, progress = [], []
         job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
-        plan = Plan(tmp_path / "toy", num_workers, max_failures, TrainingError)
+        plan = Plan(tmp_path / "toy", train.reads(job), num_workers, max_failures, TrainingError)
         cluster.run_on_workers(function, job, plan, on_report=on_report or reports.append, on_progress=progress.append)
         return SimpleNamespace(state=checkpoint.last(plan.folder), reports=reports, progress=progress)
 
@@ -63,6 +66,11 @@ def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged)
     assert logged() == ["resuming run toy at epoch 3 of 3, step 6"]
     assert [epoch["epoch"] for epoch in again.reports] == [3]
     assert again.state.history[:2] == first.state.history
+
+
+def test_ray_is_not_imported_before_workers_are_wanted():
+    code = "import sys; import stages.train; sys.exit(any(name.partition('.')[0] == 'ray' for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.ray
@@ -117,44 +125,6 @@ def test_more_workers_than_cpus_are_refused(run):
         run(many)
 
 
-def test_a_lost_worker_is_the_cause_of_the_others_errors():
-    lost = RuntimeError("its health check failed")
-    lost.health_check_failure = ValueError("it died\n\tactor_id: 7\nof old age")
-    assert cluster._cause({0: OSError("closed by peer"), 3: lost}) == "worker 3: ValueError: it died of old age"
-    assert cluster._cause({2: OSError("full"), 1: OSError("no room")}) == "worker 1: OSError: no room"
-
-
-RAY_SAYS = """1 worker(s) were killed due to the node running low on memory. Memory was 22.60GB used / 23.54GB limit
-OOM kill reason: Memory usage 24266073984B exceeded threshold
-Object store memory usage: [- objects spillable: 1
-- bytes spillable: 4603
-Selected to kill: (Actor(4b4b))"""
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (MemoryError(), "MemoryError: "),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "OutOfMemoryError: CUDA out"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "RuntimeError: DefaultCPUAllocator"),
-        (
-            OSError(RAY_SAYS),
-            "OSError: 1 worker(s) were killed due to the node running low on memory. Mem",
-        ),
-    ],
-)
-def test_if_memory_ran_out_the_message_says_what_reduces_it(error, text):
-    cause = cluster._cause({0: error})
-    assert cause.startswith(f"worker 0: {text}")
-    assert "raise train.accumulation (the same steps in smaller parts), or lower train.batch_size" in cause
-    assert "spillable" not in cause
-
-
-def test_the_message_of_another_error_does_not_mention_memory():
-    killed = RuntimeError("it died: (1) The process is killed by SIGKILL by OOM killer due to high memory usage.")
-    assert "accumulation" not in cluster._cause({0: killed})
-
-
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_worker_without_memory_ends_the_run_with_advice_and_its_checkpoints_stay(run, logged, tmp_path):
@@ -195,28 +165,3 @@ def test_a_machine_low_on_memory_ends_the_run_with_advice(run, monkeypatch):
     monkeypatch.setenv("RAY_memory_usage_threshold", f"{threshold:.3f}")
     with pytest.raises(ClusterError, match=r"low on memory.*; expected enough memory for the workers: raise"):
         run(function=filling)
-
-
-def node(**resources):
-    return {"Alive": True, "Resources": resources}
-
-
-@pytest.mark.parametrize(
-    ("nodes", "asked", "expected"),
-    [
-        ([node(CPU=2.0)], "auto", (1, 2, False)),
-        ([node(CPU=8.0)], 4, (4, 2, False)),
-        ([node(CPU=8.0), node(CPU=4.0)], 4, (4, 2, False)),
-        ([node(CPU=16.0, GPU=4.0), node(CPU=16.0, GPU=4.0)], "auto", (8, 4, True)),
-        ([node(CPU=16.0, GPU=4.0), node(CPU=64.0)], 2, (2, 8, True)),
-        ([node(CPU=8.0), {"Alive": False, "Resources": {"CPU": 99.0}}], 2, (2, 4, False)),
-    ],
-)
-def test_the_cluster_is_divided_evenly(nodes, asked, expected):
-    share = cluster._share(nodes, asked)
-    assert (share.workers, share.cpus, share.use_gpu) == expected
-
-
-def test_more_workers_than_gpus_are_refused():
-    with pytest.raises(ClusterError, match=r"train\.num_workers: expected at most the cluster's 2 GPUs, got 3"):
-        cluster._share([node(CPU=16.0, GPU=2.0)], 3)

@@ -81,7 +81,7 @@ def test_workers_join_and_leave_and_the_model_is_the_one_that_one_worker_trains(
             nodes("remove")
             seen.append("removed")
 
-    plan = Plan(tmp_path / "elastic", (1, 2), 3, TrainingError)
+    plan = Plan(tmp_path / "elastic", train.reads(job), (1, 2), 3, TrainingError)
     cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=lambda _: None)
     workers = [entry[1] for entry in seen if entry != "removed"]
     assert (workers[0], 2 in workers, workers[-1]) == (1, True, 1)

@@ -2,15 +2,18 @@
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pipeline import params
+from pipeline.params.training import Vgg16
 from pipeline.training import train
 from pipeline.training.run import run_name
+from pipeline.training.trainer import Job
 from tests.support import ROOT, SCENES
 from tests.support.tiny_data import write_tiles
-from tests.support.tiny_training import SETTINGS
+from tests.support.tiny_training import SETTINGS, TINY
 
 
 @pytest.fixture
@@ -29,6 +32,15 @@ def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, mon
     assert {name(**{key: value}) for key, value in same.items()} == {name()}
     others = {name(folder=tiles.parent), name(code="e"), name(seed=6), name(learning_rate=2e-3), name(ema_decay=0.5)}
     assert len({name(), *others}) == 6
+
+
+def test_workers_read_the_tiles_and_the_weights_that_the_encoder_starts_from(tiles):
+    assert train.reads(Job(tiles, TINY, SETTINGS, (1.0, 1.0))) == (tiles,)
+    vgg16 = Vgg16(
+        path="/data/vgg16.pth", sha256=None, trained_on=get_args(Vgg16.model_fields["trained_on"].annotation)[0]
+    )
+    model = TINY.model_copy(update={"vgg16": vgg16})
+    assert train.reads(Job(tiles, model, SETTINGS, (1.0, 1.0))) == (tiles, Path("/data/vgg16.pth"))
 
 
 # A file of each package, and whether editing it starts a new run.

@@ -1,0 +1,51 @@
+"""How a cluster's nodes are divided among the workers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.cluster.failures import ClusterError
+
+Number = int | Literal["auto"] | tuple[int, int]
+Node = dict[str, Any]
+"""As ray.nodes() describes it."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How the cluster is divided among the workers."""
+
+    workers: int | tuple[int, int]
+    """Number of workers, or the fewest and the most."""
+    cpus: int
+    """CPUs of each worker."""
+    use_gpu: bool
+    """Whether each worker has a GPU."""
+
+
+def hosting(nodes: Sequence[Node]) -> list[Node]:
+    """Return the live nodes on which workers may run: those with GPUs or, if there are none, with CPUs."""
+    alive = [node for node in nodes if node["Alive"]]
+    return [node for node in alive if node["Resources"].get("GPU")] or [
+        node for node in alive if node["Resources"].get("CPU")
+    ]
+
+
+def share(nodes: Sequence[Node], num_workers: Number) -> Share:
+    """Return how live nodes are divided among workers; of a range, the fewest must fit now.
+
+    Raises:
+        ClusterError: there is no room for them.
+    """
+    resources = [node["Resources"] for node in hosting(nodes)]
+    gpus = int(sum(node.get("GPU", 0) for node in resources))
+    wanted = (gpus or 1) if num_workers == "auto" else num_workers
+    fewest, most = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    slots = [node.get("GPU" if gpus else "CPU", 0) for node in resources]
+    if fewest > sum(slots):
+        kind = "GPUs" if gpus else "CPUs"
+        raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} {kind}, got {fewest}")
+    # The fullest node decides: all workers get equal shares, and Ray may place as many on a node as it has slots.
+    per_node = -(-min(most, int(sum(slots))) // len(slots))
+    cpus = min(int(node.get("CPU", 0) // per_node) for node in resources)
+    return Share(wanted, max(1, cpus), bool(gpus))

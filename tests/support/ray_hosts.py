@@ -1,0 +1,81 @@
+"""A Ray cluster whose nodes are hosts of their own: a head without CPUs, where the driver runs, and nodes with one."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support import ROOT, hosts
+from tests.support.left_behind import until
+
+_BIN = Path(sys.executable).parent
+_OPTIONS = ("--object-store-memory=80000000", "--disable-usage-stats", "--block")
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HOME": "/tmp",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+_ALIVE = "import ray; ray.init(); print('alive:', *(n['NodeManagerAddress'] for n in ray.nodes() if n['Alive']))"
+
+
+class RayHosts:
+    """A network, the head's host and the others, by name in `nodes`."""
+
+    def __init__(self, network, share, *, cpus=0, **settings):
+        """Start the head.
+
+        Args:
+            network: of tests/support/hosts.py.
+            share: a folder that the head and, unless a test says otherwise, the nodes see.
+            cpus: of the head, for workers.
+            settings: further environment variables of the head, such as those of Ray's system config.
+        """
+        self.network, self.share, self.nodes = network, share, {}
+        self.head = network.add("head", sees=(ROOT, share))
+        self.address = f"{self.head.address}:6379"
+        own = ("--head", "--port=6379", f"--num-cpus={cpus}", "--include-dashboard=false")
+        self._start(self.head, *own, **settings)
+        self._wait()
+
+    def add(self, name, *, sees=None, cpus=1, **settings):
+        """Start a host, which sees the share unless told otherwise, and Ray on it; wait until it has joined."""
+        host = self.nodes[name] = self.network.add(name, sees=(self.share,) if sees is None else sees)
+        self._start(host, f"--address={self.address}", f"--num-cpus={cpus}", **settings)
+        self._wait()
+        return host
+
+    def remove(self, name):
+        """End a node properly, and its host; the cluster knows at once."""
+        host = self.nodes.pop(name)
+        for process in host.processes():
+            if process.name() == "raylet":
+                process.terminate()
+        assert until(lambda: host.address not in self.alive(), 60)
+        host.stop()
+
+    def alive(self):
+        """Return the addresses of the nodes that Ray holds to be alive."""
+        done = self.head.run(sys.executable, "-c", _ALIVE, RAY_ADDRESS=self.address, **ENVIRONMENT)
+        lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("alive: ")]
+        return set(lines[0]) if lines else set()
+
+    def python(self, *arguments, folder, timeout=250, **settings):
+        """Run Python on the head's host, with the cluster as its RAY_ADDRESS; return its status and output."""
+        settings = {"RAY_ADDRESS": self.address, **ENVIRONMENT, **settings}
+        return self.head.run(sys.executable, *arguments, folder=folder, timeout=timeout, **settings)
+
+    def _start(self, host, *options, **settings):
+        command = ("nice", "-n", "5", _BIN / "ray", "start", f"--node-ip-address={host.address}", *_OPTIONS, *options)
+        host.start(*command, log=self.share / f"{host.name}.log", **ENVIRONMENT, **settings)
+
+    def _wait(self):
+        wanted = {self.head.address, *(host.address for host in self.nodes.values())}
+        assert until(lambda: self.alive() >= wanted, 90), f"{wanted} expected, {self.alive()} joined; see {self.share}"
+
+
+@contextmanager
+def cluster(share, **settings):
+    """Yield a head without other nodes yet; everything is stopped afterwards."""
+    share.mkdir(exist_ok=True)
+    with hosts.network() as network:
+        yield RayHosts(network, share, **settings)
