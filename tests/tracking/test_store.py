@@ -111,7 +111,7 @@ def test_a_refused_login_says_what_to_set(status):
     assert type(caught.value) is ValueError
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_server_error_is_retried_later(status, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     message = f"cannot be reached: ResponseError.*many {status} error responses"
