@@ -155,7 +155,13 @@ def upload(endpoint):
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(503, store.UnreachableError), (403, ValueError), (404, S3UploadFailedError)]
+    ("status", "error"),
+    [
+        *((status, store.UnreachableError) for status in (408, 429, 500, 502, 503, 504)),
+        (401, ValueError),
+        (403, ValueError),
+        (404, S3UploadFailedError),
+    ],
 )
 def test_errors_of_the_artifact_storage_count_as_those_of_the_server(status, error):
     with answering(status) as endpoint, pytest.raises(error) as caught:
