@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 # threads must not spin while they wait for each other: two processes on two cores took twice as long.
 PYTEST := OMP_WAIT_POLICY=PASSIVE pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro setup test test-all torture check format lock clean
+.PHONY: repro setup test test-all torture mutants check format lock clean
 
 repro: setup # the whole pipeline; what has not changed is not rerun
 	dvc repro
@@ -32,6 +32,9 @@ test-all: setup
 
 torture: setup # 40 minutes on 2 cores: kills every process at every moment, and checks that dvc repro resumes
 	python benchmarks/torture.py
+
+mutants: setup # puts small faults into the program, and lists those that no fast test notices
+	OMP_WAIT_POLICY=PASSIVE python benchmarks/mutants.py
 
 check: setup
 	ruff check

@@ -9,8 +9,8 @@ NAMES = ("road", "sky")
 COLOURS = ((128, 64, 128), (70, 130, 180))
 
 
-def table(names=NAMES, colours=COLOURS, weights=None):
-    return ClassTable(names=names, colours=colours, void_colour=(0, 0, 0), published_weights=weights)
+def table(names=NAMES, colours=COLOURS, weights=None, void_colour=(0, 0, 0)):
+    return ClassTable(names=names, colours=colours, void_colour=void_colour, published_weights=weights)
 
 
 def test_void_is_the_index_after_the_last_class():
@@ -82,3 +82,5 @@ def test_camvid_is_the_release():
 def test_a_colour_out_of_range_is_refused(colour):
     with pytest.raises(ValueError, match=r"expected colour values from 0 to 255, got \(.*\); correct them"):
         table(colours=(COLOURS[0], colour))
+    with pytest.raises(ValueError, match=r"expected colour values from 0 to 255, got \(.*\); correct them"):
+        table(void_colour=colour)

@@ -122,6 +122,7 @@ def test_a_class_that_is_only_predicted_has_iou_zero_and_no_accuracy():
     assert result.class_ious.tolist() == [0.75, 0]
     assert np.isnan(result.class_accuracies[1])
     assert result.class_accuracy == 0.75
+    assert result.counted_classes == 2  # of mIoU
     assert result.class_dices.tolist() == pytest.approx([6 / 7, 0])
     assert result.frequency_weighted_iou == 0.75  # no target pixel, no weight
 

@@ -14,7 +14,8 @@ def git(folder, *command):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("train.py", "dvc.lock"):
+    (tmp_path / "reports").mkdir()
+    for name in ("train.py", "dvc.lock", "reports/train.json"):
         (tmp_path / name).write_text("1")
     git(tmp_path, "init")
     git(tmp_path, "add", ".")
@@ -23,15 +24,17 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_the_commit_is_clean_though_a_run_changes_dvc_lock_and_reports(checkout):
-    (checkout / "dvc.lock").write_text("2")
-    (checkout / "untracked").write_text("2")
+    for name in ("dvc.lock", "reports/train.json", "untracked"):
+        (checkout / name).write_text("2")
     head = (checkout / ".git/refs/heads").iterdir().__next__().read_text().strip()
     assert environment.commit() == (head, "false")
+    assert environment.changed_files() == ()
 
 
 def test_the_commit_is_dirty_when_code_differs(checkout):
     (checkout / "train.py").write_text("2")
     assert environment.commit()[1] == "true"
+    assert environment.changed_files() == ("train.py",)
 
 
 def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):

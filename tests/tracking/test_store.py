@@ -111,7 +111,7 @@ def test_a_refused_login_says_what_to_set(status):
     assert type(caught.value) is ValueError
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_server_error_is_retried_later(status, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     message = f"cannot be reached: ResponseError.*many {status} error responses"
@@ -155,7 +155,13 @@ def upload(endpoint):
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(503, store.UnreachableError), (403, ValueError), (404, S3UploadFailedError)]
+    ("status", "error"),
+    [
+        *((status, store.UnreachableError) for status in (408, 429, 500, 502, 503, 504)),
+        (401, ValueError),
+        (403, ValueError),
+        (404, S3UploadFailedError),
+    ],
 )
 def test_errors_of_the_artifact_storage_count_as_those_of_the_server(status, error):
     with answering(status) as endpoint, pytest.raises(error) as caught:

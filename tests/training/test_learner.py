@@ -41,6 +41,14 @@ def test_the_average_of_the_weights_is_what_is_published():
     torch.testing.assert_close(ours.published().weight, 0.05 * before + 0.95 * model.weight)
 
 
+def test_the_average_follows_the_weights_more_slowly_after_many_steps():
+    model = plain()
+    before = model.weight.detach().clone()
+    ours = Learner(model, SGD.model_copy(update={"ema_decay": 0.75}), (1.0, 3.0))
+    ours.learn(IMAGES, MASKS, step=10**6, learning_rate=0.5)
+    torch.testing.assert_close(ours.published().weight, 0.75 * before + 0.25 * model.weight)
+
+
 def test_without_an_average_the_weights_are_published():
     model = plain()
     assert Learner(model, SGD, (1.0, 3.0)).published() is model

@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline.training.progress import TrainingLine
 
 EPOCH = {"epoch": 2.0, "train/loss": 0.5, "val/loss": 0.75, "val/miou": 0.25, "images_per_second": 12.5}
@@ -17,3 +19,23 @@ def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
     with TrainingLine(4) as line:
         line.report(EPOCH)
     assert "time left: not known yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(44.5, "89 s left"), (45.0, "2 min left"), (300.0, "10 min left")])
+def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
+    times = iter([0.0, seconds])
+    with TrainingLine(3, clock=lambda: next(times)) as line:
+        line.progress({"epoch": 1.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
+        line.report({**EPOCH, "epoch": 1.0})  # an epoch took so long, two are left
+    assert capsys.readouterr().out.endswith(f"images/s  {left}\n")
+
+
+def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal then
+    times = iter([100.0, 160.0])
+    with TrainingLine(4, clock=lambda: next(times)) as line:
+        line.progress({"epoch": 2.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
+        line.progress({"epoch": 2.0, "done": 0.5, "train/loss": 0.25, "images_per_second": 12.5})
+    shown = capsys.readouterr().out
+    assert "epoch 2/4   0%  loss 1.000  1.0 images/s  time left: not known yet" in shown
+    assert "epoch 2/4  50%  loss 0.250  12.5 images/s  5 min left" in shown  # half an epoch took 60 s, 2.5 are left

@@ -1,0 +1,93 @@
+"""Promotions, one after the other, of models whose scores are set by hand: 3 hits are mIoU 0.375, 4 are 1."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import params
+from pipeline.registry import champion, promote, versions
+from pipeline.registry.decision_log import Reign
+from pipeline.registry.judge import Rule
+from pipeline.registry.versions import RegisteredModel
+from stages import register as stage
+from tests.support import project as tree
+
+
+@pytest.fixture
+def spec(tmp_path, mlflow_store, monkeypatch, request):
+    """The spec of the model in a working tree as left by the earlier stages; each test has its own registered model."""
+    monkeypatch.chdir(tmp_path)
+    return tree.make(request.node.name[:60].replace("_", "-"))
+
+
+@pytest.fixture
+def model(mlflow_store, spec):
+    return RegisteredModel(mlflow_store, f"segnet-{spec.dataset}")
+
+
+def rule():
+    settings = params.load()
+    return Rule(settings.registration, settings.evaluate, stage.RAW)
+
+
+def decided(model):
+    return [(entry.kind, entry.version, entry.reign) for entry in champion.read(model)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Reign(None, None), Reign("2", None)),
+        (Reign("1", None), Reign("2", "1")),
+        (Reign("1", "3"), Reign("2", "1")),
+        (Reign(None, "1"), Reign("2", "1")),  # the champion was deleted: the one before it can still be restored
+        (Reign("2", "1"), Reign("2", "1")),
+    ],
+)
+def test_a_promoted_version_is_followed_by_the_last_one_that_there_is(before, after):
+    assert promote._promoted("2", before) == after
+
+
+def test_a_version_that_was_rolled_back_is_promoted_again_on_the_same_evidence(spec, model):
+    tree.registered(tree.named(spec, "a"), hits=3)
+    tree.registered(tree.named(spec, "b"), hits=4)
+    promote.roll_back(model)
+    entry, verdict = promote.consider(versions.version(model, "2"), rule())
+    assert (entry.number, entry.reign, verdict.outcome.name) == (4, Reign("2", "1"), "PROMOTE")
+    assert champion.reign(model) == Reign("2", "1")
+
+
+def test_the_same_verdict_on_other_evidence_is_logged(spec, model):
+    tree.registered(tree.named(spec, "a"), hits=3)
+    held = tree.registered(tree.named(spec, "b"), hits=3)
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "# a remark\n")
+    again = tree.registered(tree.named(spec, "b"), hits=3)
+    assert again == held
+    first, second = champion.read(model)[1:]
+    assert (first.kind, first.version, second.kind, second.version) == ("decided", "2", "decided", "2")
+    assert first.evidence["candidate"] != second.evidence["candidate"]
+    assert first.evidence["champion"] == second.evidence["champion"]
+    tree.registered(tree.named(spec, "b"), hits=3)
+    assert champion.read(model)[1:] == (first, second)
+
+
+def test_there_is_nothing_to_roll_back_to_if_the_previous_champion_is_the_champion(spec, model):
+    tree.registered(spec, hits=3)
+    versions.set_alias(model, "previous_champion", "1")
+    message = "expected a champion of .* and another, previous one to roll back to, got 1 and 1; promote a version"
+    with pytest.raises(ValueError, match=message):
+        promote.roll_back(model)
+    assert decided(model)[1:] == [("found", "1", Reign("1", "1"))]
+
+
+def test_a_version_that_is_rolled_back_to_was_promoted_then(spec, model, monkeypatch):
+    times = (f"2026-11-23T10:00:{second:02}Z" for second in range(60))
+    monkeypatch.setattr(champion, "now", lambda: next(times))
+    tree.registered(tree.named(spec, "a"), hits=3)
+    tree.registered(tree.named(spec, "b"), hits=4)
+    before = [versions.version(model, number).tags["promoted_at"] for number in "12"]
+    entry = promote.roll_back(model)
+    assert entry.reason == "rolled back from version 2 to version 1"
+    assert before[0] < before[1] < entry.at
+    after = [versions.version(model, number).tags["promoted_at"] for number in "12"]
+    assert after == [entry.at, before[1]]

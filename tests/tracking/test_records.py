@@ -1,0 +1,63 @@
+"""Records that a store may have kept already."""
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+from pipeline.tracking import records, runs, store
+from pipeline.tracking.records import Record, Writer
+from tests.support.recorded import curve
+
+
+def test_of_two_runs_of_a_training_by_a_clone_the_later_one_is_deleted(mlflow_store, request):
+    name = request.node.name
+    first = records.create(mlflow_store, "tests", name, "a-clone", at=1000)
+    assert records.create(mlflow_store, "tests", name, "a-clone", at=2000) == first
+    experiment = store.experiment_id(mlflow_store, "tests")
+    kept = store.client(mlflow_store).search_runs([experiment], f"tags.{records.NAME_TAG} = '{name}'")
+    assert [run.info.run_id for run in kept] == [first]
+    other = records.create(mlflow_store, "tests", name, "another-clone", at=3000)
+    assert other != first
+    assert records.find(mlflow_store, "tests", name, "another-clone") == other
+    assert records.find(mlflow_store, "tests", name) == first
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The metrics that are sent, as (key, value, time, step)."""
+    metrics, log_batch = [], MlflowClient.log_batch
+
+    def log(self, run_id, batch=(), **others):
+        metrics.extend((metric.key, metric.value, metric.timestamp, metric.step) for metric in batch)
+        return log_batch(self, run_id, batch, **others)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log)
+    return metrics
+
+
+def test_scores_that_the_run_has_are_not_sent_again(mlflow_store, request, sent):
+    run_id = records.create(mlflow_store, "tests", request.node.name, "a-clone", at=1000)
+    first, second = (Record("scores", {"test/miou": value}, at=at) for value, at in ((0.5, 2000), (0.25, 3000)))
+    for record in (first, second):
+        Writer(mlflow_store, run_id).write(record)
+    assert sent == [("test/miou", 0.5, 2000, 0), ("test/miou", 0.25, 3000, 0)]
+    for record in (first, second, Record("scores", {"test/miou": 0.25}, at=4000)):
+        Writer(mlflow_store, run_id).write(record)
+    assert len(sent) == 2
+
+
+def test_after_an_outage_the_run_is_asked_what_it_has(switch, request, monkeypatch, sent):
+    run, log_batch = runs.start("tests", request.node.name), MlflowClient.log_batch
+    runs.log_metrics(run, {"a": 0.1}, 1)
+
+    def log_and_lose_the_answer(self, *arguments, **options):
+        monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
+        log_batch(self, *arguments, **options)
+        raise MlflowException("the connection broke", TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log_and_lose_the_answer)
+    runs.log_metrics(run, {"a": 0.2}, 2)
+    runs.log_metrics(run, {"a": 0.9}, 2)
+    assert curve(run, "a") == [(1, 0.1), (2, 0.2)]
+    assert [(value, step) for _, value, _, step in sent] == [(0.1, 1), (0.2, 2)]  # not every store drops the same point

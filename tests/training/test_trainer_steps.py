@@ -1,0 +1,55 @@
+"""What each step of an epoch is given: its learning rate, and the draws of dropout."""
+
+import pytest
+import torch
+
+from pipeline.training import checkpoint
+from pipeline.training.trainer import Job, Trainer
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import CPU, SETTINGS, TINY
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """Write nine tiles per split: in batches of four, three epochs take 3, 2 and 2 steps."""
+    return write_tiles(tmp_path_factory.mktemp("toy"))
+
+
+def learning_rates(tiles, **changes):
+    """Return the learning rates of the steps of all epochs, and the one that each epoch reports."""
+    worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update=changes), (1.0, 3.0)), CPU)
+    taken = []
+
+    def learn(images, masks, *, step, learning_rate):
+        assert step == len(taken)
+        taken.append(learning_rate)
+        return torch.ones(4, dtype=torch.float64)
+
+    worker.learner.learn = learn
+    silent = {"progress": lambda now: None, "save": lambda sums: None}
+    reported = [worker.train(epoch, checkpoint.beginning().sums, **silent)["learning_rate"] for epoch in range(3)]
+    return taken, reported
+
+
+def test_each_step_has_its_place_on_the_curve_of_the_learning_rate(tiles):
+    # 1.2 of 3 epochs are 2.8 of 7 steps: three of warm-up, and four on the cosine at 0, 1/4, 1/2 and 3/4.
+    taken, reported = learning_rates(tiles, learning_rate=0.8, schedule="cosine", warmup_epochs=1.2)
+    cosine = [1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2]
+    assert taken == pytest.approx([0.8 * factor for factor in (1 / 3, 2 / 3, 1, *cosine)])
+    assert reported == [taken[2], taken[4], taken[6]]  # each epoch's last
+
+
+def test_without_warm_up_the_first_step_has_the_full_learning_rate(tiles):
+    taken, _ = learning_rates(tiles, learning_rate=0.8, schedule="constant", warmup_epochs=0.0)
+    assert taken == [0.8] * 7
+
+
+def test_dropout_draws_by_seed_step_and_worker(tiles):
+    def drawn(seed=5, step=2, rank=0):
+        worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"seed": seed}), (1.0, 3.0)), CPU)
+        worker.rank, worker.learner.learn = rank, lambda *_, **__: torch.rand(4)
+        (batch,) = worker.tiles["train"].batches([[0, 1, 2, 3]])
+        return tuple(worker._step(step, range(4), batch).tolist())
+
+    assert drawn() == drawn()
+    assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5
