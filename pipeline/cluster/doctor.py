@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 
 from pipeline.cluster import local
 from pipeline.files.redact import redact
+from pipeline.tracking import environment
 
 DISTRIBUTION = "segnet-pipeline"
 MEMORY_BYTES, DISK_BYTES, TEMPORARY_BYTES = 2_000_000_000, 2_000_000_000, 500_000_000
@@ -76,11 +77,11 @@ def packages() -> str:
 
 def git() -> str:
     """Check that a commit can be recorded with each result."""
-    commit = _output("git", "rev-parse", "--short", "HEAD")
-    if commit is None:
+    commit, _ = environment.commit()
+    if commit == "unknown":
         raise FoundError("no git, or no commit here", "install git, and commit: results are traced to a commit")
-    changed = _output("git", "status", "--porcelain", "--untracked-files=no") or ""
-    return f"commit {commit}" + (f", {len(changed.splitlines())} files differ from it" if changed else "")
+    changed = environment.changed_files()
+    return f"commit {commit[:12]}" + (f", from which differ: {', '.join(changed[:3])}" if changed else "")
 
 
 def dvc() -> str:
