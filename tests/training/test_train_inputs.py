@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import params
 from pipeline.training import train
-from pipeline.training.run import run_name
+from pipeline.training.run import differences, run_name
 from tests.support import ROOT, SCENES
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS
@@ -29,6 +29,12 @@ def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, mon
     assert {name(**{key: value}) for key, value in same.items()} == {name()}
     others = {name(folder=tiles.parent), name(code="e"), name(seed=6), name(learning_rate=2e-3), name(ema_decay=0.5)}
     assert len({name(), *others}) == 6
+
+
+def test_inputs_have_the_names_by_which_differences_are_shown(tiles):
+    before, after = (train.inputs(tiles, params.load(SCENES).model, SETTINGS) for _ in range(2))
+    assert list(before) == ["data", "model", "vgg16", "train", "code"]
+    assert differences(before, {**after, "data": "e", "code": "f"}) == ["code", "data"]
 
 
 # A file of each package, and whether editing it starts a new run.
