@@ -49,6 +49,23 @@ def test_markdown_and_page_hold_the_same_tables():
     assert page_tables(tiny()) == tables
 
 
+def test_each_column_has_a_heading():
+    headings = {title: [table[0] for table in part["tables"]] for title, part in parsed(markdown(tiny())).items()}
+    assert {title: tables for title, tables in headings.items() if tables} == {
+        "What it is": [["Property", "Value"]],
+        "Verdict": [["Rule", "Value"]],
+        "Scores": [["Score", "Value", "90% interval", "Meaning"]],
+        "Classes": [["Class", "IoU", "90% interval", "Accuracy", "Boundary F1", "Share of test pixels"]],
+        "Known weaknesses": [
+            ["Class", "IoU", "Its pixels are taken for", "Taken for it"],
+            ["Image", "mIoU", "Most misclassified"],
+        ],
+        "Data": [["Split", "Images", "Sequences", "Width x height", "Share of void"]],
+        "Training": [["Setting", "Value"]],
+        "Lineage": [["What", "Value"]],
+    }
+
+
 def test_the_same_card_gives_the_same_text():
     assert card.rendered(tiny()) == card.rendered(tiny())
 

@@ -125,6 +125,12 @@ def test_it_says_how_to_use_the_model():
     _, (options, python, commands, _) = section(tiny(), "How to use it")
     assert options.endswith("It predicts with the options that it was evaluated with: overlap 0.5, flip false.")
     compile(python, "card", "exec")
+    assert [line for line in markdown(tiny()).splitlines() if line.startswith("```")] == [
+        "```python",
+        "```",
+        "```sh",
+        "```",
+    ]
     assert 'mlflow.pyfunc.load_model("models:/segnet-toy/3")' in python
     assert [line.partition("  #")[0] for line in commands.splitlines()] == [
         "segnet predict street.png --model models:/segnet-toy/3 --out predictions",

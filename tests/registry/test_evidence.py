@@ -1,7 +1,10 @@
 import pytest
 
+from pipeline.artifacts import validation
+from pipeline.artifacts.validation import Finding, Validation
 from pipeline.registry import evidence
 from pipeline.registry.evidence import Lineage
+from pipeline.registry.file_record import evidence_name
 
 DVC = """
 stages:
@@ -40,6 +43,29 @@ def test_a_missing_file_is_named(tree):
     (tree / "code.py").unlink()
     with pytest.raises(ValueError, match=r"expected .*code\.py, which dvc\.yaml names, got none; run dvc repro"):
         evidence.hash_files(tree)
+
+
+@pytest.mark.parametrize(
+    ("commit", "changed", "dirty"),
+    [("c" * 40, (), "false"), ("c" * 40, ("params.yaml",), "true"), ("unknown", (), "unknown")],
+)
+@pytest.mark.parametrize("findings", [(), (Finding("empty_split", "error", False, "an image", "none", ()),)])
+def test_the_tags_say_where_a_version_comes_from(tmp_path, commit, changed, dirty, findings):
+    for source in evidence.SOURCES.values():
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_text('{"dataset": "toy"}')
+    validation.write(Validation("toy", (), findings), tmp_path / "reports/validation.json")
+    (tmp_path / "evidence").mkdir()
+    tags = evidence.gather(tmp_path, tmp_path / "evidence", Lineage(commit, changed, {"data/raw": "a.dir"}, {}))
+    assert tags == {
+        "evidence": evidence_name(tmp_path / "evidence"),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "dataset": "toy",
+        "data_md5": "a.dir",
+        "validation": "failed" if findings else "passed",
+    }
+    assert {path.name for path in (tmp_path / "evidence").iterdir()} == {*evidence.SOURCES, "lineage.json"}
 
 
 def test_a_lineage_is_read_as_it_was_written(tmp_path):

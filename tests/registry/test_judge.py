@@ -1,5 +1,7 @@
 """What a verdict on registered versions is based on."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.inference import predict
@@ -7,6 +9,8 @@ from pipeline.registry import champion, judge, versions
 from pipeline.registry.versions import RegisteredModel
 from tests.support import project as tree
 from tests.support.tiny_model import write_model
+
+KEYS = ("verdict", "reasons", "rule", "difference")
 
 
 @pytest.fixture
@@ -29,6 +33,18 @@ def test_a_champion_is_not_scored_again_on_other_images_than_the_candidates(made
     assert f"was scored on other test data, {'d' * 64}, than it, {'e' * 64}, and data/raw does" in held["reasons"][0]
     assert champion.read(model)[-1].evidence["champion"] is None
     assert [key for key in versions.version(model, "1").tags if key.startswith("evidence_on_")] == []
+
+
+def test_a_verdict_is_recomputed_whole(made):
+    spec, model = made()
+    tree.registered(tree.named(spec, "a"), hits=3)
+    tree.registered(tree.named(spec, "b"), hits=4)
+    for entry, before in zip(champion.read(model), (None, "1"), strict=True):
+        verdict = entry.verdict.to_json()
+        assert judge.judge_again(model, entry, before) == {key: verdict[key] for key in KEYS}
+    for unread in ({"kind": "found", "verdict": None}, {"version": None}):
+        with pytest.raises(ValueError, match=r"expected an entry with a verdict, got entry 2, (found|decided)"):
+            judge.judge_again(model, replace(entry, **unread), "1")
 
 
 def test_a_verdict_is_recomputed_without_measuring_latency(made, monkeypatch):

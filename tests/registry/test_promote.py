@@ -1,11 +1,13 @@
 """Promotions, one after the other, of models whose scores are set by hand: 3 hits are mIoU 0.375, 4 are 1."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import params
 from pipeline.registry import champion, promote, versions
+from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Reign
 from pipeline.registry.judge import Rule
 from pipeline.registry.versions import RegisteredModel
@@ -69,6 +71,23 @@ def test_the_same_verdict_on_other_evidence_is_logged(spec, model):
     assert first.evidence["champion"] == second.evidence["champion"]
     tree.registered(tree.named(spec, "b"), hits=3)
     assert champion.read(model)[1:] == (first, second)
+
+
+def test_a_promoter_that_is_outrun_five_times_gives_up(spec, model, monkeypatch):
+    tree.registered(tree.named(spec, "a"), hits=3)
+    tree.registered(tree.named(spec, "b"), hits=3)
+    tried, judged = [], promote._judge(versions.version(model, "2"), champion.read(model), rule())
+    draft = replace(judged[0], reason="another", evidence={"candidate": "another"})
+    monkeypatch.setattr(promote, "_judge", lambda *_: (draft, judged[1]))
+
+    def outrun(model, draft, log):
+        tried.append(draft)
+        raise OutrunError("another was faster")
+
+    monkeypatch.setattr(champion, "append", outrun)
+    with pytest.raises(OutrunError, match="another was faster"):
+        promote.consider(versions.version(model, "2"), rule())
+    assert len(tried) == 5
 
 
 def test_there_is_nothing_to_roll_back_to_if_the_previous_champion_is_the_champion(spec, model):

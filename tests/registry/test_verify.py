@@ -33,6 +33,9 @@ def test_every_link_of_an_honest_version_holds(uri):
         assert {name: link.state for name, link in checked.items()} == dict.fromkeys(ORDER, "holds"), checked
     assert checked["data"].detail == "data/raw in the working tree, data/raw in DVC's cache"
     assert checked["verdict"].detail == "entry 2, HOLD"
+    run = store.client(uri).get_run(versions.version(RegisteredModel(uri, MODEL), "2").run_id)
+    determined = [key for key in run.data.params if key.startswith(("model.", "train."))]
+    assert checked["params"].detail == f"{len(determined)} values"
 
 
 def test_changed_weights_are_found(uri):

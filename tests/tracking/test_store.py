@@ -11,6 +11,7 @@ import boto3
 import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import runs, store
@@ -66,6 +67,14 @@ def test_a_servers_address_contains_no_password_and_mlflow_still_finds_it(monkey
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:a%40b@host.example:5000/mlflow")
     assert store.address() == "https://host.example:5000/mlflow"
     assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "a@b")
+
+
+@pytest.mark.parametrize("login", ["me@", ":secret@", ""])
+def test_an_address_without_a_complete_login_is_left_to_mlflow(monkeypatch, login):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "before")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://{login}host.example:5000")
+    assert store.address() == f"https://{login}host.example:5000"
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "before"
 
 
 @contextmanager
@@ -195,6 +204,20 @@ def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(mlflow_store):
     store.client(mlflow_store).delete_experiment(number)
     with pytest.raises(ValueError, match=rf"experiment gone .* deleted one; restore it .*--experiment-id {number}"):
         store.experiment_id(mlflow_store, "gone")
+
+
+def test_an_experiment_that_another_process_creates_meanwhile_is_used(mlflow_store, monkeypatch):
+    number, find, asked = store.experiment_id(mlflow_store, "raced"), MlflowClient.get_experiment_by_name, []
+
+    def not_yet(self, name):
+        asked.append(name)
+        return None if len(asked) == 1 else find(self, name)
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", not_yet)
+    assert store.experiment_id(mlflow_store, "raced") == number
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", lambda self, name: None)
+    with pytest.raises(MlflowException, match="name"):
+        store.experiment_id(mlflow_store, "x" * 501)  # another error than that it exists
 
 
 def test_processes_that_start_at_once_with_a_new_store_all_find_its_tables(tmp_path):

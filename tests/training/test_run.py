@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipeline.training.run import begun, is_in_use, read_inputs, run_folders, run_name, worked_on
+from pipeline.training.run import begun, differences, is_in_use, read_inputs, run_folders, run_name, worked_on
 
 FIRST = {"data": "d", "code": "c", "vgg16": None, "model": {"name": "segnet"}, "train": {"seed": 1, "zoom": [1.0, 2.0]}}
 
@@ -46,6 +46,10 @@ def test_changed_inputs_are_listed_against_the_run_that_was_trained_last(tmp_pat
     begin(tmp_path, FIRST, 3)
     new, messages = begin(tmp_path, changed(code="x", train={"seed": 2, "zoom": [1.0, 2.0]}), 4)
     assert messages == [f"new run {new.name}; inputs that changed since run {first.name}: code, train.seed 1 -> 2"]
+
+
+def test_a_digest_that_differs_is_named_without_its_digits():
+    assert differences(FIRST, changed(data="e", code="f", vgg16="0123")) == ["code", "data", "vgg16"]
 
 
 def test_a_fresh_run_loses_its_checkpoints(tmp_path, begin):

@@ -9,7 +9,7 @@ import pytest
 from pipeline import params
 from pipeline.params.training import Vgg16
 from pipeline.training import train
-from pipeline.training.run import run_name
+from pipeline.training.run import differences, run_name
 from pipeline.training.trainer import Job
 from tests.support import ROOT, SCENES
 from tests.support.tiny_data import write_tiles
@@ -41,6 +41,12 @@ def test_workers_read_the_tiles_and_the_weights_that_the_encoder_starts_from(til
     )
     model = TINY.model_copy(update={"vgg16": vgg16})
     assert train.reads(Job(tiles, model, SETTINGS, (1.0, 1.0))) == (tiles, Path("/data/vgg16.pth"))
+
+
+def test_inputs_have_the_names_by_which_differences_are_shown(tiles):
+    before, after = (train.inputs(tiles, params.load(SCENES).model, SETTINGS) for _ in range(2))
+    assert list(before) == ["data", "model", "vgg16", "train", "code"]
+    assert differences(before, {**after, "data": "e", "code": "f"}) == ["code", "data"]
 
 
 # A file of each package, and whether editing it starts a new run.

@@ -1,9 +1,11 @@
 """What each step of an epoch is given: its learning rate, and the draws of dropout."""
 
+from itertools import count
+
 import pytest
 import torch
 
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, trainer
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY
@@ -44,6 +46,20 @@ def test_without_warm_up_the_first_step_has_the_full_learning_rate(tiles):
     assert taken == [0.8] * 7
 
 
+def test_an_epoch_reports_the_losses_of_all_its_steps_and_the_speed_of_its_own(tiles, monkeypatch):
+    worker = Trainer(Job(tiles, TINY, SETTINGS, (1.0, 3.0)), CPU)
+    sums = iter([[2.0, 4.0, 1.0, 2.0], [4.0, 4.0, 3.0, 2.0]])
+    worker.learner.learn = lambda *_, **__: torch.tensor(next(sums), dtype=torch.float64)
+    done = torch.tensor([[6.0, 4.0, 1.0, 4.0]], dtype=torch.float64)  # the first of three steps, taken before
+    clock = count(0, 0.5)  # seconds: when the epoch begins, at each step, when it ends
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: next(clock))
+    updates = []
+    epoch = worker.train(0, done, progress=updates.append, save=lambda sums: None)
+    losses = {"train/loss": 12 / 12, "train/loss_unweighted": 5 / 8}
+    assert epoch == {**losses, "learning_rate": epoch["learning_rate"], "images_per_second": 2 * 4 / 1.5}
+    assert updates == [{"epoch": 1, "done": 1, "images_per_second": 2 * 4 / 1.0, **losses}]
+
+
 def test_dropout_draws_by_seed_step_and_worker(tiles):
     def drawn(seed=5, step=2, rank=0):
         worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"seed": seed}), (1.0, 3.0)), CPU)
@@ -53,3 +69,13 @@ def test_dropout_draws_by_seed_step_and_worker(tiles):
 
     assert drawn() == drawn()
     assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 9])
+def test_every_validation_tile_is_scored_once(tiles, batch_size):
+    worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"batch_size": batch_size}), (1.0, 3.0)), CPU)
+    ((_, masks),) = worker.tiles["val"].batches([range(9)])
+    pixels = [(masks == c).sum() for c in range(2)]  # 2 is void
+    counts, sums = worker._count()
+    assert counts.sum(dim=1).tolist() == pixels
+    assert sums[1::2].tolist() == [pixels[0] + 3 * pixels[1], sum(pixels)]
