@@ -48,7 +48,7 @@ def main() -> None:
     """Print each survivor as it is found and the table of the rooms, and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rooms", nargs="*", default=ROOMS, metavar="ROOM", help=f"some of {', '.join(ROOMS)}")
-    parser.add_argument("--sample", type=int, default=60, help="mutants per room (60); 0: all")
+    parser.add_argument("--sample", type=int, default=30, help="mutants per room (30); 0: all")
     parser.add_argument("--seed", type=int, default=1, help="of the samples (1)")
     parser.add_argument("--file", default="", help="only files whose path contains this, such as registry/promote.py")
     parser.add_argument("--processes", type=int, default=2, help="mutants at a time (2)")
