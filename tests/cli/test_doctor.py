@@ -88,6 +88,8 @@ def test_camvid_is_looked_for_in_cache_and_mirror(project, monkeypatch):
 
 
 def test_a_store_that_does_not_answer_is_found(project, monkeypatch):
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")  # which the program sets, and which is restored after the test
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     done = doctor(code=1)
     assert "FAILS  MLflow: http://127.0.0.1:9 cannot be reached" in done.stdout
