@@ -60,7 +60,7 @@ def _params() -> str:
 
 
 def _data_set() -> str:
-    """Check that the images can be had."""
+    """Check that the images are available."""
     from pipeline.data import camvid  # imported here: what fetches archives takes a third of a second to import
 
     match params.load().dataset:

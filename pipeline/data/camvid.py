@@ -45,7 +45,7 @@ def write(folder: Path, limits: Download) -> Source:
 
 
 def available() -> str:
-    """Return where the archive can be had, without fetching it.
+    """Return where the archive would be taken from, without fetching it.
 
     Raises:
         ArchiveError: nowhere.
