@@ -54,7 +54,7 @@ class Repository:
     def run(self, *command, merged=False, **settings):
         """Return the stdout of a command, followed by its stderr if `merged`."""
         environment = self.environment(**settings)
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=280)
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + merged * done.stderr
 
