@@ -111,7 +111,7 @@ def test_a_cache_that_cannot_be_written_to_is_found(tmp_path, monkeypatch):
 def test_too_little_memory_is_found(monkeypatch):
     assert doctor.memory().endswith("GB are free")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: namedtuple("Memory", "available")(1_500_000_000))
-    with pytest.raises(FoundError, match=r"1.5 GB of memory are free, 2 are needed; end other programs, or use"):
+    with pytest.raises(FoundError, match=r"1.5 GB of memory are free, 3.5 are needed; end other programs, or use"):
         doctor.memory()
 
 
