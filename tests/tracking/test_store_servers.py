@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from pipeline.inference import predict
-from pipeline.registry import model_files, versions
+from pipeline.registry import file_record, model_files, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
 from tests.support import stores
@@ -108,7 +108,8 @@ def test_a_registered_model_is_downloaded_unchanged_and_predicts_the_same(uri, n
     for folder in ("evidence", "into"):
         (tmp_path / folder).mkdir()
     (tmp_path / "evidence" / "scores.json").write_text('{"miou": 0.5}')
-    tags = {"fingerprint": "a", "evidence": "b"}
+    digest = file_record.evidence_name(tmp_path / "evidence")
+    tags = {"fingerprint": "a", "evidence": digest}
     run, ours = runs.start(name, "run-a"), RegisteredModel(uri, name)
     made = [
         model_files.add(run, ours, model, OPTIONS, asdict(SPEC), evidence=tmp_path / "evidence", tags=tags)
@@ -118,7 +119,7 @@ def test_a_registered_model_is_downloaded_unchanged_and_predicts_the_same(uri, n
     versions.set_alias(ours, versions.CHAMPION, "1")
     assert versions.with_alias(ours, versions.CHAMPION) == versions.with_tag(ours, "fingerprint", "a")
     assert versions.with_alias(ours, versions.CHALLENGER) is None
-    with model_files.evidence(made[0], "b") as folder:
+    with model_files.evidence(made[0], digest) as folder:
         assert contents(folder) == contents(tmp_path / "evidence")
 
     address = f"models:/{name}@champion"
