@@ -96,6 +96,7 @@ def s3(folder):
         client = boto3.client("s3", region, endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret)
         client.create_bucket(Bucket=BUCKET)
         yield {
+            "AWS_ENDPOINT_URL": endpoint,
             "MLFLOW_S3_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": secret,

@@ -1,0 +1,224 @@
+"""What several machines share, under one address: an object store, or a folder that all of them mount.
+
+pyarrow.fs writes objects too, but not on a condition, which a lease needs (Apache Arrow #44281); so this is obstore.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from pipeline.files import atomic
+from pipeline.files.redact import redact
+
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
+    from obstore.store import ObjectStore
+
+SCHEMES = ("s3", "gs", "az", "file")
+_Result = TypeVar("_Result")
+_CONNECT, _REQUEST = timedelta(seconds=5), timedelta(seconds=60)  # the longest that one attempt may take
+_RETRY = timedelta(seconds=180)  # for one request with all attempts; a longer outage is an error
+_ATTEMPTS = 6  # of a transfer that breaks off in the middle
+_CHUNK = 8 << 20  # bytes
+_ANSWERED, _LONGEST = "non-2xx status", 400  # of an error's text; characters of it that are shown
+
+
+class StorageError(ValueError):
+    """The storage cannot be reached, or refuses; the message names the address and what to do."""
+
+
+class Storage:
+    """Objects by name below an address; a name is a relative path with slashes.
+
+    Requests that fail are repeated with growing pauses, for three minutes. Every write is atomic: a reader sees the
+    old object or the new one.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Take an address: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder.
+
+        Credentials and endpoints are those of the provider's own tools: AWS_* with AWS_ENDPOINT_URL, profiles of
+        ~/.aws (with the extra s3), GOOGLE_APPLICATION_CREDENTIALS, AZURE_*.
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        parts = urlsplit(address)
+        is_folder = parts.scheme == "file"
+        if parts.scheme not in SCHEMES or (parts.netloc != "" if is_folder else parts.netloc == "" or "@" in address):
+            raise ValueError(
+                "expected s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without "
+                f"credentials, got {redact(address)}; correct the address"
+            )
+        self.address = address.rstrip("/")
+        self.folder = Path(unquote(parts.path)) if is_folder else None
+        """The folder, if the storage is one."""
+
+    def put(self, name: str, content: bytes | Path) -> None:
+        """Write an object, or replace it; `content` is its bytes, or a file of them."""
+        import obstore
+
+        self._call("write", name, lambda: obstore.put(self._store, name, content, chunk_size=_CHUNK))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write an object unless it exists; return whether it was written.
+
+        After a lost answer this may say False of an object that this very call wrote.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            self._call("create", name, lambda: obstore.put(self._store, name, content, mode="create"))
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def replace(self, name: str, content: bytes, version: str) -> bool:
+        """Replace the `version` of an object that `get_version` returned; return False if it is another one by now."""
+        import obstore
+        from obstore.exceptions import NotFoundError, PreconditionError
+
+        mode: UpdateVersion = {"e_tag": version}
+        try:
+            self._call("replace", name, lambda: obstore.put(self._store, name, content, mode=mode))
+        except (PreconditionError, NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def get(self, name: str) -> bytes:
+        """Return the bytes of an object.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self.get_version(name)[0]
+
+    def get_version(self, name: str) -> tuple[bytes, str]:
+        """Return the bytes of an object and its version, an entity tag; the same bytes may have the same version.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        import obstore
+
+        def read() -> tuple[bytes, str]:
+            answer = obstore.get(self._store, name)
+            return bytes(answer.bytes()), answer.meta["e_tag"] or ""
+
+        return self._call("read", name, read)
+
+    def fetch(self, name: str, path: Path) -> None:
+        """Copy an object to the file `path`, which appears once it is complete.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        import obstore
+
+        def stream() -> None:
+            with atomic.replacing(path) as temporary, temporary.open("wb") as file:
+                for chunk in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK):
+                    file.write(chunk)
+
+        self._call("read", name, stream)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of all objects below `prefix`, which ends before a slash, sorted."""
+        import obstore
+
+        def listed() -> list[str]:
+            return [each["path"] for part in obstore.list(self._store, prefix or None) for each in part]
+
+        return sorted(self._call("list", prefix, listed))
+
+    def size(self, name: str) -> int | None:
+        """Return the size of an object in bytes, or None if there is none."""
+        import obstore
+
+        try:
+            return self._call("look at", name, lambda: obstore.head(self._store, name))["size"]
+        except FileNotFoundError:
+            return None
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects; one that is missing is no error."""
+        import obstore
+
+        for name in names:
+            try:
+                self._call("remove", name, lambda name=name: obstore.delete(self._store, name))  # type: ignore[misc]
+            except FileNotFoundError:
+                continue
+
+    @cached_property
+    def _store(self) -> "ObjectStore":
+        from obstore.store import LocalStore, from_url
+
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return LocalStore(self.folder)
+        backoff = {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2}
+        options: dict[str, Any] = {
+            "client_options": {"timeout": _REQUEST, "connect_timeout": _CONNECT},
+            "retry_config": {"max_retries": 1000, "retry_timeout": _RETRY, "backoff": backoff},
+        }
+        if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:"):
+            options["client_options"]["allow_http"] = True
+        if self.address.startswith("s3:"):
+            options |= _aws_profile()
+        return from_url(self.address, **options)
+
+    def _call(self, verb: str, name: str, action: Callable[[], _Result]) -> _Result:
+        """Call a function of obstore; again, if a transfer breaks off in the middle.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            AlreadyExistsError, PreconditionError: of obstore; the condition of a write is not met.
+            StorageError: anything else.
+        """
+        from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError, PreconditionError
+
+        for attempt in count(1):
+            began = time.monotonic()
+            try:
+                return action()
+            except (AlreadyExistsError, PreconditionError):
+                raise
+            except (NotFoundError, FileNotFoundError) as err:
+                raise FileNotFoundError(f"expected {self.address}/{name}, got no such object") from err
+            except (BaseError, OSError) as err:
+                text = _text(err)
+                # An answer is final: obstore has repeated what can be repeated, and so has an outage that lasts.
+                is_final = _ANSWERED in text or time.monotonic() - began > _RETRY.total_seconds() / 2
+                if is_final or not isinstance(err, GenericError) or attempt == _ATTEMPTS:
+                    raise StorageError(
+                        f"expected to {verb} {self.address}/{name}, got: {text}; check address, network, "
+                        "credentials and permissions"
+                    ) from err
+                time.sleep(0.1 * 2**attempt)
+        raise AssertionError  # count does not end
+
+
+def _aws_profile() -> dict[str, Any]:
+    """Return the options by which boto3's credentials are used, if the environment has none and boto3 is installed."""
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        return {}
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        return {"credential_provider": Boto3CredentialProvider()}
+    except (ImportError, ValueError):  # no boto3, or no credentials: instance metadata
+        return {}
+
+
+def _text(err: Exception) -> str:
+    """Return an error's text, with the server's answer, without obstore's internals."""
+    lines = str(err).partition("\n\nDebug source")[0].split()
+    return redact(" ".join(lines))[:_LONGEST]

@@ -1,0 +1,146 @@
+"""Storage, on a folder and on a real S3 server, with connections that break."""
+
+import os
+import threading
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+from pipeline.files import storage
+from pipeline.files.storage import Storage, StorageError
+from tests.support import stores, unreliable
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with stores.s3(tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket(server, request, monkeypatch):
+    for key, value in server.items():
+        monkeypatch.setenv(key, value)
+    return f"s3://{stores.BUCKET}/{request.node.name}"
+
+
+@pytest.fixture
+def place(kind, request, tmp_path):
+    address = (tmp_path / "a b").as_uri() if kind == "file" else request.getfixturevalue("bucket")
+    return Storage(address)
+
+
+@pytest.fixture
+def wire(server, bucket, monkeypatch):
+    """The connection to the server, which a test may break."""
+    with unreliable.proxy(urlsplit(server["AWS_ENDPOINT_URL"]).port) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+        yield proxy
+
+
+both = pytest.mark.parametrize("kind", ["file", "s3"])
+
+
+@both
+def test_objects_are_written_listed_read_and_removed(place, tmp_path):
+    (tmp_path / "large").write_bytes(os.urandom(20_000_000))
+    place.put("a/x", b"1")
+    place.put("a/b/y", b"")
+    place.put("ab", b"22")
+    place.put("ab", b"333")
+    place.put("large", tmp_path / "large")
+    assert place.names() == ["a/b/y", "a/x", "ab", "large"]
+    assert place.names("a") == ["a/b/y", "a/x"]
+    assert place.names("none") == []
+    assert (place.get("a/x"), place.get("a/b/y"), place.get("ab")) == (b"1", b"", b"333")
+    assert (place.size("ab"), place.size("large"), place.size("none")) == (3, 20_000_000, None)
+    place.fetch("large", tmp_path / "copy" / "large")
+    assert (tmp_path / "copy" / "large").read_bytes() == (tmp_path / "large").read_bytes()
+    place.delete(["a/x", "none", "ab"])
+    assert place.names() == ["a/b/y", "large"]
+
+
+@both
+def test_what_is_missing_is_an_error_that_names_it(place, tmp_path):
+    for read in (lambda: place.get("no/such"), lambda: place.fetch("no/such", tmp_path / "copy")):
+        with pytest.raises(FileNotFoundError, match=r"expected .*/no/such, got no such object"):
+            read()
+    assert not (tmp_path / "copy").exists()
+
+
+@both
+def test_an_object_is_created_once(place):
+    assert place.create("one", b"mine")
+    assert not place.create("one", b"yours")
+    assert place.get("one") == b"mine"
+
+
+def test_an_object_is_replaced_if_it_is_still_that_version(bucket):
+    place = Storage(bucket)
+    place.put("one", b"1")
+    _, version = place.get_version("one")
+    assert place.replace("one", b"2", version)
+    assert not place.replace("one", b"3", version)
+    assert place.get("one") == b"2"
+    place.delete(["one"])
+    assert not place.replace("one", b"4", version)
+
+
+def test_an_answer_that_breaks_off_is_read_again(wire, bucket, tmp_path):
+    place, content = Storage(bucket), os.urandom(20_000_000)
+    place.put("large", content)
+    wire.down()  # no connection that is open is used again
+    wire.up()
+    wire.cuts, wire.cut_after = 3, 5_000_000
+    place.fetch("large", tmp_path / "large")
+    assert wire.cuts == 0
+    assert (tmp_path / "large").read_bytes() == content
+
+
+@pytest.mark.slow
+def test_an_outage_of_seconds_delays_reads_and_writes(wire, bucket):
+    place = Storage(bucket)
+    place.put("one", b"1")
+    wire.down()
+    timer = threading.Timer(8, wire.up)
+    timer.start()
+    assert place.get("one") == b"1"
+    timer.join()
+    wire.down()
+    timer = threading.Timer(8, wire.up)
+    timer.start()
+    place.put("two", b"2")
+    timer.join()
+    assert place.get("two") == b"2"
+
+
+def test_an_outage_that_lasts_is_an_error(wire, bucket, monkeypatch, tmp_path):
+    monkeypatch.setattr(storage, "_RETRY", timedelta(seconds=1))
+    place = Storage(bucket)
+    place.put("one", b"1")
+    wire.down()
+    for what, act in (("write", lambda: place.put("one", b"2")), ("read", lambda: place.fetch("one", tmp_path / "1"))):
+        with pytest.raises(StorageError, match=rf"expected to {what} {bucket}/one, got: .*; check address, network"):
+            act()
+    assert not (tmp_path / "1").exists()
+    wire.up()
+    assert Storage(bucket).get("one") == b"1"
+
+
+def test_a_refusal_is_an_error_and_shows_no_secret(bucket):
+    with pytest.raises(
+        StorageError, match=r"expected to list s3://no-such-bucket/x/, got: .*<Code>NoSuchBucket<"
+    ) as error:
+        Storage("s3://no-such-bucket/x").names()
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "bucket/prefix", "/a/folder", "s3://", "file://host/folder", "ftp://host/x", "s3://key:hidden@bucket/x"],
+)
+def test_an_address_that_is_none_is_refused_without_its_secret(address):
+    with pytest.raises(ValueError, match=r"expected s3://bucket/prefix, gs://.* got .*; correct the address") as error:
+        Storage(address)
+    assert "hidden" not in str(error.value)
