@@ -1,28 +1,35 @@
 """data/tiles: uncompressed Arrow shards, which training memory-maps, and a Parquet index of all tiles.
 
-A shard holds the tiles of consecutive images of one split, with one record batch per row of an image's tiles: `image`,
-(h * w * 3) uint8 RGB in row-major order, and `mask`, (h * w) uint8.
+tiles.json names the SHA-256 of every other file, by which machines without the folder can fetch them one by one.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 from pydantic import Field
 
+from pipeline.artifacts.shard import Header, Shard
 from pipeline.core.arrays import Pixels
-from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, strict_json, tables
+from pipeline.files.digest import file_sha256
 
-Side = Annotated[int, Field(ge=1, le=20_000)]
 Batch = tuple[Pixels, Pixels]  # images (N, h, w, 3) and masks (N, h, w), uint8
+Find = Callable[[str], Path]
+"""Returns where a file of the folder lies, by name; it may be slow, and the file may be removed once it is open."""
+
+HEADER, INDEX = "tiles.json", "tiles.parquet"
+_AHEAD = 16  # batches for which files are found beforehand, if finding them is slow
+_FINDERS = 4  # threads
+_ATTEMPTS = 5  # at a file that others remove meanwhile
 
 COLUMNS = {
     "split": "str",
@@ -39,70 +46,119 @@ PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of voi
 
 
 @dataclass(frozen=True)
-class Header:
-    """Properties shared by all tiles."""
+class _Document(Header):
+    """tiles.json."""
 
-    dataset: str
-    classes: ClassTable
-    height: Side
-    """Of a tile, in pixels."""
-    width: Side
-    scale: Annotated[float, Field(gt=0, le=1)]
-    """Factor by which images were resized before they were cut."""
-
-
-def write_shard(path: Path, header: Header, batches: Iterable[tuple[Sequence[Pixels], Sequence[Pixels]]]) -> None:
-    """Write one shard; each of `batches` is a list of tiles (h, w, 3) and a list of their masks (h, w)."""
-    schema = _schema(header)
-    with atomic.replacing(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
-        for images, masks in batches:
-            columns = [_column(images, schema.field(0)), _column(masks, schema.field(1))]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+    """Of each other file, by name."""
 
 
 def write_index(folder: Path, header: Header, index: pd.DataFrame) -> None:
-    """Write tiles.json, and tiles.parquet with COLUMNS and PIXELS, one row per tile; training numbers tiles by row."""
-    with atomic.replacing(folder / "tiles.parquet") as temporary:
+    """Write tiles.json, and tiles.parquet with COLUMNS and PIXELS, one row per tile; training numbers tiles by row.
+
+    The shards that `index` names must have been written.
+    """
+    with atomic.replacing(folder / INDEX) as temporary:
         index[[*COLUMNS, PIXELS]].astype(COLUMNS).to_parquet(temporary, index=False)
-    atomic.write_json(folder / "tiles.json", asdict(header))
+    names = sorted({INDEX, *index["shard"]})
+    atomic.write_json(
+        folder / HEADER, {**asdict(header), "sha256": {name: file_sha256(folder / name) for name in names}}
+    )
+
+
+def sha256(header: Path) -> dict[str, str]:
+    """Return the SHA-256 of the folder's other files, by name, which tiles.json at the path `header` names.
+
+    Raises:
+        ValueError: the tile stage did not write it.
+    """
+    return _read_header(lambda _: header).sha256
 
 
 class Tileset:
     """The tiles of one split, memory-mapped."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        """Open the tiles of `split` in `folder`.
+    def __init__(self, place: Path | Find, split: str) -> None:
+        """Open the tiles of `split`.
+
+        Args:
+            place: the folder, whose shards are opened and checked now; or a function that finds its files, which is
+                asked for a shard whenever a tile of it is read, and for a few shards beforehand.
+            split: train, val or test.
 
         Raises:
             ValueError: not a folder that the tile stage wrote, or a shard and the index do not agree.
         """
-        self.header, index = read_index(folder)
+        self._find, self._is_near = (place.joinpath, True) if isinstance(place, Path) else (place, False)
+        self.header, index = _read_index(self._find)
         self.index = index[index["split"] == split].reset_index(drop=True)
-        shards = {name: _Shard(folder / name, self.header) for name in self.index["shard"].unique()}
-        rows = zip(self.index["shard"], self.index["row"], strict=True)
-        self._tiles = [(shards[name], *shards[name].locate(int(row))) for name, row in rows]
+        self._shards: dict[str, Shard] = {}
+        self._places = list(zip(self.index["shard"], map(int, self.index["row"]), strict=True))
+        if self._is_near:
+            for name, row in self._places:
+                self._shard(name).locate(row)
 
     def __len__(self) -> int:
         """Return the number of tiles."""
-        return len(self._tiles)
+        return len(self._places)
 
     def __getitem__(self, i: int) -> tuple[Pixels, Pixels]:
         """Return tile `i` as views: (h, w, 3) RGB and (h, w) mask, uint8, read-only."""
-        shard, batch, row = self._tiles[i]
+        name, row = self._places[i]
+        shard = self._shard(name)
+        batch, row = shard.locate(row)
         return shard.images[batch][row], shard.masks[batch][row]
 
     def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Yield a batch of the tiles at each of `parts`; the next batch is read while the current one is used."""
-        with ThreadPoolExecutor(1) as reader:
+        with ExitStack() as stack:
+            reader = stack.enter_context(ThreadPoolExecutor(1))
+            find = self._finder(parts, stack)
             upcoming = deque(reader.submit(self._batch, part) for part in parts[:2])
             for i in range(len(parts)):
+                find(i)
                 yield upcoming.popleft().result()
                 if i + 2 < len(parts):
                     upcoming.append(reader.submit(self._batch, parts[i + 2]))
 
+    def _finder(self, parts: Sequence[Sequence[int]], stack: ExitStack) -> Callable[[int], None]:
+        """Return a function that, before part `i` is used, has the files found that the next parts need."""
+        if self._is_near:
+            return lambda i: None
+        threads = ThreadPoolExecutor(_FINDERS)
+        stack.callback(threads.shutdown, cancel_futures=True)
+        under_way: dict[str, Future[Path]] = {}  # an error in it is raised when the file is read
+
+        def find(i: int) -> None:
+            for name in [name for name, found in under_way.items() if found.done()]:
+                del under_way[name]
+            for part in parts[0 if i == 0 else i + _AHEAD - 1 : i + _AHEAD]:
+                for name in {self._places[tile][0] for tile in part} - under_way.keys():
+                    under_way[name] = threads.submit(self._find, name)
+
+        return find
+
     def _batch(self, indices: Sequence[int]) -> Batch:
         images, masks = zip(*(self[i] for i in indices), strict=True)
         return np.stack(images), np.stack(masks)
+
+    def _shard(self, name: str) -> Shard:
+        """Return an open shard. Shards whose files were removed are closed, which gives back their disk space."""
+        if self._is_near and name in self._shards:
+            return self._shards[name]
+        for attempt in count(1):
+            path, shard = self._find(name), self._shards.get(name)
+            if shard is not None and shard.is_at(path):
+                return shard
+            self._shards = {
+                other: each for other, each in self._shards.items() if self._is_near or each.is_at(each.path)
+            }
+            try:
+                self._shards[name] = Shard(path, self.header)
+            except ValueError:
+                if path.exists() or attempt == _ATTEMPTS:  # else it was removed just after it was found
+                    raise
+        raise AssertionError  # count does not end
 
     def pixels(self) -> npt.NDArray[np.int64]:
         """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles."""
@@ -115,51 +171,27 @@ def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
     Raises:
         ValueError: not a folder that the tile stage wrote.
     """
+    return _read_index(folder.joinpath)
+
+
+def _read_index(find: Find) -> tuple[Header, pd.DataFrame]:
+    document = _read_header(find)
+    header = Header(**{each.name: getattr(document, each.name) for each in fields(Header)})
     try:
-        header = strict_json.parse((folder / "tiles.json").read_bytes(), Header)
-        index = tables.read_frame(folder / "tiles.parquet", COLUMNS, {PIXELS: len(header.classes) + 1})
+        index = tables.read_frame(find(INDEX), COLUMNS, {PIXELS: len(header.classes) + 1})
         tables.check_paths(index["shard"])
+        if missing := sorted({*index["shard"]} - document.sha256.keys()):
+            raise ValueError(f"expected the SHA-256 of each shard, got none of {', '.join(missing[:3])}")
     except (OSError, ValueError) as err:
-        raise ValueError(f"{folder}: expected tiles that the tile stage wrote: {err}; run it again") from err
+        raise ValueError(
+            f"{find(INDEX).parent}: expected tiles that the tile stage wrote: {err}; run it again"
+        ) from err
     return header, index
 
 
-class _Shard:
-    """One memory-mapped file, with an array of images and one of masks per record batch."""
-
-    def __init__(self, path: Path, header: Header) -> None:
-        shape = (header.height, header.width)
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            if not reader.schema.equals(_schema(header)):
-                raise ValueError(f"got {reader.schema}")
-            batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-            for batch in batches:
-                batch.validate()  # otherwise a damaged length would lead to reads beyond the end of the file
-            self.images = [_view(batch.column("image"), (*shape, 3)) for batch in batches]
-            self.masks = [_view(batch.column("mask"), shape) for batch in batches]
-        except (OSError, ValueError, pa.ArrowException) as err:
-            raise ValueError(f"{path}: expected a shard of {shape} tiles: {err}; run the tile stage again") from err
-        self.path, self.starts = path, np.cumsum([0, *(len(images) for images in self.images)])
-
-    def locate(self, row: int) -> tuple[int, int]:
-        """Return the record batch that holds a row, and the row's index in it."""
-        batch = int(np.searchsorted(self.starts, row, side="right")) - 1
-        if not 0 <= row < self.starts[-1]:
-            raise ValueError(f"{self.path}: expected tile {row}, got {self.starts[-1]} tiles; run the tile stage again")
-        return batch, row - int(self.starts[batch])
-
-
-def _schema(header: Header) -> pa.Schema:
-    area = header.height * header.width
-    return pa.schema([("image", pa.list_(pa.uint8(), 3 * area)), ("mask", pa.list_(pa.uint8(), area))])
-
-
-def _column(tiles: Sequence[Pixels], field: Any) -> Any:
-    values = pa.array(np.stack(tiles).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(values, type=field.type)
-
-
-def _view(column: Any, shape: tuple[int, ...]) -> Pixels:
-    values: Pixels = column.flatten().to_numpy(zero_copy_only=True)
-    return values.reshape(len(column), *shape)
+def _read_header(find: Find) -> _Document:
+    path = find(HEADER)
+    try:
+        return strict_json.parse(path.read_bytes(), _Document)
+    except (OSError, ValueError) as err:
+        raise ValueError(f"{path.parent}: expected tiles that the tile stage wrote: {err}; run it again") from err

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts import tileset
+from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.manifest import SPLITS, Manifest
-from pipeline.artifacts.tileset import Header
+from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic
@@ -60,8 +60,8 @@ def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[
         yield f"{split}-{number:05d}.arrow", members
 
 
-def _write_shard(shard: tuple[str, list[Row]], raw: Path, folder: Path, header: Header, settings: Tile) -> list[Row]:
-    name, images = shard
+def _write_shard(part: tuple[str, list[Row]], raw: Path, folder: Path, header: Header, settings: Tile) -> list[Row]:
+    name, images = part
     rows: list[Row] = []
 
     def batches() -> Iterator[tuple[Sequence[Pixels], Sequence[Pixels]]]:
@@ -74,7 +74,7 @@ def _write_shard(shard: tuple[str, list[Row]], raw: Path, folder: Path, header: 
                     rows.append({**place, "shard": name, "row": len(rows), "pixels": counts})
                 yield pixels, masks
 
-    tileset.write_shard(folder / name, header, batches())
+    shard.write(folder / name, header, batches())
     return rows
 
 

@@ -1,11 +1,16 @@
+import hashlib
 import json
+import shutil
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.artifacts import tileset
-from pipeline.artifacts.tileset import Header, Tileset
+from pipeline.artifacts import shard, tileset
+from pipeline.artifacts.shard import Header
+from pipeline.artifacts.tileset import Tileset
 from pipeline.core.classes import ClassTable
 
 CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), (0.5, 2.0))
@@ -26,8 +31,8 @@ def rows(split, shard, count):
 @pytest.fixture
 def folder(tmp_path):
     images, masks = tiles(5)
-    tileset.write_shard(tmp_path / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
-    tileset.write_shard(tmp_path / "b.arrow", HEADER, [tiles(2, seed=1)])
+    shard.write(tmp_path / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
+    shard.write(tmp_path / "b.arrow", HEADER, [tiles(2, seed=1)])
     tileset.write_index(tmp_path, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
     return tmp_path
 
@@ -68,7 +73,8 @@ def test_pixel_counts_are_those_of_the_split(folder):
 def test_the_same_tiles_give_the_same_bytes(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     images, masks = tiles(5)
-    tileset.write_shard(other / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
+    shard.write(other / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
+    shard.write(other / "b.arrow", HEADER, [tiles(2, seed=1)])
     tileset.write_index(other, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
     for name in ("a.arrow", "tiles.json", "tiles.parquet"):
         assert (other / name).read_bytes() == (folder / name).read_bytes()
@@ -100,18 +106,81 @@ def test_a_row_beyond_its_shard_is_an_error(folder):
         Tileset(folder, "train")
 
 
+def test_a_shard_without_a_digest_is_refused(folder):
+    tree = json.loads((folder / "tiles.json").read_text())
+    del tree["sha256"]["b.arrow"]
+    (folder / "tiles.json").write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match=r"expected the SHA-256 of each shard, got none of b\.arrow; run it again"):
+        Tileset(folder, "train")
+
+
+def test_tiles_json_names_the_sha256_of_every_other_file(folder):
+    names = ("a.arrow", "b.arrow", "tiles.parquet")
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    assert tileset.sha256(folder / "tiles.json") == digests
+
+
+def test_files_are_found_when_they_are_asked_for_and_beforehand(folder):
+    found = []
+
+    def find(name):
+        found.append(name)
+        return folder / name
+
+    result = Tileset(find, "train")
+    assert set(found) == {"tiles.json", "tiles.parquet"}
+    images, masks = tiles(5)
+    batches = list(result.batches([[4, 0], [1], [2, 3]]))
+    assert np.array_equal(np.concatenate([batch for batch, _ in batches]), images[[4, 0, 1, 2, 3]])
+    assert np.array_equal(np.concatenate([batch for _, batch in batches]), masks[[4, 0, 1, 2, 3]])
+    assert "b.arrow" not in found
+
+    long = Tileset(find, "val").batches([[0]] * 20 + [[1]])
+    found.clear()
+    next(long)
+    until = time.monotonic() + 10
+    while "b.arrow" not in found and time.monotonic() < until:
+        time.sleep(0.01)
+    assert "b.arrow" in found
+    long.close()
+
+
+def test_a_shard_that_others_remove_is_found_again_and_its_space_given_back(folder, tmp_path_factory):
+    cache, removals = tmp_path_factory.mktemp("cache"), iter([True, True, False])
+
+    def find(name):
+        shutil.copy(folder / name, cache / name)
+        if name == "a.arrow" and next(removals, False):
+            (cache / name).unlink()  # by another process, before it is opened
+        return cache / name
+
+    result = Tileset(find, "train")
+    assert np.array_equal(result[1][0], tiles(5)[0][1])
+    (cache / "a.arrow").unlink()
+    assert np.array_equal(result[2][0], tiles(5)[0][2])  # it was opened anew
+    gone = f"{cache}/a.arrow (deleted)"
+    assert gone not in Path("/proc/self/maps").read_text()
+
+
+def test_a_shard_that_cannot_be_found_is_an_error(folder, tmp_path_factory):
+    with pytest.raises(ValueError, match=r"expected a shard of \(4, 5\) tiles"):
+        Tileset(lambda name: folder / name if name != "a.arrow" else folder / "none", "train")[0]
+
+
 def test_a_shard_of_other_tiles_is_refused(folder):
     header = Header("toy", CLASSES, height=5, width=4, scale=0.5)
     swapped = [values.swapaxes(1, 2) for values in tiles(5)]
-    tileset.write_shard(folder / "a.arrow", Header("toy", CLASSES, height=2, width=2, scale=0.5), [])
+    shard.write(folder / "a.arrow", Header("toy", CLASSES, height=2, width=2, scale=0.5), [])
     with pytest.raises(ValueError, match=r"a\.arrow: expected a shard of \(4, 5\) tiles: got image: fixed_size_list"):
         Tileset(folder, "train")
-    tileset.write_shard(folder / "a.arrow", header, [tuple(swapped)])  # of the same number of pixels: it cannot be told
+    shard.write(folder / "a.arrow", header, [tuple(swapped)])  # of the same number of pixels: it cannot be told
     assert len(Tileset(folder, "train")) == 5
 
 
 def test_a_shard_outside_the_folder_is_refused(folder):
-    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "../a.arrow", 1)))
+    index = pd.read_parquet(folder / "tiles.parquet")
+    index["shard"] = "../a.arrow"
+    index.to_parquet(folder / "tiles.parquet")
     with pytest.raises(ValueError, match=r"expected paths that stay in the folder, got '\.\./a\.arrow'; run it again"):
         Tileset(folder, "train")
 
