@@ -1,8 +1,11 @@
 """What every test may rely on."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from pipeline.tracking import store
+from tests.support import stores, unreliable
 
 # A user's own settings: a test that followed them would write to that user's server, or join that user's cluster.
 SETTINGS = (
@@ -44,3 +47,26 @@ def mlflow_store(mlflow_file, monkeypatch, without_user_settings):
     """The address of an MLflow store, which MLFLOW_TRACKING_URI names during the test."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_file)
     return mlflow_file
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """The environment of an S3 server that all tests share."""
+    with stores.s3(tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket(s3_server, request, monkeypatch):
+    """The address of an empty place in the bucket, which the environment gives access to during the test."""
+    for key, value in s3_server.items():
+        monkeypatch.setenv(key, value)
+    return f"s3://{stores.BUCKET}/{request.module.__name__}/{request.node.name}"
+
+
+@pytest.fixture
+def wire(s3_server, bucket, monkeypatch):
+    """The connection to the S3 server, which a test may break."""
+    with unreliable.proxy(urlsplit(s3_server["AWS_ENDPOINT_URL"]).port) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+        yield proxy

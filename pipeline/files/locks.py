@@ -13,7 +13,7 @@ _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def held(path: Path, *, shared: bool = False) -> Iterator[None]:
+def held(path: Path, *, shared: bool = False, brief: bool = False) -> Iterator[None]:
     """Hold the lock `path` in the block, once every other holder has released it.
 
     Logs a message when it has to wait, and a warning on a file system without locks, where it continues unlocked.
@@ -22,12 +22,13 @@ def held(path: Path, *, shared: bool = False) -> Iterator[None]:
         path: a folder, or a file, which is created if missing and never removed: otherwise, two processes could hold
             different files as the same lock.
         shared: allow other shared holders; otherwise the lock is exclusive.
+        brief: it is held for a moment, so waiting is not worth a message.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # On NFS, an exclusive lock needs a file open for writing.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _lock(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        _lock(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, brief=brief)
         yield
     finally:
         os.close(descriptor)
@@ -48,12 +49,13 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _lock(descriptor: int, path: Path, kind: int) -> None:
+def _lock(descriptor: int, path: Path, kind: int, *, brief: bool) -> None:
     try:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            _log.info(f"waiting for the processes that hold {path}")
+            if not brief:
+                _log.info(f"waiting for the processes that hold {path}")
             fcntl.flock(descriptor, kind)
     except OSError as err:
         if err.errno not in _NO_LOCKS_HERE:

@@ -49,16 +49,14 @@ class Storage:
         Raises:
             ValueError: it is none of these.
         """
-        parts = urlsplit(address)
-        is_folder = parts.scheme == "file"
-        if parts.scheme not in SCHEMES or (parts.netloc != "" if is_folder else parts.netloc == "" or "@" in address):
-            raise ValueError(
-                "expected s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without "
-                f"credentials, got {redact(address)}; correct the address"
-            )
+        check_address(address)
         self.address = address.rstrip("/")
-        self.folder = Path(unquote(parts.path)) if is_folder else None
+        self.folder = Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
         """The folder, if the storage is one."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        """Travel as the address: each process connects itself, with the credentials of its machine."""
+        return type(self), (self.address,)
 
     def put(self, name: str, content: bytes | Path) -> None:
         """Write an object, or replace it; `content` is its bytes, or a file of them."""
@@ -204,6 +202,22 @@ class Storage:
                     ) from err
                 time.sleep(0.1 * 2**attempt)
         raise AssertionError  # count does not end
+
+
+def check_address(address: str) -> None:
+    """Raise ValueError if an address is none that `Storage` takes."""
+    parts = urlsplit(address)
+    is_folder = parts.scheme == "file"
+    if (
+        parts.scheme not in SCHEMES
+        or (parts.netloc == "") != is_folder
+        or any(character in address for character in "@?#")
+        or (is_folder and parts.path in {"", "/"})
+    ):
+        raise ValueError(
+            "expected s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without "
+            f"credentials and options, got {redact(address)}; correct the address"
+        )
 
 
 def _aws_profile() -> dict[str, Any]:

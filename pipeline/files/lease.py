@@ -1,0 +1,127 @@
+"""A lock in an object store, where there is no flock: an object that names its owner, who renews it.
+
+A waiting process takes a lease over when it has seen no renewal for some time by its own clock, so machines' clocks
+need not agree; while the storage does not answer, nobody's time runs out. An owner that was cut off for longer finds
+that it has lost the lease, and must end.
+"""
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pipeline.files.storage import Storage, StorageError
+
+SECONDS = 45.0
+"""A lease that was not renewed for so long may be taken over."""
+_log = logging.getLogger(__name__)
+
+
+class LostError(ValueError):
+    """Another process has taken the lease over."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease that this process, or one that it works for, holds."""
+
+    storage: Storage
+    name: str
+    """Of its object."""
+    owner: str = field(default_factory=lambda: f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}")
+
+    def check(self) -> None:
+        """Raise LostError if it is another's by now."""
+        owner = _owner(self.storage, self.name)
+        if owner != self.owner:
+            raise LostError(
+                f"expected {self.storage.address}/{self.name} to be held by process {self.owner}, got "
+                f"{owner or 'nobody'}; another process continues this run: end one of them"
+            )
+
+    def content(self) -> bytes:
+        """Return what its object holds, different each time: stores compare objects by their content."""
+        return json.dumps({"owner": self.owner, "renewal": secrets.token_hex(8)}).encode()
+
+
+@contextmanager
+def held(storage: Storage, name: str) -> Iterator[Lease]:
+    """Hold a lease in the block; waits, with a message, while another process renews it.
+
+    Raises:
+        StorageError: the storage cannot be reached.
+    """
+    lease = Lease(storage, name)
+    _take(lease)
+    ended = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(lease, ended), daemon=True)
+    renewing.start()
+    try:
+        yield lease
+    finally:
+        ended.set()
+        renewing.join()
+        if _owner(storage, name) == lease.owner:
+            storage.delete([name])
+
+
+def is_held(storage: Storage, name: str) -> bool:
+    """Return whether there is such a lease; its owner may have died."""
+    return storage.size(name) is not None
+
+
+def _take(lease: Lease) -> None:
+    storage, name = lease.storage, lease.name
+    seen = since = time.monotonic()
+    last = ""
+    while not storage.create(name, lease.content()):
+        try:
+            content, version = storage.get_version(name)
+        except FileNotFoundError:
+            continue  # it was released just now
+        owner, before, seen = _named(content), seen, time.monotonic()
+        if owner == lease.owner:  # our own, whose answer was lost
+            return
+        if not last:
+            _log.info(
+                f"waiting for process {owner}, which holds {storage.address}/{name}; it is taken over after "
+                f"{SECONDS:.0f} s without a sign of life"
+            )
+        # If nothing was seen for a while, be it that the storage or this process stood still, the owner has its time.
+        if version != last or seen - before > SECONDS / 3:
+            since, last = seen, version
+        elif seen - since > SECONDS and storage.replace(name, lease.content(), version):
+            _log.info(f"took {name} over from process {owner}, which has not renewed it for {SECONDS:.0f} s")
+            return
+        time.sleep(SECONDS / 15)
+
+
+def _renew(lease: Lease, ended: threading.Event) -> None:
+    while not ended.wait(SECONDS / 5):
+        try:
+            content, version = lease.storage.get_version(lease.name)
+            if _named(content) != lease.owner:
+                return  # `check` says so
+            lease.storage.replace(lease.name, lease.content(), version)
+        except (StorageError, FileNotFoundError):
+            continue  # it is said by whoever writes what matters
+
+
+def _owner(storage: Storage, name: str) -> str:
+    try:
+        return _named(storage.get(name))
+    except FileNotFoundError:
+        return ""
+
+
+def _named(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["owner"])
+    except (ValueError, LookupError, TypeError):
+        return "unknown"
