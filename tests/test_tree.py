@@ -21,6 +21,8 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))
 TEMPLATES = {".j2", ".css", ".js"}
+# Where machines find files changes no result: what a cluster trained is up to date on a laptop.
+NO_REASON_TO_RERUN = {"storage"}
 # Attributes of Params whose names in params.yaml are taken by pydantic's own methods.
 SECTIONS = {"validation": "validate", "registration": "register"}
 
@@ -140,12 +142,13 @@ def sections_read(path):
 def test_a_stage_depends_on_the_params_that_it_reads(stage):
     # validate runs before train, whose output DVC removes: params.load() refuses a path that lies in it
     gate = {"model.vgg16"} if stage == "validate" else set()
-    assert DVC[stage].get("params", []) == sorted(sections_read(ROOT / f"stages/{stage}.py") | gate)
+    read = sections_read(ROOT / f"stages/{stage}.py") - NO_REASON_TO_RERUN
+    assert DVC[stage].get("params", []) == sorted(read | gate)
 
 
 def test_every_section_of_params_is_read_by_a_stage():
-    sections = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    assert {name.partition(".")[0] for stage in DVC.values() for name in stage.get("params", [])} == set(sections)
+    sections = YAML(typ="safe", pure=True).load(ROOT / "params.yaml").keys() - NO_REASON_TO_RERUN
+    assert {name.partition(".")[0] for stage in DVC.values() for name in stage.get("params", [])} == sections
 
 
 def test_data_comes_from_an_earlier_stage():

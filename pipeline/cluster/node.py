@@ -15,13 +15,13 @@ TOKEN = "token"  # noqa: S105  # the name of a file
 NOTHING = "nothing at this path"
 
 
-def facts(package: str, reads: Sequence[Path], folder: Path) -> dict[str, Any]:
+def facts(package: str, reads: Sequence[Path], folder: Path | None) -> dict[str, Any]:
     """Return what the node that runs this has.
 
     Args:
         package: a package, by name.
         reads: files and folders that workers read.
-        folder: which workers read and write; holds the file TOKEN while nodes are asked.
+        folder: which workers read and write, if any; holds the file TOKEN while nodes are asked.
 
     Returns:
         `code`: the SHA-256 of the package, or None; `reads`: for each path a digest, or NOTHING; `folder`: the token,
@@ -30,8 +30,8 @@ def facts(package: str, reads: Sequence[Path], folder: Path) -> dict[str, Any]:
     return {
         "code": package_sha256(package),
         "reads": [contents(path) for path in reads],
-        "folder": _text(folder / TOKEN),
-        "writes": _why_not_writable(folder),
+        "folder": "" if folder is None else _text(folder / TOKEN),
+        "writes": "" if folder is None else _why_not_writable(folder),
     }
 
 

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +21,42 @@ Facts = dict[str, dict[str, Any]]
 """What `node.facts` returned on each node, by the node's address."""
 
 
-def code_is_missing(reads: Sequence[Path], folder: Path) -> bool:
+def code_is_missing(reads: Sequence[Path], folder: Path | None) -> bool:
     """Ask every node on which workers may run what it has; return whether one lacks this program's code.
 
     What is missing here will still be missing when workers are restarted, so it ends the run before any is started.
 
     Args:
         reads: absolute paths of what workers read.
-        folder: the run's folder, absolute; exists.
+        folder: the run's folder, absolute; exists. None: nodes need not see it.
 
     Raises:
         ClusterError: nodes have other code, do not see `reads` as this machine does, or do not see or cannot write to
             `folder`; the message names each node and path.
     """
-    token = folder / node.TOKEN
-    token.write_text(secrets.token_hex(8))
-    try:
+    with _token(folder):
         ours = node.facts(PACKAGE, reads, folder)
         theirs = _ask(reads, folder)
-    finally:
-        token.unlink()
     if faults := list(_faults(ours, theirs, reads, folder)):
         raise ClusterError("; ".join(faults))
     return any(facts["code"] is None for facts in theirs.values())
 
 
-def _ask(reads: Sequence[Path], folder: Path) -> Facts:
+@contextmanager
+def _token(folder: Path | None) -> Iterator[None]:
+    """Leave a random token in the folder, which tells it from another of the same name."""
+    if folder is None:
+        yield
+        return
+    token = folder / node.TOKEN
+    token.write_text(secrets.token_hex(8))
+    try:
+        yield
+    finally:
+        token.unlink()
+
+
+def _ask(reads: Sequence[Path], folder: Path | None) -> Facts:
     """Return the answers of all nodes on which workers may run; one that is lost meanwhile is left out."""
     import ray
     from ray import cloudpickle
@@ -78,7 +89,7 @@ def _ask(reads: Sequence[Path], folder: Path) -> Facts:
     return answers
 
 
-def _faults(ours: dict[str, Any], theirs: Facts, reads: Sequence[Path], folder: Path) -> Iterator[str]:
+def _faults(ours: dict[str, Any], theirs: Facts, reads: Sequence[Path], folder: Path | None) -> Iterator[str]:
     """Yield what is wrong, one text for all nodes on which the same is wrong."""
     for code in sorted({facts["code"] for facts in theirs.values()} - {None, ours["code"]}):
         where = [address for address, facts in theirs.items() if facts["code"] == code]

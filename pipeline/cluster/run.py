@@ -54,15 +54,17 @@ class Plan:
     """Where and on how many workers a function runs."""
 
     folder: Path
-    """The run's folder, visible to all nodes, for what must outlast a worker. Created if missing."""
+    """The run's folder, for what must outlast a worker. Created if missing."""
     reads: tuple[Path, ...]
-    """Absolute paths of files and folders that workers read, likewise visible to all nodes."""
+    """Absolute paths of files and folders that workers read, visible to all nodes."""
     num_workers: Number
     """auto: one per GPU of the cluster, or one if it has none; (fewest, most): as many as there is room for."""
     max_failures: int
     """How many times failed workers are restarted."""
     certain: type[Exception]
     """An error that all workers raise, and would raise again; it ends the run at once."""
+    is_shared: bool = True
+    """Whether workers use `folder` itself, which all nodes must see then; otherwise they only learn its name."""
 
 
 def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Listener, on_progress: Listener) -> None:
@@ -104,7 +106,7 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _connect(address="local" if options else None, **options)
-        if not options and nodes.code_is_missing(plan.reads, folder):
+        if not options and nodes.code_is_missing(plan.reads, folder if plan.is_shared else None):
             ray.shutdown()
             _connect(runtime_env=_CODE)  # Ray sends code when a driver connects
         return _fit(partial(function, job, folder=folder), plan, listeners, is_local=bool(options))
@@ -145,7 +147,8 @@ def _fit(
     from pipeline.cluster import worker
 
     queue, part = messages.queue(), share.share(ray.nodes(), plan.num_workers)
-    settings = {"call": call, "reads": plan.reads, "certain": plan.certain, "queue": queue, "threads": part.cpus}
+    seen = (*plan.reads, call.keywords["folder"]) if plan.is_shared else plan.reads
+    settings = {"call": call, "sees": seen, "certain": plan.certain, "queue": queue, "threads": part.cpus}
     trainer = TorchTrainer(
         worker.work,
         train_loop_config=settings,

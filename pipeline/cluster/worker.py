@@ -50,7 +50,7 @@ def work(config: dict[str, Any]) -> None:
     """Call the function, and send what it reports to the driver.
 
     Args:
-        config: `call`: the function, with its job and folder; `reads`: what it reads; `certain`: an error that all
+        config: `call`: the function, with its job and folder; `sees`: paths that it needs; `certain`: an error that all
             workers raise; `queue`: to the driver; `threads`: of torch.
 
     Raises:
@@ -58,7 +58,7 @@ def work(config: dict[str, Any]) -> None:
     """
     torch.set_num_threads(config["threads"])  # Ray sets OMP_NUM_THREADS=1
     queue, call, context = config["queue"], config["call"], ray.train.get_context()
-    check_seen((*config["reads"], call.keywords["folder"]), ray.util.get_node_ip_address())
+    check_seen(config["sees"], ray.util.get_node_ip_address())
     if context.get_world_rank() == 0:
         queue.put(("workers", context.get_world_size()))
 

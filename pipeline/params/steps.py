@@ -1,9 +1,10 @@
-"""The sections download, validate and tile, which concern data; and tracking."""
+"""The sections download, validate and tile, which concern data; storage and tracking."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.files import storage
 from pipeline.params.section import Fraction, Positive, Section, Side, Text
 
 Severity = Literal["error", "warning"]
@@ -95,6 +96,27 @@ class Tile(Section):
                 raise ValueError(
                     f"expected stride_{axis} <= the tile's side {side}, got {stride}; lower it, or pixels are lost"
                 )
+        return self
+
+
+class Storage(Section):
+    """What the machines of a cluster have in common. It is no part of a run's name."""
+
+    address: Text
+    """local: there is one machine, or all see the repository at the same path. file:///folder: a folder that all
+    machines mount at this path. s3://bucket/prefix, gs://bucket/prefix, az://container/prefix: an object store, whose
+    endpoint and credentials are those of the environment (AWS_ENDPOINT_URL, AWS_PROFILE ...)."""
+    cache: Text
+    """Folder on each machine, created if missing, for what it fetches from an object store; starts with / or ~."""
+    cache_megabytes: Positive
+    """Largest size of the tiles in it, 1e6 bytes; those that were not used for longest are removed."""
+
+    @model_validator(mode="after")
+    def _is_an_address_and_a_folder(self) -> Self:
+        if self.address != "local":
+            storage.check_address(self.address)
+        if not self.cache.startswith(("/", "~")):
+            raise ValueError(f"expected a cache that starts with / or ~, got {self.cache}; nodes have no repository")
         return self
 
 

@@ -69,9 +69,9 @@ def write(folder: Path, state: Checkpoint, *, keep: int) -> None:
         with atomic.replacing(path) as temporary:
             temporary.mkdir()
             digests = {}
-            for name, tensors in zip(_PARTS, parts, strict=True):
-                save_tensors(temporary / f"{name}.safetensors", tensors)
-                digests[name] = file_sha256(temporary / f"{name}.safetensors")
+            for part, tensors in zip(_PARTS, parts, strict=True):
+                save_tensors(temporary / f"{part}.safetensors", tensors)
+                digests[part] = file_sha256(temporary / f"{part}.safetensors")
             history = [{key: number_or_null(value) for key, value in epoch.items()} for epoch in state.history]
             body = {"step": state.step, "best_epoch": state.best_epoch, "history": history, "sha256": digests}
             atomic.write_json(temporary / "state.json", {"state": body, "sha256": _json_sha256(body)})
@@ -124,9 +124,9 @@ def _read(path: Path) -> Checkpoint:
         body = document.state
         _check("state.json", document.sha256, _json_sha256(asdict(body)))
         parts = []
-        for name in _PARTS:
-            data = (path / f"{name}.safetensors").read_bytes()  # a memory-mapped file could still change
-            _check(f"{name}.safetensors", body.sha256[name], hashlib.sha256(data).hexdigest())
+        for part in _PARTS:
+            data = (path / f"{part}.safetensors").read_bytes()  # a memory-mapped file could still change
+            _check(f"{part}.safetensors", body.sha256[part], hashlib.sha256(data).hexdigest())
             parts.append(load(data))
         model, optimizer, average, best, unfinished = parts
         history = tuple({key: null_or_number(value) for key, value in epoch.items()} for epoch in body.history)
@@ -153,13 +153,18 @@ class _Document:
     sha256: str
 
 
-def _check(name: str, expected: str, got: str) -> None:
+def _check(file: str, expected: str, got: str) -> None:
     if got != expected:
-        raise ValueError(f"expected {name} to have SHA-256 {expected}, got {got}")
+        raise ValueError(f"expected {file} to have SHA-256 {expected}, got {got}")
+
+
+def name(step: int) -> str:
+    """Return the name of the folder of the checkpoint after `step` steps."""
+    return f"step-{step:09d}"
 
 
 def _path(folder: Path, step: int) -> Path:
-    return folder / f"step-{step:09d}"
+    return folder / name(step)
 
 
 def _paths(folder: Path) -> list[Path]:

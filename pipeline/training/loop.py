@@ -19,6 +19,7 @@ from pipeline.training.trainer import Job, Trainer
 
 if TYPE_CHECKING:
     from pipeline.params.training import Train
+    from pipeline.training.copies import Copies
 
 
 def fit(
@@ -35,6 +36,7 @@ def fit(
     Args:
         job: what to train.
         folder: the run's, the same for all workers; training resumes from its newest intact checkpoint and adds more.
+            If the job is remote, it has a folder on each machine for copies of what the storage holds.
         device: where to compute.
         report: called by the first worker with the metrics of each epoch, after its checkpoint is written.
         progress: called by the first worker within an epoch, about once a second.
@@ -47,13 +49,17 @@ def fit(
     settings = job.settings
     with deterministic() if settings.deterministic else nullcontext():
         trainer = Trainer(job, device)
-        state = _resume(trainer, folder, say)
+        copies = None if job.remote is None else job.remote.copies(folder)
+        folder = copies.folder if copies else folder
+        state = _resume(trainer, folder, copies, say)
 
         def save(sums: Tensor) -> None:
             if trainer.rank == 0:
                 step = trainer.steps_before(len(state.history)) + len(sums)
                 complete = trainer.learner.into(replace(state, step=step, sums=sums))
                 checkpoint.write(folder, complete, keep=settings.keep_states)
+                if copies:
+                    copies.push()
 
         while not _is_over(state, settings):
             epoch = len(state.history)
@@ -65,11 +71,13 @@ def fit(
                 report(metrics)
 
 
-def _resume(trainer: Trainer, folder: Path, say: Callable[[str], None]) -> Checkpoint:
+def _resume(trainer: Trainer, folder: Path, copies: "Copies | None", say: Callable[[str], None]) -> Checkpoint:
     """Load and return the checkpoint that all workers resume from; the first worker chooses it."""
     settings, state = trainer.settings, checkpoint.beginning()
     step = torch.zeros((), dtype=torch.int64, device=trainer.device)
     if trainer.rank == 0:
+        if copies:
+            copies.pull()
         newest, faults = checkpoint.newest(folder)
         state = newest or state
         for fault in faults:
@@ -83,6 +91,8 @@ def _resume(trainer: Trainer, folder: Path, say: Callable[[str], None]) -> Check
     if dist.is_initialized():
         dist.broadcast(step, 0)
     if trainer.rank and step:
+        if copies:
+            copies.pull(checkpoint.name(int(step)))
         state = checkpoint.read(folder, int(step))
     if step:
         trainer.learner.load(state)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.artifacts.model import read_spec
-from pipeline.training.run import is_in_use, remove_run, run_folders
+from pipeline.training.run import is_in_use, remove_folder, run_folders
 
 _FOLDERS = ("runs", "models", "reports", "data")
 _UNSENT = Path("runs/unsent")
@@ -55,7 +55,7 @@ def remove(root: Path, waste: Waste) -> None:
     """Remove an item that `find` returned from the repository at `root`."""
     path = root / waste.path
     if waste.is_run:
-        remove_run(path)
+        remove_folder(path)
     elif path.is_dir():
         shutil.rmtree(path)
     else:

@@ -17,6 +17,8 @@ from pipeline.files.strict_json import flat
 Inputs = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
+RUNS = "runs"
+"""The folder of all runs, in the repository or in a storage."""
 _FILE = "inputs.json"
 _NAME = re.compile("[0-9a-f]{16}")
 _DIGESTS = ("data", "code", "vgg16")  # a digest does not show what changed
@@ -24,7 +26,7 @@ _DIGESTS = ("data", "code", "vgg16")  # a digest does not show what changed
 
 def all_runs() -> Path:
     """Return the folder of all training runs, the repository's runs/."""
-    return repository.root() / "runs"
+    return repository.root() / RUNS
 
 
 def run_name(inputs: Inputs) -> str:
@@ -74,7 +76,7 @@ def _lock_of_workers(folder: Path) -> Path:
 def _record(folder: Path, inputs: Inputs, *, fresh: bool) -> None:
     name, runs = folder.name, folder.parent
     if fresh and folder.exists():
-        remove_run(folder)
+        remove_folder(folder)
         _log.info(f"removed the checkpoints of run {name}; it starts from scratch")
     elif not folder.exists() and (others := list(filter(is_recorded, run_folders(runs)))):
         changed = ", ".join(differences(read_inputs(others[0]), inputs))
@@ -105,8 +107,8 @@ def is_recorded(folder: Path) -> bool:
     return (folder / _FILE).exists()
 
 
-def remove_run(folder: Path) -> None:
-    """Remove a run's folder; a kill meanwhile leaves a temporary folder, never a partial run."""
+def remove_folder(folder: Path) -> None:
+    """Remove the folder of a run or checkpoint; a kill meanwhile leaves a temporary folder, never a partial one."""
     old = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     folder.rename(old)
     shutil.rmtree(old)

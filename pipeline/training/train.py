@@ -4,6 +4,7 @@ Ray, MLflow and the command line stay outside: stages/train.py wires them. `fit`
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline.artifacts.model import Metrics, Spec, write_model
-from pipeline.artifacts.tileset import Header, Tileset
+from pipeline.artifacts.shard import Header
+from pipeline.artifacts.tileset import Tileset
 from pipeline.core.class_weights import WEIGHTINGS
 from pipeline.files import atomic, csv_table, digest, repository, source_code
 from pipeline.training import loop
@@ -64,7 +66,9 @@ def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> 
 
 
 def reads(job: Job) -> tuple[Path, ...]:
-    """Return the files and folders that workers read, absolute; all nodes must see them."""
+    """Return the files and folders that workers read, absolute, which all nodes must see; none, if they fetch them."""
+    if job.remote is not None:
+        return ()
     return (job.tiles, *([] if job.model.vgg16 is None else [Path(job.model.vgg16.path)]))
 
 
@@ -124,13 +128,22 @@ def fit(
     progress: Callable[[Metrics], None],
     say: Callable[[str], None],
 ) -> None:
-    """Run `loop.fit` on one worker, and make the next process that begins this run wait until it has ended."""
-    with worked_on(folder):
+    """Run `loop.fit` on one worker, and make the next process that begins this run wait until it has ended.
+
+    In an object store there is no lock for that: a worker that outlives its driver finds, before it commits a
+    checkpoint, that another process holds the run's lease, and ends.
+    """
+    with worked_on(folder) if job.remote is None or job.remote.lease is None else nullcontext():
         loop.fit(job, folder=folder, device=device, report=report, progress=progress, say=say)
 
 
-def write_outcome(state: Checkpoint, spec: Spec, job: Job, inputs: Inputs, *, model: Path, reports: Path) -> None:
-    """Write the best epoch's model, train.json and history.csv; the same training gives the same bytes."""
+def write_outcome(
+    state: Checkpoint, spec: Spec, job: Job, inputs: Inputs, *, model: Path, reports: Path
+) -> tuple[Path, Path]:
+    """Write the best epoch's model, and return the paths of history.csv and train.json, written into `reports`.
+
+    The same training gives the same bytes.
+    """
     names = spec.classes.names
     stable = [{key: value for key, value in epoch.items() if key not in _OF_THE_MACHINES} for epoch in state.history]
     best = {key: value for key, value in stable[state.best_epoch].items() if isfinite(value)}
@@ -144,5 +157,7 @@ def write_outcome(state: Checkpoint, spec: Spec, job: Job, inputs: Inputs, *, mo
     }
     write_model(model, spec, state.best)
     columns = list(stable[0])
-    csv_table.write(reports / "history.csv", columns, ([epoch[key] for key in columns] for epoch in stable))
-    atomic.write_json(reports / "train.json", tree)
+    written = reports / "history.csv", reports / "train.json"
+    csv_table.write(written[0], columns, ([epoch[key] for key in columns] for epoch in stable))
+    atomic.write_json(written[1], tree)
+    return written

@@ -26,6 +26,7 @@ from pipeline.training.learner import Learner, TrainingError, all_reduce
 
 if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
+    from pipeline.training.remote import Remote
 
 _CHECK_EVERY = 16  # steps between checks of loss and clock, each of which waits for the device
 
@@ -40,6 +41,8 @@ class Job:
     settings: "Train"
     class_weights: tuple[float, ...]
     """The weight of each class in the loss."""
+    remote: "Remote | None" = None
+    """Where nodes find the job's files that do not see these paths."""
 
 
 class Trainer:
@@ -55,13 +58,15 @@ class Trainer:
         self.settings, self.device = job.settings, device
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world_size = dist.get_world_size() if dist.is_initialized() else 1
-        self.tiles = {split: Tileset(job.tiles, split) for split in ("train", "val")}
+        place = job.tiles if job.remote is None else job.remote.find
+        self.tiles = {split: Tileset(place, split) for split in ("train", "val")}
         self.classes = self.tiles["train"].header.classes
         self._check()
         torch.manual_seed(self.settings.seed)
         model = MODELS[job.model.name](len(self.classes), job.model.width)
         if (trained := job.model.vgg16) is not None:
-            vgg.load_vgg16(model, pretrained.read(Path(trained.path)), vgg.PREPROCESSING[trained.trained_on])
+            path = Path(trained.path) if job.remote is None else job.remote.weights()
+            vgg.load_vgg16(model, pretrained.read(path), vgg.PREPROCESSING[trained.trained_on])
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.learner = Learner(model, job.settings, job.class_weights)
 

@@ -203,7 +203,9 @@ def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
     for name in ("a", "b"):
         folder = tmp_path / name
         made_of = {"data": "x.dir"}
-        train.write_outcome(state, spec, job, made_of, model=folder / "model", reports=folder / "reports")
+        reports = folder / "reports"
+        written = train.write_outcome(state, spec, job, made_of, model=folder / "model", reports=reports)
+        assert written == (reports / "history.csv", reports / "train.json")
     files = ["model/model.safetensors", "model/model.json", "reports/train.json", "reports/history.csv"]
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
     tree = json.loads((tmp_path / "a" / "reports" / "train.json").read_text())

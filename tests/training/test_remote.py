@@ -1,0 +1,138 @@
+"""Training from a storage, in processes that see neither the tiles nor each other's folders."""
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.files import lease
+from pipeline.files.storage import Storage
+from pipeline.params.steps import Storage as Settings
+from pipeline.training import remote, run, train
+from pipeline.training.trainer import Job
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
+
+INPUTS = {"data": "x.dir", "train": {"epochs": 3}}
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    return write_tiles(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiles, tmp_path_factory):
+    return fit(tiles, SETTINGS, tmp_path_factory.mktemp("undisturbed") / "run").state
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Return a function that begins a run on a machine of its own, whose repository and cache nobody else sees."""
+
+    def begin(name, address, *, fresh=False):
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        cache = str(tmp_path / name / "cache")
+        return remote.begun(Settings(address=address, cache=cache, cache_megabytes=1), INPUTS, fresh=fresh)
+
+    return begin
+
+
+def trained(begun, tiles, *, network=TINY, on_report=lambda epoch: None, say=lambda text: None, settings=SETTINGS):
+    job = begun.publish(Job(tiles, network, settings, (1.0, 3.0)))
+    # The paths that only the driver sees are gone.
+    job = replace(job, tiles=tiles / "none")
+    train.fit(job, folder=begun.folder, device=CPU, report=on_report, progress=lambda now: None, say=say)
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def addresses(kind, bucket, tmp_path):
+    return bucket if kind == "object" else (tmp_path / "all").as_uri()
+
+
+@pytest.fixture(params=["object", "shared"])
+def address(request, bucket, tmp_path):
+    return addresses(request.param, bucket, tmp_path)
+
+
+def test_the_model_is_that_of_one_machine(machine, address, tiles, undisturbed):
+    with machine("driver", address) as begun:
+        trained(begun, tiles)
+        result = begun.result()
+    assert result.step == 7
+    assert same(result.model, undisturbed.model)
+    assert same(result.best, undisturbed.best)
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_another_machine_resumes_what_a_lost_one_left(machine, address, tiles, undisturbed, killed_after):
+    def lose(epoch):
+        if epoch["epoch"] == killed_after:
+            raise KeyboardInterrupt
+
+    with machine("first", address) as begun, pytest.raises(KeyboardInterrupt):
+        trained(begun, tiles, on_report=lose)
+    messages = []
+    with machine("second", address) as begun:
+        trained(begun, tiles, say=messages.append)
+        result = begun.result()
+    step = (3, 5)[killed_after - 1]
+    name = begun.folder.name
+    assert messages == [f"resuming run {name} at epoch {killed_after + 1} of 3, step {step + 1}"]
+    assert same(result.model, undisturbed.model)
+
+
+def test_a_finished_run_is_not_trained_again_and_fresh_starts_over(machine, address, tiles):
+    with machine("first", address) as begun:
+        trained(begun, tiles)
+    messages, epochs = [], []
+    with machine("second", address) as begun:
+        trained(begun, tiles, say=messages.append, on_report=epochs.append)
+        assert begun.result().step == 7
+    assert "is finished" in messages[0]
+    assert epochs == []
+    with machine("third", address, fresh=True) as begun:
+        trained(begun, tiles, on_report=epochs.append)
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
+
+
+def test_pretrained_weights_travel(machine, address, tiles, tmp_path):
+    network = SimpleNamespace(name="segnet", width=1 / 16, vgg16=SimpleNamespace(path="", trained_on="torchvision"))
+    network.vgg16.path = str(tmp_path / "none.safetensors")
+    save_file({"a": torch.zeros(1)}, network.vgg16.path)
+    with machine("driver", address) as begun:
+        job = begun.publish(Job(tiles, network, SETTINGS, (1.0, 1.0)))
+        (tmp_path / "none.safetensors").unlink()
+        assert job.remote.weights().stat().st_size > 0
+
+
+def test_two_machines_do_not_train_a_run_at_once(machine, bucket, monkeypatch):
+    monkeypatch.setattr(lease, "SECONDS", 0.5)
+    with machine("first", bucket) as first:
+        assert lease.is_held(Storage(bucket), f"runs/{first.folder.name}/lease")
+        assert (
+            Storage(bucket).get(f"runs/{first.folder.name}/inputs.json") == b'{"data": "x.dir", "train": {"epochs": 3}}'
+        )
+        assert first.folder.parent == run.all_runs()
+    assert not lease.is_held(Storage(bucket), f"runs/{first.folder.name}/lease")
+
+
+def test_without_a_storage_nothing_is_copied(machine, tiles, undisturbed, tmp_path):
+    with machine("driver", "local") as begun:
+        job = Job(tiles, TINY, SETTINGS, (1.0, 3.0))
+        assert begun.publish(job) is job
+        silent = partial(
+            train.fit, device=CPU, report=lambda now: None, progress=lambda now: None, say=lambda now: None
+        )
+        silent(job, folder=begun.folder)
+        assert same(begun.result().model, undisturbed.model)
+    assert not (tmp_path / "driver" / "cache").exists()
+    shutil.rmtree(tmp_path / "driver")
