@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline import params
-from pipeline.cluster.run import Plan, run_on_workers
+from pipeline.cluster.run import Place, Plan, run_on_workers
 from pipeline.tracking import runs
 from pipeline.training import progress, remote, run, train
 from stages import execute, option
@@ -19,8 +19,8 @@ def main(*, fresh: bool = False) -> None:
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs())
     with remote.begun(settings.storage, made_of, fresh=fresh) as begun:
         tracked, job = runs.start(settings.tracking.experiment, begun.folder.name), begun.publish(job)
-        number, certain, is_shared = job.settings.num_workers, train.TrainingError, begun.lease is None
-        plan = Plan(begun.folder, train.reads(job), number, job.settings.max_failures, certain, is_shared=is_shared)
+        place = Place(begun.folder, train.reads(job), is_shared=begun.lease is None)
+        plan = Plan(place, job.settings.num_workers, job.settings.max_failures, train.TrainingError, settings.placement)
         with runs.running(tracked), runs.system_metrics(tracked), progress.TrainingLine(settings.train.epochs) as line:
 
             def log(epoch: dict[str, float]) -> None:

@@ -22,6 +22,7 @@ VIOLATIONS = {
         "import pipeline.inference.predict",
     ),
     "Core and the drawing of scenes are pure": ("pipeline/core/classes.py", "import os"),
+    "Object stores are known to storage alone": ("pipeline/files/blobs.py", "import obstore"),
     "Ray is known to cluster alone": ("pipeline/training/train.py", "import ray.train"),
     "MLflow is known to tracking and the registry": ("pipeline/registry/gate.py", "import mlflow"),
     "Great Expectations is known to validation alone": ("pipeline/data/tile.py", "import great_expectations"),

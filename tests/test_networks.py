@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.artifacts.model import read_model
 from pipeline.core.models import MODELS
+from tests.support.local_server import serving
 from tests.support.repository import Repository
 
 # A cluster that runs until its stdin is closed; all trainings join it, which is faster than one cluster each.
@@ -40,7 +41,8 @@ import torch
 from stages import train
 
 def run(function, job, plan, *, on_report, on_progress):
-    function(job, folder=plan.folder, device=torch.device("cpu"), report=on_report, progress=on_progress, say=print)
+    listeners = {"report": on_report, "progress": on_progress, "say": print}
+    function(job, folder=plan.place.folder, device=torch.device("cpu"), **listeners)
 
 train.run_on_workers = run
 """
@@ -56,6 +58,13 @@ def repository(tmp_path_factory):
     params.write_text(text.replace("\ntrain:", "\ntrain:\n  epochs: 1\n  warmup_epochs: 0.0"))
     repository.run("dvc", "repro", "tile")
     return repository
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mlflow")
+    with serving(folder, "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", health="/health") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +87,9 @@ def assert_trained(repository, names, output):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_the_train_stage_trains_one_of_each_family_on_a_cluster(repository, cluster):
-    output = repository.run("python", "-c", TRAIN, *ON_RAY, RAY_ADDRESS=cluster, RAY_AUTH_MODE="disabled")
+def test_the_train_stage_trains_one_of_each_family_on_a_cluster(repository, cluster, mlflow):
+    settings = {"RAY_ADDRESS": cluster, "RAY_AUTH_MODE": "disabled", "MLFLOW_TRACKING_URI": mlflow}
+    output = repository.run("python", "-c", TRAIN, *ON_RAY, **settings)
     assert_trained(repository, ON_RAY, output)
 
 

@@ -21,8 +21,8 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))
 TEMPLATES = {".j2", ".css", ".js"}
-# Where machines find files changes no result: what a cluster trained is up to date on a laptop.
-NO_REASON_TO_RERUN = {"storage"}
+# Where workers run and find files changes no result: what a cluster trained is up to date on a laptop.
+NO_REASON_TO_RERUN = {"placement", "storage"}
 # Attributes of Params whose names in params.yaml are taken by pydantic's own methods.
 SECTIONS = {"validation": "validate", "registration": "register"}
 

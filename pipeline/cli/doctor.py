@@ -1,7 +1,9 @@
 """`segnet doctor`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -17,14 +19,18 @@ from pipeline.tracking import round_trip, store
 def doctor(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(envvar="RAY_ADDRESS", help="HOST:PORT of a Ray cluster's head, whose nodes are checked too."),
+    ] = None,
     megabytes: Annotated[int, typer.Option(min=1, help="Size of the file that MLflow's store is tried with.")] = 200,
 ) -> None:
-    """Check beforehand what would make the pipeline fail on this machine; each failure names its mend.
+    """Check beforehand what would make the pipeline fail on this machine or a cluster; each failure names its mend.
 
     If a check fails, the exit code is 1. Nothing that it writes stays, but a deleted run in MLflow's store.
     """
     results = []
-    for result in checks.examine(_checks(megabytes)):
+    for result in chain(checks.examine(_checks(megabytes)), _on_nodes(address) if address else ()):
         results.append(result)
         if not json:
             say(f"{'ok' if result.ok else 'FAILS':6} {result.name}: {result.detail}")
@@ -52,6 +58,24 @@ def _checks(megabytes: int) -> Mapping[str, Callable[[], str]]:
         "GPUs": checks.gpus,
         "MLflow": lambda: round_trip.round_trip(store.address(), megabytes),
     }
+
+
+def _on_nodes(address: str) -> Iterator[checks.Result]:
+    """Yield the results of the checks on a cluster's nodes, if it can be reached."""
+    from pipeline.cluster import doctor_nodes, probes  # imported here, since they import Ray
+
+    settings = params.load()
+    with ExitStack() as stack:
+        clusters = []
+
+        def join() -> str:
+            clusters.append(stack.enter_context(probes.connected(address, settings.placement)))
+            return f"{len(clusters[0].hosts)} nodes for workers, head at {address}"
+
+        yield from checks.examine({"cluster": join})
+        for cluster in clusters:
+            asked = stack.enter_context(cluster.probed())
+            yield from checks.examine(doctor_nodes.checks(cluster, asked, settings.storage))
 
 
 def _params() -> str:

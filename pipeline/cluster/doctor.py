@@ -128,16 +128,21 @@ def shared_memory() -> str:
 
 def disk() -> str:
     """Check the free space of the working tree and of the folder for temporary files."""
-    temporary = Path(tempfile.gettempdir())
-    for folder, least in ((Path(), DISK_BYTES), (temporary, TEMPORARY_BYTES)):
-        _check_writable(folder)
-        free = shutil.disk_usage(folder).free
-        if free < least:
-            raise FoundError(
-                f"{free / 1e9:.1f} GB are free in {folder.absolute()}, {least / 1e9:g} are needed",
-                "make room (segnet prune; dvc gc --workspace), or set TMPDIR to a disk with more",
-            )
-    return f"{shutil.disk_usage(Path()).free / 1e9:.1f} GB are free"
+    found = free_disk(Path(), DISK_BYTES)
+    free_disk(Path(tempfile.gettempdir()), TEMPORARY_BYTES)
+    return found
+
+
+def free_disk(folder: Path, least: int) -> str:
+    """Check that a folder can be written to, and that its disk has `least` bytes free."""
+    _check_writable(folder)
+    free = shutil.disk_usage(folder).free
+    if free < least:
+        raise FoundError(
+            f"{free / 1e9:.1f} GB are free in {folder.absolute()}, {least / 1e9:g} are needed",
+            "make room (segnet prune; dvc gc --workspace), or set TMPDIR to a disk with more",
+        )
+    return f"{free / 1e9:.1f} GB are free"
 
 
 def sockets() -> str:

@@ -1,7 +1,7 @@
 """What workers tell the driver, and what the driver says while they are silent."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.cluster import share
@@ -68,7 +68,7 @@ def listen(
                 error = err
 
 
-def waiting_line(workers: int | tuple[int, int], total: int) -> Callable[[], str]:
+def waiting_line(workers: int | tuple[int, int], total: int, labels: Mapping[str, str]) -> Callable[[], str]:
     """Return a function that says for how many workers the run waits, and how many of `total` nodes are alive."""
     import ray
 
@@ -76,7 +76,7 @@ def waiting_line(workers: int | tuple[int, int], total: int) -> Callable[[], str
     plural = "" if workers == 1 else "s"
 
     def line() -> str:
-        alive = len(share.hosting(ray.nodes()))
+        alive = len(share.hosting(ray.nodes(), labels))
         return f"waiting for {number} worker{plural} ({alive} of {max(alive, total)} nodes)"
 
     return line

@@ -21,12 +21,13 @@ Facts = dict[str, dict[str, Any]]
 """What `node.facts` returned on each node, by the node's address."""
 
 
-def code_is_missing(reads: Sequence[Path], folder: Path | None) -> bool:
-    """Ask every node on which workers may run what it has; return whether one lacks this program's code.
+def code_is_missing(hosts: Sequence[share.Node], reads: Sequence[Path], folder: Path | None) -> bool:
+    """Ask nodes what they have, before workers are started; return whether one lacks this program's code.
 
     What is missing here will still be missing when workers are restarted, so it ends the run before any is started.
 
     Args:
+        hosts: the nodes on which workers may run.
         reads: absolute paths of what workers read.
         folder: the run's folder, absolute; exists. None: nodes need not see it.
 
@@ -36,7 +37,7 @@ def code_is_missing(reads: Sequence[Path], folder: Path | None) -> bool:
     """
     with _token(folder):
         ours = node.facts(PACKAGE, reads, folder)
-        theirs = _ask(reads, folder)
+        theirs = _ask(hosts, reads, folder)
     if faults := list(_faults(ours, theirs, reads, folder)):
         raise ClusterError("; ".join(faults))
     return any(facts["code"] is None for facts in theirs.values())
@@ -56,8 +57,8 @@ def _token(folder: Path | None) -> Iterator[None]:
         token.unlink()
 
 
-def _ask(reads: Sequence[Path], folder: Path | None) -> Facts:
-    """Return the answers of all nodes on which workers may run; one that is lost meanwhile is left out."""
+def _ask(hosts: Sequence[share.Node], reads: Sequence[Path], folder: Path | None) -> Facts:
+    """Return the answers of nodes; one that is lost meanwhile is left out."""
     import ray
     from ray import cloudpickle
     from ray.exceptions import RayError, RayTaskError
@@ -68,7 +69,7 @@ def _ask(reads: Sequence[Path], folder: Path | None) -> Facts:
     try:
         task = ray.remote(num_cpus=0, max_retries=0)(node.facts)
         asked = {}
-        for each in share.hosting(ray.nodes()):
+        for each in hosts:
             there = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(each["NodeID"], soft=False))
             asked[there.remote(PACKAGE, reads, folder)] = each["NodeManagerAddress"]
     finally:

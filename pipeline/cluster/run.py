@@ -2,13 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.artifacts.model import Metrics
 from pipeline.cluster import interface, local, messages, nodes, share
@@ -16,8 +16,10 @@ from pipeline.cluster.failures import ClusterError, cause, described
 from pipeline.cluster.share import Number, Share
 from pipeline.files import signals, source_code
 
+if TYPE_CHECKING:
+    from pipeline.params.steps import Placement
+
 _log = logging.getLogger(__name__)
-# Read when Ray is imported or started; the user's own settings take precedence.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # with its default of 2 s, the end is noticed up to 2 s late
@@ -50,21 +52,30 @@ class Function(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where and on how many workers a function runs."""
+class Place:
+    """What workers find on their nodes."""
 
     folder: Path
     """The run's folder, for what must outlast a worker. Created if missing."""
     reads: tuple[Path, ...]
     """Absolute paths of files and folders that workers read, visible to all nodes."""
+    is_shared: bool = True
+    """Whether workers use `folder` itself, which all nodes must see then; otherwise they only learn its name."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where and on how many workers a function runs."""
+
+    place: Place
     num_workers: Number
     """auto: one per GPU of the cluster, or one if it has none; (fewest, most): as many as there is room for."""
     max_failures: int
     """How many times failed workers are restarted."""
     certain: type[Exception]
     """An error that all workers raise, and would raise again; it ends the run at once."""
-    is_shared: bool = True
-    """Whether workers use `folder` itself, which all nodes must see then; otherwise they only learn its name."""
+    placement: "Placement"
+    """On which nodes."""
 
 
 def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Listener, on_progress: Listener) -> None:
@@ -85,13 +96,18 @@ def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Liste
             with a `certain` error. If memory ran out, the message says which settings reduce it.
     """
     is_local = "RAY_ADDRESS" not in os.environ
-    for key, value in {**_ENVIRONMENT, **(local.ENVIRONMENT if is_local else _ON_A_CLUSTER)}.items():
-        os.environ.setdefault(key, value)
+    set_environment(is_local=is_local)
     place: AbstractContextManager[dict[str, Any]] = local.options() if is_local else nullcontext({})
     with place as options:
         error = _run(function, job, plan, options, {"report": on_report, "progress": on_progress, "say": _log.info})
     if error:
         raise error
+
+
+def set_environment(*, is_local: bool) -> None:
+    """Set what Ray reads when it is imported or started; the user's own settings take precedence."""
+    for key, value in {**_ENVIRONMENT, **(local.ENVIRONMENT if is_local else _ON_A_CLUSTER)}.items():
+        os.environ.setdefault(key, value)
 
 
 def _run(
@@ -102,19 +118,41 @@ def _run(
     from ray.exceptions import RayError
     from ray.train.v2.api.exceptions import TrainingFailedError
 
-    folder = plan.folder.resolve()  # a worker has another current folder
+    place = plan.place
+    folder = place.folder.resolve()  # a worker has another current folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        _connect(address="local" if options else None, **options)
-        if not options and nodes.code_is_missing(plan.reads, folder if plan.is_shared else None):
-            ray.shutdown()
-            _connect(runtime_env=_CODE)  # Ray sends code when a driver connects
+        if options:
+            _connect(address="local", **options)
+            share.check_labels(ray.nodes(), plan.placement.node_labels)
+        else:
+            join(place.reads, folder if place.is_shared else None, plan.placement)
         return _fit(partial(function, job, folder=folder), plan, listeners, is_local=bool(options))
     except (TrainingFailedError, RayError) as err:
         failures = getattr(err, "worker_failures", None)
         raise ClusterError(cause(failures) if failures else described(err)) from err
     finally:
         ray.shutdown()
+
+
+def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> None:
+    """Connect to the cluster that RAY_ADDRESS names, so that its nodes have this program's code.
+
+    Args:
+        reads: absolute paths that nodes must see as this machine does.
+        folder: likewise, and which they write to; None: there is none.
+        placement: which nodes are meant.
+
+    Raises:
+        ClusterError: nodes lack something, or no node has the labels.
+    """
+    import ray
+
+    _connect()
+    share.check_labels(ray.nodes(), placement.node_labels)
+    if nodes.code_is_missing(share.hosting(ray.nodes(), placement.node_labels), reads, folder):
+        ray.shutdown()
+        _connect(runtime_env=_CODE)  # Ray sends code when a driver connects
 
 
 def _connect(**options: Any) -> None:
@@ -146,18 +184,20 @@ def _fit(
 
     from pipeline.cluster import worker
 
-    queue, part = messages.queue(), share.share(ray.nodes(), plan.num_workers)
-    seen = (*plan.reads, call.keywords["folder"]) if plan.is_shared else plan.reads
+    place, labels = plan.place, plan.placement.node_labels
+    hosts = share.hosting(ray.nodes(), labels)
+    queue, part = messages.queue(), share.share(hosts, plan.num_workers)
+    seen = (*place.reads, call.keywords["folder"]) if place.is_shared else place.reads
     settings = {"call": call, "sees": seen, "certain": plan.certain, "queue": queue, "threads": part.cpus}
     trainer = TorchTrainer(
         worker.work,
         train_loop_config=settings,
         torch_config=worker.ProcessGroup(),
-        scaling_config=_scaling(part),
+        scaling_config=_scaling(part, plan.placement),
         run_config=_run_config(call.keywords["folder"], plan.max_failures, messages.failure_callback(queue)),
     )
     trainer._register_sigint_handler = lambda _: None  # Ray's handler would end the process with status 0
-    waiting = None if is_local else messages.waiting_line(part.workers, len(share.hosting(ray.nodes())))
+    waiting = None if is_local else messages.waiting_line(part.workers, len(hosts), labels)
     with ThreadPoolExecutor(1) as threads:
         try:
             listening = threads.submit(messages.listen, queue, listeners, waiting)
@@ -167,7 +207,7 @@ def _fit(
     return listening.result()
 
 
-def _scaling(part: Share) -> Any:
+def _scaling(part: Share, placement: "Placement") -> Any:
     from ray.train import ScalingConfig
 
     return ScalingConfig(
@@ -175,6 +215,8 @@ def _scaling(part: Share) -> Any:
         use_gpu=part.use_gpu,
         resources_per_worker={"CPU": part.cpus, **({"GPU": 1} if part.use_gpu else {})},
         elastic_resize_monitor_interval_s=_RESIZE_SECONDS,
+        placement_strategy=placement.strategy.upper(),
+        label_selector=dict(placement.node_labels) or None,
     )
 
 

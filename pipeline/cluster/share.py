@@ -1,6 +1,6 @@
 """How a cluster's nodes are divided among the workers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,21 +23,33 @@ class Share:
     """Whether each worker has a GPU."""
 
 
-def hosting(nodes: Sequence[Node]) -> list[Node]:
-    """Return the live nodes on which workers may run: those with GPUs or, if there are none, with CPUs."""
-    alive = [node for node in nodes if node["Alive"]]
+def hosting(nodes: Sequence[Node], labels: Mapping[str, str]) -> list[Node]:
+    """Return the live nodes with all `labels` on which workers may run: with GPUs or, if there are none, with CPUs."""
+    alive = [node for node in nodes if node["Alive"] and labels.items() <= node.get("Labels", {}).items()]
     return [node for node in alive if node["Resources"].get("GPU")] or [
         node for node in alive if node["Resources"].get("CPU")
     ]
 
 
-def share(nodes: Sequence[Node], num_workers: Number) -> Share:
-    """Return how live nodes are divided among workers; of a range, the fewest must fit now.
+def check_labels(nodes: Sequence[Node], labels: Mapping[str, str]) -> None:
+    """Raise ClusterError if no live node has all `labels`; the message names those that nodes have of their own."""
+    alive = [node.get("Labels", {}) for node in nodes if node["Alive"]]
+    if any(labels.items() <= own.items() for own in alive):
+        return
+    own = sorted({f"{key}={value}" for each in alive for key, value in each.items() if not key.startswith("ray.io/")})
+    raise ClusterError(
+        f"placement.node_labels: expected a node with {', '.join(f'{key}={value}' for key, value in labels.items())}, "
+        f"got nodes with {', '.join(own) or 'none'}; correct the labels, or set them: ray start --labels"
+    )
+
+
+def share(hosts: Sequence[Node], num_workers: Number) -> Share:
+    """Return how `hosting` nodes are divided among workers; of a range, the fewest must fit now.
 
     Raises:
         ClusterError: there is no room for them.
     """
-    resources = [node["Resources"] for node in hosting(nodes)]
+    resources = [node["Resources"] for node in hosts]
     gpus = int(sum(node.get("GPU", 0) for node in resources))
     wanted = (gpus or 1) if num_workers == "auto" else num_workers
     fewest, most = wanted if isinstance(wanted, tuple) else (wanted, wanted)

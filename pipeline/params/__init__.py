@@ -14,7 +14,7 @@ from pipeline.files.printable import ManyLinesError
 from pipeline.params.dataset import Dataset
 from pipeline.params.evaluation import Evaluate, Register
 from pipeline.params.section import Section
-from pipeline.params.steps import Download, Storage, Tile, Tracking, Validate
+from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, Validate
 from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
@@ -40,6 +40,7 @@ class Params(Section):
     train: Train
     evaluate: Evaluate
     registration: Annotated[Register, Field(alias="register")]
+    placement: Placement
     storage: Storage
     tracking: Tracking
 

@@ -1,4 +1,4 @@
-"""The sections download, validate and tile, which concern data; storage and tracking."""
+"""The sections download, validate and tile, which concern data; placement, storage and tracking."""
 
 from typing import Annotated, Literal, Self
 
@@ -97,6 +97,15 @@ class Tile(Section):
                     f"expected stride_{axis} <= the tile's side {side}, got {stride}; lower it, or pixels are lost"
                 )
         return self
+
+
+class Placement(Section):
+    """On which nodes of a cluster workers run. It is no part of a run's name."""
+
+    strategy: Literal["pack", "spread"]
+    """pack: on as few nodes as possible, where gradients travel least; spread: on as many as possible."""
+    node_labels: dict[Text, Annotated[str, Field(pattern=r"^\w([\w.-]*\w)?$")]]
+    """Only on nodes with all of these labels (ray start --labels, or those that Kubernetes' operator sets)."""
 
 
 class Storage(Section):

@@ -67,7 +67,7 @@ def start(experiment: str, name: str) -> Run:
     Raises:
         ValueError: the experiment was deleted, or the store refuses the user.
     """
-    run = Run(store.address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
+    run = Run(store.run_address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
     _delivery(run).open()
     return run
 
@@ -80,7 +80,7 @@ def resume(experiment: str, name: str) -> Run:
     Raises:
         ValueError: as for `start`.
     """
-    run = Run(store.address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
+    run = Run(store.run_address(), store.experiment_name(experiment), name, (repository.root() / UNSENT).absolute())
     if _delivery(run).open():
         first = _delivery(run).ask(lambda _: records.find(run.uri, run.experiment, name))
         trained = "was it trained elsewhere?" if first == run.run_id else f"another clone has, {first}"

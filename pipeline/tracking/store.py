@@ -57,6 +57,22 @@ def address() -> str:
     return uri
 
 
+def run_address() -> str:
+    """Return `address`, which must be a server's if RAY_ADDRESS names a cluster.
+
+    Raises:
+        ValueError: it is a file's.
+    """
+    uri = address()
+    is_file = uri.startswith((_SQLITE, "file:")) or "://" not in uri
+    if is_file and "RAY_ADDRESS" in os.environ:
+        raise ValueError(
+            f"expected MLFLOW_TRACKING_URI to name a server where RAY_ADDRESS names a cluster, got {uri}, a "
+            "file of this machine, from which no other can promote; start one (mlflow server), or unset RAY_ADDRESS"
+        )
+    return uri
+
+
 def _file(uri: str) -> Path:
     """Return the file of an sqlite store: in its address, as in every address, %2F stands for a character."""
     return Path(unquote(uri.removeprefix(_SQLITE)))

@@ -80,4 +80,4 @@ def nodes(*alive):
 )
 def test_the_line_counts_live_nodes_of_those_there_were(monkeypatch, workers, alive, line):
     monkeypatch.setattr(ray, "nodes", lambda: nodes(*alive))
-    assert messages.waiting_line(workers, 2)() == line
+    assert messages.waiting_line(workers, 2, {})() == line

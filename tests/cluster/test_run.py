@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from pipeline.cluster import run as cluster
-from pipeline.cluster.run import ClusterError, Plan
+from pipeline.cluster.run import ClusterError, Place, Plan
 from pipeline.training import checkpoint, train
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job
 from tests.support import ROOT
 from tests.support.tiny_data import write_tiles
-from tests.support.tiny_training import SETTINGS, TINY
+from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def run(tiles, tmp_path):
     def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, **changes):
         reports, progress = [], []
         job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
-        plan = Plan(tmp_path / "toy", train.reads(job), num_workers, max_failures, TrainingError)
+        plan = Plan(Place(tmp_path / "toy", train.reads(job)), num_workers, max_failures, TrainingError, ANYWHERE)
         cluster.run_on_workers(function, job, plan, on_report=on_report or reports.append, on_progress=progress.append)
-        return SimpleNamespace(state=checkpoint.last(plan.folder), reports=reports, progress=progress)
+        return SimpleNamespace(state=checkpoint.last(plan.place.folder), reports=reports, progress=progress)
 
     return run
 

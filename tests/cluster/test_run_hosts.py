@@ -61,9 +61,9 @@ def cluster(share):
         yield cluster
 
 
-def trained(cluster, project):
+def trained(cluster, project, **settings):
     """Run the stage; return its output lines, and the model's bytes if it succeeded."""
-    done = cluster.python("-m", "stages.train", folder=project)
+    done = cluster.python("-m", "stages.train", folder=project, MLFLOW_TRACKING_URI=cluster.mlflow(), **settings)
     assert "\x1b" not in done.stdout + done.stderr
     model = project / "models" / "segnet" / "model.safetensors"
     return SimpleNamespace(

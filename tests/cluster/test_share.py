@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.cluster.failures import ClusterError
-from pipeline.cluster.share import hosting, share
+from pipeline.cluster.share import check_labels, hosting, share
 
 
 def node(**resources):
@@ -20,7 +20,7 @@ def node(**resources):
     ],
 )
 def test_the_cluster_is_divided_evenly(nodes, asked, expected):
-    part = share(nodes, asked)
+    part = share(hosting(nodes, {}), asked)
     assert (part.workers, part.cpus, part.use_gpu) == expected
 
 
@@ -31,5 +31,29 @@ def test_more_workers_than_gpus_are_refused():
 
 def test_workers_run_on_nodes_with_gpus_or_where_there_are_none_with_cpus():
     head, cpus, gpus, lost = node(), node(CPU=4.0), node(CPU=4.0, GPU=1.0), {"Alive": False, "Resources": {"CPU": 4.0}}
-    assert hosting([head, cpus, lost]) == [cpus]
-    assert hosting([head, cpus, gpus, lost]) == [gpus]
+    assert hosting([head, cpus, lost], {}) == [cpus]
+    assert hosting([head, cpus, gpus, lost], {}) == [gpus]
+
+
+def labelled(**labels):
+    return {**node(CPU=1.0), "Labels": {"ray.io/node-id": "abc", **labels}}
+
+
+def test_workers_run_on_nodes_with_all_labels():
+    both, one, other = labelled(zone="a", kind="big"), labelled(zone="a"), labelled(zone="b", kind="big")
+    assert hosting([both, one, other, node(CPU=1.0)], {"zone": "a"}) == [both, one]
+    assert hosting([both, one, other], {"zone": "a", "kind": "big"}) == [both]
+    check_labels([both, one], {"zone": "a", "kind": "big"})
+    check_labels([node(CPU=1.0)], {})
+
+
+def test_labels_that_no_node_has_are_refused_with_those_there_are():
+    nodes = [labelled(zone="a"), labelled(kind="big"), {**labelled(zone="c", kind="big"), "Alive": False}]
+    expected = (
+        r"placement\.node_labels: expected a node with zone=c, kind=big, got nodes with kind=big, zone=a; correct the "
+        "labels, or set them: ray start --labels"
+    )
+    with pytest.raises(ClusterError, match=expected):
+        check_labels(nodes, {"zone": "c", "kind": "big"})
+    with pytest.raises(ClusterError, match="got nodes with none; "):
+        check_labels([node(CPU=1.0)], {"zone": "a"})

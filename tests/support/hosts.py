@@ -83,6 +83,10 @@ class Host:
         """Cut the host off: its packets are lost, and so are those that others send to it."""
         subprocess.run(self.command("ip", "link", "set", "eth0", "down"), check=True)
 
+    def plug_in(self):
+        """Join it to the network again."""
+        subprocess.run(self.command("ip", "link", "set", "eth0", "up"), check=True)
+
     def crash(self):
         """End the host as if its power failed: nobody is told."""
         self.unplug()

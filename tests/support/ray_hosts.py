@@ -1,5 +1,6 @@
 """A Ray cluster whose nodes are hosts of their own: a head without CPUs, where the driver runs, and nodes with one."""
 
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,17 +31,18 @@ class RayHosts:
             cpus: of the head, for workers.
             settings: further environment variables of the head, such as those of Ray's system config.
         """
-        self.network, self.share, self.nodes = network, share, {}
+        self.network, self.share, self.nodes, self._mlflow = network, share, {}, ""
         self.head = network.add("head", sees=(ROOT, share))
         self.address = f"{self.head.address}:6379"
         own = ("--head", "--port=6379", f"--num-cpus={cpus}", "--include-dashboard=false")
         self._start(self.head, *own, **settings)
         self._wait()
 
-    def add(self, name, *, sees=None, cpus=1, **settings):
+    def add(self, name, *, sees=None, cpus=1, labels="", **settings):
         """Start a host, which sees the share unless told otherwise, and Ray on it; wait until it has joined."""
         host = self.nodes[name] = self.network.add(name, sees=(self.share,) if sees is None else sees)
-        self._start(host, f"--address={self.address}", f"--num-cpus={cpus}", **settings)
+        own = (f"--address={self.address}", f"--num-cpus={cpus}", *([f"--labels={labels}"] if labels else []))
+        self._start(host, *own, **settings)
         self._wait()
         return host
 
@@ -63,6 +65,21 @@ class RayHosts:
         """Run Python on the head's host, with the cluster as its RAY_ADDRESS; return its status and output."""
         settings = {"RAY_ADDRESS": self.address, **ENVIRONMENT, **settings}
         return self.head.run(sys.executable, *arguments, folder=folder, timeout=timeout, **settings)
+
+    def mlflow(self):
+        """Return the address, on the head's host, of an MLflow server, which is started when it is first needed."""
+        if not self._mlflow:
+            command = (sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", "--port=5000", "--workers=1")
+            places = (
+                f"--backend-store-uri=sqlite:///{self.share}/server.db",
+                f"--artifacts-destination={self.share}/kept",
+            )
+            settings = {"PATH": f"{_BIN}:{os.environ['PATH']}", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+            self.head.start(*command, *places, log=self.share / "mlflow.log", **ENVIRONMENT, **settings)
+            self._mlflow = "http://127.0.0.1:5000"
+            ask = (sys.executable, "-c", f"import urllib.request as u; u.urlopen('{self._mlflow}/health')")
+            assert until(lambda: self.head.run(*ask).returncode == 0, 90), (self.share / "mlflow.log").read_text()
+        return self._mlflow
 
     def _start(self, host, *options, **settings):
         command = ("nice", "-n", "5", _BIN / "ray", "start", f"--node-ip-address={host.address}", *_OPTIONS, *options)

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 from pipeline.cluster import run as cluster
-from pipeline.cluster.run import Plan
+from pipeline.cluster.run import Place, Plan
 from pipeline.files import log
 from pipeline.training import train
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job
-from tests.support.tiny_training import SETTINGS, TINY
+from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY
 
 EPOCHS = 8
 
@@ -42,7 +42,7 @@ def main(tiles, folder, failures, seconds):
     logging.getLogger("pipeline").handlers = [handler]
     changes = {"epochs": EPOCHS, "num_workers": 2, "precision": "float32"}
     job = Job(tiles, TINY, SETTINGS.model_copy(update=changes), (1.0, 1.0))
-    plan = Plan(folder, train.reads(job), 2, failures, TrainingError)
+    plan = Plan(Place(folder, train.reads(job)), 2, failures, TrainingError, ANYWHERE)
     cluster.run_on_workers(
         slowly, job, plan, on_report=lambda epoch: say(f"epoch {epoch['epoch']:g}"), on_progress=lambda _: None
     )

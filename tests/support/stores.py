@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -88,20 +89,31 @@ def s3(folder):
     """Yield the environment for clients of a new S3 server with the empty bucket BUCKET."""
     import boto3
 
-    port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    key, secret, region = "segnet", secrets.token_hex(), "us-east-1"
-    with running(command, folder / "s3.log", answers(f"{endpoint}/moto-api/")):
-        client = boto3.client("s3", region, endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret)
-        client.create_bucket(Bucket=BUCKET)
-        yield {
-            "AWS_ENDPOINT_URL": endpoint,
-            "MLFLOW_S3_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_DEFAULT_REGION": region,
-        }
+    environment = s3_access("127.0.0.1", free_port())
+    endpoint = environment["AWS_ENDPOINT_URL"]
+    with running(s3_command(environment), folder / "s3.log", answers(f"{endpoint}/moto-api/")):
+        keys = {f"aws_{each}": environment[f"AWS_{each.upper()}"] for each in ("access_key_id", "secret_access_key")}
+        boto3.client("s3", environment["AWS_DEFAULT_REGION"], endpoint_url=endpoint, **keys).create_bucket(
+            Bucket=BUCKET
+        )
+        yield environment
+
+
+def s3_access(host, port):
+    """Return the environment for clients of an S3 server there."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "MLFLOW_S3_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "segnet",
+        "AWS_SECRET_ACCESS_KEY": secrets.token_hex(),
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def s3_command(environment):
+    """Return the command that runs the S3 server to which `environment` gives access."""
+    address = urlsplit(environment["AWS_ENDPOINT_URL"])
+    return [sys.executable, "-m", "moto.server", "-H", address.hostname, "-p", str(address.port)]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pipeline.training import checkpoint, train
 from pipeline.training.trainer import Job
 from tests.support import SCENES
 
+ANYWHERE = params.load(SCENES).placement
 CPU = torch.device("cpu")
 TINY = Model(name="segnet", width=1 / 16, vgg16=None)
 # Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every checkpoint is kept.

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import boto3
@@ -51,8 +51,7 @@ def test_the_default_store_is_a_file_in_the_current_folder(tmp_path, monkeypatch
     ("given", "used"),
     [
         ("sqlite:///runs/x.db", "sqlite:///{here}/runs/x.db"),  # another process may have another current folder
-        ("sqlite:////var/x.db", "sqlite:////var/x.db"),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        *[(same, same) for same in ("sqlite:////var/x.db", "http://127.0.0.1:5000")],
     ],
 )
 def test_mlflow_tracking_uri_takes_precedence_over_the_default(given, used, tmp_path, monkeypatch):
@@ -110,6 +109,16 @@ def answering(status, *, after=0.0):
 def ask(uri):
     with store.reached(uri):
         store.client(uri).get_experiment_by_name("tests")
+
+
+@pytest.mark.parametrize("uri", ["", "sqlite:////data/mlflow.db", "file:///data/mlruns", "mlruns", "http://a:5000"])
+def test_on_a_cluster_runs_are_kept_by_a_server(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert store.run_address() == store.address()
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    expected = r"to name a server where RAY_ADDRESS names a cluster, got .*, a file of this machine.*; start one"
+    with nullcontext() if uri.startswith("http") else pytest.raises(ValueError, match=expected):
+        assert store.run_address() == uri
 
 
 @pytest.mark.parametrize("status", [401, 403])
