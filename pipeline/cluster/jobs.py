@@ -4,6 +4,7 @@ Ray takes a name once, also after a job was deleted (its documentation of delete
 again as <id>.2: a new attempt at the same job.
 """
 
+import importlib.util
 import logging
 import os
 import re
@@ -27,7 +28,8 @@ _TIMEOUTS = (10.0, 60.0)  # seconds, to connect and between bytes: a head that v
 _STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "75"}
 _ID, _INPUTS, _STORAGE, _COMMIT = "segnet_job", "segnet_inputs", "segnet_storage", "segnet_commit"
 _TALKATIVE = ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env")
-_CONFLICT, _TRIES = "already exists", 3
+_CONFLICT, _NOT_FOUND = "already exists", "status code 404"  # in the texts of Ray's errors, which have no types
+_TRIES = 3
 
 
 class UnreachableError(JobError):
@@ -127,16 +129,23 @@ class Jobs:
         """
         attempts = [each for each in self.list() if job_id in (each.id, each.name)]
         if not attempts:
-            raise JobError(
-                f"expected a job of {self.address}, got {job_id}, which it does not know (a head that is started anew "
-                "has forgotten its jobs); segnet jobs lists them; submitted again, a job resumes"
-            )
+            raise self._unknown(job_id)
         return attempts[-1]
 
     def get(self, name: str) -> Job:
-        """Return an attempt, by Ray's name for it."""
-        with self._asked():
-            return _job(self.client.get_job_info(name))
+        """Return an attempt, by Ray's name for it.
+
+        Raises:
+            UnreachableError: the head does not answer.
+            ValueError: it does not know it.
+        """
+        try:
+            with self._asked():
+                return _job(self.client.get_job_info(name))
+        except JobError as err:
+            if _NOT_FOUND not in str(err):
+                raise
+            raise self._unknown(name) from err
 
     def stop(self, job: Job) -> None:
         """Ask the cluster to stop an attempt; it ends once its stage has cleaned up."""
@@ -147,6 +156,12 @@ class Jobs:
         """Return all that an attempt has printed so far."""
         with self._asked():
             return str(self.client.get_job_logs(job.name))
+
+    def _unknown(self, name: str) -> JobError:
+        return JobError(
+            f"expected a job of {self.address}, got {name}, which it does not know (a head that is started anew has "
+            "forgotten its jobs); segnet jobs lists them; submitted again, a job resumes"
+        )
 
     def _send(self, job: Submission, name: str) -> None:
         order = job.order
@@ -189,6 +204,8 @@ class Jobs:
 
 def _client(address: str) -> Any:
     """Return Ray's client of an address."""
+    if importlib.util.find_spec("aiohttp") is None:
+        raise JobError("expected ray[default], got Ray without it; pip install 'segnet-pipeline[cluster]'")
     from ray.job_submission import JobSubmissionClient
 
     for name in _TALKATIVE:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.cluster.submission import LOCK, PARAMS, JobError, Order
+from pipeline.cluster.submission import LOCK, PARAMS, JobError, Order, check_id
 from pipeline.files import digest, repository, safe_yaml, strict_json
 from pipeline.files.redact import redact
 from pipeline.files.storage import Storage
@@ -101,8 +101,9 @@ def read(storage: Storage, job_id: str) -> Results:
 
     Raises:
         StorageError: the storage cannot be reached.
-        ValueError: the storage has no results of it, or they are broken.
+        ValueError: it is no name of a job, or the storage has no results of it, or they are broken.
     """
+    check_id(job_id)
     try:
         results = strict_json.parse(storage.get(name(job_id)), Results)
     except FileNotFoundError:

@@ -104,10 +104,15 @@ def prepare(stages: Sequence[str], overrides: Sequence[str], storage: str, *, jo
     )
     origin = Origin(environment.commit()[0], tuple(sorted(changed)), _changes(changed, files))
     name = job_id or f"segnet-{inputs[:16]}"
-    if not _ID.fullmatch(name):
-        raise JobError(f"--id: expected letters, digits, - and _, at most 64, got {name!r}; choose another")
+    check_id(name)
     order = Order(name, tuple(stages), storage, origin, is_overridden, dict(_before()))
     return Submission(order, inputs, variables, files, executable)
+
+
+def check_id(job_id: str) -> None:
+    """Raise a JobError unless it can be the name of a job; storage and Ray use it in paths."""
+    if not _ID.fullmatch(job_id):
+        raise JobError(f"expected a job's name of letters, digits, - and _, at most 64, got {job_id!r}; correct it")
 
 
 def tracked_files() -> dict[str, Path]:

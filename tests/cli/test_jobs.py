@@ -8,9 +8,10 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline.cli import jobs as command
-from pipeline.cluster import following, submission
+from pipeline.cluster import following, results, submission
 from pipeline.cluster.jobs import Job
 from pipeline.cluster.submission import JobError
+from pipeline.files.storage import Storage
 from pipeline.params import ParamsError
 from tests.support import SCENES
 
@@ -168,8 +169,10 @@ def test_what_has_ended_is_not_stopped(cluster):
 
 @pytest.mark.parametrize("job_id", ["../other", "a.2", "", "a" * 65])
 def test_a_name_that_is_no_name_is_refused(job_id):
-    with pytest.raises(JobError, match=r"--id: expected letters, digits, - and _, at most 64, got"):
+    with pytest.raises(JobError, match=r"expected a job's name of letters, digits, - and _, at most 64, got"):
         submission.prepare((), (), "file:///a", job_id=job_id or " ")
+    with pytest.raises(JobError, match="expected a job's name of letters"):
+        results.read(Storage("file:///a"), job_id)
 
 
 def test_the_command_starts_without_ray_and_object_stores():
