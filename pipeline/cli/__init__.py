@@ -1,6 +1,6 @@
 """Predict, export, compare, promote and verify models; `dvc repro` trains and registers them.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted.
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was stopped.
 """
 
 from importlib import metadata
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli import compare, doctor, export, leaderboard, predict, promotion, prune, sync, verify
+from pipeline.cli import compare, doctor, export, jobs, leaderboard, predict, promotion, prune, sync, verify
 from pipeline.files import log, terminal
 
 
@@ -62,6 +62,11 @@ for command in (
     verify.verify,
     verify.trace,
     leaderboard.leaderboard,
+    jobs.submit,
+    jobs.jobs,
+    jobs.attach,
+    jobs.fetch,
+    jobs.stop,
     sync.sync,
     doctor.doctor,
     prune.prune,

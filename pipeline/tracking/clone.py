@@ -55,6 +55,17 @@ def clone_id(runs: Path) -> str:
     return here.id
 
 
+def become(runs: Path, clone: str) -> None:
+    """Make `clone` the id of the clone whose folder of runs is `runs`, which is on this machine.
+
+    The attempts at a job are one clone, wherever they run: of them, one runs at a time.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    with locks.held(runs / _LOCK):
+        here = _Identity(clone, socket.gethostname(), str(runs.resolve()), runs.stat().st_ino)
+        atomic.write_json(runs / _FILE, asdict(here))
+
+
 def _is_copy(known: _Identity, here: _Identity) -> bool:
     if here.inode == known.inode:
         return False

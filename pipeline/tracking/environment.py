@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.tracking import store
+from pipeline.tracking import origin, store
 
 FILE = "environment.json"
 TRAINED_IN_TAG = "training_recorded_in"
@@ -22,8 +22,11 @@ _WRITTEN_BY_A_RUN = (":(exclude)dvc.lock", ":(exclude)reports")
 def commit() -> tuple[str, str]:
     """Return the current folder's git commit, and `true` if tracked files differ from it, else `false`.
 
-    dvc.lock and reports/ do not count, since a run itself changes them. Both are `unknown` outside a git checkout.
+    dvc.lock and reports/ do not count, since a run itself changes them. Both are `unknown` outside a git checkout. In a
+    job on a cluster, they are those of the checkout that it was submitted from.
     """
+    if (sent := origin.sent()) is not None:
+        return sent.commit, "unknown" if sent.commit == "unknown" else "true" if sent.changed else "false"
     head = _output("git", "rev-parse", "HEAD")
     changes = _output("git", "status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN_BY_A_RUN)
     if head is None or changes is None:
@@ -32,7 +35,12 @@ def commit() -> tuple[str, str]:
 
 
 def changed_files() -> tuple[str, ...]:
-    """Return the tracked files of the current folder that differ from the commit; empty outside a git checkout."""
+    """Return the tracked files of the current folder that differ from the commit; empty outside a git checkout.
+
+    In a job on a cluster, those of the checkout that it was submitted from.
+    """
+    if (sent := origin.sent()) is not None:
+        return sent.changed
     names = _output("git", "diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
     return tuple(sorted((names or "").splitlines()))
 

@@ -6,6 +6,7 @@ object store, a lease takes the place of the lock of a run's folder.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """The address of no storage: one machine, or several that see this repository at the same path."""
+VARIABLE = "SEGNET_STORAGE"
+"""Environment variable with the address of the storage, which takes precedence over params.yaml."""
 _WEIGHTS = "weights"  # in `Remote.sha256`
 
 
@@ -119,11 +122,12 @@ def begun(settings: "Settings", inputs: Inputs, *, fresh: bool) -> Iterator[Begu
     Raises:
         StorageError: the storage cannot be reached.
     """
-    if settings.address == LOCAL:
+    address = os.environ.get(VARIABLE) or settings.address
+    if address == LOCAL:
         with run.begun(run.all_runs(), inputs, fresh=fresh) as folder:
             yield Begun(folder, None, None)
         return
-    storage = Storage(settings.address)
+    storage = Storage(address)
     cache = Cache(storage, Path(settings.cache), settings.cache_megabytes * 1_000_000)
     if storage.folder is not None:
         with run.begun(storage.folder / RUNS, inputs, fresh=fresh) as folder:

@@ -22,19 +22,21 @@ _ALIVE = "import ray; ray.init(); print('alive:', *(n['NodeManagerAddress'] for 
 class RayHosts:
     """A network, the head's host and the others, by name in `nodes`."""
 
-    def __init__(self, network, share, *, cpus=0, **settings):
+    def __init__(self, network, share, *, cpus=0, dashboard=False, **settings):
         """Start the head.
 
         Args:
             network: of tests/support/hosts.py.
             share: a folder that the head and, unless a test says otherwise, the nodes see.
             cpus: of the head, for workers.
+            dashboard: whether the head takes jobs, on port 8265 of its address.
             settings: further environment variables of the head, such as those of Ray's system config.
         """
         self.network, self.share, self.nodes, self._mlflow = network, share, {}, ""
         self.head = network.add("head", sees=(ROOT, share))
         self.address = f"{self.head.address}:6379"
-        own = ("--head", "--port=6379", f"--num-cpus={cpus}", "--include-dashboard=false")
+        own = ["--head", "--port=6379", f"--num-cpus={cpus}", f"--include-dashboard={str(dashboard).lower()}"]
+        own += ["--dashboard-host=0.0.0.0"] if dashboard else []
         self._start(self.head, *own, **settings)
         self._wait()
 

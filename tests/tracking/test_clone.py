@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.tracking.clone import clone_id
+from pipeline.tracking.clone import become, clone_id
 from pipeline.training import prune
 from tests.support import ROOT
 
@@ -21,6 +21,15 @@ def test_a_clone_keeps_its_id_and_another_has_another(runs, tmp_path):
     assert re.fullmatch("[0-9a-f]{16}", first)
     assert clone_id(runs) == first
     assert clone_id(tmp_path / "other" / "runs") != first
+
+
+def test_attempts_at_a_job_are_one_clone_wherever_they_run(runs, tmp_path, monkeypatch):
+    clone_id(runs)
+    become(runs, "a" * 16)
+    assert clone_id(runs) == "a" * 16
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    become(tmp_path / "there" / "runs", "a" * 16)
+    assert clone_id(tmp_path / "there" / "runs") == "a" * 16
 
 
 def test_a_moved_or_renamed_clone_keeps_its_id(runs, tmp_path):
@@ -82,7 +91,7 @@ def test_a_broken_file_is_refused_with_what_to_do(runs, text):
 
 
 def test_processes_that_ask_at_once_get_the_same_id(runs):
-    code = "import sys; from pathlib import Path; from pipeline.tracking.clone import clone_id; "
+    code = "import sys; from pathlib import Path; from pipeline.tracking.clone import become, clone_id; "
     command = [sys.executable, "-c", f"{code}print(clone_id(Path(sys.argv[1])))", str(runs)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(4)]
     assert len({process.communicate()[0] for process in processes}) == 1

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from pipeline.tracking import environment
+from pipeline.tracking import environment, origin
 
 
 def git(folder, *command):
@@ -40,6 +40,21 @@ def test_the_commit_is_dirty_when_code_differs(checkout):
 def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert environment.commit() == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize(("changed", "dirty"), [((), "false"), (("params.yaml",), "true")])
+def test_in_a_job_the_commit_is_the_submitters(checkout, monkeypatch, changed, dirty):
+    (checkout / "train.py").write_text("the checkout itself is not asked")
+    origin.write(checkout / "origin.json", origin.Origin("a" * 40, changed, "0" * 64))
+    monkeypatch.setenv(origin.VARIABLE, str(checkout / "origin.json"))
+    assert environment.commit() == ("a" * 40, dirty)
+    assert environment.changed_files() == changed
+
+
+def test_a_job_without_its_origin_says_so_rather_than_unknown(checkout, monkeypatch):
+    monkeypatch.setenv(origin.VARIABLE, str(checkout / "absent.json"))
+    with pytest.raises(ValueError, match=r"absent\.json: expected where this job's files came from: .*submit the job"):
+        environment.commit()
 
 
 def test_gpus_are_named_as_nvidia_smi_names_them(tmp_path, monkeypatch):

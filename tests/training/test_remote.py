@@ -125,6 +125,14 @@ def test_two_machines_do_not_train_a_run_at_once(machine, bucket, monkeypatch):
     assert not lease.is_held(Storage(bucket), f"runs/{first.folder.name}/lease")
 
 
+def test_a_jobs_storage_takes_precedence_over_that_of_params(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv(remote.VARIABLE, f"file://{tmp_path / 'of the job'}")
+    for address in (remote.LOCAL, "s3://of-params/x"):
+        with machine("a", address) as begun:
+            assert begun.folder.is_relative_to(tmp_path / "of the job")
+            assert begun.cache.storage.address == f"file://{tmp_path / 'of the job'}"
+
+
 def test_without_a_storage_nothing_is_copied(machine, tiles, undisturbed, tmp_path):
     with machine("driver", "local") as begun:
         job = Job(tiles, TINY, SETTINGS, (1.0, 3.0))

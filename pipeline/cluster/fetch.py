@@ -1,0 +1,140 @@
+"""Bringing a job's results into the working tree: checked, whole, and never over what somebody changed meanwhile."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.cluster import results
+from pipeline.cluster.results import Results
+from pipeline.cluster.submission import LOCK, PARAMS, JobError
+from pipeline.files import atomic, digest, locks, strict_json
+from pipeline.files.storage import Storage
+
+_FETCHED = Path(".dvc/tmp/segnet_fetched.json")
+"""SHA-256 of each file that was fetched: one that is still the same has not been changed by anybody."""
+_LOCK = Path(".dvc/tmp/segnet_fetch.lock")
+
+
+def fetch(storage: Storage, job_id: str) -> Results:
+    """Bring the lock, reports and model of a job into the current folder, and the outputs into DVC's cache.
+
+    A file is replaced if it is as it was when the job was submitted, or as an earlier fetch left it. All files are
+    fetched and checked before the first one is replaced; each output is replaced at once, the lock as the last.
+
+    Raises:
+        StorageError: the storage cannot be reached.
+        ValueError: there are no results, a file of theirs has another hash than was recorded, or files here were
+            changed since the job was submitted; the message names them.
+    """
+    if not Path(".dvc").is_dir():
+        raise JobError("expected a repository with .dvc in the current folder, got none; change to its folder")
+    found = results.read(storage, job_id)
+    with locks.held(_LOCK):
+        _refuse_changes(found)
+        with TemporaryDirectory(dir=".dvc/tmp", prefix="segnet_fetch") as folder:
+            fetched = Path(folder)
+            _download(storage, found, fetched)
+            _into_cache(found, fetched)
+            _refuse_changes(found)  # the transfer may have taken long
+            _place(found, fetched)
+        atomic.write_json(_FETCHED, {**_fetched_before(), **found.files})
+    return found
+
+
+def _refuse_changes(found: Results) -> None:
+    """Refuse if a file that would be replaced or removed was changed since the job was submitted."""
+    earlier = _fetched_before()
+    changed = []
+    for path in sorted(_here(found)):
+        now = digest.file_sha256(Path(path))
+        if now not in (found.before.get(path), found.files.get(path), earlier.get(path)):
+            changed.append(path)
+    # Removed meanwhile is changed too, but nothing is lost by bringing the file back.
+    if changed:
+        raise JobError(
+            f"expected files as they were when job {found.id} was submitted, got changed ones: {', '.join(changed)}; "
+            "nothing was written: commit them and move them away (git stash, dvc commit), or fetch in another clone"
+        )
+
+
+def _here(found: Results) -> Iterator[str]:
+    """Yield the files here that the results replace or remove, by path."""
+    for path in {*found.files, *found.outs}:
+        place = Path(path)
+        for file in place.rglob("*") if place.is_dir() else [place]:
+            if file.is_file() or file.is_symlink():
+                yield file.as_posix()
+
+
+def _fetched_before() -> Mapping[str, str]:
+    try:
+        return strict_json.parse(_FETCHED.read_bytes(), dict[str, str])
+    except (OSError, ValueError):  # it only spares a refusal
+        return {}
+
+
+def _download(storage: Storage, found: Results, folder: Path) -> None:
+    """Copy all files into a folder, and check each by its SHA-256, and each output by its hash in the lock."""
+    for path, sha256 in found.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        name = results.file_name(found.id, sha256)
+        try:
+            storage.fetch(name, folder / path)
+        except FileNotFoundError as err:
+            raise JobError(f"{err}: {path} is lost, and nothing was written; submit {found.id} again") from err
+        if (actual := digest.file_sha256(folder / path)) != sha256:
+            raise JobError(
+                f"expected {storage.address}/{name} to have the SHA-256 in its name, got {actual}: {path} was damaged, "
+                "and nothing was written; remove the object and submit the job again"
+            )
+    locked = results.lock(folder)
+    for out, md5 in found.outs.items():
+        actual = digest.directory_md5(folder / out) if (folder / out).is_dir() else digest.file_md5(folder / out)
+        if not md5 == actual == locked.get(out):
+            raise JobError(
+                f"expected {out} of job {found.id} to have the MD5 {locked.get(out)} of its lock, got {actual}; "
+                "nothing was written: submit the job again"
+            )
+
+
+def _into_cache(found: Results, folder: Path) -> None:
+    """Put outputs into DVC's cache, without which dvc status holds them for changed.
+
+    dvc commit needs the stages' inputs, which are on the cluster. So DVC adds them in a repository of their own, which
+    has the same cache.
+    """
+    if not found.outs:
+        return
+    cache = _dvc("cache", "dir", folder=Path())
+    _dvc("init", "--no-scm", "--quiet", folder=folder)
+    _dvc("cache", "dir", "--quiet", cache, folder=folder)
+    _dvc("add", "--quiet", *found.outs, folder=folder)
+
+
+def _dvc(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(  # noqa: S603  no shell
+        ("dvc", *arguments),  # noqa: S607  the one of PATH
+        cwd=folder,
+        env={
+            **os.environ,
+            "DVC_NO_ANALYTICS": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise JobError(f"expected dvc {arguments[0]} to succeed, got: {done.stderr.strip()}; nothing was written")
+    return done.stdout.strip()
+
+
+def _place(found: Results, folder: Path) -> None:
+    """Move outputs to where they belong, then params, then the lock: until it is there, dvc status shows a change."""
+    for path in (*found.outs, *(name for name in (PARAMS, LOCK) if name in found.files)):
+        with atomic.replacing(Path(path)) as temporary:
+            shutil.move(folder / path, temporary)

@@ -1,0 +1,139 @@
+"""What a job runs on the cluster, in the folder of the files that were sent: python -m pipeline.cluster.job.
+
+DVC's outputs come from its remote, if there is one; the stages that are left are run; then outputs go to the remote,
+and lock, reports and model into storage.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+try:
+    from pipeline.cluster import results, submission
+    from pipeline.cluster.following import FAILED
+    from pipeline.cluster.submission import Order
+    from pipeline.files import log, terminal
+    from pipeline.files.storage import Storage
+    from pipeline.files.terminal import complain, say
+    from pipeline.tracking import clone, origin
+except ModuleNotFoundError as err:
+    sys.exit(
+        f"job failed: expected the packages of requirements.lock for {sys.executable}, got: {err}; start the cluster's "
+        "head (ray start) with the environment activated that has them"
+    )
+
+_FAILED_STAGE = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']*)'")
+_ERROR = re.compile(r"(error|\w+(\.\w+)*(Error|Exception)): ")
+
+
+def main() -> int:
+    """Run the job in the current folder; return its exit status: 0, 1 if it failed, 143 if it was stopped."""
+    order = submission.read(Path(submission.FILE))
+    storage = Storage(order.storage)
+    _set_up(order)
+    storage.delete([results.name(order.id)])  # of an attempt that failed
+    has_remote = _remote() is not None
+    if has_remote:
+        _dvc("pull", "--run-cache", "--allow-missing")
+    stages = _Stages()
+    error = stages.reproduce(order.stages)
+    if stages.stopped:
+        say("the job was stopped; submit it again, and it resumes")
+        return 128 + signal.SIGTERM
+    pushed = has_remote and _dvc("push", "--run-cache") == 0
+    if has_remote and not pushed and not error:
+        error = "expected dvc push to succeed, got what it says above; the results are in storage: submit again"
+    written = results.write(storage, order, Path(), error=error, pushed=pushed)
+    say(f"{len(written.files)} files are in {storage.address}/jobs/{order.id}: segnet fetch {order.id}")
+    if error:
+        complain(f"{FAILED}{error}")
+    return 1 if error else 0
+
+
+def _set_up(order: Order) -> None:
+    """Set the environment of dvc and the stages, and DVC's setting that there is no git."""
+    origin.write(Path("origin.json"), order.origin)
+    os.environ |= {
+        origin.VARIABLE: str(Path("origin.json").resolve()),
+        "SEGNET_STORAGE": order.storage,
+        "DVC_NO_ANALYTICS": "1",
+        # dvc.yaml says `python`: the one that has this program, also if the head was started without it on PATH.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+    clone.become(Path("runs"), hashlib.sha256(order.id.encode()).hexdigest()[:16])
+    if not os.environ.get(results.TRACKING):
+        say(f"{results.TRACKING} is not set: runs and versions are recorded in this job's folder alone, {Path.cwd()}")
+    if os.environ.get("OMP_NUM_THREADS") == "1":  # Ray sets it for its own process, which has no CPU of its own
+        del os.environ["OMP_NUM_THREADS"]
+    if _dvc("config", "--local", "core.no_scm", "true") != 0:
+        raise submission.JobError("expected dvc to run, got what it says above; install it at the head")
+
+
+def _remote() -> str | None:
+    """Return DVC's default remote; None if there is none, or it is a folder that this machine does not have."""
+    if not (name := _setting("core.remote")):
+        return None
+    address = _setting(f"remote.{name}.url")
+    if "://" not in address and not (Path(".dvc") / address).is_dir():  # a relative one starts there
+        say(f"DVC's remote {name} is {address}, which this machine does not have: nothing is pulled or pushed")
+        return None
+    return name
+
+
+def _setting(name: str) -> str:
+    """Return a setting of DVC, empty if there is none."""
+    command = ("dvc", "config", name)
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603  no shell
+
+
+def _dvc(*arguments: str) -> int:
+    say(f"> dvc {' '.join(arguments)}")
+    return subprocess.run(("dvc", *arguments), check=False).returncode  # noqa: S603, S607  dvc of PATH, no shell
+
+
+class _Stages:
+    """Runs dvc repro, through SIGTERM too: whoever ends while a stage cleans up cannot be read from any more."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def reproduce(self, stages: tuple[str, ...]) -> str:
+        """Bring stages up to date; return why one failed, in one line, or an empty string."""
+        before = signal.signal(signal.SIGTERM, self._stop)
+        command = ("dvc", "repro", *stages)
+        say(f"> {' '.join(command)}")
+        last, stage = "", ""
+        try:
+            with subprocess.Popen(  # noqa: S603  no shell
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            ) as process:
+                for line in process.stdout or ():
+                    sys.stdout.write(line)
+                    sys.stdout.flush()
+                    if line.startswith("Running stage "):
+                        last = ""
+                    if match := _FAILED_STAGE.search(line):
+                        stage = match["stage"]
+                    elif not stage and line.strip() and (_ERROR.match(line) or not _ERROR.match(last)):
+                        last = line.strip()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        if process.returncode == 0:
+            return ""
+        return f"{stage}: {last}" if stage else last
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        self.stopped = True
+
+
+if __name__ == "__main__":
+    log.to_stderr()
+    try:
+        sys.exit(main())
+    except ValueError as err:
+        terminal.fail(FAILED, err)

@@ -1,0 +1,144 @@
+"""What a job does on the cluster, here without one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.cluster import results
+from pipeline.tracking import clone
+from tests.support import tiny_jobs
+from tests.support.left_behind import until
+
+pytestmark = pytest.mark.slow  # DVC starts several times
+TRAIN = tiny_jobs.STAGES["train"]["cmd"]
+
+
+@pytest.fixture
+def made(tmp_path):
+    return tiny_jobs.make(tmp_path / "repository")
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return tiny_jobs.storage(tmp_path / "storage")
+
+
+def test_stages_know_storage_and_origin_and_have_all_threads(made, storage, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    tiny_jobs.change(made, train=f"env > {tmp_path / 'env'}; {TRAIN}")
+    done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    assert done.returncode == 0, done.stdout + done.stderr
+    variables = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
+    assert variables["SEGNET_STORAGE"] == storage.address
+    assert variables["SEGNET_ORIGIN"] == str(tmp_path / "job/origin.json")
+    assert "OMP_NUM_THREADS" not in variables
+    assert variables["PATH"].startswith(os.path.dirname(sys.executable) + ":")  # noqa: PTH120
+    found = results.read(storage, "a")
+    assert (found.status, found.error, found.tracking) == ("succeeded", "", "http://tracking:5000")
+    assert found.origin.commit == made.run("git", "rev-parse", "HEAD").strip()
+    assert set(found.outs) == {"models/segnet", "reports/scores.json", "reports/registration.json"}
+    assert set(found.files) == {"dvc.lock", "models/segnet/weights", *(found.outs.keys() - {"models/segnet"})}
+    assert "MLFLOW_TRACKING_URI is not set" not in done.stdout
+
+
+def test_without_a_server_it_says_where_records_stay(made, storage, tmp_path):
+    done = tiny_jobs.run(made, tmp_path / "job", storage)
+    stays = f"runs and versions are recorded in this job's folder alone, {tmp_path / 'job'}"
+    assert f"MLFLOW_TRACKING_URI is not set: {stays}" in done.stdout.splitlines()
+
+
+def test_attempts_on_any_machine_are_one_clone_for_mlflow(made, storage, tmp_path):
+    for folder in ("one", "two"):
+        tiny_jobs.run(made, tmp_path / folder, storage, job_id="a")
+    tiny_jobs.run(made, tmp_path / "other", storage, job_id="b")
+    one, two, other = (clone.clone_id(tmp_path / folder / "runs") for folder in ("one", "two", "other"))
+    assert one == two != other
+
+
+def test_a_failed_stage_is_named_with_its_error_in_the_last_line(made, storage, tmp_path):
+    tiny_jobs.change(made, train="echo error: expected masks, got none; echo hint; exit 1", download="exit 0")
+    tiny_jobs.change(made, train="echo error: expected masks, got none; echo hint; exit 1")
+    done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "job failed: train: error: expected masks, got none"
+    found = results.read(storage, "a")
+    assert (found.status, found.error) == ("failed", "train: error: expected masks, got none")
+    assert found.files.keys() == {"dvc.lock"}  # of the stage that did not fail
+
+
+def test_a_stage_without_an_error_of_its_own_is_named_with_its_last_line(made, storage, tmp_path):
+    tiny_jobs.change(made, train="echo first; echo last; exit 3")
+    done = tiny_jobs.run(made, tmp_path / "job", storage)
+    assert done.stderr.splitlines()[-1] == "job failed: train: last"
+
+
+def test_what_a_failed_stage_wrote_is_no_result(made, storage, tmp_path):
+    tiny_jobs.change(made, register="echo changed > reports/scores.json; exit 1")
+    tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    assert results.read(storage, "a").outs.keys() == {"models/segnet"}
+
+
+def test_a_remote_that_takes_nothing_fails_the_job_and_loses_no_results(made, storage, tmp_path):
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    made.run("dvc", "remote", "add", "-d", "shared", str(remote))
+    tiny_jobs.change(made, train=f"{TRAIN}; rmdir {remote}; touch {remote}")
+    done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    error = "expected dvc push to succeed, got what it says above; the results are in storage: submit again"
+    assert done.stderr.splitlines()[-1] == f"job failed: {error}"
+    found = results.read(storage, "a")
+    assert (found.status, found.pushed, len(found.outs)) == ("failed", False, 3)
+
+
+def test_a_remote_of_another_machine_is_left_alone(made, storage, tmp_path):
+    made.run("dvc", "remote", "add", "-d", "mine", str(tmp_path / "absent"))
+    done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    assert done.returncode == 0
+    assert f"DVC's remote mine is {tmp_path / 'absent'}, which this machine does not have: nothing is" in done.stdout
+    assert not (tmp_path / "absent").exists()
+    assert not results.read(storage, "a").pushed
+
+
+def test_on_sigterm_it_waits_for_its_stage_and_leaves_no_results(made, storage, tmp_path):
+    tiny_jobs.change(
+        made, train=f"trap 'sleep 1; echo cleaned up; exit 1' TERM; touch {tmp_path / 'up'}; sleep 60 & wait"
+    )
+    tiny_jobs.send(made, tmp_path / "job", storage, job_id="a")
+    storage.put(results.name("a"), json.dumps({"of": "an earlier attempt"}).encode())
+    process = subprocess.Popen(
+        tiny_jobs.command(),
+        cwd=tmp_path / "job",
+        env=tiny_jobs.environment(tmp_path / "job"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert until((tmp_path / "up").exists, 60)
+    os.killpg(process.pid, signal.SIGTERM)  # as Ray does, to each process
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert output.splitlines()[-2:] == ["cleaned up", "the job was stopped; submit it again, and it resumes"]
+    assert storage.names("jobs/a") == []
+
+
+def test_a_python_without_the_packages_says_which_it_is(made, storage, tmp_path):
+    tiny_jobs.send(made, tmp_path / "job", storage)
+    bare = (sys.executable, "-S", "-m", "pipeline.cluster.job")
+    done = subprocess.run(bare, cwd=tmp_path / "job", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"job failed: expected the packages of requirements.lock for {sys.executable}, got: No "
+    )
+    assert done.stderr.endswith("start the cluster's head (ray start) with the environment activated that has them\n")
+
+
+def test_a_storage_that_cannot_be_reached_fails_the_job(made, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    done = tiny_jobs.run(made, tmp_path / "job", tiny_jobs.storage(tmp_path / "file/storage"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("job failed: expected to ")
