@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pipeline import params as settings
-from pipeline.cluster import fetch as fetching, following, results, submission
+from pipeline.cluster import fetch as fetching, following, submission
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.cluster.submission import JobError
 from pipeline.files.redact import redact
@@ -128,9 +128,8 @@ def fetch(
         say_json(asdict(found))
         return
     say(f"{found.id} {found.status}: {len(found.files)} files fetched: {', '.join(_tops(found.files))}")
-    place = found.tracking or f"the job's folder alone: {results.TRACKING} was not set"
     for version in found.versions:
-        say(f"registered: {version} in {place}")
+        say(f"registered: {version} in {found.tracking}")
     if found.left:
         left = "dvc pull brings them" if found.pushed else "they stay on the cluster, since no DVC remote has them"
         say(f"not fetched: {', '.join(found.left)}; {left}")

@@ -27,6 +27,7 @@ except ModuleNotFoundError as err:
         "head (ray start) with the environment activated that has them"
     )
 
+_DATA = {"download", "validate", "tile"}  # stages that record nothing in MLflow
 _FAILED_STAGE = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']*)'")
 _ERROR = re.compile(r"(error|\w+(\.\w+)*(Error|Exception)): ")
 
@@ -66,8 +67,11 @@ def _set_up(order: Order) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
     clone.become(Path("runs"), hashlib.sha256(order.id.encode()).hexdigest()[:16])
-    if not os.environ.get(results.TRACKING):
-        say(f"{results.TRACKING} is not set: runs and versions are recorded in this job's folder alone, {Path.cwd()}")
+    if not os.environ.get(results.TRACKING) and not _DATA.issuperset(order.stages or {""}):
+        raise submission.JobError(
+            f"expected {results.TRACKING} to name a server, since nobody could reach runs and versions in this job's "
+            "folder, got none; set it where you submit, or where the head is started"
+        )
     if os.environ.get("OMP_NUM_THREADS") == "1":  # Ray sets it for its own process, which has no CPU of its own
         del os.environ["OMP_NUM_THREADS"]
     if _dvc("config", "--local", "core.no_scm", "true") != 0:

@@ -44,7 +44,7 @@ class Results:
     versions: tuple[str, ...]
     """Addresses of the models that were registered, such as models:/segnet-scenes/3."""
     tracking: str
-    """Address of the MLflow server that has them; empty if it was a file in the job's own folder."""
+    """Address of the MLflow server that has them; empty if the job's stages record nothing."""
 
 
 def name(job_id: str) -> str:

@@ -89,7 +89,7 @@ def test_a_job_that_succeeds_brings_its_results_and_is_not_run_twice(made, head,
     fetched = segnet(made, "fetch", "good", "--address", head)  # the cluster knows the storage
     assert fetched.stdout.splitlines() == [
         "good succeeded: 5 files fetched: dvc.lock, models/, params.yaml, reports/",
-        "registered: models:/segnet-scenes/3 in the job's folder alone: MLFLOW_TRACKING_URI was not set",
+        "registered: models:/segnet-scenes/3 in http://tracking:5000",
         "not fetched: data/raw; they stay on the cluster, since no DVC remote has them",
     ]
     listed = json.loads(segnet(made, "jobs", "--json", "--address", head).stdout)

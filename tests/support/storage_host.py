@@ -1,10 +1,13 @@
-"""A host with an S3 server, on a network of hosts."""
+"""A host with an S3 server and, if asked for, an MLflow server, on a network of hosts."""
 
+import os
 import sys
+from pathlib import Path
 
 from tests.support import ROOT, stores
 from tests.support.left_behind import until
 
+_BIN = Path(sys.executable).parent
 _CREATE = f"import boto3; boto3.client('s3').create_bucket(Bucket='{stores.BUCKET}')"
 
 
@@ -13,13 +16,31 @@ class StorageHost:
 
     def __init__(self, network, folder):
         """Start the server with an empty bucket; `folder` is for its log."""
-        self.host, self._log = network.add("storage", sees=(ROOT,)), folder / "storage.log"
+        self.host, self._folder = network.add("storage", sees=(ROOT, folder)), folder
+        self._log = folder / "storage.log"
         self.environment = stores.s3_access(self.host.address, 9000)
         """What clients on other hosts need."""
         self.host.start(*stores.s3_command(self.environment), log=self._log, HOME="/tmp")
         create = (sys.executable, "-c", _CREATE)
         assert until(lambda: self.host.run(*create, **self.environment).returncode == 0, 60), self._log.read_text()
         self.address = f"s3://{stores.BUCKET}/all"
+
+    def mlflow(self):
+        """Start an MLflow server, and return its address."""
+        command = (sys.executable, "-m", "mlflow", "server", "--host=0.0.0.0", "--port=5000", "--workers=1")
+        places = (
+            f"--backend-store-uri=sqlite:///{self._folder}/server.db",
+            f"--artifacts-destination={self._folder}/kept",
+        )
+        settings = {
+            "PATH": f"{_BIN}:{os.environ['PATH']}",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "HOME": "/tmp",
+        }
+        self.host.start(*command, *places, log=self._folder / "mlflow.log", **settings)
+        ask = (sys.executable, "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:5000/health')")
+        assert until(lambda: self.host.run(*ask).returncode == 0, 90), (self._folder / "mlflow.log").read_text()
+        return f"http://{self.host.address}:5000"
 
     def objects(self, prefix=""):
         """Return the names of all objects below the address."""

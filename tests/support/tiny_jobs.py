@@ -11,6 +11,7 @@ from pipeline.cluster import submission
 from pipeline.files.storage import Storage
 from tests.support.repository import Repository
 
+TRACKING = "http://tracking:5000"  # these stages record nothing
 STAGES = {
     "download": {"cmd": "mkdir -p data/raw && echo image > data/raw/image", "outs": [{"data/raw": {"persist": True}}]},
     "train": {
@@ -43,12 +44,12 @@ def change(repository, **commands):
     repository.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--allow-empty", "-qm", "stages")
 
 
-def send(repository, folder, storage, *overrides, **options):
+def send(repository, folder, storage, *overrides, stages=(), **options):
     """Write what the repository sends of a job into the new folder `folder`, as Ray does on the cluster."""
     before = Path.cwd()
     os.chdir(repository.folder)
     try:
-        sent = submission.prepare((), overrides, storage.address, **options)
+        sent = submission.prepare(stages, overrides, storage.address, **options)
     finally:
         os.chdir(before)
     with zipfile.ZipFile(submission.package(sent, repository.folder.parent)) as archive:
@@ -69,7 +70,8 @@ def command():
 
 def environment(folder):
     """Return the environment of a job in `folder`, whose PATH need not name this Python."""
-    return {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    own = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return {"MLFLOW_TRACKING_URI": TRACKING, **os.environ, **own}
 
 
 def storage(folder):
@@ -80,7 +82,8 @@ def storage(folder):
 def segnet(repository, *arguments, timeout=120, **settings):
     """Run the command in a repository; return its status and output."""
     command = (Path(sys.executable).parent / "segnet", *arguments)
-    environment = {key: value for key, value in repository.environment(**settings).items() if key != "PYTHONPATH"}
+    environment = {"MLFLOW_TRACKING_URI": TRACKING, **repository.environment(**settings)}
+    del environment["PYTHONPATH"]
     return subprocess.run(
         command, cwd=repository.folder, env=environment, capture_output=True, text=True, timeout=timeout
     )
