@@ -18,7 +18,6 @@ from pipeline.files.redact import redact
 from pipeline.files.storage import Storage
 from pipeline.files.terminal import complain, error_line, say, say_json
 from pipeline.params import Params
-from pipeline.training import remote
 
 Address = Annotated[
     str | None, typer.Option(help="The head's dashboard, http://head:8265; by default RAY_API_SERVER_ADDRESS.")
@@ -194,6 +193,8 @@ def _storage(given: str | None, own: Params) -> str:
 
 def _named(given: str | None, own: Params) -> str | None:
     """Return the storage that the option names, or the environment, or params.yaml; None: there is none."""
+    from pipeline.training import remote  # imported here: what trains takes a third of a second to import
+
     address = given or os.environ.get(remote.VARIABLE) or own.storage.address
     return None if address == remote.LOCAL else address
 
