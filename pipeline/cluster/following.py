@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs, UnreachableError
-from pipeline.cluster.submission import JobError
 
 FAILED = "job failed: "
 """Start of a failed job's last line, which says why."""

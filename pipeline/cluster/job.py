@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 try:
-    from pipeline.cluster import results, submission
+    from pipeline.cluster import failures, results, submission
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
     from pipeline.files import log, terminal
@@ -71,7 +71,7 @@ def _set_up(order: Order) -> None:
     if os.environ.get("OMP_NUM_THREADS") == "1":  # Ray sets it for its own process, which has no CPU of its own
         del os.environ["OMP_NUM_THREADS"]
     if _dvc("config", "--local", "core.no_scm", "true") != 0:
-        raise submission.JobError("expected dvc to run, got what it says above; install it at the head")
+        raise failures.JobError("expected dvc to run, got what it says above; install it at the head")
 
 
 def _remote() -> str | None:

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.cluster import following
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.following import Log, follow
 from pipeline.cluster.jobs import Job, UnreachableError
-from pipeline.cluster.submission import JobError
 
 TEXT = "first\nsecond\nthird\nfourth\n"
 
