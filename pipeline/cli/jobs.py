@@ -11,14 +11,13 @@ from typing import Annotated
 import typer
 
 from pipeline import params as settings
-from pipeline.cluster import fetch as fetching, following, submission
+from pipeline.cluster import fetch as fetching, following, overrides, submission
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
-from pipeline.cluster.submission import JobError
 from pipeline.files.redact import redact
 from pipeline.files.storage import Storage
 from pipeline.files.terminal import complain, error_line, say, say_json
 from pipeline.params import Params
-from pipeline.training import remote
 
 Address = Annotated[
     str | None, typer.Option(help="The head's dashboard, http://head:8265; by default RAY_API_SERVER_ADDRESS.")
@@ -28,6 +27,7 @@ StorageAddress = Annotated[
 ]
 Id = Annotated[str, typer.Argument(help="Name of the job, as segnet submit and segnet jobs print it.", metavar="ID")]
 _STOPPED = 130
+_SHOWN = 10  # names of files that are not sent
 _EVERY = 0.5  # seconds
 
 
@@ -49,6 +49,9 @@ def submit(
     """
     place = _storage(storage, _params(override or ()))
     job = submission.prepare(stages or (), override or (), place, job_id=job_id)
+    if job.left_out:
+        more = f" and {len(job.left_out) - _SHOWN} more" if len(job.left_out) > _SHOWN else ""
+        say(f"not sent, since git does not track them: {', '.join(job.left_out[:_SHOWN])}{more}")
     jobs = Jobs(address)
     attempt, is_new = jobs.submit(job)
     origin = job.order.origin
@@ -160,17 +163,17 @@ def _say_how(job: Job, address: str | None) -> None:
     say(f"follow it: segnet attach {job.id}{option}", f"stop it: segnet stop {job.id}{option}")
 
 
-def _params(overrides: Sequence[str]) -> Params:
+def _params(wanted: Sequence[str]) -> Params:
     """Return the job's params.
 
     Raises:
         ValueError: an override cannot be obeyed, or the first stage would refuse them.
     """
-    if not overrides:
+    if not wanted:
         return settings.load()
     with TemporaryDirectory() as folder:
         path = Path(folder) / settings.PATH.name
-        path.write_bytes(submission.overridden(settings.PATH.read_bytes(), overrides))
+        path.write_bytes(overrides.overridden(settings.PATH.read_bytes(), wanted))
         try:
             return settings.load(path)
         except settings.ParamsError as err:
@@ -193,6 +196,8 @@ def _storage(given: str | None, own: Params) -> str:
 
 def _named(given: str | None, own: Params) -> str | None:
     """Return the storage that the option names, or the environment, or params.yaml; None: there is none."""
+    from pipeline.training import remote  # imported here: what trains takes a third of a second to import
+
     address = given or os.environ.get(remote.VARIABLE) or own.storage.address
     return None if address == remote.LOCAL else address
 

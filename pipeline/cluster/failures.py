@@ -1,4 +1,4 @@
-"""Why workers failed, in one line."""
+"""Errors of clusters and their jobs, and why workers failed, in one line."""
 
 import re
 
@@ -14,6 +14,10 @@ _TRACEBACK = "Traceback (most recent call last)"
 
 class ClusterError(RuntimeError):
     """There is no room for the workers, or they failed too often; the message contains the first error."""
+
+
+class JobError(ValueError):
+    """A job cannot be sent, followed or fetched; the message says what to do."""
 
 
 def cause(failures: dict[int, Exception]) -> str:

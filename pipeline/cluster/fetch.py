@@ -9,8 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.cluster import results
+from pipeline.cluster.failures import JobError
+from pipeline.cluster.overrides import PARAMS
 from pipeline.cluster.results import Results
-from pipeline.cluster.submission import LOCK, PARAMS, JobError
+from pipeline.cluster.submission import LOCK
 from pipeline.files import atomic, digest, locks, strict_json
 from pipeline.files.storage import Storage
 

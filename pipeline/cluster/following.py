@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs, UnreachableError
-from pipeline.cluster.submission import JobError
 
 FAILED = "job failed: "
 """Start of a failed job's last line, which says why."""
@@ -19,7 +19,7 @@ _EVERY = 1.0  # seconds between questions for the status
 _PAUSE = 10.0  # the longest, between connections that fail
 _SILENT = 30.0  # seconds without a line after which a connection is made anew; doubled as long as that brings nothing
 _LONGEST_SILENCE = 600.0
-_OF_RAY = re.compile(r"^(\d{4}-\d\d-\d\d [\d:,]+\t|Running entrypoint for job )")
+_OF_RAY = re.compile(r"^([\d:, -]+\tINFO job_manager\.py|Running entrypoint for job )")  # of no news to the user
 
 _log = logging.getLogger(__name__)
 

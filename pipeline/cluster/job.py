@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 try:
-    from pipeline.cluster import results, submission
+    from pipeline.cluster import failures, results, submission
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
     from pipeline.files import log, terminal
@@ -68,14 +68,14 @@ def _set_up(order: Order) -> None:
     }
     clone.become(Path("runs"), hashlib.sha256(order.id.encode()).hexdigest()[:16])
     if not os.environ.get(results.TRACKING) and not _DATA.issuperset(order.stages or {""}):
-        raise submission.JobError(
+        raise failures.JobError(
             f"expected {results.TRACKING} to name a server, since nobody could reach runs and versions in this job's "
             "folder, got none; set it where you submit, or where the head is started"
         )
     if os.environ.get("OMP_NUM_THREADS") == "1":  # Ray sets it for its own process, which has no CPU of its own
         del os.environ["OMP_NUM_THREADS"]
     if _dvc("config", "--local", "core.no_scm", "true") != 0:
-        raise submission.JobError("expected dvc to run, got what it says above; install it at the head")
+        raise failures.JobError("expected dvc to run, got what it says above; install it at the head")
 
 
 def _remote() -> str | None:

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.cluster import submission
-from pipeline.cluster.submission import JobError, Submission
+from pipeline.cluster.failures import JobError
+from pipeline.cluster.submission import Submission
 from pipeline.files.redact import redact
 
 LOCAL = "http://127.0.0.1:8265"  # where a head without further settings answers, on its own machine

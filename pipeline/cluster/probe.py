@@ -22,6 +22,7 @@ from pipeline.files.storage import Storage, StorageError
 SECONDS = 5.0
 """For a connection."""
 _REDUCE = timedelta(seconds=30)  # for all nodes to join
+_PATIENCE = timedelta(seconds=10)  # with a storage
 _FLOATS, _TIMES = 4 << 20, 3  # of an all-reduce, and how often it is timed
 
 
@@ -118,7 +119,7 @@ def _accept(server: socket.socket) -> None:
 
 def _there(address: str) -> Storage:
     """Return the storage; a folder must be there, or it would be made on this node's own disk."""
-    storage = Storage(address)
+    storage = Storage(address, patience=_PATIENCE)
     if storage.folder is not None and not os.path.isdir(storage.folder):  # noqa: PTH112
         raise StorageError(f"nothing at {storage.folder}")
     return storage

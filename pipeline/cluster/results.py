@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.cluster.submission import LOCK, PARAMS, JobError, Order, check_id
+from pipeline.cluster.failures import JobError
+from pipeline.cluster.overrides import PARAMS
+from pipeline.cluster.submission import LOCK, Order, check_id
 from pipeline.files import digest, repository, safe_yaml, strict_json
 from pipeline.files.redact import redact
 from pipeline.files.storage import Storage

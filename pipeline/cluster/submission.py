@@ -12,30 +12,25 @@ import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
 
+from pipeline.cluster.failures import JobError
+from pipeline.cluster.overrides import PARAMS, overridden
 from pipeline.files import digest, repository, strict_json
 from pipeline.tracking import environment
 from pipeline.tracking.origin import Origin
 
-PARAMS, LOCK = "params.yaml", "dvc.lock"
+LOCK = "dvc.lock"
 FILE = "job.json"
 """Name of the file, beside those that are sent, that holds the job's `Order`."""
 MAX_BYTES = 500 << 20  # Ray keeps packages in its head's memory, and takes 512 MiB at most
-_NEVER = (".dvc/cache", ".dvc/tmp", "runs", "mlruns", "mlartifacts")
+_NEVER = ("data/raw", "data/tiles", "models/segnet", ".dvc/cache", ".dvc/tmp", "runs", "mlruns", "mlartifacts")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a ZIP file can hold: the same files give the same bytes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _FORWARDED = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "SEGNET_MIRROR")
-
-
-class JobError(ValueError):
-    """A job cannot be sent, followed or fetched; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +62,8 @@ class Submission:
     """Contents by path."""
     executable: frozenset[str]
     """Paths of those that may be executed."""
+    left_out: tuple[str, ...]
+    """Files that git neither tracks nor ignores; they are not sent."""
 
 
 def prepare(stages: Sequence[str], overrides: Sequence[str], storage: str, *, job_id: str | None = None) -> Submission:
@@ -106,7 +103,9 @@ def prepare(stages: Sequence[str], overrides: Sequence[str], storage: str, *, jo
     name = job_id or f"segnet-{inputs[:16]}"
     check_id(name)
     order = Order(name, tuple(stages), storage, origin, is_overridden, dict(_before()))
-    return Submission(order, inputs, variables, files, executable)
+    others = set(_listed("--others", "--exclude-standard")) - files.keys()
+    left_out = tuple(sorted(name for name in others if not _is_below(name, (*_NEVER, "reports"))))
+    return Submission(order, inputs, variables, files, executable, left_out)
 
 
 def check_id(job_id: str) -> None:
@@ -121,14 +120,8 @@ def tracked_files() -> dict[str, Path]:
     Raises:
         ValueError: this is no git checkout, or git tracks what cannot be sent: a submodule, or a link that leads out.
     """
-    command = ("git", "ls-files", "-z")
-    listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  literal
-    if listed.returncode:
-        why = os.fsdecode(listed.stderr).strip()
-        raise JobError(f"expected a git checkout, whose tracked files are sent, got: {why}; run git init and git add")
-    names = {name for name in os.fsdecode(listed.stdout).split("\0") if name} | {PARAMS, LOCK}
-    outs = ("data/raw", "data/tiles", "models/segnet", *_NEVER)
-    kept = sorted(name for name in names if not any(name == out or name.startswith(f"{out}/") for out in outs))
+    names = {*_listed(), PARAMS, LOCK}
+    kept = sorted(name for name in names if not _is_below(name, _NEVER))
     found = {name: Path(name) for name in kept if os.path.lexists(name)}
     here = Path.cwd().resolve()
     for name, path in found.items():
@@ -136,36 +129,6 @@ def tracked_files() -> dict[str, Path]:
             kind = "a submodule" if path.is_dir() and not path.is_symlink() else "a link that leads out of it"
             raise JobError(f"expected files in the repository, got {kind}: {name}; git rm --cached it, or copy it")
     return found
-
-
-def overridden(text: bytes, overrides: Sequence[str]) -> bytes:
-    """Return the text of params.yaml with values replaced, comments and order kept.
-
-    Raises:
-        ValueError: an override is not of the form section.key=value, or names no key of params.yaml.
-    """
-    if not overrides:
-        return text
-    yaml = YAML()
-    yaml.Representer = _Representer
-    yaml.preserve_quotes = True
-    yaml.width = 4096  # no line is broken that was not
-    tree = yaml.load(text)
-    for override in overrides:
-        name, equals, value = override.partition("=")
-        *parents, key = name.split(".")
-        section = tree
-        for part in parents:
-            section = section.get(part) if isinstance(section, Mapping) else None
-        if not equals or not isinstance(section, Mapping) or key not in section:
-            raise JobError(f"-S: expected section.key=value with a key of {PARAMS}, got {override!r}; correct it")
-        try:
-            section[key] = yaml.load(StringIO(value))  # type: ignore[index]
-        except YAMLError as err:
-            raise JobError(f"-S: expected a value in YAML, got {override!r}; put it in quotes") from err
-    written = BytesIO()
-    yaml.dump(tree, written)
-    return written.getvalue()
 
 
 def package(submission: Submission, folder: Path) -> Path:
@@ -202,11 +165,18 @@ def read(path: Path) -> Order:
         raise JobError(f"{path}: expected a job that segnet submit sent: {err}; submit it again") from err
 
 
-class _Representer(RoundTripRepresenter):
-    """Writes null as it is written in params.yaml."""
+def _is_below(name: str, folders: Sequence[str]) -> bool:
+    return any(name == folder or name.startswith(f"{folder}/") for folder in folders)
 
 
-_Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
+def _listed(*options: str) -> list[str]:
+    """Return paths that git lists, relative to the current folder."""
+    command = ("git", "ls-files", "-z", *options)
+    listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  no shell
+    if listed.returncode:
+        why = os.fsdecode(listed.stderr).strip()
+        raise JobError(f"expected a git checkout, whose tracked files are sent, got: {why}; run git init and git add")
+    return [name for name in os.fsdecode(listed.stdout).split("\0") if name]
 
 
 def _check_stages(stages: Sequence[str], text: bytes) -> None:

@@ -36,11 +36,11 @@ class StorageError(ValueError):
 class Storage:
     """Objects by name below an address; a name is a relative path with slashes.
 
-    Requests that fail are repeated with growing pauses, for three minutes. Every write is atomic: a reader sees the
+    Requests that fail are repeated with growing pauses, for three minutes unless told otherwise. Every write is atomic: a reader sees the
     old object or the new one.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, patience: timedelta | None = None) -> None:
         """Take an address: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder.
 
         Credentials and endpoints are those of the provider's own tools: AWS_* with AWS_ENDPOINT_URL, profiles of
@@ -50,7 +50,7 @@ class Storage:
             ValueError: it is none of these.
         """
         check_address(address)
-        self.address = address.rstrip("/")
+        self.address, self._patience = address.rstrip("/"), patience or _RETRY
         self.folder = Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
         """The folder, if the storage is one."""
 
@@ -165,7 +165,7 @@ class Storage:
         backoff = {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2}
         options: dict[str, Any] = {
             "client_options": {"timeout": _REQUEST, "connect_timeout": _CONNECT},
-            "retry_config": {"max_retries": 1000, "retry_timeout": _RETRY, "backoff": backoff},
+            "retry_config": {"max_retries": 1000, "retry_timeout": self._patience, "backoff": backoff},
         }
         if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:"):
             options["client_options"]["allow_http"] = True
@@ -194,7 +194,7 @@ class Storage:
             except (BaseError, OSError) as err:
                 text = _text(err)
                 # An answer is final: obstore has repeated what can be repeated, and so has an outage that lasts.
-                is_final = _ANSWERED in text or time.monotonic() - began > _RETRY.total_seconds() / 2
+                is_final = _ANSWERED in text or time.monotonic() - began > self._patience.total_seconds() / 2
                 if is_final or not isinstance(err, GenericError) or attempt == _ATTEMPTS:
                     raise StorageError(
                         f"expected to {verb} {self.address}/{name}, got: {text}; check address, network, "

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import jobs as command
 from pipeline.cluster import following, results, submission
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job
-from pipeline.cluster.submission import JobError
 from pipeline.files.storage import Storage
 from pipeline.params import ParamsError
 from tests.support import SCENES
@@ -105,9 +105,12 @@ def test_an_address_that_is_no_storage_is_refused():
     assert "expected s3://bucket/prefix" in str(segnet("submit", "--storage", "bucket").exception)
 
 
-def test_detached_it_says_what_was_sent_and_how_to_go_on(cluster):
+def test_detached_it_says_what_was_sent_and_how_to_go_on(cluster, tmp_path):
+    for number in range(12):
+        (tmp_path / f"{number:02}.txt").write_text("x")
     done = segnet("submit", "--storage", "file:///a", "--detach", "--id", "mine", "--address", "http://h:1", "train")
     assert done.stdout.splitlines() == [
+        f"not sent, since git does not track them: {', '.join(f'{i:02}.txt' for i in range(10))} and 2 more",
         "mine: 2 files of commit unknown, sent to http://head:8265",
         "follow it: segnet attach mine --address http://h:1",
         "stop it: segnet stop mine --address http://h:1",

@@ -4,8 +4,8 @@ from contextlib import suppress
 import pytest
 
 from pipeline.cluster import fetch as fetching, results
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.fetch import fetch
-from pipeline.cluster.submission import JobError
 from pipeline.files import repository
 from pipeline.files.storage import Storage
 from tests.support import tiny_jobs

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.cluster import following
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.following import Log, follow
 from pipeline.cluster.jobs import Job, UnreachableError
-from pipeline.cluster.submission import JobError
 
 TEXT = "first\nsecond\nthird\nfourth\n"
 
@@ -88,9 +88,10 @@ def test_what_ray_says_is_left_out():
     Log(lines.append).take(
         0,
         "2026-11-26 22:27:18,487\tINFO job_manager.py:581 -- Runtime env is setting up.\n"
+        "2026-11-26 22:27:19,487\tERROR job_manager.py:600 -- It fails.\n"
         "Running entrypoint for job segnet-a: python -m x\nours\n",
     )
-    assert lines == ["ours"]
+    assert lines == ["2026-11-26 22:27:19,487\tERROR job_manager.py:600 -- It fails.", "ours"]
 
 
 @pytest.mark.parametrize(

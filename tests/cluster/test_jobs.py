@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster import jobs
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Jobs
-from pipeline.cluster.submission import JobError
 from tests.support import ray_head, tiny_jobs
 from tests.support.left_behind import until
 from tests.support.tiny_jobs import segnet

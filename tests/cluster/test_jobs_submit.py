@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.cluster import jobs
+from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Jobs
-from pipeline.cluster.submission import JobError, Order, Submission
+from pipeline.cluster.submission import Order, Submission
 from pipeline.tracking.origin import Origin
 
 ORDER = Order("a", (), "file:///storage", Origin("c" * 40, (), "0" * 64), overridden=False, before={})
-SENT = Submission(ORDER, "inputs", {"MLFLOW_EXPERIMENT_NAME": "streets"}, {"dvc.yaml": b"x"}, frozenset())
+SENT = Submission(ORDER, "inputs", {"MLFLOW_EXPERIMENT_NAME": "streets"}, {"dvc.yaml": b"x"}, frozenset(), ())
 
 
 class Client:

@@ -3,10 +3,9 @@ import zipfile
 from io import BytesIO
 
 import pytest
-from ruamel.yaml import YAML
 
 from pipeline.cluster import submission
-from pipeline.cluster.submission import JobError
+from pipeline.cluster.failures import JobError
 from pipeline.tracking import environment
 
 STORAGE = "file:///mnt/shared"
@@ -49,7 +48,14 @@ def prepare(*overrides, stages=(), storage=STORAGE, **options):
 def test_what_git_tracks_is_sent_as_it_is_with_params_and_lock_and_no_data(checkout):
     git("rm", "--cached", "params.yaml")
     (checkout / ".gitignore").write_text("/data\n/reports\n*.lock\nparams.yaml\n")
-    for name in ("data/raw/image.png", "reports/scores.json", ".dvc/cache/ab", "runs/1/state", "untracked.py"):
+    for name in (
+        "data/raw/image.png",
+        "reports/scores.json",
+        ".dvc/cache/ab",
+        ".dvc/cache/cd",
+        "runs/1/state",
+        "untracked.py",
+    ):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("x")
     git("add", "--force", ".dvc/cache/ab", "data/raw/image.png", "runs/1/state")  # even then
@@ -59,6 +65,7 @@ def test_what_git_tracks_is_sent_as_it_is_with_params_and_lock_and_no_data(check
     sent = prepare()
     assert set(sent.files) == {"dvc.yaml", "params.yaml", "dvc.lock", "train.py", ".gitignore"}
     assert (sent.files["train.py"], sent.files["dvc.lock"]) == (b"2", b"lock")
+    assert sent.left_out == ("untracked.py",)
 
 
 def test_where_it_came_from_is_sent_along(checkout):
@@ -95,27 +102,6 @@ def test_the_same_inputs_have_the_same_id_and_others_another(checkout, monkeypat
     ids.append(prepare().order.id)
     assert len(set(ids)) == 7
     assert prepare(job_id="mine").order.id == "mine"
-
-
-def test_values_are_replaced_and_the_rest_of_params_stays_to_the_byte():
-    text = submission.overridden(PARAMS.encode(), ["train.epochs=30", "train.zoom=[0.5, 2]", "model.vgg16=a b"])
-    expected = PARAMS.replace("epochs: 20", "epochs: 30").replace("[1.0, 1.0]", "[0.5, 2]").replace("null", "a b")
-    assert text.decode() == expected
-    changed = submission.overridden(PARAMS.encode(), ["train.learning_rate=1e-3"])
-    assert YAML(typ="safe", pure=True).load(changed)["train"]["learning_rate"] == 0.001
-
-
-@pytest.mark.parametrize(
-    "override", ["train.epoch=3", "train.epochs", "epochs=3", "train.epochs.x=3", "nothing.epochs=3"]
-)
-def test_an_override_of_no_key_is_refused(override):
-    with pytest.raises(JobError, match=rf"-S: expected section.key=value with a key of params.yaml, got '{override}'"):
-        prepare(override)
-
-
-def test_an_override_that_is_no_yaml_is_refused():
-    with pytest.raises(JobError, match=r"-S: expected a value in YAML, got 'train.zoom=\[1'; put it in quotes"):
-        prepare("train.zoom=[1")
 
 
 def test_the_package_holds_the_files_and_is_the_same_each_time(checkout, tmp_path):
