@@ -74,13 +74,15 @@ def main() -> None:
 
 
 def copied(tree: Path) -> Path:
-    """Copy the files that git knows, as they are now, into a new folder; return it."""
+    """Copy the files that git knows, as they are now, into a new folder, and compile them; return it."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
+    folders = [str(tree / name) for name in ("pipeline", "stages", "tests")]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *folders], check=True)  # each mutant's process reads it
     return tree
 
 
