@@ -1,5 +1,6 @@
 import grimp
 import pytest
+from mlflow import MlflowException, artifacts, models
 
 from pipeline.registry import model_files, versions
 from pipeline.registry.versions import RegisteredModel
@@ -69,6 +70,46 @@ def test_what_a_version_does_not_have_is_named(mlflow_store, version, tmp_path):
         model_files.fetch(registered, "evidence/ab", tmp_path)
     with model_files.evidence(registered, None) as folder:
         assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MlflowException("no answer"), OSError("no answer")])
+def test_files_that_cannot_be_copied_are_named_with_the_reason(mlflow_store, version, tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    registered = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
+    monkeypatch.setattr(artifacts, "download_artifacts", fail)
+    with pytest.raises(ValueError, match=r"expected scores beside version 1 of segnet-kept in sqlite:.*: no answer"):
+        model_files.fetch(registered, "scores", tmp_path)
+    message = r"expected a version models:/segnet-kept/1 made by the register stage in sqlite:.*: no answer"
+    with pytest.raises(ValueError, match=message):
+        model_files.download(mlflow_store, "models:/segnet-kept/1", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error", [MlflowException("no answer"), OSError("none"), KeyError("config"), TypeError("none")]
+)
+def test_options_that_cannot_be_read_are_those_of_something_else(mlflow_store, monkeypatch, error):
+    def fail(address):
+        raise error
+
+    monkeypatch.setattr(models, "get_model_info", fail)
+    message = rf"expected a version models:/segnet-kept/1 made by the register stage in sqlite:.*: {error}"
+    with pytest.raises(ValueError, match=message):
+        model_files.options(mlflow_store, "models:/segnet-kept/1")
+
+
+def test_files_are_read_from_the_store_of_the_version_whatever_the_environment_names(
+    mlflow_store, version, tmp_path, monkeypatch
+):
+    registered = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+        store.select(f"sqlite:///{tmp_path}/another.db")
+        copy = (model_files.fetch, model_files.download)[folder.name == "b"]
+        arguments = {"a": (registered, "artifacts/segnet"), "b": (mlflow_store, "models:/segnet-kept/1")}[folder.name]
+        assert contents(copy(*arguments, folder)) == contents(version)
 
 
 def test_a_version_holds_the_code_that_the_served_model_imports_and_no_other():
