@@ -106,10 +106,10 @@ def sampled(room: str, part: str, tree: Path, *, sample: int, seed: int) -> list
     for path, mutant in found:
         by_line = {int(line): set(tests) for line, tests in lines.get(path, {}).items()}
         ours = set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
-        if (
-            "" in ours
-        ):  # a module's and a fixture's statements run outside tests: all tests that use the file may notice
-            ours = set[str]().union(*by_line.values()) - {""}
+        # A module's and a fixture's statements run outside tests: all tests that use the file may notice, and of a
+        # module without functions all tests of the room.
+        if "" in ours:
+            ours = set[str]().union(*by_line.values()) - {""} or set(seconds)
         tests = tuple(sorted(ours, key=lambda test: (seconds[test], test)))
         cases.append(Case(room, path, mutant, tests, limit=60 + 5 * sum(seconds[test] for test in tests)))
     return cases

@@ -71,7 +71,9 @@ def test_every_number_of_channels_equals_pytorchs(channels, layout, special):
         assert_equal_to_pytorchs(few_values((3, channels, *size), special, torch.float32), layout)
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 201, 203), (1, 4, 3, 17000), (1, 64, 70, 480), (3, 512, 23, 30)])
+@pytest.mark.parametrize(
+    "shape", [(2, 4, 201, 203), (1, 4, 4, 8191), (1, 4, 4, 8192), (1, 4, 3, 17000), (1, 64, 70, 480), (3, 512, 23, 30)]
+)
 def test_tensors_of_several_strips_equal_pytorchs(shape):
     assert_equal_to_pytorchs(few_values(shape, "nan", torch.float32), torch.channels_last)
 
