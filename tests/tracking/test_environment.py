@@ -127,7 +127,9 @@ def test_params_are_those_of_the_run_and_none_if_it_was_erased(mlflow_store, run
 
 def test_gpus_are_named_as_nvidia_smi_names_them(tmp_path, monkeypatch):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 570.1'\necho 'NVIDIA H200, 143771 MiB, 570.1'\n")
+    asked = "--query-gpu=name,memory.total,driver_version --format=csv,noheader"
+    line = "echo 'NVIDIA H200, 143771 MiB, 570.1'"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "{asked}" ] || exit 1\n{line}\n{line}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert environment.describe()["gpus"] == ["NVIDIA H200, 143771 MiB, 570.1"] * 2

@@ -148,8 +148,12 @@ def test_a_broken_record_is_refused_and_no_file_outside_is_sent(outbox, changes,
 
 def test_a_broken_origin_is_refused(outbox):
     outbox.append(Record("tags", {}), ORIGIN)
+    message = r"origin\.json: expected the store and experiment of a training: .*; write them, or remove the folder"
     (outbox.folder / "origin.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"origin\.json: expected the store and experiment of a training: .*; write"):
+    with pytest.raises(ValueError, match=message):
+        outbox.origin()
+    (outbox.folder / "origin.json").unlink()
+    with pytest.raises(ValueError, match=message):
         outbox.origin()
 
 

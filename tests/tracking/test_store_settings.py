@@ -1,6 +1,7 @@
 """What MLflow and its errors are told: settings, waits, statuses and reasons."""
 
 import os
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -35,6 +36,19 @@ def test_mlflow_is_quiet_and_does_not_wait_long_unless_the_user_says_otherwise(m
         monkeypatch.delenv(name)
     store.configure()
     assert {name: os.environ[name] for name in DEFAULTS} == DEFAULTS
+
+
+def test_the_login_of_a_database_stays_in_its_address(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "before")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@host.example/mlflow")
+    assert store.address() == "postgresql://me:secret@host.example/mlflow"
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "before"
+
+
+def test_an_error_is_told_where_the_storage_library_is_not_in_use(monkeypatch):
+    monkeypatch.delitem(sys.modules, "botocore.exceptions")
+    with pytest.raises(OSError, match=r"^no space$"), store.reached("http://one"):
+        raise OSError("no space")
 
 
 def test_a_server_is_asked_once_for_its_health_and_a_file_is_not(monkeypatch):
