@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import grimp
 import pytest
 from mlflow import MlflowException, artifacts, models
 
-from pipeline.registry import model_files, versions
+from pipeline.registry import file_record, model_files, versions
 from pipeline.registry.versions import RegisteredModel
-from pipeline.tracking import store
+from pipeline.tracking import runs, store
 from tests.support import ROOT
 from tests.support.tiny_model import write_model
+from tests.support.tiny_version import OPTIONS, registered
 
 
 @pytest.fixture
@@ -110,6 +113,37 @@ def test_files_are_read_from_the_store_of_the_version_whatever_the_environment_n
         copy = (model_files.fetch, model_files.download)[folder.name == "b"]
         arguments = {"a": (registered, "artifacts/segnet"), "b": (mlflow_store, "models:/segnet-kept/1")}[folder.name]
         assert contents(copy(*arguments, folder)) == contents(version)
+
+
+def test_a_model_that_cannot_predict_is_not_registered(mlflow_store, tmp_path):
+    folder = write_model(tmp_path / "segnet")
+    (folder / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match=r"model\.safetensors"), registered("segnet-broken", folder, mlflow_store):
+        pytest.fail("it was registered")
+    assert versions.versions(RegisteredModel(mlflow_store, "segnet-broken")) == []
+
+
+def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow_store, tmp_path):
+    folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-added")
+    run, evidence = runs.start(model.name, "run-a"), tmp_path / "evidence"
+    evidence.mkdir()
+    names = []
+
+    def add(text, fingerprint="a"):
+        (evidence / "scores.json").write_text(text)
+        names.append(file_record.evidence_name(evidence))
+        tags = {"fingerprint": fingerprint, "evidence": names[-1], text: text}
+        return model_files.add(run, model, folder, OPTIONS, {}, evidence=evidence, tags=tags)
+
+    first, again, same = add("old"), add("new"), add("new")
+    assert (first.number, first.run_id) == ("1", run.run_id)
+    assert same == again == replace(first, tags={**first.tags, "evidence": names[1], "new": "new"})
+    files = model_files.fetch(again, "evidence", tmp_path / "copy")
+    assert {path.parent.name: path.read_text() for path in files.glob("*/*")} == dict(
+        zip(names[:2], ("old", "new"), strict=True)
+    )
+    assert model_files.options(mlflow_store, first.address) == OPTIONS
+    assert add("new", fingerprint="b").number == "2"
 
 
 def test_a_version_holds_the_code_that_the_served_model_imports_and_no_other():
