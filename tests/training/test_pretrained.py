@@ -1,4 +1,5 @@
 import hashlib
+import logging
 import os
 import re
 import struct
@@ -8,6 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from pickle import UnpicklingError
 
+import pooch
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -126,6 +128,13 @@ def test_downloaded_weights_of_another_digest_are_refused_and_not_kept(address, 
     with pytest.raises(ValueError, match=r"vgg16\.safetensors: expected weights of SHA-256 0000.*correct model\.vgg16"):
         pretrained.locate(address, "0" * 64, tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_download_does_not_print_its_address_which_may_hold_a_password(address, tmp_path, capfd):
+    pooch.get_logger().setLevel(logging.INFO)
+    expected = sha256(tmp_path / "web" / "vgg16.safetensors")
+    pretrained.locate(f"{address}?token=secret", expected, tmp_path / "runs")
+    assert "Downloading" not in "".join(capfd.readouterr())
 
 
 def test_an_address_that_does_not_answer_is_an_error(address, tmp_path):
