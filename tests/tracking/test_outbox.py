@@ -31,6 +31,14 @@ def test_records_wait_in_their_order(outbox):
     assert [each.folder for each in unsent(outbox.folder.parent)] == [outbox.folder]
 
 
+def test_a_record_is_on_disk_once_append_returns(outbox, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file)))
+    outbox.append(Record("tags", {"a": "b"}, at=7), ORIGIN)
+    written = (outbox.folder / "records.jsonl").stat()
+    assert (synced[-1].st_ino, synced[-1].st_size) == (written.st_ino, written.st_size)
+
+
 def test_a_training_that_resumes_at_another_store_takes_its_outbox_along(outbox):
     other = Origin("http://127.0.0.1:6000", "tests")
     outbox.append(Record("tags", {}), ORIGIN)

@@ -212,6 +212,14 @@ def test_any_class_name_makes_a_key_that_mlflow_takes_and_different_names_differ
     assert len(data.params) == len(names)
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("a:b", "a:3a:b"), ("a//b", "a/::/b"), ("a/..", "a/:2e2e:"), ("a;b", "a:3b:b"), ("x\ny", "x:a:y"), ("é", "é")],
+)
+def test_what_mlflow_refuses_becomes_its_code(name, key):
+    assert runs.as_key(name) == key
+
+
 def test_keys_and_values_are_cut_only_beyond_what_mlflow_keeps():
     assert runs.as_key("k" * 250) == "k" * 250
     assert runs.as_key("k" * 251) == f"{'k' * 233}-{hashlib.sha256(b'k' * 251).hexdigest()[:16]}"
