@@ -169,6 +169,16 @@ def test_a_learner_resumes_from_what_it_gave(tmp_path):
     assert Learner(plain(), SGD, (1.0, 3.0)).into(checkpoint.beginning()).average == {}
 
 
+def test_a_tensor_is_summed_over_all_workers_if_there_are_any(monkeypatch):
+    tensor = torch.tensor([1.0, 2.0])
+    learner.all_reduce(tensor)
+    assert tensor.tolist() == [1, 2]
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.mul_(2))  # another has the same
+    learner.all_reduce(tensor)
+    assert tensor.tolist() == [2, 4]
+
+
 def test_the_losses_of_a_batch_are_told_weighted_and_plain():
     logits, masks = torch.zeros(1, 2, 1, 4), torch.tensor([[[0, 1, 1, 2]]])  # ln 2 at each pixel; 2 is void
     loss, sums = Learner(plain(), SGD, (1.0, 3.0)).losses(logits, masks)
