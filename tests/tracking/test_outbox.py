@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,19 @@ def test_what_was_sent_is_removed_with_its_files(outbox, tmp_path):
     assert len(list(outbox.folder.glob("file-*"))) == len(outbox.records()) == 1
     outbox.drain(lambda record: sent.append(record.file.read_text()))
     assert sent == ["a", "a"]
+    assert not outbox.folder.exists()
+
+
+def test_a_drain_that_is_killed_leaves_no_record_without_its_file(outbox, tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("a")
+    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), ORIGIN)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda path: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            outbox.drain(lambda record: None)
+    assert waiting(outbox) == []
+    assert len(list(outbox.folder.glob("file-*/a"))) == 1
+    outbox.drain(pytest.fail)  # the next one removes the rest
     assert not outbox.folder.exists()
 
 
