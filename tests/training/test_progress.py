@@ -49,6 +49,7 @@ def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
 
 def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal then
+    monkeypatch.setenv("TERM", "xterm")
     times = iter([100.0, 160.0])
     with TrainingLine(4, clock=lambda: next(times)) as line:
         line.progress({"epoch": 2.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
@@ -56,3 +57,4 @@ def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "epoch 2/4   0%  loss 1.000  1.0 images/s  time left: not known yet" in shown
     assert "epoch 2/4  50%  loss 0.250  12.5 images/s  5 min left" in shown  # half an epoch took 60 s, 2.5 are left
+    assert shown.endswith("\x1b[1A\x1b[2K")  # up a line, which is then erased
