@@ -74,13 +74,15 @@ def main() -> None:
 
 
 def copied(tree: Path) -> Path:
-    """Copy the files that git knows, as they are now, into a new folder; return it."""
+    """Copy the files that git knows, as they are now, into a new folder, and compile them; return it."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
+    folders = [str(tree / name) for name in ("pipeline", "stages", "tests")]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *folders], check=True)  # each mutant's process reads it
     return tree
 
 
@@ -104,10 +106,10 @@ def sampled(room: str, part: str, tree: Path, *, sample: int, seed: int) -> list
     for path, mutant in found:
         by_line = {int(line): set(tests) for line, tests in lines.get(path, {}).items()}
         ours = set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
-        if (
-            "" in ours
-        ):  # a module's and a fixture's statements run outside tests: all tests that use the file may notice
-            ours = set[str]().union(*by_line.values()) - {""}
+        # A module's and a fixture's statements run outside tests: all tests that use the file may notice, and of a
+        # module without functions all tests of the room.
+        if "" in ours:
+            ours = set[str]().union(*by_line.values()) - {""} or set(seconds)
         tests = tuple(sorted(ours, key=lambda test: (seconds[test], test)))
         cases.append(Case(room, path, mutant, tests, limit=60 + 5 * sum(seconds[test] for test in tests)))
     return cases

@@ -21,10 +21,7 @@ SETTINGS = (
     "SEGNET_STORAGE",
 )
 
-
-def pytest_configure():
-    """Switch off MLflow's calls home before a test module imports it."""
-    store.configure()
+store.configure()  # before anything imports MLflow, such as the conftest of a room
 
 
 def pytest_collection_modifyitems(items):

@@ -27,6 +27,8 @@ from tests.support.mutants import mutants
         ("'a_name'", ["'Xa_name'"]),
         ("'a sentence', ''", ["('a sentence',)", "('',)"]),
         ("f'{a < 1}'", []),
+        ("dict[int, str](f(1))", ["2"]),
+        ("tuple[int, 'str']", []),
     ],
 )
 def test_an_expression_has_the_classical_mutants(line, changes):

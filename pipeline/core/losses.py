@@ -29,7 +29,7 @@ def cross_entropy(logits_NCHW: Tensor, target_NHW: Tensor, weight_C: Tensor) -> 
     logits = logits_NCHW.to(weight_C.dtype)
     # Summed separately, since CUDA's built-in reduction has no deterministic implementation.
     loss_sum = F.cross_entropy(logits, target_NHW, weight_C, ignore_index=classes, reduction="none").sum()
-    pixels_C = target_NHW.flatten().bincount(minlength=classes + 1)[:classes]
+    pixels_C = target_NHW.flatten().bincount(minlength=classes)[:classes]
     return loss_sum, (pixels_C * weight_C).sum()
 
 

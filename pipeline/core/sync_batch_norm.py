@@ -78,7 +78,7 @@ def synchronised(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
-                norm = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum)
+                norm = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum).to(child.weight)
                 norm.load_state_dict(child.state_dict())
                 setattr(module, name, norm)
     return model

@@ -171,7 +171,7 @@ def percent(level: float) -> str:
     ('97.5%', '99.167%', '99.99804%')
     """
     decimals = 2 - floor(log10(100 - 100 * level))
-    return f"{100 * level:.{decimals}f}".rstrip("0").rstrip(".") + "%"
+    return f"{round(100 * level, decimals):.15g}%"
 
 
 def _named(scores: Scores, miou: Difference, classes: Iterable[Difference]) -> dict[str, Difference]:

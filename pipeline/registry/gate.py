@@ -33,8 +33,8 @@ class Champion:
 class Costs:
     """What it costs to use a model."""
 
-    megabytes: float
-    """Size of its weights on disk, in 1e6 bytes."""
+    megabytes: float | None
+    """Size of its weights on disk, in 1e6 bytes; None: not measured, since no limit needs it."""
     latency_ms: float | None
     """Time per image in milliseconds; None: not measured, since no limit needs it."""
 

@@ -179,7 +179,7 @@ def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
 def _costs(candidate: Version, gate: Register) -> Costs:
     """Return the costs of a version; those that no limit needs are not measured."""
     if gate.max_megabytes is None and gate.max_latency_ms is None:
-        return Costs(0.0, None)
+        return Costs(None, None)
     uri, address = candidate.model.uri, candidate.address
     with TemporaryDirectory() as temporary:
         folder = model_files.download(uri, address, Path(temporary))

@@ -82,7 +82,7 @@ def _is_whole(version: Version) -> bool:
 
 def upload(version: Version, folder: Path, into: str) -> None:
     """Add the files of `folder` to those of a version, in its folder `into`."""
-    store.client(version.model.uri).log_model_artifacts(version.model_id or "", str(folder), into)
+    store.client(version.model.uri).log_model_artifacts(version.model_id, str(folder), into)
 
 
 @contextmanager

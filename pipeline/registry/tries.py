@@ -38,12 +38,11 @@ def number(log: Log, fingerprints: Mapping[str, str], contest: Contest, challeng
 
 def _tries(log: Log, fingerprints: Mapping[str, str], contest: Contest) -> Iterator[tuple[str, float | None]]:
     """Yield the fingerprint and the block length of each comparison in the contest; one that is lost may be another."""
-    champion = None
+    champion = ""
     for entry in log:
         if entry.kind == "lost":
             yield f"entry {entry.number}", None
         verdict, version = entry.verdict, str(entry.version)
-        compared = verdict is not None and verdict.gains and verdict.test_data == contest.test_data
-        if verdict and compared and champion and fingerprints.get(champion) == contest.champion:
+        if verdict and verdict.gains and contest == Contest(fingerprints.get(champion, ""), verdict.test_data):
             yield fingerprints.get(version, f"version {version}"), verdict.rule["images_per_block"]
-        champion = entry.reign.champion
+        champion = entry.reign.champion or ""

@@ -43,9 +43,9 @@ class Version:
         return f"models:/{self.model.name}/{self.number}"
 
     @property
-    def model_id(self) -> str | None:
-        """Return the id of MLflow's logged model that holds its files, if there is one."""
-        return self.source.removeprefix("models:/") if self.source.startswith("models:/") else None
+    def model_id(self) -> str:
+        """Return the id of MLflow's logged model that holds its files; empty if there is none."""
+        return self.source.removeprefix("models:/") if self.source.startswith("models:/") else ""
 
 
 def with_alias(model: RegisteredModel, alias: str) -> Version | None:

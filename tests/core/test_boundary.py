@@ -7,6 +7,7 @@ from pipeline.core.boundary import (
     COLUMNS,
     boundary_pixels,
     counts,
+    in_target,
     in_target_or_prediction,
     one_to_many_f1,
     one_to_one_f1,
@@ -200,6 +201,12 @@ def test_bf_may_count_the_classes_that_are_only_predicted_too():
     assert scored.image_f1s.tolist() == [1 / 4, 1 / 2, 0]
     assert scored.boundary_f1 == 1 / 4
     assert scored.class_f1s.tolist() == pytest.approx([1 / 4, 1 / 2, np.nan], nan_ok=True)
+
+
+def test_a_single_boundary_pixel_counts_a_class():
+    counts_C5 = np.array([[0, 0, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
+    assert in_target(counts_C5).tolist() == [False, False, True]
+    assert in_target_or_prediction(counts_C5).tolist() == [False, True, True]
 
 
 def test_bf_may_be_one_to_many():

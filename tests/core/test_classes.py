@@ -46,6 +46,24 @@ def test_json_of_another_kind_is_refused(broken):
         ClassTable.from_json(broken)
 
 
+@pytest.mark.parametrize("key", ["names", "colours", "void_colour", "published_weights"])
+def test_json_without_a_key_is_refused(key):
+    tree = table(weights=(0.5, 2.0)).to_json()
+    if key == "published_weights":
+        tree[key] = ("a", "b")
+    else:
+        del tree[key]
+    with pytest.raises(ValueError, match=r"^expected a class table \(names, colours, void_colour, publi"):
+        ClassTable.from_json(tree)
+
+
+@pytest.mark.parametrize("count", [2, 255])
+def test_two_to_255_classes_with_any_colours_are_accepted(count):
+    names = tuple(map(str, range(count)))
+    colours = tuple((0, number, 255) for number in range(count))
+    assert table(names, colours, void_colour=(255, 0, 255)).palette()[count].tolist() == [255, 0, 255]
+
+
 @pytest.mark.parametrize("names", [("road",), tuple(str(i) for i in range(256))])
 def test_too_few_or_too_many_classes_are_refused(names):
     with pytest.raises(ValueError, match=f"expected 2 to 255 classes, got {len(names)}"):
@@ -70,11 +88,20 @@ def test_a_weight_too_many_is_refused():
 def test_camvid_is_the_release():
     """Order, colours and weights of the SegNet tutorial: Scripts/test_segmentation_camvid.py, segnet_train.prototxt."""
     assert len(CAMVID) == CAMVID.void == 11
-    assert CAMVID.names[0] == "Sky"
-    assert CAMVID.names[-1] == "Bicyclist"
-    weights = dict(zip(CAMVID.names, CAMVID.published_weights, strict=True))
-    assert min(weights, key=weights.get) == "Road"
-    assert weights["SignSymbol"] == 9.6446
+    assert list(zip(CAMVID.names, CAMVID.colours, CAMVID.published_weights, strict=True)) == [
+        ("Sky", (128, 128, 128), 0.2595),
+        ("Building", (128, 0, 0), 0.1826),
+        ("Pole", (192, 192, 128), 4.5640),
+        ("Road", (128, 64, 128), 0.1417),
+        ("Pavement", (60, 40, 222), 0.9051),
+        ("Tree", (128, 128, 0), 0.3826),
+        ("SignSymbol", (192, 128, 128), 9.6446),
+        ("Fence", (64, 64, 128), 1.8418),
+        ("Car", (64, 0, 128), 0.6823),
+        ("Pedestrian", (64, 64, 0), 6.2478),
+        ("Bicyclist", (0, 128, 192), 7.3614),
+    ]
+    assert CAMVID.void_colour == (0, 0, 0)
     assert CAMVID.palette()[3].tolist() == [128, 64, 128]
 
 

@@ -122,6 +122,10 @@ def test_a_class_of_a_single_block_is_undefined_without_it_and_widens_the_interv
 def test_counts_of_another_shape_or_type_are_refused(counts):
     with pytest.raises(ValueError, match=r"expected counts \(3 images, classes, classes\) of int64, got .* stack"):
         paired_gains(counts, counts, np.arange(3))
+    right = np.zeros((3, 3, 3), np.int64)
+    for pair in ((counts, right), (right, counts)):
+        with pytest.raises(ValueError, match=r"expected counts \(3 images, classes, classes\) of int64, got .* stack"):
+            paired_gains(*pair, np.arange(3))
 
 
 def test_models_scored_on_other_images_are_refused():

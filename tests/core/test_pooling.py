@@ -71,7 +71,9 @@ def test_every_number_of_channels_equals_pytorchs(channels, layout, special):
         assert_equal_to_pytorchs(few_values((3, channels, *size), special, torch.float32), layout)
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 201, 203), (1, 4, 3, 17000), (1, 64, 70, 480), (3, 512, 23, 30)])
+@pytest.mark.parametrize(
+    "shape", [(2, 4, 201, 203), (1, 4, 4, 8191), (1, 4, 4, 8192), (1, 4, 3, 17000), (1, 64, 70, 480), (3, 512, 23, 30)]
+)
 def test_tensors_of_several_strips_equal_pytorchs(shape):
     assert_equal_to_pytorchs(few_values(shape, "nan", torch.float32), torch.channels_last)
 
@@ -170,3 +172,23 @@ def test_unpooling_to_another_size_is_refused():
     y, codes = pool(torch.zeros(1, 1, 6, 6))
     with pytest.raises(ValueError, match=r"expected values \(N, C, 4, 3\) and codes \(N, ceil\(C/4\), 4, 3\) to"):
         unpool(y, codes, (7, 6))
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3, 3), (1, 2, 3, 3), (1, 1, 2, 3), (1, 1, 3, 2)])
+def test_codes_of_another_pool_are_refused(shape):
+    y, codes = pool(torch.zeros(1, 4, 6, 6))
+    assert unpool(y, codes, (5, 6)).shape == (1, 4, 5, 6)
+    with pytest.raises(
+        ValueError, match=r"to unpool to 6 x 6, got \(1, 4, 3, 3\) and \(.*\); pass the codes and the si"
+    ):
+        unpool(y, codes.new_zeros(shape), (6, 6))
+
+
+def test_an_exported_graph_pools_with_places(monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    x = few_values((2, 3, 5, 8), "ties", torch.float32)
+    y, places = pool(x)
+    expected, indices = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
+    assert torch.equal(y, expected)
+    assert torch.equal(places, indices)
+    assert torch.equal(unpool(y, places, (5, 8)), F.max_unpool2d(y, indices, 2, output_size=(5, 8)))

@@ -1,11 +1,76 @@
+"""Batch normalisation over two workers whose batches are alike: as if one normalised both.
+
+tests/training/test_trainer.py tests with real processes that N workers normalise as one would.
+"""
+
+from copy import deepcopy
+
 import pytest
+import torch
+import torch.distributed as dist
 from torch import nn
 
-from pipeline.core.sync_batch_norm import synchronised
-
-# tests/training/test_train.py tests with real processes that N workers normalise as one would.
+from pipeline.core.sync_batch_norm import SynchronisedBatchNorm2d, synchronised
 
 
 def test_without_a_process_group_there_is_nothing_to_synchronise_over():
     with pytest.raises(RuntimeError, match="expected an initialised process group to synchronise"):
         synchronised(nn.Sequential(nn.BatchNorm2d(3)))
+
+
+@pytest.fixture
+def two_workers(monkeypatch):
+    """Make a sum over all workers twice this one's."""
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "all_reduce", lambda tensor: tensor.mul_(2))
+
+
+def network(dtype=torch.float64):
+    """A network with values of its own in all tensors of its normalisation."""
+    torch.manual_seed(1)
+    norm = nn.BatchNorm2d(4, eps=0.01, momentum=0.3)
+    for tensor in norm.state_dict().values():
+        tensor.copy_(torch.rand(tensor.shape) + 0.5)
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.ModuleList([norm])).to(dtype)
+
+
+def normalised(model, x):
+    """The output, and the gradients of a weighted sum of it."""
+    x = x.clone().requires_grad_()
+    y = model[1][0](model[0](x))
+    weight = torch.linspace(-1, 2, y[:3].numel(), dtype=y.dtype).view(y[:3].shape).repeat(len(y) // 3, 1, 1, 1)
+    (y * weight).sum().backward()
+    return y, x.grad
+
+
+def test_two_workers_normalise_as_one_would(two_workers):
+    expected, x = network(), torch.rand(3, 3, 4, 5, dtype=torch.float64) * 9
+    ours = synchronised(deepcopy(expected))
+    assert type(ours[1][0]) is SynchronisedBatchNorm2d
+    assert all(torch.equal(value, expected.state_dict()[name]) for name, value in ours.state_dict().items())
+    (y, gradient), (both, of_both) = normalised(ours, x), normalised(expected, torch.cat([x, x]))
+    torch.testing.assert_close(y, both[:3])
+    torch.testing.assert_close(gradient, of_both[:3])
+    for (name, mine), theirs in zip(ours.named_parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(2 * mine.grad, theirs.grad, msg=lambda text, name=name: name + text)
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value)
+    for each in (ours, expected):
+        each.eval()
+    torch.testing.assert_close(normalised(ours, x)[0], normalised(expected, x)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_normalised_in_single_precision(two_workers, dtype):
+    ours, expected = synchronised(network(torch.float32)[1])[0], network(torch.float32)[1][0]
+    x = (torch.rand(3, 4, 16, 16) * 9 + 200).to(dtype)
+    y = ours(x)
+    assert y.dtype == dtype
+    torch.testing.assert_close(y, expected(torch.cat([x, x]).float())[:3].to(dtype))
+    torch.testing.assert_close(ours.running_mean, expected.running_mean)
+
+
+def test_only_batch_normalisation_of_images_is_synchronised(two_workers):
+    model = synchronised(nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm2d(2), nn.Dropout2d()))
+    assert [type(module) for module in model] == [nn.BatchNorm1d, SynchronisedBatchNorm2d, nn.Dropout2d]
+    assert (model[1].eps, model[1].momentum, model[1].num_features) == (1e-5, 0.1, 2)

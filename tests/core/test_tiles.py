@@ -27,6 +27,9 @@ def test_a_tile_beyond_the_end_is_filled():
     image = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert tiles.cut(image, 1, 2, (2, 2), fill=9).tolist() == [[5, 9], [9, 9]]
     assert tiles.cut(image, 0, 1, (2, 2), fill=9).tolist() == [[1, 2], [4, 5]]
+    assert tiles.cut(image, 0, 0, (1, 2), fill=9).tolist() == [[0, 1]]
+    assert tiles.cut(image, 0, 0, (2, 1), fill=9).tolist() == [[0], [3]]
+    assert tiles.cut(image, 1, 0, (2, 4), fill=9).tolist() == [[3, 4, 5, 9], [9, 9, 9, 9]]
 
 
 def test_cut_tiles_put_together_are_the_image():

@@ -11,6 +11,8 @@ from pipeline.artifacts.scores import Intervals
 from pipeline.artifacts.verdict import Outcome
 from pipeline.core.calibration import Reliability
 from pipeline.registry import card
+from pipeline.registry.card import contents, document
+from pipeline.registry.card.document import Section, Table
 from tests.support import scored
 from tests.support.tiny_card import markdown, of_images, page, parsed, section, tiny
 
@@ -66,6 +68,31 @@ def test_each_column_has_a_heading():
     }
 
 
+def test_columns_of_numbers_are_aligned_and_shares_drawn_as_bars():
+    tables = {
+        part.title: [(table.numbers, table.bars) for table in part.blocks if isinstance(table, Table)]
+        for part in contents.sections(tiny())
+    }
+    assert {title: columns for title, columns in tables.items() if columns} == {
+        "What it is": [((), ())],
+        "Verdict": [((), ())],
+        "Scores": [((1, 2), ())],
+        "Classes": [((1, 2, 3, 4, 5), (1,))],
+        "Known weaknesses": [((1,), ()), ((1,), ())],
+        "Data": [((1, 2, 3, 4), ())],
+        "Training": [((), ())],
+        "Lineage": [((), ())],
+    }
+    blocks = (Table(("a", "b", "c"), (("d", "0.25", "none"),), numbers=(1,), bars=(1, 2)),)
+    assert document.markdown("e", [Section("f", blocks)]).endswith(
+        "| a | b | c |\n| --- | ---: | --- |\n| d | 0.25 | none |\n"
+    )
+    html = document.page("e", [Section("f", blocks)])
+    assert '<th scope="col" class="number">b</th><th scope="col">c</th>' in html
+    assert '<td class="number bar" style="--share: 0.25">0.25</td>' in html
+    assert "<td>none</td>" in html
+
+
 def test_the_same_card_gives_the_same_text():
     assert card.rendered(tiny()) == card.rendered(tiny())
 
@@ -93,6 +120,9 @@ def test_the_verdict_stands_with_its_reasons_and_the_rule(outcome):
         "Level: the gain on the champion was judged at the 99.167% level: challenger 2 of this champion on these test "
         "images."
     )
+    assert texts[4] == (
+        "This is the verdict of the rule; segnet promote --force can override it. The current champion: segnet status."
+    )
     assert rows[:3] == [["max_gain", "not set"], ["level", "0.95"], ["alpha_spending", "true"]]
     assert rows[3:] == [["challenger", "2"], ["gain_level", "0.991667"], ["test data", "f" * 64]]
     assert f'<p class="banner {outcome.name.lower()}">' in page(model_card)
@@ -114,9 +144,9 @@ def test_scores_stand_with_their_intervals():
 
 
 def test_each_class_has_its_scores_and_one_that_does_not_occur_says_so():
-    model_card = tiny(
-        intervals=Intervals(0.995, "by hand", {"iou/road": (0.0002, 0.75), "iou/car": (0.5, float("nan"))})
-    )
+    nan = float("nan")
+    bounds = {"iou/road": (0.0002, 0.75), "iou/sky": (nan, 0.5), "iou/car": (0.5, nan)}
+    model_card = tiny(intervals=Intervals(0.995, "by hand", bounds))
     ((header, *rows),) = parsed(markdown(model_card))["Classes"]["tables"]
     absent = "not in the test images"
     assert header == ["Class", "IoU", "99.5% interval", "Accuracy", "Boundary F1", "Share of test pixels"]
@@ -157,6 +187,12 @@ def test_the_worst_classes_are_named_with_what_they_are_confused_with():
     ]
 
 
+def test_two_confusions_are_named_in_each_direction():
+    counts = [[1, 4, 3, 2], [1, 9, 0, 0], [2, 0, 9, 0], [3, 0, 0, 9]]
+    (rows, _), _ = section(of_images(counts, names=("a", "b", "c", "d")), "Known weaknesses")
+    assert rows[0] == ["a", "0.062", "b 0.400, c 0.300", "d 0.429, c 0.286"]  # 1 / (10 + 7 - 1)
+
+
 def test_a_class_that_is_never_predicted_says_so():
     (rows, _), _ = section(of_images([[4, 0, 0], [3, 0, 0], [0, 0, 0]]), "Known weaknesses")
     assert rows == [["sky", "0.000", "road 1.000", "never predicted"], ["road", "0.571", "none", "sky 0.429"]]
@@ -165,7 +201,14 @@ def test_a_class_that_is_never_predicted_says_so():
 def test_the_worst_images_are_named_with_the_class_that_lost_most():
     void, perfect = np.zeros((3, 3), np.int64), np.diag([9, 0, 0])
     half, third = [[5000, 5000, 0], [0, 0, 0], [0, 0, 0]], [[1, 1, 0], [0, 0, 2], [0, 0, 2]]
-    (_, rows), _ = section(of_images(void, perfect, half, third, half, perfect, perfect), "Known weaknesses")
+    ids = tuple(f"test/{number}" for number in (0, 1, 4, 3, 2, 5, 6))
+    model_card = of_images(void, perfect, half, third, half, perfect, perfect, ids=ids)
+    (_, rows), texts = section(model_card, "Known weaknesses")
+    assert texts[:2] == [
+        "The classes with the lowest IoU, and the classes that each is confused with most, as shares of its pixels and "
+        "of the pixels predicted as it:",
+        "The images with the lowest mIoU, and the class with the most misclassified pixels in each:",
+    ]
     assert rows == [
         ["test/2", "0.250", "road: 5,000 of 10,000 pixels, most as sky"],  # (1/2 + 0) / 2
         ["test/4", "0.250", "road: 5,000 of 10,000 pixels, most as sky"],

@@ -65,8 +65,9 @@ def test_names_are_taken_for_text_on_the_page():
     assert named == markdown(hostile(name)).count("&lt;script&gt;")
 
 
-def test_a_name_with_underscores_inside_stays_as_it_is():
-    assert "| my_own_data |" in markdown(tiny(spec=spec(dataset="my_own_data")))
+def test_a_name_with_quotes_or_underscores_inside_stays_as_it_is():
+    for name in ("my_own_data", 'Ann\'s "own" data'):
+        assert f"| {name} |" in markdown(tiny(spec=spec(dataset=name)))
 
 
 def test_the_page_refers_to_nothing_outside_itself():
@@ -79,13 +80,20 @@ def test_the_page_refers_to_nothing_outside_itself():
 
 def test_validation_is_told_by_its_splits_and_what_failed():
     (rows,), texts = section(tiny(), "Data")
-    assert rows == [["test", "2", "1", "16 x 12; 8 x 6", "0.125"]]
+    assert rows == [["test", "2", "1", "16 x 12; 8 x 6; 4 x 4", "0.125"]]
     assert texts == [
         "Licence notice: Public domain.",
         "Validation: 0 errors and 1 warning in 2 checks:",
         "warning: shared sequence. Expected: no sequence twice. Observed: 5 of 9. "
         "Found: seq0, train 0; seq1, train 1; seq2, train 2; and 2 more.",
     ]
+
+
+@pytest.mark.parametrize(("count", "rest"), [(3, "seq2, train 2."), (4, "seq2, train 2; and 1 more.")])
+def test_three_offenders_are_named_and_the_others_counted(count, rest):
+    finding = replace(VALIDATION.findings[1], offenders=VALIDATION.findings[1].offenders[:count])
+    _, texts = section(tiny(validation=replace(VALIDATION, findings=(finding,))), "Data")
+    assert texts[-1].endswith(f"Found: seq0, train 0; seq1, train 1; {rest}")
 
 
 def test_a_card_without_validation_says_so():
@@ -110,6 +118,9 @@ def test_settings_are_shown_without_a_path_of_this_machine():
         ["train.zoom", "0.75, 1.5"],
         ["class_weights", "0.25, 2"],
     ]
+    empty = {"train": {"zoom": [], "speed": float("nan")}, "class_weights": {}}
+    (rows,), _ = section(tiny(training=empty), "Training")
+    assert rows == [["train.zoom", "none"], ["train.speed", "not defined"], ["class_weights", "none"]]
 
 
 def test_lineage_is_in_the_order_that_it_was_given_in():
@@ -152,14 +163,23 @@ def test_it_says_how_to_use_the_model():
 )
 def test_a_research_licence_limits_the_model_too(licence, restricted):
     _, limits = section(tiny(licence=licence), "Limitations")
-    assert limits[0].startswith("Research only: ") == restricted
-    assert any(limit.startswith("Not for safety-critical use") for limit in limits)
+    assert limits[: int(restricted)] == restricted * [
+        "Research only: the licence notice of the data restricts its use; assume that it binds this model too."
+    ]
+    assert limits[int(restricted) :] == [
+        "Not for safety-critical use without your own validation on images from that use.",
+        "The scores hold for images like those of toy; other cameras, places, lighting and weather were not tested.",
+        "Images may be of any size: they are scaled by 0.5, and those that are then larger than 128 x 96 pixels are "
+        "predicted in overlapping windows of that size. Objects that appear larger or smaller than in the test images "
+        "were not tested.",
+        "Every pixel is assigned to one of the classes, even if it shows none of them.",
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "```", "a\n", "-a", "$(a)"])
 @pytest.mark.parametrize("what", ["model", "version"])
 def test_a_name_that_cannot_stand_in_a_command_is_refused(what, name):
-    with pytest.raises(ValueError, match=rf"{what}: expected letters, digits, .* got {re.escape(repr(name))}"):
+    with pytest.raises(ValueError, match=rf"^{what}: expected letters, digits, .* got {re.escape(repr(name))}"):
         tiny(**{what: name})
 
 

@@ -4,25 +4,14 @@ import pytest
 
 from pipeline.registry import champion as champions, versions
 from pipeline.registry.champion import OutrunError
-from pipeline.registry.decision_log import Entry, Reign
-from pipeline.registry.versions import RegisteredModel
+from pipeline.registry.decision_log import Reign
 from pipeline.tracking import store
+from tests.support.promoted import draft, three_versions
 
 
 @pytest.fixture
 def model(mlflow_store, request):
-    """A registered model of its own with three versions."""
-    name = f"segnet-{request.node.name}"
-    client = store.client(mlflow_store)
-    client.create_registered_model(name)
-    for _ in range(3):
-        client.create_model_version(name, "https://models.invalid/a")
-    return RegisteredModel(mlflow_store, name)
-
-
-def draft(version, champion, previous=None):
-    reign = Reign(champion, previous)
-    return Entry("forced", version, reign, "2026-11-23T10:00:00Z", "ann", f"version {version} it is", None, {})
+    return three_versions(mlflow_store, f"segnet-{request.node.name}")
 
 
 def shown(log):
@@ -158,6 +147,17 @@ def test_a_log_that_was_deleted_is_missed_by_what_it_left_at_the_versions(model,
         champions.append(model, draft("2", "2", "1"), champions.read(model))
         assert champions.read(model)[-1].number == number
     assert [entry.number for entry in champions.read(model)] == [4, 1, 2, 3, 4, 5]
+
+
+def test_a_log_with_an_entry_does_not_count_as_deleted(model):
+    champions.append(model, draft("1", "1"), ())
+    log = champions.read(model)
+    versions.describe(versions.version(model, "1"), {"decision": "9"})
+    assert champions.read(model) == log
+    store.client(model.uri).set_model_version_tag(champions.log_of(model).name, "1", "entry", "none")
+    versions.describe(versions.version(model, "1"), {"decision": "1"})
+    (lost,) = champions.read(model)
+    assert (lost.number, lost.reason[:45]) == (1, "entry 1: expected a decision logged by this p")
 
 
 @pytest.mark.parametrize("text", ["{}", "", "[" * 100_000])

@@ -31,6 +31,27 @@ def tree(tmp_path):
     return tmp_path
 
 
+def test_the_evidence_is_copies_of_what_the_stages_wrote():
+    assert evidence.SOURCES == {
+        "scores.json": "reports/scores.json",
+        "images.parquet": "reports/images.parquet",
+        "reliability.csv": "reports/reliability.csv",
+        "intervals.json": "reports/intervals.json",
+        "train.json": "reports/train.json",
+        "validation.json": "reports/validation.json",
+        "dataset.json": "data/raw/dataset.json",
+        "model.json": "models/segnet/model.json",
+        "params.yaml": "params.yaml",
+    }
+
+
+def test_a_file_that_no_stage_wrote_is_named(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^expected reports/scores\.json, which an earlier stage writes: .*; run dvc re"
+    ):
+        evidence.gather(tmp_path, tmp_path, Lineage("unknown", (), {}, {}))
+
+
 def test_every_dep_and_out_but_the_last_stages_own_is_hashed(tree):
     hashes = evidence.hash_files(tree)
     paths = ["code.py", "data/raw", "dvc.yaml", "params.yaml", "reports/history.csv", "reports/scores.json"]
@@ -72,10 +93,12 @@ def test_a_lineage_is_read_as_it_was_written(tmp_path):
     origin = Lineage("c" * 40, ("params.yaml",), {"data/raw": "a.dir"}, {"workers": [1], "packages": {"torch": "2"}})
     evidence.write_lineage(tmp_path, origin)
     assert evidence.read_lineage(tmp_path) == origin
+    message = r"expected a lineage\.json written by the register stage: .*; register it again"
     (tmp_path / "lineage.json").write_text("{}")
-    with pytest.raises(
-        ValueError, match=r"expected a lineage\.json written by the register stage: .*; register it again"
-    ):
+    with pytest.raises(ValueError, match=message):
+        evidence.read_lineage(tmp_path)
+    (tmp_path / "lineage.json").unlink()
+    with pytest.raises(ValueError, match=message):
         evidence.read_lineage(tmp_path)
 
 

@@ -1,11 +1,15 @@
 """A version's files are those that were registered: nothing changed, missing or added."""
 
+import hashlib
+
 import pytest
 
 from pipeline.files.digest import content_sha256
 from pipeline.registry import file_record
 
 NAMES = ("MLmodel", "requirements.txt", "code/pipeline/core.py", "artifacts/segnet/model.safetensors")
+
+NOTHING = hashlib.sha256().hexdigest()[:32]  # the digest of an empty folder
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def version(tmp_path):
     scores.parent.rename(scores.parent.with_name(file_record.evidence_name(scores.parent)))
     for number in ("000001", "000002"):
         (files / "decisions" / number).mkdir(parents=True)
-        for name in file_record.DECISION_FILES:
+        for name in ("verdict.json", "promotions.jsonl", "card.md", "card.html"):
             (files / "decisions" / number / name).write_text(number)
     return files, {**tags, "decision_files": content_sha256(files / "decisions" / "000002")}
 
@@ -68,10 +72,13 @@ def test_a_link_in_place_of_a_file_that_is_missing_is_named(version):
     ("name", "detail"),
     [
         ("evidence/start.pth", "a changed evidence/start.pth"),
-        ("evidence/*/more.py", "a changed evidence/[0-9a-f]{32}"),
+        (f"evidence/{NOTHING}", f"a changed evidence/{NOTHING}"),
+        ("evidence/*/more.py", "a changed evidence/[0-9a-f]{32}$"),
         ("decisions/start.py", "an added decisions/start.py"),
         ("decisions/000001/start.py", "an added decisions/000001/start.py"),
         ("decisions/000001/a/b.py", "an added decisions/000001/a/b.py"),
+        ("decisions/card.md", "an added decisions/card.md"),
+        ("decisions/000001/a/card.md", "an added decisions/000001/a/card.md"),
         ("decisions/000002/card.html", "a changed decisions/000002"),
     ],
 )

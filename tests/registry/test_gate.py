@@ -116,6 +116,11 @@ def test_a_model_that_is_too_large_or_slow_is_rejected(key, kept, missed, senten
     )
 
 
+def test_costs_that_were_not_measured_limit_nothing():
+    verdict = judged(scores(HALF), None, costs=Costs(None, None), max_megabytes=1.0, max_latency_ms=1.0)
+    assert verdict.reasons == ("test mIoU 0.375000 reaches register.min_miou 0", "there is no champion yet")
+
+
 def test_a_champion_that_cannot_be_read_or_was_lost_holds_the_candidate_back():
     reason = (
         "the champion (run run-old) cannot be compared: its evidence was changed; restore it, run dvc repro --force"

@@ -3,8 +3,10 @@
 import pytest
 
 from pipeline.artifacts.verdict import Outcome
-from pipeline.registry.gate import Champion
-from tests.support.judged import HALF, OLD, incomparable, judged, scores
+from pipeline.core.bootstrap import Difference
+from pipeline.registry.comparison import Jackknife
+from pipeline.registry.gate import Champion, decide
+from tests.support.judged import FREE, GATE, HALF, NEW, OLD, incomparable, judged, scores
 
 PROMOTE, HOLD, REJECT = Outcome
 
@@ -79,10 +81,35 @@ def test_a_class_that_became_worse_rejects_where_that_is_sure_and_holds_where_it
     verdict = judged(scores(*[(8, 8, tree) for tree in trees] * 8), SIXTEEN, max_class_loss=max_class_loss)
     assert verdict.gains["miou"].low > 0
     assert verdict.outcome is outcome
-    verb = {REJECT: "lies wholly beyond it", HOLD: "to -0.062504 does not lie wholly beyond it"}
+    verb = {REJECT: " lies wholly beyond it", HOLD: "to -0.062504 does not lie wholly beyond it"}
     reason = "its iou/tree differs from the champion's by -0.250000, a loss above register.max_class_loss"
     assert verdict.reasons[0].startswith(f"{reason} {max_class_loss:g}: the 95% interval") == (outcome is not PROMOTE)
     assert verdict.reasons[0].endswith(verb.get(outcome, ""))
+
+
+def test_each_class_that_became_worse_is_named_and_the_miou_once():
+    verdict = judged(scores(*[(0, 2, 4)] * 16), SIXTEEN, max_class_loss=0.1)
+    beginnings = [reason.partition(" differs")[0] for reason in verdict.reasons]
+    assert beginnings == ["its iou/road", "its iou/sky", "its mIoU", "test mIoU 0.187500 reaches register.min_miou 0"]
+
+
+@pytest.mark.parametrize(
+    ("high", "outcome", "verb"),
+    [(-0.25, HOLD, "does not lie"), (-0.2500001, REJECT, "lies"), (0.1, HOLD, "does not lie")],
+)
+def test_a_loss_must_be_exceeded_by_the_whole_interval(high, outcome, verb):
+    class ByHand(Jackknife):
+        def gains(self, ours, theirs, blocks_N):
+            return {"miou": Difference(0.1, 0.1, 0.1, 1.0), "iou/road": Difference(-0.5, -0.625, high, 0.0)}
+
+    comparison = ByHand(0.9, 1, spending=False, challenger=1)
+    gate = GATE.model_copy(update={"max_class_loss": 0.25})
+    verdict = decide(NEW, scores(*[HALF] * 16), SIXTEEN, costs=FREE, gate=gate, comparison=comparison)
+    assert verdict.outcome is outcome
+    assert verdict.reasons[0] == (
+        "its iou/road differs from the champion's by -0.500000, a loss above register.max_class_loss 0.25: the 90% "
+        f"interval -0.625000 to {high:+.6f} {verb} wholly beyond it"
+    )
 
 
 def test_a_class_that_too_few_blocks_show_holds_and_does_not_reject():

@@ -49,19 +49,28 @@ def test_a_verdict_is_recomputed_whole(made):
 
 def test_a_verdict_is_recomputed_without_measuring_latency(made, monkeypatch):
     spec, model = made(max_latency_ms=1e9)
+    monkeypatch.setattr(predict, "latency_ms", lambda predictor, repeats: 10.0 * repeats)
     tree.registered(tree.named(spec, "a"), hits=3)
     tree.registered(tree.named(spec, "b"), hits=4)
     entry = champion.read(model)[-1]
-    assert "its time for an image in ms" in " ".join(entry.verdict.reasons)
+    assert "its time for an image in ms, 50.0, keeps within" in " ".join(entry.verdict.reasons)
     monkeypatch.setattr(predict, "latency_ms", lambda *_, **__: pytest.fail("latency was measured"))
     difference = entry.verdict.to_json()["difference"]
     assert difference["miou"]["estimate"] == 0.625
     assert judge.judge_again(model, entry, "1") == {"difference": difference}
 
 
+def test_where_no_version_became_champion_there_is_none_to_compare_with(made):
+    spec, model = made()
+    assert tree.registered(tree.named(spec, "a"), hits=1)["verdict"] == "REJECT"
+    promoted = tree.registered(tree.named(spec, "b"), hits=3)
+    assert (promoted["verdict"], promoted["reasons"][-1]) == ("PROMOTE", "there is no champion yet")
+    assert [entry.evidence.keys() for entry in champion.read(model)] == [{"candidate"}] * 2
+
+
 def test_a_megabyte_is_a_million_bytes(made, tmp_path):
     spec, _ = made()
     megabytes = (write_model(tmp_path / "as large", spec) / "model.safetensors").stat().st_size / 1e6
-    for limit, verdict in ((0.99 * megabytes, "REJECT"), (megabytes, "PROMOTE")):
+    for limit, verdict in (((1 - 1e-7) * megabytes, "REJECT"), (megabytes, "PROMOTE")):
         spec, _ = made(max_megabytes=limit)
         assert tree.registered(spec, hits=3)["verdict"] == verdict

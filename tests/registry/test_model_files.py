@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import grimp
 import pytest
+from mlflow import MlflowException, artifacts, models
 
-from pipeline.registry import model_files, versions
+from pipeline.registry import file_record, model_files, versions
 from pipeline.registry.versions import RegisteredModel
-from pipeline.tracking import store
+from pipeline.tracking import runs, store
 from tests.support import ROOT
 from tests.support.tiny_model import write_model
+from tests.support.tiny_version import OPTIONS, registered
 
 
 @pytest.fixture
@@ -69,6 +73,77 @@ def test_what_a_version_does_not_have_is_named(mlflow_store, version, tmp_path):
         model_files.fetch(registered, "evidence/ab", tmp_path)
     with model_files.evidence(registered, None) as folder:
         assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MlflowException("no answer"), OSError("no answer")])
+def test_files_that_cannot_be_copied_are_named_with_the_reason(mlflow_store, version, tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    registered = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
+    monkeypatch.setattr(artifacts, "download_artifacts", fail)
+    with pytest.raises(ValueError, match=r"expected scores beside version 1 of segnet-kept in sqlite:.*: no answer"):
+        model_files.fetch(registered, "scores", tmp_path)
+    message = r"expected a version models:/segnet-kept/1 made by the register stage in sqlite:.*: no answer"
+    with pytest.raises(ValueError, match=message):
+        model_files.download(mlflow_store, "models:/segnet-kept/1", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error", [MlflowException("no answer"), OSError("none"), KeyError("config"), TypeError("none")]
+)
+def test_options_that_cannot_be_read_are_those_of_something_else(mlflow_store, monkeypatch, error):
+    def fail(address):
+        raise error
+
+    monkeypatch.setattr(models, "get_model_info", fail)
+    message = rf"expected a version models:/segnet-kept/1 made by the register stage in sqlite:.*: {error}"
+    with pytest.raises(ValueError, match=message):
+        model_files.options(mlflow_store, "models:/segnet-kept/1")
+
+
+def test_files_are_read_from_the_store_of_the_version_whatever_the_environment_names(
+    mlflow_store, version, tmp_path, monkeypatch
+):
+    registered = versions.version(RegisteredModel(mlflow_store, "segnet-kept"), "1")
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+        store.select(f"sqlite:///{tmp_path}/another.db")
+        copy = (model_files.fetch, model_files.download)[folder.name == "b"]
+        arguments = {"a": (registered, "artifacts/segnet"), "b": (mlflow_store, "models:/segnet-kept/1")}[folder.name]
+        assert contents(copy(*arguments, folder)) == contents(version)
+
+
+def test_a_model_that_cannot_predict_is_not_registered(mlflow_store, tmp_path):
+    folder = write_model(tmp_path / "segnet")
+    (folder / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match=r"model\.safetensors"), registered("segnet-broken", folder, mlflow_store):
+        pytest.fail("it was registered")
+    assert versions.versions(RegisteredModel(mlflow_store, "segnet-broken")) == []
+
+
+def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow_store, tmp_path):
+    folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-added")
+    run, evidence = runs.start(model.name, "run-a"), tmp_path / "evidence"
+    evidence.mkdir()
+    names = []
+
+    def add(text, fingerprint="a"):
+        (evidence / "scores.json").write_text(text)
+        names.append(file_record.evidence_name(evidence))
+        tags = {"fingerprint": fingerprint, "evidence": names[-1], text: text}
+        return model_files.add(run, model, folder, OPTIONS, {}, evidence=evidence, tags=tags)
+
+    first, again, same = add("old"), add("new"), add("new")
+    assert (first.number, first.run_id) == ("1", run.run_id)
+    assert same == again == replace(first, tags={**first.tags, "evidence": names[1], "new": "new"})
+    files = model_files.fetch(again, "evidence", tmp_path / "copy")
+    assert {path.parent.name: path.read_text() for path in files.glob("*/*")} == dict(
+        zip(names[:2], ("old", "new"), strict=True)
+    )
+    assert model_files.options(mlflow_store, first.address) == OPTIONS
+    assert add("new", fingerprint="b").number == "2"
 
 
 def test_a_version_holds_the_code_that_the_served_model_imports_and_no_other():

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import params
+from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.registry import champion, promote, versions
 from pipeline.registry.champion import OutrunError
-from pipeline.registry.decision_log import Reign
+from pipeline.registry.decision_log import Entry, Reign
 from pipeline.registry.judge import Rule
 from pipeline.registry.versions import RegisteredModel
 from stages import register as stage
@@ -25,6 +26,9 @@ def spec(tmp_path, mlflow_store, monkeypatch, request):
 @pytest.fixture
 def model(mlflow_store, spec):
     return RegisteredModel(mlflow_store, f"segnet-{spec.dataset}")
+
+
+VERDICT = Verdict(Outcome.PROMOTE, ("a gain",), "d" * 64, {"level": 0.95}, {})
 
 
 def rule():
@@ -48,6 +52,59 @@ def decided(model):
 )
 def test_a_promoted_version_is_followed_by_the_last_one_that_there_is(before, after):
     assert promote._promoted("2", before) == after
+
+
+def decision(version="2", champion="2", kind="decided", **changes):
+    return replace(Entry(kind, version, Reign(champion, "1"), "", "", "", VERDICT, {"candidate": "a"}), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({"reason": "other words", "mark": "m", "number": 3}, True),
+        ({"kind": "forced"}, False),
+        ({"evidence": {"candidate": "b"}}, False),
+        ({"verdict": replace(VERDICT, reasons=("another",))}, False),
+        ({"verdict": None}, False),
+        ({"version": "3"}, False),
+        ({"reign": Reign("2", None)}, False),
+    ],
+)
+def test_a_decision_is_logged_already_only_if_all_of_it_is(changes, is_same):
+    newest = decision()
+    log = (decision("2", evidence={"candidate": "c"}), newest, decision("1"))
+    assert promote._logged(decision(**changes), log) == (newest if is_same else None)
+    assert promote._logged(decision(**changes), ()) is None
+
+
+def test_a_champion_was_promoted_by_the_newest_verdict_on_it_that_made_it_one():
+    first, again = decision(number=1), decision(number=2)
+    back = decision(kind="rolled back", verdict=None)
+    assert promote._promotion_of((first, again, decision("3"), back), "2") == again
+    assert promote._promotion_of((first, decision("3", champion="3")), "2") is None
+    assert promote._promotion_of((first, decision("3", champion="3")), "3") == decision("3", champion="3")
+    assert promote._promotion_of((decision("2", champion="3"), back), "2") is None
+    assert promote._promotion_of((), "2") is None
+
+
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_a_forced_promotion_needs_a_reason(reason):
+    with pytest.raises(ValueError, match="expected a reason for a forced promotion, got none; say why in a sentence"):
+        promote.force(None, reason, None)
+
+
+def test_a_forced_promotion_is_logged_with_the_verdict_of_the_rule(spec, model):
+    tree.registered(tree.named(spec, "a"), hits=3)
+    held = tree.registered(tree.named(spec, "b"), hits=3)
+    entry = promote.force(versions.version(model, "2"), "it looks better", rule())
+    assert (entry.kind, entry.version, entry.reign) == ("forced", "2", Reign("2", "1"))
+    assert (entry.reason, entry.verdict.outcome.name, list(entry.verdict.reasons)) == (
+        "it looks better",
+        "HOLD",
+        held["reasons"],
+    )
+    assert champion.read(model)[1].reason == held["reasons"][0]
+    assert versions.version(model, "2").tags["validation_status"] == "forced"
 
 
 def test_a_version_that_was_rolled_back_is_promoted_again_on_the_same_evidence(spec, model):

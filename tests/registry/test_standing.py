@@ -34,11 +34,21 @@ def test_a_version_without_its_tags_is_an_error(broken):
         Standing.from_tags(broken)
 
 
+def test_nothing_is_known_of_an_unknown_model():
+    assert Standing.unknown().tags() == {
+        "fingerprint": "",
+        "training_run": "unknown",
+        "test_data": "",
+        "test_miou": "nan",
+    }
+
+
 def test_a_model_is_known_by_its_files_and_how_it_predicts(tmp_path):
     folder, evaluated = write_model(tmp_path / "a"), scores(HALF, run=SPEC.run)
     first = standing.of(folder, evaluated, OPTIONS)
     assert (first.run, first.test_data, first.miou) == ("run-a", "data-1", 0.375)
     assert standing.of(folder, scores((4, 4, 0), run=SPEC.run), OPTIONS) == replace(first, miou=0.25)
+    assert standing.fingerprint(folder, {"flip": False, "overlap": 0.5}) == first.fingerprint
     for changed in ({"overlap": 0.25}, {"flip": True}):
         assert standing.of(folder, evaluated, OPTIONS | changed).fingerprint != first.fingerprint
     other = write_model(tmp_path / "b", seed=1)

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.registry import versions
-from pipeline.registry.versions import RegisteredModel
+from pipeline.registry.versions import RegisteredModel, Version
 from pipeline.tracking import store
 
 
@@ -28,7 +28,7 @@ def test_versions_are_found_by_number_tag_and_alias(mlflow_store):
     for number in ("2", "9", "10"):
         versions.describe(versions.version(model, number), {"fingerprint": "a"})
     newest = versions.with_tag(model, "fingerprint", "a")
-    assert (newest.number, newest.tags, newest.model_id) == ("10", {"fingerprint": "a"}, None)
+    assert (newest.number, newest.tags, newest.model_id) == ("10", {"fingerprint": "a"}, "")
     versions.set_alias(model, "champion", "9")
     assert versions.with_alias(model, "champion").number == "9"
     versions.remove_alias(model, "champion")
@@ -37,12 +37,68 @@ def test_versions_are_found_by_number_tag_and_alias(mlflow_store):
     assert "segnet-tags" in versions.models(mlflow_store)
 
 
+def test_a_version_tells_its_run_and_where_its_files_are(mlflow_store):
+    model = RegisteredModel(mlflow_store, "segnet-told")
+    versions.create(model, "what it is")
+    versions.create(model, "something else")
+    client = store.client(mlflow_store)
+    run = client.create_run(store.experiment_id(mlflow_store, "told")).info
+    client.create_model_version(model.name, f"{run.artifact_uri}/model", run_id=run.run_id)
+    found = versions.version(model, "1")
+    assert found == Version(model, "1", {}, run.run_id, f"{run.artifact_uri}/model")
+    assert (found.address, found.model_id) == ("models:/segnet-told/1", "")
+    assert Version(model, "2", {}, None, "models:/m-abc").model_id == "m-abc"
+    assert make(mlflow_store, "segnet-foreign", 1) == RegisteredModel(mlflow_store, "segnet-foreign")
+    foreign = versions.version(RegisteredModel(mlflow_store, "segnet-foreign"), "1")
+    assert (foreign.run_id, foreign.source) == (None, "https://models.invalid/a")
+    assert client.get_registered_model(model.name).description == "what it is"
+
+
+def test_aliases_tags_and_models_are_told(mlflow_store):
+    model = make(mlflow_store, "segnet-aliased", 3)
+    make(mlflow_store, "promotions-of-segnet-aliased", 0)
+    for alias, number in (("previous_champion", "3"), ("champion", "1"), ("challenger", "1")):
+        versions.set_alias(model, alias, number)
+    assert versions.aliases(model) == {"1": ("challenger", "champion"), "3": ("previous_champion",)}
+    versions.describe_model(model, {"newest": "4", "other": "5"})
+    assert versions.model_tags(model) == {"newest": "4", "other": "5"}
+    assert versions.model_tags(RegisteredModel(mlflow_store, "segnet-nothing")) == {}
+    assert versions.exists(model) is True
+    assert versions.exists(RegisteredModel(mlflow_store, "segnet-nothing")) is False
+    names = versions.models(mlflow_store)
+    assert names == sorted(names)
+    assert {name for name in names if name.endswith("aliased")} == {"segnet-aliased"}
+
+
+QUESTIONS = {
+    "get_model_version_by_alias": lambda model: versions.with_alias(model, "champion"),
+    "get_model_version": lambda model: versions.version(model, "1"),
+    "get_registered_model": versions.exists,
+    "create_registered_model": lambda model: versions.create(model, ""),
+}
+
+
+@pytest.mark.parametrize("request_name", QUESTIONS)
+def test_an_error_that_does_not_say_that_something_is_missing_is_raised(mlflow_store, monkeypatch, request_name):
+    from mlflow import MlflowClient, MlflowException
+
+    def fail(*_, **__):
+        raise MlflowException("the disk is full")
+
+    monkeypatch.setattr(MlflowClient, request_name, fail)
+    with pytest.raises(MlflowException, match="the disk is full"):
+        QUESTIONS[request_name](RegisteredModel(mlflow_store, "segnet-any"))
+
+
 def test_all_versions_are_found_though_a_page_holds_few(mlflow_store, monkeypatch):
     model = make(mlflow_store, "segnet-many", 11)
     monkeypatch.setattr(versions, "_PAGE", 2)
     numbers = [version.number for version in versions.versions(model)]
     assert numbers == [str(number) for number in range(1, 12)]
-    assert "segnet-many" in versions.models(mlflow_store)
+    make(mlflow_store, "segnet-a-few", 0)
+    names = versions.models(mlflow_store)
+    assert names == sorted(names)
+    assert {"segnet-many", "segnet-a-few"} <= {*names}
 
 
 def test_an_unknown_version_is_reported_with_the_existing_ones(mlflow_store):
@@ -52,9 +108,13 @@ def test_an_unknown_version_is_reported_with_the_existing_ones(mlflow_store):
             ValueError, match=f"expected a version of segnet-two in .*, got {number}; its versions are 1, 2"
         ):
             versions.version(model, number)
+    with pytest.raises(ValueError, match=r"got 1; its versions are none$"):
+        versions.version(make(mlflow_store, "segnet-none", 0), "1")
 
 
 def test_a_description_is_truncated_to_what_a_server_can_store(mlflow_store):
     model = make(mlflow_store, "segnet-described", 1)
     versions.describe(versions.version(model, "1"), {}, "x" * 5001)
+    assert store.client(mlflow_store).get_model_version("segnet-described", "1").description == "x" * 5000
+    versions.describe(versions.version(model, "1"), {"a": "b"})
     assert store.client(mlflow_store).get_model_version("segnet-described", "1").description == "x" * 5000

@@ -1,5 +1,6 @@
 """pytest in a process that is forked from this one, so that it finds the large libraries imported already."""
 
+import gc
 import json
 import os
 import signal
@@ -22,14 +23,18 @@ def import_libraries():
     from pipeline.tracking import store
 
     store.configure()
+    import hypothesis
     import mlflow.pyfunc
+    import mlflow.store.model_registry.sqlalchemy_store
+    import mlflow.store.tracking.sqlalchemy_store
     import pandas
     import safetensors.torch
     import scipy.stats
     import sklearn.metrics
     import torch
 
-    del mlflow, pandas, safetensors, scipy, sklearn, torch
+    del hypothesis, mlflow, pandas, safetensors, scipy, sklearn, torch
+    gc.freeze()  # pytest collects garbage twice, and would go through all of this
 
 
 class Forked:
@@ -92,6 +97,9 @@ def _run(tree, tests, log, traced):
         "no:cacheprovider",
         "-p",
         "no:xdist",
+        "-p",
+        "no:hydra_pytest",
+        "--assert=plain",
         "-m",
         "not slow",
         *tests,

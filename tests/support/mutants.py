@@ -2,10 +2,11 @@
 
 The classical operators: a comparison, an operation or a condition is another, an operand or an element is left out, a
 number is larger by one, a name in a string is another, a function returns None, a statement is left out. Sentences and
-f-strings, which people read, annotations, decorators and docstrings stay as they are.
+f-strings, which people read, annotations, parameters of types, decorators and docstrings stay as they are.
 """
 
 import ast
+from collections import defaultdict
 from dataclasses import dataclass
 
 _COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "is": "is not", "in": "not in"}
@@ -13,6 +14,7 @@ _COMPARISONS |= {other: operator for operator, other in _COMPARISONS.items()}
 _OPERATIONS = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "/", "%": "//", "**": "*", "<<": ">>", ">>": "<<"}
 _OPERATIONS |= {"&": "|", "|": "&", "^": "|"}
 _NOT_RUN = ("annotation", "returns", "decorator_list")
+_TYPES = {kind.__name__ for kind in (defaultdict, dict, frozenset, list, set, tuple)}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def _changes(node, statement):
 
     The statement of the head of an if, a loop or a function is the changed node itself.
     """
-    if isinstance(node, ast.JoinedStr) or _is_docstring(node) or _is_for_type_checkers(node):
+    if isinstance(node, ast.JoinedStr) or _is_docstring(node) or _is_for_type_checkers(node) or _is_type(node):
         return
     if isinstance(node, ast.stmt):
         statement = None if hasattr(node, "body") else node
@@ -80,6 +82,10 @@ def _is_docstring(node):
 
 def _is_for_type_checkers(node):
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _is_type(node):
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in _TYPES
 
 
 def _comparison(node):

@@ -16,7 +16,7 @@ from tests.support import scored
 OFFENDERS = tuple(Offender(f"seq{i}", f"train {i}", ()) for i in range(5))
 VALIDATION = Validation(
     "toy",
-    (Split("test", 2, 1, {"8 x 6": 1, "16 x 12": 3}, {"road": 0.75, "sky": 0.25, "car": 0}, 0.125),),
+    (Split("test", 2, 1, {"8 x 6": 3, "16 x 12": 3, "4 x 4": 1}, {"road": 0.75, "sky": 0.25, "car": 0}, 0.125),),
     (
         Finding("empty_split", "error", True, "an image", "2 images", ()),
         Finding("shared_sequence", "warning", False, "no sequence twice", "5 of 9", OFFENDERS),

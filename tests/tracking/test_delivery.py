@@ -35,6 +35,19 @@ def test_a_training_whose_store_is_unreachable_sends_nothing_and_loses_nothing(s
     assert list(delivery.sync(UNSENT, store.address())) == []
 
 
+@pytest.mark.parametrize(
+    ("kinds", "text"),
+    [
+        ({}, "0 records ()"),
+        ({"tags": 1}, "1 record (tags 1)"),
+        ({"tags": 1, "file": 1}, "2 records (tags 1, file 1)"),
+        ({"metrics": 12}, "12 records (metrics 12)"),
+    ],
+)
+def test_records_are_counted_in_words(kinds, text):
+    assert delivery.counted(kinds) == text
+
+
 def test_waiting_records_are_sent_first_when_the_store_answers_again(switch, request, caplog):
     name = request.node.name
     run = runs.start("tests", name)

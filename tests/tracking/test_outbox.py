@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,14 @@ def test_records_wait_in_their_order(outbox):
     assert outbox.kinds() == {"tags": 1, "metrics": 1}
     assert outbox.origin() == ORIGIN
     assert [each.folder for each in unsent(outbox.folder.parent)] == [outbox.folder]
+
+
+def test_a_record_is_on_disk_once_append_returns(outbox, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file)))
+    outbox.append(Record("tags", {"a": "b"}, at=7), ORIGIN)
+    written = (outbox.folder / "records.jsonl").stat()
+    assert (synced[-1].st_ino, synced[-1].st_size) == (written.st_ino, written.st_size)
 
 
 def test_a_training_that_resumes_at_another_store_takes_its_outbox_along(outbox):
@@ -78,6 +87,19 @@ def test_what_was_sent_is_removed_with_its_files(outbox, tmp_path):
     assert len(list(outbox.folder.glob("file-*"))) == len(outbox.records()) == 1
     outbox.drain(lambda record: sent.append(record.file.read_text()))
     assert sent == ["a", "a"]
+    assert not outbox.folder.exists()
+
+
+def test_a_drain_that_is_killed_leaves_no_record_without_its_file(outbox, tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("a")
+    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), ORIGIN)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda path: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            outbox.drain(lambda record: None)
+    assert waiting(outbox) == []
+    assert len(list(outbox.folder.glob("file-*/a"))) == 1
+    outbox.drain(pytest.fail)  # the next one removes the rest
     assert not outbox.folder.exists()
 
 
@@ -148,8 +170,12 @@ def test_a_broken_record_is_refused_and_no_file_outside_is_sent(outbox, changes,
 
 def test_a_broken_origin_is_refused(outbox):
     outbox.append(Record("tags", {}), ORIGIN)
+    message = r"origin\.json: expected the store and experiment of a training: .*; write them, or remove the folder"
     (outbox.folder / "origin.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"origin\.json: expected the store and experiment of a training: .*; write"):
+    with pytest.raises(ValueError, match=message):
+        outbox.origin()
+    (outbox.folder / "origin.json").unlink()
+    with pytest.raises(ValueError, match=message):
         outbox.origin()
 
 

@@ -47,6 +47,21 @@ def test_scores_that_the_run_has_are_not_sent_again(mlflow_store, request, sent)
     assert len(sent) == 2
 
 
+def test_no_request_has_more_params_than_every_server_takes(mlflow_store, request, monkeypatch):
+    sizes, log_batch = [], MlflowClient.log_batch
+
+    def log(self, run_id, *arguments, params=(), **others):
+        sizes.append(len(params))
+        return log_batch(self, run_id, *arguments, params=params, **others)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log)
+    run_id = records.create(mlflow_store, "tests", request.node.name, "a-clone", at=1000)
+    for count in (1, 201, 201):
+        Writer(mlflow_store, run_id).write(Record("params", {f"p{number}": "1" for number in range(count)}))
+    assert sizes == [1, 100, 100]
+    assert len(store.client(mlflow_store).get_run(run_id).data.params) == 201
+
+
 def test_after_an_outage_the_run_is_asked_what_it_has(switch, request, monkeypatch, sent):
     run, log_batch = runs.start("tests", request.node.name), MlflowClient.log_batch
     runs.log_metrics(run, {"a": 0.1}, 1)

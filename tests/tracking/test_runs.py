@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import time
@@ -41,6 +42,7 @@ def test_a_continued_run_is_running_again_and_then_finished(run):
         with runs.running(run):
             assert recorded(run).info.status == "RUNNING"
         assert recorded(run).info.status == "FINISHED"
+        assert recorded(run).info.end_time >= recorded(run).info.start_time
 
 
 def test_nested_params_get_dotted_keys(run):
@@ -104,14 +106,14 @@ def test_a_data_set_keeps_dvcs_hash(run):
     for _ in range(2):
         runs.log_dataset(run, "scenes", digest, source="data/tiles", context="training")
     (entry,) = recorded(run).inputs.dataset_inputs
-    assert (entry.dataset.name, entry.dataset.digest) == ("scenes", digest)
+    assert (entry.dataset.name, entry.dataset.digest, entry.dataset.source_type) == ("scenes", digest, "local")
     assert json.loads(entry.dataset.source) == {"uri": "data/tiles"}
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
 
 
 def test_a_longer_hash_is_refused(run):
-    with pytest.raises(ValueError, match=r"expected a digest of at most 36 characters, got a{64}; use DVC's"):
-        runs.log_dataset(run, "scenes", "a" * 64, source="data/tiles", context="training")
+    with pytest.raises(ValueError, match=r"expected a digest of at most 36 characters, got a{37}; use DVC's"):
+        runs.log_dataset(run, "scenes", "a" * 37, source="data/tiles", context="training")
 
 
 def test_files_and_folders_are_uploaded(run, tmp_path):
@@ -134,6 +136,38 @@ def test_the_load_of_the_machine_continues_the_curves_of_an_earlier_attempt(run,
     assert len(steps) >= 2
     assert sorted(steps) == list(range(len(steps)))  # none twice
     assert capfd.readouterr().err == ""
+
+
+class Meter:
+    """Measures 0, 1, 2 ...; the mean of what was measured since it was cleared."""
+
+    sampling_interval = 0.01
+
+    def __init__(self, run_name, tracking_uri):
+        self.named, self.monitors, self.measured, self.count = (run_name, tracking_uri), [self], [], 0
+
+    def collect_metrics(self):
+        self.measured.append(self.count)
+        self.count += 1
+
+    def aggregate_metrics(self):
+        if self.count == 4:
+            raise OSError("the meter broke")
+        return {"load": sum(self.measured) / len(self.measured), "power": float("nan")}
+
+    def clear_metrics(self):
+        self.measured.clear()
+
+
+def test_each_sample_of_the_load_is_of_its_own_time_and_a_meter_that_breaks_stops_no_training(run, monkeypatch, caplog):
+    monkeypatch.setattr("mlflow.system_metrics.system_metrics_monitor.SystemMetricsMonitor", Meter)
+    with runs.system_metrics(run):
+        while len(curve(run, "system/load")) < 3:
+            time.sleep(0.02)
+        time.sleep(0.1)
+    assert curve(run, "system/load") == [(0, 0), (1, 1), (2, 2)]
+    assert curve(run, "system/power") == []
+    assert caplog.messages == ["stopped recording the load of this machine: the meter broke"]
 
 
 def test_commit_user_versions_and_hardware_are_recorded(run, tmp_path, monkeypatch):
@@ -176,6 +210,22 @@ def test_any_class_name_makes_a_key_that_mlflow_takes_and_different_names_differ
     data = recorded(run).data
     assert [data.metrics[key] for key in keys] == list(range(len(names)))
     assert len(data.params) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("a:b", "a:3a:b"), ("a//b", "a/::/b"), ("a/..", "a/:2e2e:"), ("a;b", "a:3b:b"), ("x\ny", "x:a:y"), ("é", "é")],
+)
+def test_what_mlflow_refuses_becomes_its_code(name, key):
+    assert runs.as_key(name) == key
+
+
+def test_keys_and_values_are_cut_only_beyond_what_mlflow_keeps():
+    assert runs.as_key("k" * 250) == "k" * 250
+    assert runs.as_key("k" * 251) == f"{'k' * 233}-{hashlib.sha256(b'k' * 251).hexdigest()[:16]}"
+    assert len(runs.as_key("k" * 251)) == 250
+    assert runs.as_params({"a": "v" * 6000, "b": "v" * 6001}) == {"a": "v" * 6000, "b": "v" * 5997 + "..."}
+    assert runs.as_params({"a": {"b": 1, "c": None, "d": "x"}}) == {"a.b": "1", "a.c": "null", "a.d": "x"}
 
 
 @pytest.mark.parametrize("name", ["val/miou", "train.learning_rate", "test/iou/Road marking", "system/cpu 1-2_b"])

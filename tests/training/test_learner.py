@@ -1,12 +1,15 @@
 """A step of one process's network; test_trainer.py tests several workers."""
 
+import math
+import os
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from pipeline.core.models import MODELS
-from pipeline.training import learner
+from pipeline.training import checkpoint, learner
 from pipeline.training.learner import Learner, TrainingError, autocast_type
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS, TINY, fit
@@ -103,6 +106,8 @@ def test_the_configured_precision_is_used_on_any_device(precision, expected, mon
     [
         ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
         ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"arm_bf16": True}, torch.bfloat16),
+        ({}, None),
         ({"avx512_bf16": False, "avx2": True}, None),
     ],
 )
@@ -115,6 +120,71 @@ def test_auto_is_bfloat16_where_the_processor_has_it(has, expected, monkeypatch)
 def test_auto_is_bfloat16_where_the_gpu_has_it(has, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has and not including_emulation)
     assert autocast_type("auto", torch.device("cuda")) == expected
+
+
+class Failing(nn.Conv2d):
+    """A network that fails for a reason of its own."""
+
+    def forward(self, x):
+        raise ValueError("of another kind")
+
+
+def test_another_error_of_a_network_is_raised_as_it_is():
+    model = Failing(3, 2, 1)
+    with pytest.raises(ValueError, match=r"^of another kind$"):
+        Learner(model, SGD, (1.0, 3.0)).learn(IMAGES, MASKS, step=0, learning_rate=0.5)
+    with pytest.raises(RuntimeError, match=r"^of another kind$"), learner.deterministic():
+        raise RuntimeError("of another kind")
+
+
+def test_deterministic_algorithms_stay_on_where_they_were(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    torch.use_deterministic_algorithms(True)
+    try:
+        with learner.deterministic():
+            assert torch.are_deterministic_algorithms_enabled()
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    with learner.deterministic():
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_a_learner_resumes_from_what_it_gave(tmp_path):
+    settings = SGD.model_copy(update={"ema_decay": 0.5, "momentum": 0.9})
+    ours, theirs = Learner(plain(), settings, (1.0, 3.0)), Learner(plain(), settings, (1.0, 3.0))
+    for step in range(2):
+        ours.learn(IMAGES, MASKS, step=step, learning_rate=0.5)
+    checkpoint.write(tmp_path, ours.into(checkpoint.beginning()), keep=1)
+    theirs.load(checkpoint.last(tmp_path))
+    for each in (ours, theirs):
+        each.learn(IMAGES, MASKS, step=2, learning_rate=0.5)
+    first, second = ours.into(checkpoint.beginning()), theirs.into(checkpoint.beginning())
+    for part in ("model", "optimizer", "average"):
+        mine, others = getattr(first, part), getattr(second, part)
+        assert mine.keys() == others.keys() != set()
+        assert all(torch.equal(value, others[name]) for name, value in mine.items()), part
+    assert Learner(plain(), SGD, (1.0, 3.0)).into(checkpoint.beginning()).average == {}
+
+
+def test_a_tensor_is_summed_over_all_workers_if_there_are_any(monkeypatch):
+    tensor = torch.tensor([1.0, 2.0])
+    learner.all_reduce(tensor)
+    assert tensor.tolist() == [1, 2]
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.mul_(2))  # another has the same
+    learner.all_reduce(tensor)
+    assert tensor.tolist() == [2, 4]
+
+
+def test_the_losses_of_a_batch_are_told_weighted_and_plain():
+    logits, masks = torch.zeros(1, 2, 1, 4), torch.tensor([[[0, 1, 1, 2]]])  # ln 2 at each pixel; 2 is void
+    loss, sums = Learner(plain(), SGD, (1.0, 3.0)).losses(logits, masks)
+    assert loss.item() == pytest.approx(7 * math.log(2))
+    assert sums.tolist() == pytest.approx([7 * math.log(2), 7, 3 * math.log(2), 3])
+    assert sums.dtype == torch.float64
 
 
 @pytest.mark.parametrize("network", ["fcn", "fcn_fixed", "deconvnet"])

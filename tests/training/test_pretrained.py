@@ -1,12 +1,18 @@
 import hashlib
+import logging
 import os
+import re
+import struct
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from pickle import UnpicklingError
 
+import pooch
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from pipeline.training import pretrained
@@ -51,6 +57,45 @@ def test_a_file_with_other_contents_is_refused(tmp_path):
         pretrained.read(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("contents", [{"a": torch.ones(1), "b": 2}, {}, torch.ones(1)])
+def test_a_state_dict_holds_tensors_alone(tmp_path, contents):
+    torch.save(contents, tmp_path / "w.pth")
+    if contents == {}:
+        assert pretrained.read(tmp_path / "w.pth") == {}
+        return
+    kind = type(contents).__name__
+    with pytest.raises(
+        ValueError, match=rf"w\.pth: expected a state dict, tensors by name, got a {kind} with other con"
+    ):
+        pretrained.read(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError, EOFError, SafetensorError, UnpicklingError, struct.error, MemoryError, RuntimeError),
+        *(AssertionError, ZeroDivisionError, AttributeError, KeyError, TypeError, ValueError),
+    ],
+)
+@pytest.mark.parametrize(("name", "reader"), [("w.pth", "torch.load"), ("w.safetensors", "load_file")])
+def test_whatever_a_reader_fails_with_is_explained(tmp_path, monkeypatch, name, reader, error):
+    def fail(*_, **__):
+        raise error("of the reader")
+
+    (tmp_path / name).touch()
+    monkeypatch.setattr(f"pipeline.training.pretrained.{reader}", fail)
+    reason = "it holds other objects; no code in it was run" if error is UnpicklingError else ".*of the reader'?"
+    message = rf"{re.escape(name)}: expected a file of tensors \(\.safetensors, or a state dict\): {reason}$"
+    with pytest.raises(ValueError, match=message):
+        pretrained.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", ["https://a.example/w.pth", "http://a.example/w.pth"])
+def test_a_web_address_is_one_by_its_beginning(path):
+    assert pretrained.is_address(path)
+    assert not pretrained.is_address(f"files/{path}")
+
+
 @pytest.fixture
 def address(tmp_path):
     """Return the address of a file of weights on a local server."""
@@ -73,6 +118,7 @@ def test_weights_on_the_web_are_downloaded_once(address, tmp_path):
     expected = sha256(tmp_path / "web" / "vgg16.safetensors")
     first = pretrained.locate(address, expected, tmp_path / "runs")
     assert first.is_absolute()
+    assert first.name == f"{expected[:16]}-vgg16.safetensors"
     assert sha256(first) == expected
     (tmp_path / "web" / "vgg16.safetensors").unlink()
     assert pretrained.locate(address, expected, tmp_path / "runs") == first
@@ -82,6 +128,13 @@ def test_downloaded_weights_of_another_digest_are_refused_and_not_kept(address, 
     with pytest.raises(ValueError, match=r"vgg16\.safetensors: expected weights of SHA-256 0000.*correct model\.vgg16"):
         pretrained.locate(address, "0" * 64, tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_download_does_not_print_its_address_which_may_hold_a_password(address, tmp_path, capfd):
+    pooch.get_logger().setLevel(logging.INFO)
+    expected = sha256(tmp_path / "web" / "vgg16.safetensors")
+    pretrained.locate(f"{address}?token=secret", expected, tmp_path / "runs")
+    assert "Downloading" not in "".join(capfd.readouterr())
 
 
 def test_an_address_that_does_not_answer_is_an_error(address, tmp_path):

@@ -21,6 +21,23 @@ def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
     assert "time left: not known yet" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("done", "left"), [(0.0, "time left: not known yet"), (0.25, "2 min left")])
+def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, done, left):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    times = iter([0.0, 10.0, 10.0])  # a quarter of one of three epochs takes 10 s: 11 quarters are left
+    with TrainingLine(3, clock=lambda: next(times)) as line:
+        for now in (0.0, done):
+            line.progress({"epoch": 1.0, "done": now, "train/loss": 1.0, "images_per_second": 1.0})
+    assert f"epoch 1/3 {done:4.0%}  loss 1.000  1.0 images/s  {left}" in capsys.readouterr().out
+
+
+def test_where_the_output_is_no_terminal_an_epoch_in_progress_is_not_shown(capsys):
+    with TrainingLine(3) as line:
+        line.progress({"epoch": 1.0, "done": 0.5, "train/loss": 1.0, "images_per_second": 1.0})
+        assert not line._live.is_started
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(("seconds", "left"), [(44.5, "89 s left"), (45.0, "2 min left"), (300.0, "10 min left")])
 def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
     times = iter([0.0, seconds])
@@ -32,6 +49,7 @@ def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
 
 def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal then
+    monkeypatch.setenv("TERM", "xterm")
     times = iter([100.0, 160.0])
     with TrainingLine(4, clock=lambda: next(times)) as line:
         line.progress({"epoch": 2.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
@@ -39,3 +57,4 @@ def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "epoch 2/4   0%  loss 1.000  1.0 images/s  time left: not known yet" in shown
     assert "epoch 2/4  50%  loss 0.250  12.5 images/s  5 min left" in shown  # half an epoch took 60 s, 2.5 are left
+    assert shown.endswith("\x1b[1A\x1b[2K")  # up a line, which is then erased

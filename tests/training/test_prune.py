@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 import typer
@@ -90,6 +91,28 @@ def test_what_has_not_been_written_to_for_an_hour_is_removed(repository):
         ("reports/.page.html.1.partial", 4),
         (f"runs/{NAMES[0]}/.step-1.1.partial", 3),
     ]
+
+
+@pytest.mark.parametrize("top", ["runs", "models", "reports", "data"])
+def test_an_hour_is_the_limit_wherever_outputs_are_written(repository, top):
+    leftover(repository / top, ".old.1.partial", HOURS + 60)
+    leftover(repository / top, ".young.1.partial", HOURS - 60)
+    leftover(repository / "docs", ".old.1.partial", HOURS + 60)
+    (waste,) = prune.find(repository, 9)
+    assert waste == prune.Waste(Path(top, ".old.1.partial"), 3, is_run=False)
+
+
+def test_runs_folders_and_files_are_removed(repository):
+    leftover(repository / "data", ".a.1.partial", 2 * HOURS)
+    (repository / "data" / ".b.1.partial").touch()
+    age(repository / "data" / ".b.1.partial", 2 * HOURS)
+    found = prune.find(repository, 3)
+    assert [waste.is_run for waste in found] == [True, False, False]
+    for waste in found:
+        prune.remove(repository, waste)
+        assert not (repository / waste.path).exists()
+    assert {path.name for path in (repository / "runs").iterdir()} == {*NAMES[:3], NAMES[4]}
+    assert list((repository / "data").iterdir()) == []
 
 
 def test_a_temporary_folder_within_a_removed_one_is_counted_once(repository):

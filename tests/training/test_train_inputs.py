@@ -1,14 +1,19 @@
 """The inputs that a training run is named after."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from pipeline import params
+from pipeline.artifacts.model import Spec
+from pipeline.artifacts.tileset import Tileset
+from pipeline.core.models import MODELS
 from pipeline.params.training import Vgg16
-from pipeline.training import train
+from pipeline.training import checkpoint, train
 from pipeline.training.run import differences, run_name
 from pipeline.training.trainer import Job
 from tests.support import ROOT, SCENES
@@ -47,6 +52,60 @@ def test_inputs_have_the_names_by_which_differences_are_shown(tiles):
     before, after = (train.inputs(tiles, params.load(SCENES).model, SETTINGS) for _ in range(2))
     assert list(before) == ["data", "model", "vgg16", "train", "code"]
     assert differences(before, {**after, "data": "e", "code": "f"}) == ["code", "data"]
+
+
+def test_weights_that_the_encoder_starts_from_are_an_input_by_their_digest(tiles, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("vgg16.pth").write_bytes(b"abc")
+    for sha256, digest in ((None, "900150983cd24fb0d6963f7d28e17f72"), ("e" * 64, "e" * 64)):
+        model = TINY.model_copy(update={"vgg16": Vgg16(path="vgg16.pth", sha256=sha256, trained_on="caffe")})
+        assert train.inputs(tiles, model, SETTINGS)["vgg16"] == digest
+    assert train.inputs(tiles, TINY, SETTINGS)["vgg16"] is None
+
+
+def test_a_run_is_recorded_with_what_determines_it(tiles):
+    settings = SETTINGS.model_copy(update={"class_weights": (1.0, 3.0)})
+    job, header, made_of = train.prepare(tiles, TINY, settings, tiles)
+    recorded = train.mlflow_params(job, header)
+    assert list(recorded) == ["model", "train", "class_weight", "tile", "dataset"]
+    assert recorded["model"] == made_of["model"] == {"name": "segnet", "width": 1 / 16, "vgg16": None}
+    assert recorded["train"] == made_of["train"]
+    apart = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
+    assert recorded["train"].keys() == type(SETTINGS).model_fields.keys() - apart
+    assert (recorded["train"]["zoom"], recorded["train"]["class_weights"]) == ([0.75, 1.5], [1.0, 3.0])
+    assert recorded["class_weight"] == {"road": 1.0, "sky": 3.0}
+    assert recorded["tile"] == {"height": header.height, "width": header.width, "scale": header.scale}
+    assert recorded["dataset"] == header.dataset
+    assert (job.tiles, job.model, job.settings, job.class_weights) == (tiles.resolve(), TINY, settings, (1.0, 3.0))
+
+
+def test_the_spec_of_a_model_is_that_of_its_job_and_tiles(tiles):
+    header = replace(Tileset(tiles, "train").header, height=32, width=64, scale=0.5)
+    job = Job(tiles, TINY.model_copy(update={"name": "fcn", "width": 0.5}), SETTINGS, (1.0, 1.0))
+    assert train.spec(job, header, "abc") == Spec("fcn", 0.5, header.classes, header.dataset, 32, 64, 0.5, "abc")
+
+
+def test_the_outcome_leaves_out_what_is_undefined_and_what_the_machines_decide(tiles, tmp_path):
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    nan, weights = float("nan"), MODELS["segnet"](2, 1 / 16).state_dict()
+    history = tuple(
+        {"epoch": epoch, "val/miou": miou, "val/loss": nan, "workers": 2.0, "images_per_second": 9.0}
+        for epoch, miou in ((1.0, 0.5), (2.0, 0.75), (3.0, 0.25))
+    )
+    state = replace(checkpoint.beginning(), history=history, best=weights, best_epoch=1)
+    spec = train.spec(job, header, "abc")
+    train.write_outcome(state, spec, job, {"data": "d"}, model=tmp_path / "model", reports=tmp_path)
+    assert json.loads((tmp_path / "train.json").read_text()) == {
+        "run": "abc",
+        "inputs": {"data": "d"},
+        "epochs": 3,
+        "best_epoch": 2,
+        "best": {"epoch": 2.0, "val/miou": 0.75},
+        "class_weights": dict(zip(("road", "sky"), job.class_weights, strict=True)),
+    }
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines[0] == "epoch,val/miou,val/loss"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["1.0", "0.5"], ["2.0", "0.75"], ["3.0", "0.25"]]
 
 
 # A file of each package, and whether editing it starts a new run.

@@ -60,6 +60,35 @@ def test_an_epoch_reports_the_losses_of_all_its_steps_and_the_speed_of_its_own(t
     assert updates == [{"epoch": 1, "done": 1, "images_per_second": 2 * 4 / 1.0, **losses}]
 
 
+@pytest.mark.parametrize(("every", "checked"), [(16, [3]), (2, [2, 3]), (1, [1, 2, 3])])
+def test_losses_are_checked_now_and_then_and_at_the_end_of_an_epoch(tiles, monkeypatch, every, checked):
+    worker, steps = Trainer(Job(tiles, TINY, SETTINGS, (1.0, 3.0)), CPU), []
+    worker.learner.learn = lambda *_, **__: torch.ones(4, dtype=torch.float64)
+    monkeypatch.setattr(trainer, "_CHECK_EVERY", every)
+    monkeypatch.setattr(trainer, "_check_finite", lambda sums, epoch, first: steps.append(len(sums)))
+    worker.train(0, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
+    assert steps == checked
+
+
+def test_the_validation_reports_both_losses_and_the_scores(tiles):
+    worker = Trainer(Job(tiles, TINY, SETTINGS, (1.0, 3.0)), CPU)
+    counts, sums = torch.tensor([[6, 2], [1, 1]]), torch.tensor([6.0, 4.0, 5.0, 2.0], dtype=torch.float64)
+    worker._count = lambda: (counts, sums)
+    scores = worker.validate()
+    assert (scores["val/loss"], scores["val/loss_unweighted"]) == (1.5, 2.5)
+    assert (scores["val/iou/road"], scores["val/iou/sky"]) == (6 / 9, 1 / 4)
+
+
+def test_a_batch_comes_as_images_of_channels_and_masks_of_integers(tiles):
+    worker = Trainer(Job(tiles, TINY, SETTINGS, (1.0, 3.0)), CPU)
+    ((pixels, classes),) = worker.tiles["val"].batches([[0, 1]])
+    images, masks = worker._to_device((pixels, classes))
+    assert (images.dtype, masks.dtype) == (torch.float32, torch.int64)
+    assert torch.equal(images, torch.from_numpy(pixels).movedim(3, 1).float())
+    assert torch.equal(masks, torch.from_numpy(classes).long())
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_dropout_draws_by_seed_step_and_worker(tiles):
     def drawn(seed=5, step=2, rank=0):
         worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"seed": seed}), (1.0, 3.0)), CPU)

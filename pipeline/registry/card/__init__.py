@@ -1,9 +1,10 @@
 """The model card, kept beside each registered version: what it is, how good, on what evidence, and how to use it."""
 
 from pipeline.registry.card import document
-from pipeline.registry.card.contents import Card, sections
-
-__all__ = ["Card", "rendered"]
+from pipeline.registry.card.contents import (
+    Card as Card,  # part of what this package offers
+    sections,
+)
 
 
 def rendered(card: Card) -> tuple[str, str]:

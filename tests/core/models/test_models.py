@@ -38,6 +38,12 @@ def test_every_parameter_takes_part_in_a_step(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_activations_take_no_memory_of_their_own(name):
+    relus = [module for module in MODELS[name](3, 1 / 16).modules() if isinstance(module, nn.ReLU)]
+    assert all(relu.inplace for relu in relus)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_seed_decides_the_weights(name):
     first, second = ({}, {})
     for state in (first, second):

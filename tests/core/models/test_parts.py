@@ -63,6 +63,12 @@ def test_a_unit_keeps_height_and_width(kernel_size, dilation):
     assert unit(torch.rand(2, 3, 5, 9)).shape == (2, 4, 5, 9)
 
 
+def test_a_unit_is_a_3x3_convolution_unless_told_otherwise():
+    conv, norm, relu = ConvNormRelu(3, 4)
+    assert (conv.kernel_size, conv.dilation, conv.padding, conv.stride) == ((3, 3), (1, 1), (1, 1), (1, 1))
+    assert (norm.num_features, relu.inplace) == (4, True)
+
+
 def test_crop_keeps_the_upper_left():
     x = torch.arange(12).reshape(1, 1, 3, 4)
     assert crop(x, (2, 3)).tolist() == [[[[0, 1, 2], [4, 5, 6]]]]
