@@ -93,6 +93,7 @@ def test_an_entry_follows_the_newest_and_what_came_too_late_does_not_count():
     after_lost = ENTRY.follow((first, replace(third, kind="lost")))
     assert (after_lost.after, after_lost.chain) == (3, "")
     assert decision_log.counting([third, late, first]) == (first, third)
+    assert decision_log.counting([]) == ()
 
 
 def numbered(number, after, champion=None):
