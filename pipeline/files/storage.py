@@ -36,8 +36,8 @@ class StorageError(ValueError):
 class Storage:
     """Objects by name below an address; a name is a relative path with slashes.
 
-    Requests that fail are repeated with growing pauses, for three minutes unless told otherwise. Every write is atomic: a reader sees the
-    old object or the new one.
+    Requests that fail are repeated with growing pauses, for three minutes unless told otherwise. Every write is atomic:
+    a reader sees the old object or the new one.
     """
 
     def __init__(self, address: str, *, patience: timedelta | None = None) -> None:
