@@ -10,10 +10,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 try:
+    import psutil
+
     from pipeline.cluster import failures, results, submission
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
@@ -27,6 +32,7 @@ except ModuleNotFoundError as err:
         "head (ray start) with the environment activated that has them"
     )
 
+_LOOK_EVERY = 1.0  # seconds
 _DATA = {"download", "validate", "tile"}  # stages that record nothing in MLflow
 _FAILED_STAGE = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']*)'")
 _ERROR = re.compile(r"(error|\w+(\.\w+)*(Error|Exception)): ")
@@ -54,6 +60,23 @@ def main() -> int:
     if error:
         complain(f"{FAILED}{error}")
     return 1 if error else 0
+
+
+def _end_with_parent() -> None:
+    """Stop the job as Ray would once the process that started it has died: when a head dies, Ray kills that one alone.
+
+    The job would go on unseen, beside the attempt that a new head is given.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY)
+        for process in [*psutil.Process().children(recursive=True), psutil.Process()]:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+
+    parent = os.getppid()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _set_up(order: Order) -> None:
@@ -137,6 +160,7 @@ class _Stages:
 
 if __name__ == "__main__":
     log.to_stderr()
+    _end_with_parent()
     try:
         sys.exit(main())
     except ValueError as err:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from pipeline.cluster import results
@@ -124,6 +125,27 @@ def test_on_sigterm_it_waits_for_its_stage_and_leaves_no_results(made, storage, 
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 143
     assert output.splitlines()[-2:] == ["cleaned up", "the job was stopped; submit it again, and it resumes"]
+    assert storage.names("jobs/a") == []
+
+
+def test_it_does_not_outlive_the_process_that_ray_started(made, storage, tmp_path):
+    trap = f"trap 'echo cleaned up > {tmp_path / 'down'}; exit 1' TERM; touch {tmp_path / 'up'}; sleep 60 & wait"
+    tiny_jobs.change(made, train=trap)
+    tiny_jobs.send(made, tmp_path / "job", storage, job_id="a")
+    shell = subprocess.Popen(
+        ("sh", "-c", f"{' '.join(tiny_jobs.command())}; true"),
+        cwd=tmp_path / "job",
+        env=tiny_jobs.environment(tmp_path / "job"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert until((tmp_path / "up").exists, 60)
+    job = psutil.Process(shell.pid).children()[0]
+    shell.kill()
+    shell.wait()
+    assert until(lambda: not job.is_running(), 30)
+    assert (tmp_path / "down").read_text() == "cleaned up\n"
     assert storage.names("jobs/a") == []
 
 

@@ -53,16 +53,22 @@ def submit(made, head, tmp_path):
     return run
 
 
-def started(made, head, *arguments):
-    """Start the command, with its output in the file `out`."""
-    with (made.folder.parent / "out").open("w") as out:
-        return subprocess.Popen(
-            (Path(sys.executable).parent / "segnet", *arguments, "--address", head),
-            cwd=made.folder,
-            env=made.environment(PYTHONUNBUFFERED="1"),
-            stdout=out,
-            stderr=out,
-        )
+@pytest.fixture
+def start(made):
+    """Start the command in the repository, with its output in the file `out`; it is killed after the test."""
+    processes = []
+
+    def run(*arguments):
+        with (made.folder.parent / "out").open("w") as out:
+            command = (Path(sys.executable).parent / "segnet", *arguments)
+            settings = made.environment(PYTHONUNBUFFERED="1", MLFLOW_TRACKING_URI=tiny_jobs.TRACKING)
+            processes.append(subprocess.Popen(command, cwd=made.folder, env=settings, stdout=out, stderr=out))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def printed(made):
@@ -122,11 +128,11 @@ def test_a_job_that_fails_says_the_last_error_of_its_stage(made, submit):
     assert fetched.stderr == done.stderr
 
 
-def test_a_job_that_is_stopped_has_time_to_clean_up(made, head, submit, gate):
+def test_a_job_that_is_stopped_has_time_to_clean_up(made, head, submit, start, gate):
     kept = gate.with_name("kept")
     tiny_jobs.change(made, train=f"trap 'sleep 6; echo kept > {kept}; exit 143' TERM; touch {gate}; sleep 100 & wait")
     assert submit("--id", "ending", "--detach").returncode == 0
-    following = started(made, head, "attach", "ending")
+    following = start("attach", "ending", "--address", head)
     assert until(gate.exists, 60)
     stopped = segnet(made, "stop", "ending", "--address", head)
     assert (stopped.returncode, stopped.stdout) == (0, "ending: STOPPED\n")
@@ -136,10 +142,12 @@ def test_a_job_that_is_stopped_has_time_to_clean_up(made, head, submit, gate):
     assert segnet(made, "stop", "ending", "--address", head).stdout == "ending has ended before: STOPPED\n"
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(made, head, submit, gate):
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(made, head, start, gate):
     tiny_jobs.change(made, train=f"echo begun; {WAIT.format(gate=gate)}{tiny_jobs.STAGES['train']['cmd']}")
-    following = started(made, head, "submit", "--id", "long", "--storage", f"file://{made.folder.parent / 'storage'}")
-    assert until(lambda: "\nbegun" in printed(made), 60)
+    following = start(
+        "submit", "--id", "long", "--storage", f"file://{made.folder.parent / 'storage'}", "--address", head
+    )
+    assert until(lambda: "\nbegun" in printed(made), 120), printed(made)
     following.send_signal(signal.SIGINT)
     assert following.wait(30) == 0
     assert printed(made).splitlines()[-3:] == [
@@ -174,12 +182,12 @@ def test_the_same_submission_joins_the_job_that_runs_and_resumes_one_that_died(m
     assert f"--id {job_id}: expected the inputs that this job was submitted with, got others" in other.stderr
 
 
-def test_a_lost_connection_neither_ends_the_command_nor_loses_or_repeats_a_line(made, head, submit, gate):
+def test_a_lost_connection_neither_ends_the_command_nor_loses_or_repeats_a_line(made, head, submit, start, gate):
     wire = ray_head.Wire(head)
     script = f"for i in $(seq 400); do echo line $i; sleep 0.05; done; {WAIT.format(gate=gate)}"
     tiny_jobs.change(made, train=script + tiny_jobs.STAGES["train"]["cmd"])
     submit("--id", "cut", "--detach")
-    following = started(made, wire.address, "attach", "cut")
+    following = start("attach", "cut", "--address", wire.address)
     for number in (20, 100, 200):
         assert until(lambda: f"\nline {number}\n" in printed(made), 60), number  # noqa: B023  # called at once
         wire.cut()
