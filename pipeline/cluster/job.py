@@ -140,7 +140,7 @@ class _Stages:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
             ) as process:
                 for line in process.stdout or ():
-                    sys.stdout.write(line)
+                    say(line.rstrip("\n"))
                     sys.stdout.flush()
                     if line.startswith("Running stage "):
                         last = ""
