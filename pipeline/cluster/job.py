@@ -16,20 +16,23 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from pipeline.files import terminal  # needs nothing but Python
+
 try:
     import psutil
 
     from pipeline.cluster import failures, results, submission
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
-    from pipeline.files import log, terminal
+    from pipeline.files import log
     from pipeline.files.storage import Storage
     from pipeline.files.terminal import complain, say
     from pipeline.tracking import clone, origin
 except ModuleNotFoundError as err:
-    sys.exit(
-        f"job failed: expected the packages of requirements.lock for {sys.executable}, got: {err}; start the cluster's "
-        "head (ray start) with the environment activated that has them"
+    terminal.fail(
+        "job failed: ",
+        f"expected the packages of requirements.lock for {sys.executable}, got: {err}; start the cluster's head (ray "
+        "start) with the environment activated that has them",
     )
 
 _LOOK_EVERY = 1.0  # seconds
@@ -162,6 +165,6 @@ if __name__ == "__main__":
     log.to_stderr()
     _end_with_parent()
     try:
-        sys.exit(main())
+        raise SystemExit(main())
     except ValueError as err:
         terminal.fail(FAILED, err)
