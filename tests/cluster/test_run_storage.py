@@ -66,7 +66,7 @@ def test_nodes_without_a_shared_path_train_the_model_that_one_machine_trains(clu
     assert several.model == trained_on_one_machine(tmp_path / "one", project)
 
 
-def test_losing_the_storage_and_a_node_changes_nothing(cluster, folder, tmp_path):
+def test_losing_the_storage_and_a_node_that_comes_back_changes_nothing(cluster, folder, tmp_path):
     project, log = project_at(cluster, folder / "lasting", epochs=12), folder / "lasting.log"
     settings = {"RAY_ADDRESS": cluster.address, **ray_hosts.ENVIRONMENT, **cluster.storage.environment}
     settings["MLFLOW_TRACKING_URI"] = cluster.mlflow()
@@ -78,8 +78,11 @@ def test_losing_the_storage_and_a_node_changes_nothing(cluster, folder, tmp_path
         cluster.storage.host.plug_in()
         steps = copied(project, cluster)
         assert until(lambda: copied(project, cluster) > steps, 100, driver), log.read_text()
-        cluster.nodes.pop("node1").crash()
+        lost = cluster.nodes.pop("node1")
+        lost.unplug()
         cluster.add("node3", sees=(), **cluster.storage.environment)
+        assert until(lambda: "resuming run" in log.read_text(), 200, driver), log.read_text()
+        lost.plug_in()  # whatever still runs there, nobody waits for it
         driver.wait(300)
     text = log.read_text()
     assert driver.returncode == 0, text
