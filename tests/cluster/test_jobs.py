@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.cluster import jobs
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Jobs
-from tests.support import ray_head, tiny_jobs
+from tests.support import ray_head, tiny_jobs, unreliable
 from tests.support.left_behind import until
 from tests.support.tiny_jobs import segnet
 
@@ -183,21 +184,21 @@ def test_the_same_submission_joins_the_job_that_runs_and_resumes_one_that_died(m
 
 
 def test_a_lost_connection_neither_ends_the_command_nor_loses_or_repeats_a_line(made, head, submit, start, gate):
-    wire = ray_head.Wire(head)
     script = f"for i in $(seq 400); do echo line $i; sleep 0.05; done; {WAIT.format(gate=gate)}"
     tiny_jobs.change(made, train=script + tiny_jobs.STAGES["train"]["cmd"])
     submit("--id", "cut", "--detach")
-    following = start("attach", "cut", "--address", wire.address)
-    for number in (20, 100, 200):
-        assert until(lambda: f"\nline {number}\n" in printed(made), 60), number  # noqa: B023  # called at once
-        wire.cut()
-    assert until(lambda: "\nline 300\n" in printed(made), 60)
-    wire.cut(mend=False)
-    time.sleep(3)
-    wire.mend()
-    gate.touch()
-    assert following.wait(60) == 0
-    wire.close()
+    with unreliable.proxy(urlsplit(head).port) as wire:
+        following = start("attach", "cut", "--address", f"http://127.0.0.1:{wire.port}")
+        for number in (20, 100, 200):
+            assert until(lambda: f"\nline {number}\n" in printed(made), 60), number  # noqa: B023  # called at once
+            wire.down()
+            wire.up()
+        assert until(lambda: "\nline 300\n" in printed(made), 60)
+        wire.down()
+        time.sleep(3)
+        wire.up()
+        gate.touch()
+        assert following.wait(60) == 0
     lines = printed(made).splitlines()
     assert [line for line in lines if line.startswith("line ")] == [f"line {i}" for i in range(1, 401)]
     assert [line for line in lines if "expected an answer from" in line and "the job goes on" in line]

@@ -1,13 +1,10 @@
-"""The head of a Ray cluster with a dashboard, on 127.0.0.1, and a connection to it that a test can cut."""
+"""The head of a Ray cluster with a dashboard, on 127.0.0.1."""
 
 import os
-import select
 import signal
-import socket
 import sys
 import tempfile
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.local_server import answers, free_port, running
@@ -49,55 +46,3 @@ def head(log, *, cpus=1, ready="/api/version", **settings):
         # On SIGTERM, it takes up to a minute to end.
         with running(command, log, answers(address + ready), end=signal.SIGKILL, env=os.environ | own | settings):
             yield address
-
-
-class Wire:
-    """A connection to an address, at an address of its own, that can be cut and mended."""
-
-    def __init__(self, address):
-        """Forward to `http://host:port`."""
-        host, _, port = address.removeprefix("http://").partition(":")
-        self._target, self._pairs, self._is_cut = (host, int(port)), [], False
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self, *, mend=True):
-        """End all connections; refuse new ones unless it is to be mended at once."""
-        self._is_cut = not mend
-        for pair in self._pairs:
-            for end in pair:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-        self._pairs = []
-
-    def mend(self):
-        """Take connections again."""
-        self._is_cut = False
-
-    def close(self):
-        """End all for good."""
-        self.cut(mend=False)
-        self._listening.close()
-
-    def _accept(self):
-        with suppress(OSError):  # closed
-            while True:
-                near, _ = self._listening.accept()
-                if self._is_cut:
-                    near.close()
-                    continue
-                pair = (near, socket.create_connection(self._target))
-                self._pairs.append(pair)
-                threading.Thread(target=_forward, args=pair, daemon=True).start()
-
-
-def _forward(near, far):
-    """Copy what either end sends to the other, until one of them ends."""
-    with near, far, suppress(OSError):
-        while True:
-            for end in select.select([near, far], [], [])[0]:
-                data = end.recv(1 << 16)
-                if not data:
-                    return
-                (far if end is near else near).sendall(data)
