@@ -35,7 +35,7 @@ def test_results_of_a_job_that_trains_on_another_node_reach_the_users_tree(clust
 
     def segnet(*arguments):
         command = (sys.executable, "-c", "from pipeline.cli import main; main()", *arguments, "--address", address)
-        settings = {**SETTINGS, "PYTHONPATH": made.folder}
+        settings = {**SETTINGS, "PYTHONPATH": made.folder, "MLFLOW_TRACKING_URI": cluster.mlflow()}
         return user.run(*command, folder=made.folder, timeout=500, **settings)
 
     done = segnet("submit", "--storage", f"file://{share / 'storage'}", "--id", "hosts")
