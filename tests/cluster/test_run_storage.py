@@ -91,7 +91,7 @@ def test_losing_the_storage_and_a_node_that_comes_back_changes_nothing(cluster, 
 
 
 def test_workers_run_where_the_labels_are(cluster, folder):
-    project = project_at(cluster, folder / "labelled")
+    project = project_at(cluster, folder / "labelled", epochs=3)
     text = (project / "params.yaml").read_text().replace("num_workers: 2", "num_workers: 1")
     (project / "params.yaml").write_text(text.replace("node_labels: {}", "node_labels: {kind: large}"))
     failed = trained(cluster, project, **cluster.storage.environment)
