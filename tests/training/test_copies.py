@@ -133,6 +133,7 @@ def test_who_has_lost_the_lease_commits_nothing_and_ends(copies, bucket):
     assert commits(bucket, first.folder) == []
 
 
+@pytest.mark.slow
 def test_an_outage_during_a_copy_is_sat_out_and_a_lasting_one_is_an_error(wire, copies, monkeypatch):
     first, second = copies("first"), copies("second")
     write(first, 1)

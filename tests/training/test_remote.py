@@ -72,7 +72,7 @@ def test_the_model_is_that_of_one_machine(machine, address, tiles, undisturbed):
     assert same(result.best, undisturbed.best)
 
 
-@pytest.mark.parametrize("killed_after", [1, 2])
+@pytest.mark.parametrize("killed_after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_another_machine_resumes_what_a_lost_one_left(machine, address, tiles, undisturbed, killed_after):
     def lose(epoch):
         if epoch["epoch"] == killed_after:
@@ -90,6 +90,7 @@ def test_another_machine_resumes_what_a_lost_one_left(machine, address, tiles, u
     assert same(result.model, undisturbed.model)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again_and_fresh_starts_over(machine, address, tiles):
     with machine("first", address) as begun:
         trained(begun, tiles)
