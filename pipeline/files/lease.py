@@ -71,11 +71,6 @@ def held(storage: Storage, name: str) -> Iterator[Lease]:
             storage.delete([name])
 
 
-def is_held(storage: Storage, name: str) -> bool:
-    """Return whether there is such a lease; its owner may have died."""
-    return storage.size(name) is not None
-
-
 def _take(lease: Lease) -> None:
     storage, name = lease.storage, lease.name
     seen = since = time.monotonic()

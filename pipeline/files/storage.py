@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from obstore import UpdateVersion
     from obstore.store import ObjectStore
 
-SCHEMES = ("s3", "gs", "az", "file")
+_SCHEMES = ("s3", "gs", "az", "file")
 _Result = TypeVar("_Result")
 _CONNECT, _REQUEST = timedelta(seconds=5), timedelta(seconds=60)  # the longest that one attempt may take
 _RETRY = timedelta(seconds=180)  # for one request with all attempts; a longer outage is an error
@@ -209,7 +209,7 @@ def check_address(address: str) -> None:
     parts = urlsplit(address)
     is_folder = parts.scheme == "file"
     if (
-        parts.scheme not in SCHEMES
+        parts.scheme not in _SCHEMES
         or (parts.netloc == "") != is_folder
         or any(character in address for character in "@?#")
         or (is_folder and parts.path in {"", "/"})
