@@ -1,5 +1,6 @@
 """`segnet doctor`."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -10,7 +11,9 @@ import typer
 
 from pipeline import params
 from pipeline.cluster import doctor as checks
+from pipeline.cluster.jobs import Jobs
 from pipeline.files import repository
+from pipeline.files.storage import chosen_address
 from pipeline.files.terminal import complain, say, say_json
 from pipeline.params.dataset import CamvidDataset, FolderDataset
 from pipeline.tracking import round_trip, store
@@ -21,16 +24,21 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     address: Annotated[
         str | None,
-        typer.Option(envvar="RAY_ADDRESS", help="HOST:PORT of a Ray cluster's head, whose nodes are checked too."),
+        typer.Option(
+            envvar="RAY_ADDRESS", help="HOST:PORT of a Ray cluster's head, or its dashboard, http://HOST:8265."
+        ),
     ] = None,
     megabytes: Annotated[int, typer.Option(min=1, help="Size of the file that MLflow's store is tried with.")] = 200,
 ) -> None:
     """Check beforehand what would make the pipeline fail on this machine or a cluster; each failure names its mend.
 
-    If a check fails, the exit code is 1. Nothing that it writes stays, but a deleted run in MLflow's store.
+    With a dashboard's address, a job checks the head and the nodes, as segnet submit would use them. If a check fails,
+    the exit code is 1. Nothing that it writes stays, but a deleted run in MLflow's store.
     """
+    if address is not None and not address.startswith("http"):
+        os.environ["RAY_ADDRESS"] = address  # the store must then be a server's, as in a training there
     results = []
-    for result in chain(checks.examine(_checks(megabytes)), _on_nodes(address) if address else ()):
+    for result in chain(checks.examine(_checks(megabytes)), _on_cluster(address, megabytes)):
         results.append(result)
         if not json:
             say(f"{'ok' if result.ok else 'FAILS':6} {result.name}: {result.detail}")
@@ -56,8 +64,30 @@ def _checks(megabytes: int) -> Mapping[str, Callable[[], str]]:
         "disk": checks.disk,
         "sockets": checks.sockets,
         "GPUs": checks.gpus,
-        "MLflow": lambda: round_trip.round_trip(store.address(), megabytes),
+        "MLflow": lambda: round_trip.round_trip(store.run_address(), megabytes),
     }
+
+
+def _on_cluster(address: str | None, megabytes: int) -> Iterator[checks.Result]:
+    if address is None:
+        return iter(())
+    return _by_job(address, megabytes) if address.startswith("http") else _on_nodes(address)
+
+
+def _by_job(address: str, megabytes: int) -> Iterator[checks.Result]:
+    """Yield what a job finds at a cluster's head and nodes, and whether this machine reaches the storage."""
+    from pipeline.cluster import doctor_job  # imported here, as all that talks to a head
+
+    storage, found = chosen_address(params.load().storage.address), list[checks.Result]()
+
+    def ask() -> str:
+        found.extend(doctor_job.results(Jobs(address), storage, megabytes))
+        return f"{address} runs jobs"
+
+    yield from checks.examine({"jobs": ask})
+    yield from found
+    if storage is not None:
+        yield from checks.examine({"storage from here": lambda: doctor_job.storage_from_here(storage)})
 
 
 def _on_nodes(address: str) -> Iterator[checks.Result]:
@@ -65,6 +95,7 @@ def _on_nodes(address: str) -> Iterator[checks.Result]:
     from pipeline.cluster import doctor_nodes, probes  # imported here, since they import Ray
 
     settings = params.load()
+    storage = chosen_address(settings.storage.address)
     with ExitStack() as stack:
         clusters = []
 
@@ -75,7 +106,7 @@ def _on_nodes(address: str) -> Iterator[checks.Result]:
         yield from checks.examine({"cluster": join})
         for cluster in clusters:
             asked = stack.enter_context(cluster.probed())
-            yield from checks.examine(doctor_nodes.checks(cluster, asked, settings.storage))
+            yield from checks.examine(doctor_nodes.checks(cluster, asked, storage, settings.storage.cache))
 
 
 def _params() -> str:

@@ -1,6 +1,5 @@
 """`segnet submit | jobs | attach | fetch | stop`: the pipeline as a job of a Ray cluster."""
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from pipeline.cluster import fetch as fetching, following, overrides, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.files.redact import redact
-from pipeline.files.storage import Storage
+from pipeline.files.storage import Storage, chosen_address
 from pipeline.files.terminal import complain, error_line, say, say_json
 from pipeline.params import Params
 
@@ -28,7 +27,6 @@ StorageAddress = Annotated[
 Id = Annotated[str, typer.Argument(help="Name of the job, as segnet submit and segnet jobs print it.", metavar="ID")]
 _STOPPED = 130
 _SHOWN = 10  # names of files that are not sent
-_EVERY = 0.5  # seconds
 
 
 def submit(
@@ -108,10 +106,7 @@ def stop(job_id: Id, *, address: Address = None) -> None:
     if job.has_ended:
         say(f"{job.id} has ended before: {job.status}")
         return
-    cluster.stop(job)
-    while not (job := cluster.get(job.name)).has_ended:
-        time.sleep(_EVERY)
-    say(f"{job.id}: {job.status}")
+    say(f"{job.id}: {cluster.stop(job).status}")
 
 
 def fetch(
@@ -196,10 +191,7 @@ def _storage(given: str | None, own: Params) -> str:
 
 def _named(given: str | None, own: Params) -> str | None:
     """Return the storage that the option names, or the environment, or params.yaml; None: there is none."""
-    from pipeline.training import remote  # imported here: what trains takes a third of a second to import
-
-    address = given or os.environ.get(remote.VARIABLE) or own.storage.address
-    return None if address == remote.LOCAL else address
+    return given or chosen_address(own.storage.address)
 
 
 def _duration(seconds: float) -> str:

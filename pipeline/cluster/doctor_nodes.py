@@ -4,30 +4,34 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.cluster.doctor import FoundError
 from pipeline.cluster.probes import Answers, Cluster, Probes, each
-from pipeline.files import repository
+from pipeline.files import lease, repository
 from pipeline.files.storage import Storage
-
-if TYPE_CHECKING:
-    from pipeline.params.steps import Storage as Settings
 
 _CLOCKS = 30.0  # seconds that clocks may differ; S3 refuses requests at 15 minutes, logs mislead long before
 _VERSIONS = ("Python", "Ray", "torch")
 
 
-def checks(cluster: Cluster, probes: Probes, settings: "Settings") -> Mapping[str, Callable[[], str]]:
-    """Return the checks by name; each returns what it found, or raises FoundError."""
+def checks(cluster: Cluster, probes: Probes, address: str | None, cache: str) -> Mapping[str, Callable[[], str]]:
+    """Return the checks by name; each returns what it found, or raises FoundError.
+
+    Args:
+        cluster: the nodes.
+        probes: of the nodes.
+        address: of the storage; None: there is none, and nodes must see this repository.
+        cache: the folder into which nodes fetch files.
+    """
     return {
         "nodes": lambda: versions(probes.ask("facts"), _own_facts()),
         "clocks": lambda: clocks(probes.ask("facts"), time.time()),
         "names": lambda: names(probes.ask("facts")),
         "connections": lambda: connections(probes),
         "all-reduce": lambda: all_reduce(cluster),
-        "storage": lambda: storage(probes, settings.address),
-        "machines": lambda: machines(probes.ask("machine", settings.cache)),
+        "storage": lambda: storage(probes, address),
+        "machines": lambda: machines(probes.ask("machine", cache)),
     }
 
 
@@ -97,12 +101,12 @@ def all_reduce(cluster: Cluster) -> str:
     return f"{kind} over {len(ranks)} nodes, {min(speeds.values()) / 1e6:.0f} MB/s of gradients"
 
 
-def storage(probes: Probes, address: str) -> str:
-    """Let every node write an object that every node reads; with storage.address local, in this repository's runs/."""
-    if address == "local" and len(probes.actors) == 1:
+def storage(probes: Probes, address: str | None) -> str:
+    """Let every node write an object that every node reads; without a storage, in this repository's runs/."""
+    if address is None and len(probes.actors) == 1:
         return "one node, which needs none"
     where, mend = address, ""
-    if address == "local":
+    if where is None:
         runs = (repository.root() / "runs").resolve()
         runs.mkdir(exist_ok=True)
         where, mend = runs.as_uri(), "mount this repository on every node, or set storage.address"
@@ -115,6 +119,8 @@ def storage(probes: Probes, address: str) -> str:
         if not wrong:
             unread = probes.ask("unread", where, list(objects.values()))
             wrong = {node: "; ".join(reasons.values()) for node, reasons in unread.items() if reasons}
+        if not wrong and Storage(where).folder is None:
+            lease.check_conditions(Storage(where))
     finally:
         Storage(where).delete(objects.values())
         if (folder := Storage(where).folder) is not None:

@@ -25,7 +25,7 @@ try:
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
     from pipeline.files import log
-    from pipeline.files.storage import Storage
+    from pipeline.files.storage import VARIABLE as STORAGE_VARIABLE, Storage
     from pipeline.files.terminal import complain, say
     from pipeline.tracking import clone, origin
 except ModuleNotFoundError as err:
@@ -45,7 +45,12 @@ def main() -> int:
     """Run the job in the current folder; return its exit status: 0, 1 if it failed, 143 if it was stopped."""
     order = submission.read(Path(submission.FILE))
     storage = Storage(order.storage)
-    _set_up(order)
+    set_up(order)
+    if not os.environ.get(results.TRACKING) and not _DATA.issuperset(order.stages or {""}):
+        raise failures.JobError(
+            f"expected {results.TRACKING} to name a server, since nobody could reach runs and versions in this job's "
+            "folder, got none; set it where you submit, or where the head is started"
+        )
     storage.delete([results.name(order.id)])  # of an attempt that failed
     has_remote = _remote() is not None
     if has_remote:
@@ -82,22 +87,21 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _set_up(order: Order) -> None:
-    """Set the environment of dvc and the stages, and DVC's setting that there is no git."""
+def set_up(order: Order) -> None:
+    """Set the environment of dvc and the stages, and DVC's setting that there is no git.
+
+    Raises:
+        ValueError: dvc does not run.
+    """
     origin.write(Path("origin.json"), order.origin)
     os.environ |= {
         origin.VARIABLE: str(Path("origin.json").resolve()),
-        "SEGNET_STORAGE": order.storage,
+        STORAGE_VARIABLE: order.storage,
         "DVC_NO_ANALYTICS": "1",
         # dvc.yaml says `python`: the one that has this program, also if the head was started without it on PATH.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
     clone.become(Path("runs"), hashlib.sha256(order.id.encode()).hexdigest()[:16])
-    if not os.environ.get(results.TRACKING) and not _DATA.issuperset(order.stages or {""}):
-        raise failures.JobError(
-            f"expected {results.TRACKING} to name a server, since nobody could reach runs and versions in this job's "
-            "folder, got none; set it where you submit, or where the head is started"
-        )
     if os.environ.get("OMP_NUM_THREADS") == "1":  # Ray sets it for its own process, which has no CPU of its own
         del os.environ["OMP_NUM_THREADS"]
     if _dvc("config", "--local", "core.no_scm", "true") != 0:

@@ -4,10 +4,9 @@ Ray takes a name once, also after a job was deleted (its documentation of delete
 again as <id>.2: a new attempt at the same job.
 """
 
-import importlib.util
-import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,22 +14,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.cluster import submission
+from pipeline.cluster import head, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.submission import Submission
 from pipeline.files.redact import redact
+from pipeline.files.storage import VARIABLE as STORAGE_VARIABLE
 
 LOCAL = "http://127.0.0.1:8265"  # where a head without further settings answers, on its own machine
-_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _ENTRYPOINT = "python -m pipeline.cluster.job"
-_TIMEOUTS = (10.0, 60.0)  # seconds, to connect and between bytes: a head that vanishes must not hold the client forever
 # A stage that is stopped cleans up for up to 60 s; Ray would kill it after 3. Ray reads this in the process that runs
 # the job's command, which gets the job's variables: the head needs no setting.
 _STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "75"}
 _ID, _INPUTS, _STORAGE, _COMMIT = "segnet_job", "segnet_inputs", "segnet_storage", "segnet_commit"
-_TALKATIVE = ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env")
 _CONFLICT, _NOT_FOUND = "already exists", "status code 404"  # in the texts of Ray's errors, which have no types
 _TRIES = 3
+_EVERY = 0.5  # seconds between questions for the status
 
 
 class UnreachableError(JobError):
@@ -78,12 +76,12 @@ class Jobs:
             UnreachableError: it does not answer.
             ValueError: it is no such address, or refuses the token, or packages are missing here.
         """
-        named = [os.environ[name] for name in _ADDRESSES if os.environ.get(name, "").startswith("http")]
+        named = [os.environ[name] for name in head.ADDRESSES if os.environ.get(name, "").startswith("http")]
         self.address = (address or next(iter(named), LOCAL)).rstrip("/")
         if not re.fullmatch(r"https?://[^@/]+(/[^@]*)?", self.address):
             raise JobError(f"--address: expected http://head:8265, got {redact(self.address)}; correct it")
         with self._asked():
-            self.client = _client(self.address)
+            self.client = head.client(self.address)
 
     def submit(self, job: Submission) -> tuple[Job, bool]:
         """Submit a job, unless it runs or has succeeded; return its last attempt, and whether that is a new one.
@@ -105,12 +103,11 @@ class Jobs:
             attempt = last.attempt + 1 if last else 1
             name = job.order.id if attempt == 1 else f"{job.order.id}.{attempt}"
             try:
-                self._send(job, name)
+                return self.send(job, name), True
             except JobError as err:
                 if _CONFLICT not in str(err) or not tries_left:
                     raise
-                continue  # somebody else submits the same job: theirs is the attempt
-            return self.get(name), True
+                # Somebody else submits the same job: theirs is the attempt.
         raise AssertionError
 
     def list(self) -> list[Job]:
@@ -148,35 +145,54 @@ class Jobs:
                 raise
             raise self._unknown(name) from err
 
-    def stop(self, job: Job) -> None:
-        """Ask the cluster to stop an attempt; it ends once its stage has cleaned up."""
+    def stop(self, job: Job) -> Job:
+        """Stop an attempt, wait until its stage has cleaned up, and return it as it has ended."""
         with self._asked():
             self.client.stop_job(job.name)
+        while not (job := self.get(job.name)).has_ended:
+            time.sleep(_EVERY)
+        return job
 
     def log(self, job: Job) -> str:
         """Return all that an attempt has printed so far."""
         with self._asked():
             return str(self.client.get_job_logs(job.name))
 
-    def _unknown(self, name: str) -> JobError:
-        return JobError(
-            f"expected a job of {self.address}, got {name}, which it does not know (a head that is started anew has "
-            "forgotten its jobs); segnet jobs lists them; submitted again, a job resumes"
-        )
+    def send(self, job: Submission, name: str, command: str = _ENTRYPOINT, *, labelled: bool = True) -> Job:
+        """Let the head run `command` in the job's files; without labels, `list` leaves it out.
 
-    def _send(self, job: Submission, name: str) -> None:
+        Raises:
+            ValueError: the head does not answer, or refuses.
+        """
         order = job.order
         labels = {_ID: order.id, _INPUTS: job.inputs, _STORAGE: order.storage, _COMMIT: order.origin.commit}
         with TemporaryDirectory() as folder:
             package = submission.package(job, Path(folder))
             environment = {
                 "working_dir": str(package),
-                "env_vars": {**_STOP, "SEGNET_STORAGE": order.storage, **job.variables},
+                "env_vars": {**_STOP, STORAGE_VARIABLE: order.storage, **job.variables},
             }
             with self._asked():
                 self.client.submit_job(
-                    entrypoint=_ENTRYPOINT, submission_id=name, runtime_env=environment, metadata=labels
+                    entrypoint=command,
+                    submission_id=name,
+                    runtime_env=environment,
+                    metadata=labels if labelled else {},
                 )
+        return self.get(name)
+
+    def remove(self, job: Job) -> None:
+        """Stop an attempt if it runs, and let the head forget it."""
+        if not self.get(job.name).has_ended:
+            self.stop(job)
+        with self._asked():
+            self.client.delete_job(job.name)
+
+    def _unknown(self, name: str) -> JobError:
+        return JobError(
+            f"expected a job of {self.address}, got {name}, which it does not know (a head that is started anew has "
+            "forgotten its jobs); segnet jobs lists them; submitted again, a job resumes"
+        )
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -201,28 +217,6 @@ class Jobs:
                 f"expected {self.address} to accept the token, got {str(err).splitlines()[0]}; set RAY_AUTH_MODE=token "
                 "and RAY_AUTH_TOKEN_PATH, or RAY_AUTH_TOKEN, to the cluster's"
             ) from err
-
-
-def _client(address: str) -> Any:
-    """Return Ray's client of an address."""
-    if importlib.util.find_spec("aiohttp") is None:
-        raise JobError("expected ray[default], got Ray without it; pip install 'segnet-pipeline[cluster]'")
-    from ray.job_submission import JobSubmissionClient
-
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-    class Client(JobSubmissionClient):  # type: ignore[misc]  # mypy is not to follow Ray
-        """Ray's, which by itself waits for an answer forever."""
-
-        def _do_request(self, *arguments: Any, **options: Any) -> Any:
-            return super()._do_request(*arguments, **{"timeout": _TIMEOUTS, **options})
-
-    before = {name: os.environ.pop(name) for name in _ADDRESSES if name in os.environ}
-    try:  # for Ray, both take precedence over the address that it is given
-        return Client(address)
-    finally:
-        os.environ |= before
 
 
 def _job(details: Any) -> Job:

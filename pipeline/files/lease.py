@@ -55,8 +55,9 @@ def held(storage: Storage, name: str) -> Iterator[Lease]:
     """Hold a lease in the block; waits, with a message, while another process renews it.
 
     Raises:
-        StorageError: the storage cannot be reached.
+        StorageError: the storage cannot be reached, or does not obey conditions.
     """
+    check_conditions(storage)
     lease = Lease(storage, name)
     _take(lease)
     ended = threading.Event()
@@ -69,6 +70,29 @@ def held(storage: Storage, name: str) -> Iterator[Lease]:
         renewing.join()
         if _owner(storage, name) == lease.owner:
             storage.delete([name])
+
+
+def check_conditions(storage: Storage) -> None:
+    """Check that an object store refuses a write whose condition does not hold: otherwise a lease keeps nobody out.
+
+    Raises:
+        StorageError: it writes all the same, or cannot be reached.
+    """
+    name = f"conditions-{secrets.token_hex(4)}"
+    try:
+        made = storage.create(name, b"1")
+        ignored = "If-None-Match" if made and storage.create(name, b"2") else ""
+        _, version = storage.get_version(name)
+        if storage.replace(name, b"3", version) and storage.replace(name, b"4", version):
+            ignored = ignored or "If-Match"
+    finally:
+        storage.delete([name])
+    if ignored:
+        raise StorageError(
+            f"expected {storage.address} to refuse a write whose condition does not hold, got it written: the server "
+            f"ignores {ignored}; update it, or use one with conditional writes: without them, two trainings of one run "
+            "would both write its checkpoints"
+        )
 
 
 def _take(lease: Lease) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from obstore import UpdateVersion
     from obstore.store import ObjectStore
 
+LOCAL = "local"
+"""The address of no storage: one machine, or several that see the repository at the same path."""
+VARIABLE = "SEGNET_STORAGE"
+"""Environment variable with the address of the storage, which takes precedence over params.yaml."""
 _SCHEMES = ("s3", "gs", "az", "file")
 _Result = TypeVar("_Result")
 _CONNECT, _REQUEST = timedelta(seconds=5), timedelta(seconds=60)  # the longest that one attempt may take
@@ -202,6 +206,12 @@ class Storage:
                     ) from err
                 time.sleep(0.1 * 2**attempt)
         raise AssertionError  # count does not end
+
+
+def chosen_address(address: str) -> str | None:
+    """Return the address that `VARIABLE` names, or else `address`, which params.yaml names; None if it is LOCAL."""
+    taken = os.environ.get(VARIABLE) or address
+    return None if taken == LOCAL else taken
 
 
 def check_address(address: str) -> None:

@@ -6,7 +6,6 @@ object store, a lease takes the place of the lock of a run's folder.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from pipeline.files import blobs, lease
 from pipeline.files.blobs import Cache
 from pipeline.files.digest import file_sha256
 from pipeline.files.lease import Lease
-from pipeline.files.storage import Storage
+from pipeline.files.storage import Storage, chosen_address
 from pipeline.training import checkpoint, run
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.copies import Copies, prefix
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from pipeline.params.steps import Storage as Settings
     from pipeline.training.trainer import Job
 
-LOCAL = "local"
-"""The address of no storage: one machine, or several that see this repository at the same path."""
-VARIABLE = "SEGNET_STORAGE"
-"""Environment variable with the address of the storage, which takes precedence over params.yaml."""
 _WEIGHTS = "weights"  # in `Remote.sha256`
 
 
@@ -122,8 +117,7 @@ def begun(settings: "Settings", inputs: Inputs, *, fresh: bool) -> Iterator[Begu
     Raises:
         StorageError: the storage cannot be reached.
     """
-    address = os.environ.get(VARIABLE) or settings.address
-    if address == LOCAL:
+    if (address := chosen_address(settings.address)) is None:
         with run.begun(run.all_runs(), inputs, fresh=fresh) as folder:
             yield Begun(folder, None, None)
         return

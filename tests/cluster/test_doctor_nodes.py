@@ -66,4 +66,4 @@ def test_a_machine_that_lacks_something_is_found_with_its_mend():
 
 
 def test_one_node_needs_no_storage():
-    assert doctor_nodes.storage(Probes({"10.0.0.1": None}), "local") == "one node, which needs none"
+    assert doctor_nodes.storage(Probes({"10.0.0.1": None}), None) == "one node, which needs none"

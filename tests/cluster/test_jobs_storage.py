@@ -48,6 +48,7 @@ def made(storage, tmp_path):
         text, count = re.subn(old, new, text)
         assert count, old
     path.write_text(text)
+    made.run("dvc", "remote", "add", "--default", "store", f"{storage.address}/dvc")
     made.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "cluster")
     return made
 
@@ -68,6 +69,18 @@ def steps(storage):
     return max((int(match[1]) for match in found if match), default=0)
 
 
+def assert_in_order(examined):
+    assert examined.returncode == 0, examined.stdout + examined.stderr
+    assert "ok     head: dvc: dvc 3" in examined.stdout
+    assert "ok     cluster: 2 nodes for workers, head at " in examined.stdout
+
+
+def assert_pulled(done):
+    """Check that a job, which runs in a folder of its own, pulled what an earlier one pushed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"Running stage '(\w+)'", done.stdout) == ["register"]
+
+
 def test_a_job_outlives_its_cluster_and_gives_the_model_of_one_machine(network, storage, made, tmp_path):
     user = network.add("user", sees=(made.folder,))
     settings = {**ray_hosts.ENVIRONMENT, **storage.environment, "MLFLOW_TRACKING_URI": storage.mlflow()}
@@ -81,6 +94,7 @@ def test_a_job_outlives_its_cluster_and_gives_the_model_of_one_machine(network, 
         return (Path(sys.executable).parent / "segnet", *words)
 
     first = start(network, storage, tmp_path / "first")
+    assert_in_order(segnet("doctor", "--megabytes", "1", "--address", f"http://{first.head.address}:8265"))
     sent = segnet("submit", "--detach", "--address", f"http://{first.head.address}:8265")
     assert sent.returncode == 0, sent.stdout + sent.stderr
     job = sent.stdout.partition(":")[0]
@@ -102,6 +116,11 @@ def test_a_job_outlives_its_cluster_and_gives_the_model_of_one_machine(network, 
     model = (made.folder / "models/segnet/model.safetensors").read_bytes()
     verified = segnet("verify", "1")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+    assert_pulled(segnet("submit", "-S", "register.min_miou=0.001", *address))
+    pulled = user.run("dvc", "pull", folder=made.folder, timeout=300, **settings)
+    assert pulled.returncode == 0, pulled.stdout + pulled.stderr
+    assert (made.folder / "data/tiles/tiles.json").is_file()
 
     (tmp_path / "alone").mkdir()
     alone = Repository(tmp_path / "alone")

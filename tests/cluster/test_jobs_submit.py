@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.cluster import jobs
+from pipeline.cluster import head
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Jobs
 from pipeline.cluster.submission import Order, Submission
@@ -50,7 +50,7 @@ class Client:
 @pytest.fixture
 def client(monkeypatch):
     made = Client()
-    monkeypatch.setattr(jobs, "_client", lambda address: made)
+    monkeypatch.setattr(head, "client", lambda address: made)
     return made
 
 

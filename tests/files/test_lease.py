@@ -1,6 +1,7 @@
 """Leases in a real S3 server, between real processes."""
 
 import logging
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline.files import lease
 from pipeline.files.lease import LostError
-from pipeline.files.storage import Storage
+from pipeline.files.storage import Storage, StorageError
 from tests.support import ROOT
 
 HOLDER = """
@@ -138,3 +139,12 @@ def test_an_unreadable_lease_is_waited_for_and_taken_over(bucket):
     Storage(bucket).put("run/lease", b"[]")
     with lease.held(Storage(bucket), "run/lease") as held:
         held.check()
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
+def test_a_server_that_ignores_conditions_is_refused(wire, bucket, header):
+    wire.renamed[header.lower().encode()] = b"x" * len(header)
+    said = f"^expected {re.escape(bucket)} to refuse a write .* got it written: the server ignores {header}; update it"
+    with pytest.raises(StorageError, match=said), lease.held(Storage(bucket), "lease"):
+        pass
+    assert Storage(bucket).names() == []

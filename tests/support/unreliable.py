@@ -1,4 +1,4 @@
-"""A connection that breaks: a TCP proxy that can cut transfers short, and be down for a while."""
+"""A connection that breaks: a TCP proxy that can cut transfers short, be down for a while, and lose headers."""
 
 import socket
 import threading
@@ -14,6 +14,8 @@ class Proxy:
         self.target, self.is_down, self.cuts, self.cut_after = target, False, 0, 0
         """`cuts`: of so many connections, only `cut_after` bytes of the answer arrive."""
         self.accepted = 0
+        self.renamed = {}
+        """What takes the place of bytes that clients send, such as a header's name, which must be as long."""
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         self._open = set()
@@ -49,6 +51,8 @@ class Proxy:
         passed = 0
         with suppress(OSError):
             while data := source.recv(_CHUNK):
+                for old, new in () if is_answer else self.renamed.items():
+                    data = data.replace(old, new)
                 if is_answer and self.cuts and passed + len(data) > self.cut_after:
                     self.cuts -= 1
                     sink.sendall(data[: max(0, self.cut_after - passed)])

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.files import lease
-from pipeline.files.storage import Storage
+from pipeline.files.storage import LOCAL, VARIABLE, Storage
 from pipeline.params.steps import Storage as Settings
 from pipeline.training import remote, run, train
 from pipeline.training.trainer import Job
@@ -127,8 +127,8 @@ def test_two_machines_do_not_train_a_run_at_once(machine, bucket, monkeypatch):
 
 
 def test_a_jobs_storage_takes_precedence_over_that_of_params(machine, tmp_path, monkeypatch):
-    monkeypatch.setenv(remote.VARIABLE, f"file://{tmp_path / 'of the job'}")
-    for address in (remote.LOCAL, "s3://of-params/x"):
+    monkeypatch.setenv(VARIABLE, f"file://{tmp_path / 'of the job'}")
+    for address in (LOCAL, "s3://of-params/x"):
         with machine("a", address) as begun:
             assert begun.folder.is_relative_to(tmp_path / "of the job")
             assert begun.cache.storage.address == f"file://{tmp_path / 'of the job'}"
