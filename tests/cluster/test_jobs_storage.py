@@ -69,63 +69,64 @@ def steps(storage):
     return max((int(match[1]) for match in found if match), default=0)
 
 
-def assert_in_order(examined):
-    assert examined.returncode == 0, examined.stdout + examined.stderr
-    assert "ok     head: dvc: dvc 3" in examined.stdout
-    assert "ok     cluster: 2 nodes for workers, head at " in examined.stdout
-
-
-def assert_pulled(done):
-    """Check that a job, which runs in a folder of its own, pulled what an earlier one pushed."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"Running stage '(\w+)'", done.stdout) == ["register"]
-
-
-def test_a_job_outlives_its_cluster_and_gives_the_model_of_one_machine(network, storage, made, tmp_path):
-    user = network.add("user", sees=(made.folder,))
+@pytest.fixture
+def user(network, storage, made):
+    """Run commands of the user, who has nothing but the repository, and the program in it."""
+    host = network.add("user", sees=(made.folder,))
     settings = {**ray_hosts.ENVIRONMENT, **storage.environment, "MLFLOW_TRACKING_URI": storage.mlflow()}
     settings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings["PYTHONPATH"] = str(made.folder)  # of the program, the user has nothing but the repository
+    settings["PYTHONPATH"] = str(made.folder)
 
-    def segnet(*words, timeout=900):
-        return user.run(*command(*words), folder=made.folder, timeout=timeout, **settings)
+    def run(name, *words):
+        done = host.run(Path(sys.executable).parent / name, *words, folder=made.folder, timeout=900, **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    def command(*words):
-        return (Path(sys.executable).parent / "segnet", *words)
+    return run
 
+
+def alone(made, storage, folder):
+    """Return the weights that one machine trains with the same params, in the new folder `folder`."""
+    folder.mkdir()
+    repository = Repository(folder)
+    text = (made.folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text.replace(f"address: {storage.address}", "address: local"))
+    environment = repository.environment(OMP_NUM_THREADS="1")
+    subprocess.run(["dvc", "repro", "train"], cwd=folder, env=environment, check=True, capture_output=True)
+    return (folder / "models/segnet/model.safetensors").read_bytes()
+
+
+def test_a_job_outlives_a_stop_and_its_cluster_and_gives_the_model_of_one_machine(
+    network, storage, made, user, tmp_path
+):
     first = start(network, storage, tmp_path / "first")
-    assert_in_order(segnet("doctor", "--megabytes", "1", "--address", f"http://{first.head.address}:8265"))
-    sent = segnet("submit", "--detach", "--address", f"http://{first.head.address}:8265")
-    assert sent.returncode == 0, sent.stdout + sent.stderr
-    job = sent.stdout.partition(":")[0]
-    assert until(lambda: steps(storage) >= 12, 500), segnet("jobs", "--address", f"http://{first.head.address}:8265")
+    address = ("--address", f"http://{first.head.address}:8265")
+    examined = user("segnet", "doctor", "--megabytes", "1", *address)
+    assert "ok     head: dvc: dvc 3" in examined
+    assert "ok     cluster: 2 nodes for workers, head at " in examined
+    job = user("segnet", "submit", "--detach", *address).partition(":")[0]
+    assert until(lambda: steps(storage) >= 6, 500), user("segnet", "jobs", *address)
+    assert user("segnet", "stop", job, *address) == f"{job}: STOPPED\n"
+    stopped_at = steps(storage)
+    assert user("segnet", "submit", "--detach", *address).startswith(f"{job}, attempt 2: ")
+    assert until(lambda: steps(storage) >= stopped_at + 6, 500), user("segnet", "jobs", *address)
     for host in (first.head, *first.nodes.values()):
         host.crash()
 
     second = start(network, storage, tmp_path / "second")
     address = ("--address", f"http://{second.head.address}:8265")
-    done = segnet("submit", *address)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith(f"{job}: "), "the same inputs are the same job"
-    resumed = re.search(rf"resuming run (\w+) at epoch (\d+) of {EPOCHS}", done.stdout)
-    assert resumed, done.stdout
-    assert int(resumed[2]) >= 3
-    fetched = segnet("fetch", job)
-    assert fetched.returncode == 0, fetched.stderr
-    assert f"registered: models:/segnet-scenes/1 in {settings['MLFLOW_TRACKING_URI']}" in fetched.stdout
+    done = user("segnet", "submit", *address)
+    assert done.startswith(f"{job}: "), "the same inputs are the same job"
+    resumed = re.search(rf"resuming run (\w+) at epoch (\d+) of {EPOCHS}", done)
+    assert resumed, done
+    assert int(resumed[2]) >= 4
+    fetched = user("segnet", "fetch", job)
+    assert "registered: models:/segnet-scenes/1 in http://" in fetched
     model = (made.folder / "models/segnet/model.safetensors").read_bytes()
-    verified = segnet("verify", "1")
-    assert verified.returncode == 0, verified.stdout + verified.stderr
-
-    assert_pulled(segnet("submit", "-S", "register.min_miou=0.001", *address))
-    pulled = user.run("dvc", "pull", folder=made.folder, timeout=300, **settings)
-    assert pulled.returncode == 0, pulled.stdout + pulled.stderr
+    user("segnet", "verify", "1")
+    # Another job runs in a folder of its own: it pulls what the first one pushed.
+    again = user("segnet", "submit", "-S", "register.min_miou=0.001", *address)
+    assert re.findall(r"Running stage '(\w+)'", again) == ["register"]
+    user("dvc", "pull")
     assert (made.folder / "data/tiles/tiles.json").is_file()
-
-    (tmp_path / "alone").mkdir()
-    alone = Repository(tmp_path / "alone")
-    text = (made.folder / "params.yaml").read_text()
-    (alone.folder / "params.yaml").write_text(text.replace(f"address: {storage.address}", "address: local"))
-    environment = alone.environment(OMP_NUM_THREADS="1")
-    subprocess.run(["dvc", "repro", "train"], cwd=alone.folder, env=environment, check=True, capture_output=True)
-    assert (alone.folder / "models/segnet/model.safetensors").read_bytes() == model
+    assert alone(made, storage, tmp_path / "alone") == model

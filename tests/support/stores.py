@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,16 +86,24 @@ def mlflow_server(folder, database, bucket, *, proxied, workers=1, port=None):
 
 @contextmanager
 def s3(folder):
-    """Yield the environment for clients of a new S3 server with the empty bucket BUCKET."""
+    """Yield the environment for clients of a new S3 server with the empty bucket BUCKET.
+
+    If SEGNET_TEST_S3 names a server on this machine, http://127.0.0.1:PORT, it is that server, with a new bucket.
+    """
     import boto3
 
-    environment = s3_access("127.0.0.1", free_port())
+    given = os.environ.get("SEGNET_TEST_S3")
+    environment = s3_access("127.0.0.1", urlsplit(given).port if given else free_port())
     endpoint = environment["AWS_ENDPOINT_URL"]
-    with running(s3_command(environment), folder / "s3.log", answers(f"{endpoint}/moto-api/")):
+    started = (
+        nullcontext()
+        if given
+        else running(s3_command(environment), folder / "s3.log", answers(f"{endpoint}/moto-api/"))
+    )
+    with started:
         keys = {f"aws_{each}": environment[f"AWS_{each.upper()}"] for each in ("access_key_id", "secret_access_key")}
-        boto3.client("s3", environment["AWS_DEFAULT_REGION"], endpoint_url=endpoint, **keys).create_bucket(
-            Bucket=BUCKET
-        )
+        client = boto3.client("s3", environment["AWS_DEFAULT_REGION"], endpoint_url=endpoint, **keys)
+        client.create_bucket(Bucket=BUCKET)
         yield environment
 
 
