@@ -7,10 +7,13 @@ the last one is clipped (ceil mode, as in the Caffe release: 45 rows pool to 23)
 the first in its lowest bits. Nothing else is saved for the backward pass: that of pooling unpools the gradient, and
 that of unpooling gathers it at the places of the codes.
 
-Tensors that pooling_cpu accepts use PyTorch's own kernels; all others, including every tensor on a GPU, use elementwise
-operations that run eagerly, one after the other.
+The operations lie in three modules: pooling_cpu (PyTorch's own kernels), pooling_triton (a kernel each, on a GPU), and
+pooling_plain (anywhere, and for torch.compile).
 """
 
+import warnings
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -18,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-from pipeline.core import pooling_cpu
+from pipeline.core import pooling_cpu, pooling_plain
 
 
 def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,16 +73,10 @@ def unpool(y_NChw: Tensor, codes_NGhw: Tensor, size: tuple[int, int]) -> Tensor:
     return x
 
 
-def unpacked(codes_NGhw: Tensor, num_channels: int) -> Tensor:
-    """Return the codes one per byte, (N, C, h, w) uint8 in 0..3."""
-    codes = torch.stack([(codes_NGhw >> shift) & 3 for shift in (0, 2, 4, 6)], dim=2)  # (N, G, 4, h, w)
-    return codes.flatten(1, 2)[:, :num_channels]
-
-
 class _Pool(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        y, codes = pooling_cpu.pool(x) if _is_fast(x) else _maxima(x)
+        y, codes = _operations(x).pool(x)
         ctx.save_for_backward(codes)
         ctx.size = (x.shape[2], x.shape[3])
         ctx.mark_non_differentiable(codes)
@@ -95,7 +92,8 @@ class _Unpool(Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(codes)
-        return pooling_cpu.scatter(y, codes, size) if _is_fast(y) else _scatter(y, codes, size)
+        x: Tensor = _operations(y).scatter(y, codes, size)
+        return x
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, None, None]:
@@ -108,7 +106,8 @@ class _Gather(Function):
     def forward(ctx: Any, x: Tensor, codes: Tensor) -> Tensor:
         ctx.save_for_backward(codes)
         ctx.size = (x.shape[2], x.shape[3])
-        return pooling_cpu.gather(x, codes) if _is_fast(x) else _gather(x, codes)
+        y: Tensor = _operations(x).gather(x, codes)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, None]:
@@ -116,57 +115,33 @@ class _Gather(Function):
         return _Unpool.apply(grads[0], codes, ctx.size), None  # type: ignore[no-untyped-call]
 
 
-def _is_fast(tensor: Tensor) -> bool:
-    """Return whether pooling_cpu is used rather than the plain operations below.
+def _operations(tensor: Tensor) -> ModuleType:
+    """Return the module that pools a tensor: all give the same bits.
 
-    torch.compile, which no stage uses, gets the plain operations, since it can fuse them. So does deterministic mode,
-    where PyTorch rejects its own unpooling.
+    torch.compile gets the plain operations, since it can fuse them. So does deterministic mode on a CPU, where PyTorch
+    rejects its own unpooling.
     """
-    if torch.compiler.is_compiling() or torch.are_deterministic_algorithms_enabled():
-        return False
-    return pooling_cpu.can_hold(tensor)
+    if torch.compiler.is_compiling():
+        return pooling_plain
+    if tensor.is_cuda:
+        kernels = _gpu_kernels()
+        return kernels if kernels is not None and kernels.can_hold(tensor) else pooling_plain
+    is_fast = not torch.are_deterministic_algorithms_enabled() and pooling_cpu.can_hold(tensor)
+    return pooling_cpu if is_fast else pooling_plain
 
 
-def _maxima(x: Tensor) -> tuple[Tensor, Tensor]:
-    windows = _windows(x)
-    left, right = windows[..., 0], windows[..., 1]
-    is_right = _wins(right, left)
-    best = torch.where(is_right, right, left)  # of each row of a window
-    upper, lower = best[:, :, :, 0], best[:, :, :, 1]
-    is_lower = _wins(lower, upper)
-    column = torch.where(is_lower, is_right[:, :, :, 1], is_right[:, :, :, 0])
-    codes = column.to(torch.uint8) + 2 * is_lower.to(torch.uint8)
-    codes = F.pad(codes, (0, 0, 0, 0, 0, -codes.shape[1] % 4))
-    packed = codes[:, 0::4] + 4 * codes[:, 1::4] + 16 * codes[:, 2::4] + 64 * codes[:, 3::4]
-    return torch.where(is_lower, lower, upper), packed
+@cache
+def _gpu_kernels() -> ModuleType | None:
+    """Return pooling_triton, or None if Triton is not installed or cannot compile here, which is said once."""
+    try:
+        from pipeline.core import pooling_triton
 
-
-def _wins(later: Tensor, earlier: Tensor) -> Tensor:
-    return (later > earlier) | later.isnan()
-
-
-def _windows(x: Tensor) -> Tensor:
-    """Return (N, C, h, 2, w, 2); clipped windows are padded with minus infinity, which is never a first maximum."""
-    num, channels, height, width = x.shape
-    pooled = ((height + 1) // 2, (width + 1) // 2)
-    padding = (2 * pooled[0] - height, 2 * pooled[1] - width)
-    if any(padding):
-        x = F.pad(x, (0, padding[1], 0, padding[0]), value=-torch.inf)
-    return x.reshape(num, channels, pooled[0], 2, pooled[1], 2)
-
-
-def _scatter(y: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
-    codes = unpacked(codes, y.shape[1])
-    zero = torch.zeros((), dtype=y.dtype, device=y.device)
-    rows = [
-        torch.stack([torch.where(codes == 2 * row + column, y, zero) for column in (0, 1)], dim=4) for row in (0, 1)
-    ]
-    planes = torch.stack(rows, dim=3)  # (N, C, h, 2, w, 2)
-    return planes.flatten(4, 5).flatten(2, 3)[:, :, : size[0], : size[1]]
-
-
-def _gather(x: Tensor, codes: Tensor) -> Tensor:
-    windows, codes = _windows(x), unpacked(codes, x.shape[1])
-    is_right, is_lower = (codes & 1).bool(), codes >= 2
-    upper, lower = (torch.where(is_right, windows[:, :, :, row, :, 1], windows[:, :, :, row, :, 0]) for row in (0, 1))
-    return torch.where(is_lower, lower, upper)
+        pooling_triton.pool(torch.zeros(1, 4, 2, 2, device="cuda"))
+    except Exception as err:
+        warnings.warn(
+            f"pooling takes some twenty GPU kernels in place of one, since Triton does not run here: {err}; install "
+            "torch's build for CUDA, and a C compiler",
+            stacklevel=2,
+        )
+        return None
+    return pooling_triton

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pipeline.core.pooling_plain import is_channels_last
+
 # Pooled values; their places take 8 MiB. Smaller strips are no faster, and make threads wait for each other more often.
 _STRIP = 2**20
 _LAST_PLACE = 2**15 - 1  # places within a strip are computed in int16
@@ -21,11 +23,10 @@ Strip = tuple[slice, slice, slice]  # images, pooled rows, rows
 def can_hold(x_NCHW: Tensor) -> bool:
     """Return whether these functions accept a tensor: on the CPU, unambiguously channels_last, and not too wide.
 
-    A single channel or pixel matches both memory formats, and PyTorch's kernels may assume the other one.
+    Where a tensor matches both memory formats, PyTorch's kernels may assume the other one.
     """
-    is_channels_last = x_NCHW.is_contiguous(memory_format=torch.channels_last) and not x_NCHW.is_contiguous()
     fits = x_NCHW.shape[1] % 4 == 0 and 4 * x_NCHW.shape[3] <= _LAST_PLACE
-    return x_NCHW.device.type == "cpu" and is_channels_last and fits and x_NCHW.numel() > 0
+    return x_NCHW.device.type == "cpu" and is_channels_last(x_NCHW) and fits and x_NCHW.numel() > 0
 
 
 def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.core.pooling import pool, unpacked, unpool
+from pipeline.core.pooling import pool, unpool
+from pipeline.core.pooling_plain import unpacked
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
