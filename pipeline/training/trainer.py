@@ -168,7 +168,7 @@ class Trainer:
         for batch in self.tiles["val"].batches(batches):
             images, masks = self._to_device(batch)
             logits = self.learner.logits(model, images)
-            sums += self.learner.losses(logits, masks)[1]
+            sums += self.learner.losses(logits, masks)
             counts += metrics.confusion_matrix(logits.argmax(dim=1), masks, classes)
         all_reduce(counts)
         all_reduce(sums)

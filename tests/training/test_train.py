@@ -189,7 +189,7 @@ def test_the_encoder_is_initialised_from_a_file_of_vgg16_weights(tiles, tmp_path
     monkeypatch.chdir(tmp_path.parent)  # as in a Ray worker
     weights = Trainer(job, CPU).learner.published().state_dict()
     assert weights["encoder.4.2.0.weight"].eq(0.01).all()
-    assert weights["encoder.4.2.0.bias"].eq(0.5).all()
+    assert weights["encoder.4.2.1.running_mean"].eq(-0.5).all()
 
     monkeypatch.chdir(tmp_path)
     save_file({**trained, "conv1_1.bias": torch.zeros(64)}, tmp_path / "vgg16.safetensors")
