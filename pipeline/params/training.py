@@ -120,6 +120,9 @@ class Train(Section):
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights, which is then validated and published in their place;
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""
+    epochs_per_validation: Positive
+    """The validation tiles are scored after every so many epochs, and after the last one. Only these epochs can become
+    the model, and training stops early only after one of them."""
     select_by: Literal["miou", "class_accuracy", "global_accuracy"]
     """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
     patience_epochs: Annotated[int, Field(ge=0)]
@@ -127,8 +130,8 @@ class Train(Section):
     max_failures: Annotated[int, Field(ge=0)]
     """How often lost workers are restarted from the last checkpoint."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None
-    """A checkpoint is written after each epoch, and within an epoch when the last one is older than this; null: after
-    each epoch only."""
+    """A checkpoint is written, while training continues, when the last one is older than this, within an epoch or after
+    it, and at the end: what a killed training repeats. null: after each epoch."""
     keep_states: Positive
     """How many checkpoints of a run are kept: if the newest is broken, training resumes from the one before it."""
     deterministic: bool

@@ -156,8 +156,8 @@ def write_outcome(
         "class_weights": dict(zip(names, job.class_weights, strict=True)),
     }
     write_model(model, spec, state.best)
-    columns = list(stable[0])
+    columns = list(dict.fromkeys(key for epoch in stable for key in epoch))  # not every epoch was validated
     written = reports / "history.csv", reports / "train.json"
-    csv_table.write(written[0], columns, ([epoch[key] for key in columns] for epoch in stable))
+    csv_table.write(written[0], columns, ([epoch.get(key) for key in columns] for epoch in stable))
     atomic.write_json(written[1], tree)
     return written

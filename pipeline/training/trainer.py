@@ -69,6 +69,7 @@ class Trainer:
             vgg.load_vgg16(model, pretrained.read(path), vgg.PREPROCESSING[trained.trained_on])
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.learner = Learner(model, job.settings, job.class_weights)
+        self._saved = time.monotonic()
 
     def _check(self) -> None:
         batch, tiles, parts = self.settings.batch_size, len(self.tiles["train"]), self.settings.accumulation
@@ -105,7 +106,7 @@ class Trainer:
         tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
         sums = torch.zeros(last - first, 4, dtype=torch.float64, device=self.device)
         sums[: len(done)] = done
-        began = reported = saved = time.monotonic()
+        began = reported = time.monotonic()
         batches = zip(positions, self.tiles["train"].batches(tiles), strict=True)
         for i, (part, batch) in enumerate(batches, len(done) + 1):  # steps taken, including this one
             sums[i - 1] = self._step(first + i - 1, part, batch)
@@ -116,20 +117,24 @@ class Trainer:
                 reported = time.monotonic()
                 speed = (i - len(done)) * settings.batch_size / (reported - began)
                 progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(sums[:i])})
-            if check and i < len(sums) and self._is_due(saved):
+            if check and i < len(sums) and self.is_due():
                 save(sums[:i])
-                saved = time.monotonic()
         speed = (len(sums) - len(done)) * settings.batch_size / (time.monotonic() - began)
         return {**_means(sums), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
 
-    def _is_due(self, saved: float) -> bool:
-        """Return whether the next checkpoint is due; the first worker's clock decides."""
+    def is_due(self) -> bool:
+        """Return whether `checkpoint_minutes` have passed since this last returned True, or since the start.
+
+        Every worker must call this at the same step; the first worker's clock decides.
+        """
         minutes = self.settings.checkpoint_minutes
         if minutes is None:
             return False
-        due = torch.tensor(self.rank == 0 and time.monotonic() > saved + 60 * minutes, dtype=torch.uint8)
+        due = torch.tensor(self.rank == 0 and time.monotonic() > self._saved + 60 * minutes, dtype=torch.uint8)
         due = due.to(self.device)
         all_reduce(due)
+        if due:
+            self._saved = time.monotonic()
         return bool(due)
 
     def _step(self, step: int, positions: range, batch: Batch) -> Tensor:
