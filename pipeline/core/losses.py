@@ -21,7 +21,8 @@ def pixel_weights(target_NHW: Tensor, weight_C: Tensor) -> Tensor:
         weight_C: (C,), floating point, the weight of each class.
 
     Example:
-        >>> pixel_weights(torch.tensor([[[0, 1, 2]]]), torch.tensor([0.5, 3.0])).tolist()
+        >>> from torch import tensor
+        >>> pixel_weights(tensor([[[0, 1, 2]]]), tensor([0.5, 3.0])).tolist()
         [[[0.5, 3.0, 0.0]]]
     """
     return F.pad(weight_C, (0, 1)).take(target_NHW)
