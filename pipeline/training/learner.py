@@ -15,14 +15,12 @@ from torch.nn.parallel import DistributedDataParallel
 from pipeline.core import optim
 from pipeline.core.losses import LOSSES, pixel_weights
 from pipeline.core.sync_batch_norm import synchronised
+from pipeline.training import precision
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.errors import TrainingError
 
 if TYPE_CHECKING:
     from pipeline.params.training import Train
-
-
-class TrainingError(ValueError):
-    """Training cannot continue, for a reason that occurs on all workers at the same step: retrying will not help."""
 
 
 class Learner:
@@ -32,6 +30,7 @@ class Learner:
         """Copy the first worker's weights to all workers; `model` is on the device that it is trained on."""
         self._settings = settings
         self._device = next(model.parameters()).device
+        self.precision = precision.resolved(settings.precision, self._device)
         self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
         average = deepcopy(model) if settings.ema_decay else None
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
@@ -39,7 +38,15 @@ class Learner:
         if self._world_size > 1:  # Ray creates a process group even for a single worker
             if settings.sync_batch_norm:
                 self._model = synchronised(model)
-            self._replica = DistributedDataParallel(self._model)
+            # Gradients are summed where they lie. Statistics are not sent at each step: either all workers compute the
+            # same ones, or the first worker's count, and `published` sends them. The graph is the same at every step;
+            # torch 2.13 fails, though, if its first backward pass is one without exchange.
+            self._replica = DistributedDataParallel(
+                self._model,
+                gradient_as_bucket_view=True,
+                forward_sync_buffers=False,
+                static_graph=settings.accumulation == 1,
+            )
         self._average = optim.MovingAverage(average, self._model, settings.ema_decay) if average else None
         self._optimizer = optim.OPTIMIZERS[settings.optimizer](
             self._model, settings.learning_rate, settings.momentum, settings.weight_decay
@@ -110,7 +117,7 @@ class Learner:
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
         """Return the logits (N, C, H, W) of images (N, 3, H, W), computed in the configured precision."""
-        dtype = autocast_type(self._settings.precision, self._device)
+        dtype = precision.autocast_type(self.precision)
         with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
             logits: Tensor = model(images)
         return logits
@@ -184,22 +191,3 @@ def all_reduce(tensor: Tensor) -> None:
     """Replace a tensor with its sum over all workers."""
     if dist.is_initialized():
         dist.all_reduce(tensor)
-
-
-def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
-    """Return the dtype to autocast to on `device`, or None not to autocast.
-
-    Args:
-        precision: float32; bfloat16; or auto: bfloat16 if the device has instructions for it, else float32.
-        device: where the network computes.
-    """
-    if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):
-        return None
-    return torch.bfloat16
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("amx_bf16") or has.get("avx512_bf16") or has.get("arm_bf16"))

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from pipeline.artifacts.model import Metrics
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, precision
 from pipeline.training.background import Writer
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import deterministic
@@ -54,15 +54,25 @@ def fit(
         copies = None if job.remote is None else job.remote.copies(folder)
         folder = copies.folder if copies else folder
         state = _resume(trainer, folder, copies, say)
+        if trainer.rank == 0 and not _is_over(state, settings):
+            say(f"computing in {trainer.learner.precision} on {_hardware(device)}")
 
         def write(complete: Checkpoint) -> None:
             checkpoint.write(folder, complete, keep=settings.keep_states)
             if copies:
                 copies.push()
 
-        with Writer(write) as writer:
+        with precision.float32(trainer.learner.precision), Writer(write) as writer:
             _continue(trainer, state, writer, report=report, progress=progress)
             writer.finish()
+
+
+def _hardware(device: torch.device) -> str:
+    """Return a device's name, and how many threads a CPU computes with."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _continue(
@@ -89,6 +99,7 @@ def _continue(
         epoch = len(state.history)
         metrics = {"epoch": epoch + 1.0, **trainer.train(epoch, state.sums, progress=show, save=save)}
         metrics["workers"] = float(trainer.world_size)
+        metrics["precision_bits"] = float(precision.BITS[trainer.learner.precision])
         is_validated = _is_validated(epoch, settings)
         if is_validated:
             metrics |= trainer.validate()
