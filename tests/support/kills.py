@@ -21,7 +21,6 @@ EPOCHS = 6
 CHANGES = {
     r"\n  epochs: 2\b": f"\n  epochs: {EPOCHS}",
     r"deterministic: false": "deterministic: true",
-    r"checkpoint_minutes: 10.0": "checkpoint_minutes: null",  # after each epoch
     r"num_workers: auto": "num_workers: 1",
 }
 EARLY = ("download", "validate", "tile")
