@@ -14,7 +14,7 @@ from stages import execute
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
-OPTIONS = ("overlap", "flip", "samples", "seed")  # of evaluate: the served model predicts as evaluated
+OPTIONS = ("overlap", "precision", "flip", "samples", "seed")  # of evaluate: the served model predicts as evaluated
 
 
 def main() -> None:

@@ -3,18 +3,67 @@
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was stopped.
 """
 
+import ast
+import importlib
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from pipeline.cli import compare, doctor, export, jobs, leaderboard, predict, promotion, prune, sync, verify
 from pipeline.files import log, terminal
+
+COMMANDS = {
+    "predict": "predict",
+    "export": "export",
+    "compare": "compare",
+    "status": "promotion",
+    "promote": "promotion",
+    "rollback": "promotion",
+    "history": "promotion",
+    "verify": "verify",
+    "trace": "verify",
+    "leaderboard": "leaderboard",
+    "submit": "jobs",
+    "jobs": "jobs",
+    "attach": "jobs",
+    "fetch": "jobs",
+    "stop": "jobs",
+    "sync": "sync",
+    "doctor": "doctor",
+    "prune": "prune",
+}
+"""The module of each command, in which a function has the command's name. It is imported when the command is run, since
+what the commands use takes seconds to import."""
+
+
+def imported(name: str) -> Any:
+    """Return a command, ready to run."""
+    function = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name]}"), name)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name)(function)
+    return typer.main.get_command(alone)
+
+
+class _Listed(TyperCommand):
+    """A command's name and help, which is parsed from its module; the command is imported when it is run."""
+
+    def __init__(self, name: str) -> None:
+        tree = ast.parse((Path(__file__).parent / f"{COMMANDS[name]}.py").read_bytes())
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        super().__init__(name, help=ast.get_docstring(functions[name]))
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return imported(str(self.name)).make_context(info_name, args, parent, **extra)
 
 
 class _Commands(TyperGroup):
     """The commands; what a usage error quotes, such as names that a shell found for `*`, is one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands.update({name: _Listed(name) for name in COMMANDS})
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own, whose module is private
         """Run the command that was given."""
@@ -50,28 +99,6 @@ def _options(
 ) -> None:
     del version  # it ends the command before
 
-
-for command in (
-    predict.predict,
-    export.export,
-    compare.compare,
-    promotion.status,
-    promotion.promote,
-    promotion.rollback,
-    promotion.history,
-    verify.verify,
-    verify.trace,
-    leaderboard.leaderboard,
-    jobs.submit,
-    jobs.jobs,
-    jobs.attach,
-    jobs.fetch,
-    jobs.stop,
-    sync.sync,
-    doctor.doctor,
-    prune.prune,
-):
-    app.command()(command)
 
 _EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.")  # among others, a server that does not answer
 

@@ -9,7 +9,12 @@ from typing import Any
 
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
 # A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
-ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
+# Nobody takes this machine away with notice: watching for that is a process that imports Ray Train.
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 _LONGEST_FOLDER = 30  # bytes: a socket's path has at most 107, of which Ray needs up to 77
 

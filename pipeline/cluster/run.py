@@ -180,23 +180,23 @@ def _fit(
     Ray restarts workers, but keeps no checkpoints: see training/checkpoint.py.
     """
     import ray
-    from ray.train.torch import TorchTrainer
 
     from pipeline.cluster import worker
+    from pipeline.cluster.trainer import Trainer
 
     place, labels = plan.place, plan.placement.node_labels
     hosts = share.hosting(ray.nodes(), labels)
     queue, part = messages.queue(), share.share(hosts, plan.num_workers)
     seen = (*place.reads, call.keywords["folder"]) if place.is_shared else place.reads
     settings = {"call": call, "sees": seen, "certain": plan.certain, "queue": queue, "threads": part.cpus}
-    trainer = TorchTrainer(
+    trainer = Trainer(
         worker.work,
+        is_local=is_local,
         train_loop_config=settings,
         torch_config=worker.ProcessGroup(),
         scaling_config=_scaling(part, plan.placement),
         run_config=_run_config(call.keywords["folder"], plan.max_failures, messages.failure_callback(queue)),
     )
-    trainer._register_sigint_handler = lambda _: None  # Ray's handler would end the process with status 0
     waiting = None if is_local else messages.waiting_line(part.workers, len(hosts), labels)
     with ThreadPoolExecutor(1) as threads:
         try:

@@ -87,7 +87,14 @@ def _count(prediction_HW: Mask, target_HW: Mask, reach: float) -> tuple[int, ...
     pairs = KDTree(prediction_P2).sparse_distance_matrix(KDTree(target_T2), reach, output_type="ndarray")
     p, t = pairs["i"], pairs["j"]
     sizes = len(prediction_P2), len(target_T2)
-    return _num_matched(p, t, sizes), len(np.unique(p)), len(np.unique(t)), *sizes
+    return _num_matched(p, t, sizes), _num_different(p, sizes[0]), _num_different(t, sizes[1]), *sizes
+
+
+def _num_different(numbers: Counts, end: int) -> int:
+    """Return how many different numbers there are, of those from 0 up to `end`."""
+    is_there = np.zeros(end, np.bool_)  # a third of the time that np.unique takes
+    is_there[numbers] = True
+    return int(is_there.sum())
 
 
 def _num_matched(p: Counts, t: Counts, sizes: tuple[int, int]) -> int:

@@ -35,7 +35,8 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
         )
     # An extra row, dropped below, collects the void targets.
     cells = target.reshape(-1).long() * num_classes + prediction.reshape(-1).long()
-    counts = torch.bincount(cells, minlength=(num_classes + 1) * num_classes)
+    counts = torch.zeros((num_classes + 1) * num_classes, dtype=torch.int64, device=cells.device)
+    counts.scatter_add_(0, cells, counts.new_ones(1).expand(len(cells)))  # a GPU is waited for by bincount
     return counts.reshape(num_classes + 1, num_classes)[:num_classes]
 
 

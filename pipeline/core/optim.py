@@ -4,7 +4,7 @@ Weight decay applies to convolution weights, not to biases and batch normalisati
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -84,25 +84,32 @@ def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int) -> 
     return SCHEDULES[name]((step - warmup_steps) / max(1, num_steps - warmup_steps))
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
-    """Move the average towards the model, in place: a <- d * a + (1 - d) * w, with d from `decay_at`.
+class MovingAverage:
+    """The exponential moving average of a network's weights: a <- d * a + (1 - d) * w, with d from `decay_at`.
 
     Batch normalisation's running statistics are averaged too, since they belong to the weights that produced them;
     counts (int64) are copied.
-
-    Args:
-        average: a network of the model's architecture.
-        model: the network that has just taken step `step`.
-        decay: [0, 1).
-        step: 0-based.
     """
-    share = 1 - decay_at(step, decay)
-    for averaged, current in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if averaged.is_floating_point():
-            averaged.lerp_(current, share)
-        else:
-            averaged.copy_(current)
+
+    def __init__(self, average: nn.Module, model: nn.Module, decay: float) -> None:
+        """Let `average`, a network of the architecture of `model`, follow it; `decay` is in [0, 1)."""
+        self.network, self._decay = average, decay
+        pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+        self._weights = _columns(pair for pair in pairs if pair[0].is_floating_point())
+        self._counts = _columns(pair for pair in pairs if not pair[0].is_floating_point())
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the model, which has just taken step `step` (0-based), in place."""
+        # One call for all tensors: a network has 177 of them, each of which was an operation.
+        torch._foreach_lerp_(*self._weights, 1 - decay_at(step, self._decay))
+        if self._counts[0]:
+            torch._foreach_copy_(*self._counts)
+
+
+def _columns(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    kept = list(pairs)
+    return [mine for mine, _ in kept], [theirs for _, theirs in kept]
 
 
 def decay_at(step: int, decay: float) -> float:

@@ -1,6 +1,8 @@
 """The evaluate step: predicts the full images of the test split and scores them against their masks at full size."""
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -57,17 +59,21 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         )
     test = manifest.usable[manifest.usable["split"] == "test"].sort_values("id")
     counts, boundaries, reliabilities = [], [], []
-    console = Console(stderr=True)
+    console, cores = Console(stderr=True), os.cpu_count() or 1
     rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
-    for row in rows:
-        image, truth = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
-        mask, uncertainty, calibration = _predict(predictor, image, truth)
-        counts_CC = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), len(classes)).numpy()
-        counts.append(counts_CC)
-        boundaries.append(boundary.counts(mask, truth, len(classes)))
-        reliabilities.append(calibration)
-        if on_image is not None:
-            on_image(str(row.id), image, truth, mask, uncertainty=uncertainty, counts_CC=counts_CC)
+    with ThreadPoolExecutor(cores) as threads:
+        for row in rows:
+            image, truth = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
+            mask, uncertainty, calibration = _predict(predictor, image, truth)
+            counts_CC = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), len(classes)).numpy()
+            counts.append(counts_CC)
+            # Counting takes as long as predicting, on one core, and goes on while the next images are predicted.
+            boundaries.append(threads.submit(boundary.counts, mask, truth, len(classes)))
+            if len(boundaries) > cores:
+                boundaries[-cores - 1].result()  # so that few masks wait
+            reliabilities.append(calibration)
+            if on_image is not None:
+                on_image(str(row.id), image, truth, mask, uncertainty=uncertainty, counts_CC=counts_CC)
     return Scores(
         run=spec.run,
         dataset=manifest.dataset,
@@ -76,7 +82,7 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         ids=tuple(test["id"]),
         sequences=tuple(test["sequence"]),
         counts=np.stack(counts),
-        boundaries=np.stack(boundaries),
+        boundaries=np.stack([counting.result() for counting in boundaries]),
         reliability=sum(reliabilities[1:], start=reliabilities[0]),
     )
 

@@ -24,6 +24,7 @@ from pipeline.core.models.bayesian import sample_dropout
 from pipeline.core.sliding_window import Place, interpolate, stitch
 from pipeline.files.images import resize_image
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SMALLEST = 32
 """Pixels of the shortest side that is computed, since the networks pool five times; a shorter one is padded."""
 
@@ -89,8 +90,8 @@ class Predictor:
 
         Args:
             spec: how it was trained.
-            model: from RGB images (N, 3, H, W), float, 0..255 and not normalised, to logits (N, C, H, W); in
-                evaluation mode.
+            model: from RGB images (N, 3, H, W), of the dtype of its weights, 0..255 and not normalised, to logits
+                (N, C, H, W); in evaluation mode.
             overlap: of neighbouring windows, as a fraction of their side, in [0, 1).
             batch_size: number of windows of one image that are predicted together.
             flip: whether to average with the prediction for the mirrored image.
@@ -107,6 +108,7 @@ class Predictor:
         self._samples, self._seed = samples, seed
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device)
+        self._dtype = next((each.dtype for each in model.parameters()), torch.float32)
         self._window = (spec.tile_height, spec.tile_width)
         self._stride = (max(1, round(self._window[0] * (1 - overlap))), max(1, round(self._window[1] * (1 - overlap))))
 
@@ -205,24 +207,33 @@ class Predictor:
         """Return probabilities (N, C, h, w); an image too small for the network is padded with black."""
         height, width = x_N3hw.shape[2:]
         padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
-        x = F.pad(x_N3hw, padding).contiguous(memory_format=torch.channels_last)
+        x = F.pad(x_N3hw, padding).to(self._dtype).contiguous(memory_format=torch.channels_last)
         # CPU kernels round differently at different batch sizes, and one window at a time is as fast there.
         batches = torch.split(x, 1 if self._device.type == "cpu" else len(x))
-        return torch.cat([self._model(batch)[:, :, :height, :width].softmax(dim=1) for batch in batches])
+        return torch.cat([self._model(batch)[:, :, :height, :width].float().softmax(dim=1) for batch in batches])
 
 
 def load(
-    folder: Path, *, overlap: float = 0.5, batch_size: int = 4, flip: bool = False, samples: int = 0, seed: int = 1
+    folder: Path,
+    *,
+    overlap: float = 0.5,
+    batch_size: int = 4,
+    precision: str = "float32",
+    flip: bool = False,
+    samples: int = 0,
+    seed: int = 1,
 ) -> Predictor:
     """Return the model in `folder` (artifacts/model.py), ready to predict; options are those of `Predictor`.
 
-    Batch normalisation is folded into the convolutions: faster, and the same up to rounding.
+    Batch normalisation is folded into the convolutions: faster, and the same up to rounding. Weights and activations
+    are of the `precision`, a key of PRECISIONS; probabilities are float32 in any case.
 
     Raises:
         ValueError: the folder holds no model of the train stage, or samples are requested of one without dropout.
     """
     spec, model = read_model(folder)
-    return Predictor(spec, fold(model), overlap=overlap, batch_size=batch_size, flip=flip, samples=samples, seed=seed)
+    network = fold(model).to(PRECISIONS[precision])
+    return Predictor(spec, network, overlap=overlap, batch_size=batch_size, flip=flip, samples=samples, seed=seed)
 
 
 def latency_ms(predictor: Predictor, *, repeats: int) -> float:

@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
@@ -18,6 +20,8 @@ from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, 
 from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
+_EARLIER = {"train": {"epochs_per_validation": 1}}
+"""What programs did before params.yaml had these keys, so that the params of their versions can be read."""
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
 _ADD = ", got nothing; add the key (presets/ shows every key)"
 _QUOTE = "'"
@@ -71,15 +75,15 @@ def load(path: Path = PATH) -> Params:
 
 
 def load_training(path: Path) -> Training:
-    """Read and check the sections model and train of `path`, whose others may be of an earlier program.
+    """Read and check the sections model and train of `path`, which may be of an earlier program.
 
     Raises:
         ParamsError: `path` is not readable or not YAML, or a key or value of these is invalid.
     """
-    return _load(path, Training)
+    return _load(path, Training, earlier=_EARLIER)
 
 
-def _load(path: Path, kind: type[_Kind]) -> _Kind:
+def _load(path: Path, kind: type[_Kind], *, earlier: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> _Kind:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ParamsError(f"{path}: expected a readable YAML file: it is larger than {_MAX_BYTES:,} bytes")
@@ -90,6 +94,9 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
         raise
     except ValueError as err:
         raise ParamsError(str(err)) from err
+    for section, values in earlier.items():
+        if isinstance(tree, dict) and isinstance(tree.get(section), dict):
+            tree[section] = {**values, **tree[section]}
     try:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
         return kind.model_validate_json(_as_json(tree))

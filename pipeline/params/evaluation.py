@@ -1,6 +1,6 @@
 """The sections evaluate and register: how a model is scored, and what it must achieve."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ class Evaluate(Section):
     """Windows of one image that a GPU predicts together; a CPU predicts one at a time."""
     overlap: Annotated[float, Field(ge=0, lt=1)]
     """Overlap of neighbouring windows, as a fraction of their side, where an image is larger than a tile."""
+    precision: Literal["float32", "bfloat16"]
+    """Data type of the network that predicts, here and once it is registered. bfloat16 takes about half the time and
+    memory on a processor or GPU that computes in it (AVX512-BF16, AMX, Ampere), and longer on others."""
     flip: bool
     """Average with the prediction for the mirror image; takes twice the time."""
     samples: Annotated[int, Field(ge=0)]

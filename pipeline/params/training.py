@@ -105,9 +105,10 @@ class Train(Section):
     """constant is the paper's; cosine falls to zero at the last step."""
     warmup_epochs: Annotated[float, Field(ge=0)]
     """The learning rate rises linearly over these epochs."""
-    precision: Literal["auto", "float32", "bfloat16"]
-    """Data type of convolutions; weights stay float32. auto: bfloat16 if the device has instructions for it (GPUs since
-    Ampere, CPUs with AMX or AVX512-BF16), else float32."""
+    precision: Literal["auto", "float32", "tensorfloat32", "bfloat16"]
+    """Data type of convolutions; weights stay float32. tensorfloat32: float32 whose factors a GPU rounds to 10 bits in
+    products, for speed. auto: bfloat16 if the device has instructions for it (GPUs since Ampere, CPUs with AMX or
+    AVX512-BF16), else float32. The log says which it is, and the metric precision_bits records it: 16, 19 or 32."""
     sync_batch_norm: bool
     """True: batch statistics over the batches of all workers, so that N workers train as one does. False: over each
     worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""
@@ -120,6 +121,9 @@ class Train(Section):
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights, which is then validated and published in their place;
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""
+    epochs_per_validation: Positive
+    """The validation tiles are scored after every so many epochs, and after the last one. Only these epochs can become
+    the model, and training stops early only after one of them."""
     select_by: Literal["miou", "class_accuracy", "global_accuracy"]
     """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
     patience_epochs: Annotated[int, Field(ge=0)]
@@ -127,8 +131,8 @@ class Train(Section):
     max_failures: Annotated[int, Field(ge=0)]
     """How often lost workers are restarted from the last checkpoint."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None
-    """A checkpoint is written after each epoch, and within an epoch when the last one is older than this; null: after
-    each epoch only."""
+    """A checkpoint is written, while training continues, when the last one is older than this, within an epoch or after
+    it, and at the end: what a killed training repeats. null: after each epoch."""
     keep_states: Positive
     """How many checkpoints of a run are kept: if the newest is broken, training resumes from the one before it."""
     deterministic: bool

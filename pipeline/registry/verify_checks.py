@@ -89,6 +89,9 @@ def _weights(subject: Subject) -> str:
     options = model_files.options(subject.version.model.uri, subject.version.address)
     current = fingerprint(subject.weights, options)
     agree("the fingerprint of weights and options", subject.version.tags.get("fingerprint"), current)
+    evaluated = safe_yaml.read(subject.evidence / evidence.PARAMS).get("evaluate", {})
+    for key in options.keys() & evaluated.keys():
+        agree(f"the option {key} that the version predicts with", evaluated[key], options[key])
     return f"fingerprint {current[:16]}"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.files import atomic, locks, strict_json
 from pipeline.files.lease import Lease, LostError
 from pipeline.files.storage import Storage
-from pipeline.training.learner import TrainingError
+from pipeline.training.errors import TrainingError
 from pipeline.training.run import RUNS, remove_folder
 
 

@@ -13,16 +13,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core import optim
-from pipeline.core.losses import LOSSES, cross_entropy
+from pipeline.core.losses import LOSSES, pixel_weights
 from pipeline.core.sync_batch_norm import synchronised
+from pipeline.training import precision
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.errors import TrainingError
 
 if TYPE_CHECKING:
     from pipeline.params.training import Train
-
-
-class TrainingError(ValueError):
-    """Training cannot continue, for a reason that occurs on all workers at the same step: retrying will not help."""
 
 
 class Learner:
@@ -32,14 +30,24 @@ class Learner:
         """Copy the first worker's weights to all workers; `model` is on the device that it is trained on."""
         self._settings = settings
         self._device = next(model.parameters()).device
+        self.precision = precision.resolved(settings.precision, self._device)
         self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
-        self._average = deepcopy(model) if settings.ema_decay else None
+        average = deepcopy(model) if settings.ema_decay else None
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
         self._model = self._replica = model
         if self._world_size > 1:  # Ray creates a process group even for a single worker
             if settings.sync_batch_norm:
                 self._model = synchronised(model)
-            self._replica = DistributedDataParallel(self._model)
+            # Gradients are summed where they lie. Statistics are not sent at each step: either all workers compute the
+            # same ones, or the first worker's count, and `published` sends them. The graph is the same at every step;
+            # torch 2.13 fails, though, if its first backward pass is one without exchange.
+            self._replica = DistributedDataParallel(
+                self._model,
+                gradient_as_bucket_view=True,
+                forward_sync_buffers=False,
+                static_graph=settings.accumulation == 1,
+            )
+        self._average = optim.MovingAverage(average, self._model, settings.ema_decay) if average else None
         self._optimizer = optim.OPTIMIZERS[settings.optimizer](
             self._model, settings.learning_rate, settings.momentum, settings.weight_decay
         )
@@ -47,9 +55,9 @@ class Learner:
     def learn(self, images: Tensor, masks: Tensor, *, step: int, learning_rate: float) -> Tensor:
         """Take a step on this worker's share of a batch; return the `losses` summed over all shares, (4,) float64.
 
-        Gradients are those of the loss sum. They are divided once, by the weight sum of the whole batch: all parts of
-        all workers' shares. DDP averages over the workers, hence the factor; a batch of void only has weight 0 and
-        changes nothing.
+        Each part's loss sum is divided by the weight sum of the whole batch, of all parts of all workers' shares, which
+        is known from the masks before the first part is computed. So gradients add up to those of the batch's mean.
+        DDP averages over the workers, hence the factor; a batch of void only has weight 0 and changes nothing.
 
         Args:
             images: (N, 3, H, W), where N is a multiple of `accumulation`.
@@ -58,26 +66,25 @@ class Learner:
             learning_rate: of this step.
         """
         self._replica.train()
-        sums = torch.zeros(4, dtype=torch.float64, device=self._device)
+        weights, divisors = self._weigh(masks)
+        all_reduce(divisors)
+        scale = (self._world_size / divisors[0].clamp(min=1e-12)).to(weights.dtype)
+        totals = torch.zeros_like(divisors)
         for part, exchange in self._parts(len(images)):
             with exchange:
                 with _enough_for_normalisation(images[part]):
                     logits = self.logits(self._replica, images[part])
-                loss_sum, part_sums = self.losses(logits, masks[part])
-                torch.autograd.backward(loss_sum)
-            sums += part_sums
-        all_reduce(sums)
-        scale = self._world_size / sums[1].clamp(min=1e-12)
-        for parameter in self._model.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(scale.to(parameter.dtype))
+                loss_sum, plain_sum = LOSSES[self._settings.loss](logits, masks[part], weights[part])
+                torch.autograd.backward(loss_sum * scale)
+            totals += torch.stack([loss_sum.detach(), plain_sum])
+        all_reduce(totals)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
-            optim.update_average(self._average, self._model, decay=self._settings.ema_decay, step=step)
-        return sums
+            self._average.update(step)
+        return _in_pairs(totals, divisors)
 
     def _parts(self, num_tiles: int) -> Iterator[tuple[slice, AbstractContextManager[object]]]:
         """Yield the parts of a share; gradients are exchanged in the backward pass of the last one."""
@@ -88,15 +95,21 @@ class Learner:
                 exchange = self._replica.no_sync()
             yield slice(start, start + size), exchange
 
-    def losses(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss sum to minimise, and (4,) float64: it, its weights, the unweighted loss sum and pixels."""
-        loss_sum, weight_sum = LOSSES[self._settings.loss](logits, masks, self._class_weights)
-        plain = cross_entropy(logits.detach(), masks, torch.ones_like(self._class_weights))
-        return loss_sum, torch.stack([loss_sum.detach(), weight_sum, *plain]).double()
+    def losses(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """Return the loss sum, its weights' sum, the unweighted loss sum and the labelled pixels, (4,) float64."""
+        weights, divisors = self._weigh(masks)
+        totals = torch.stack(LOSSES[self._settings.loss](logits.detach(), masks, weights))
+        return _in_pairs(totals.double(), divisors)
+
+    def _weigh(self, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Return each pixel's weight in the loss, (N, H, W), and the divisors of its sums, (2,) float64."""
+        weights = pixel_weights(masks, self._class_weights)
+        num_labelled = (masks != len(self._class_weights)).sum()
+        return weights, torch.stack([weights.sum(dtype=torch.float64), num_labelled])
 
     def published(self) -> nn.Module:
         """Return the network that is validated and exported: the average, if any; every worker must call this."""
-        model = self._model if self._average is None else self._average
+        model = self._model if self._average is None else self._average.network
         if self._world_size > 1:  # without sync_batch_norm, each worker has its own statistics
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
@@ -104,7 +117,7 @@ class Learner:
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
         """Return the logits (N, C, H, W) of images (N, 3, H, W), computed in the configured precision."""
-        dtype = autocast_type(self._settings.precision, self._device)
+        dtype = precision.autocast_type(self.precision)
         with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
             logits: Tensor = model(images)
         return logits
@@ -115,7 +128,7 @@ class Learner:
             state,
             model=self._model.state_dict(),
             optimizer=optim.tensors(self._optimizer),
-            average={} if self._average is None else self._average.state_dict(),
+            average={} if self._average is None else self._average.network.state_dict(),
         )
 
     def load(self, state: Checkpoint) -> None:
@@ -123,7 +136,12 @@ class Learner:
         self._model.load_state_dict(dict(state.model))
         optim.restore(self._optimizer, state.optimizer)
         if self._average is not None:
-            self._average.load_state_dict(dict(state.average))
+            self._average.network.load_state_dict(dict(state.average))
+
+
+def _in_pairs(totals: Tensor, divisors: Tensor) -> Tensor:
+    """Return (4,) float64: each of two totals, followed by its divisor."""
+    return torch.stack([totals, divisors], dim=1).flatten()
 
 
 @contextmanager
@@ -173,22 +191,3 @@ def all_reduce(tensor: Tensor) -> None:
     """Replace a tensor with its sum over all workers."""
     if dist.is_initialized():
         dist.all_reduce(tensor)
-
-
-def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
-    """Return the dtype to autocast to on `device`, or None not to autocast.
-
-    Args:
-        precision: float32; bfloat16; or auto: bfloat16 if the device has instructions for it, else float32.
-        device: where the network computes.
-    """
-    if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):
-        return None
-    return torch.bfloat16
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("amx_bf16") or has.get("avx512_bf16") or has.get("arm_bf16"))

@@ -1,4 +1,4 @@
-"""The training loop of one process: in each epoch, train, validate, keep the best model and save a checkpoint."""
+"""The training loop of one process: train an epoch, validate, keep the best model, save a checkpoint when it is due."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,7 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from pipeline.artifacts.model import Metrics
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, precision
+from pipeline.training.background import Writer
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import deterministic
 from pipeline.training.trainer import Job, Trainer
@@ -38,7 +39,8 @@ def fit(
         folder: the run's, the same for all workers; training resumes from its newest intact checkpoint and adds more.
             If the job is remote, it has a folder on each machine for copies of what the storage holds.
         device: where to compute.
-        report: called by the first worker with the metrics of each epoch, after its checkpoint is written.
+        report: called by the first worker with the metrics of each epoch; if the checkpoint that holds it is lost with
+            the worker, again with the same ones after the epoch was repeated.
         progress: called by the first worker within an epoch, about once a second.
         say: called by the first worker with a message when it resumes from a checkpoint or finds a broken one.
 
@@ -52,23 +54,62 @@ def fit(
         copies = None if job.remote is None else job.remote.copies(folder)
         folder = copies.folder if copies else folder
         state = _resume(trainer, folder, copies, say)
+        if trainer.rank == 0 and not _is_over(state, settings):
+            say(f"computing in {trainer.learner.precision} on {_hardware(device)}")
 
-        def save(sums: Tensor) -> None:
-            if trainer.rank == 0:
-                step = trainer.steps_before(len(state.history)) + len(sums)
-                complete = trainer.learner.into(replace(state, step=step, sums=sums))
-                checkpoint.write(folder, complete, keep=settings.keep_states)
-                if copies:
-                    copies.push()
+        def write(complete: Checkpoint) -> None:
+            checkpoint.write(folder, complete, keep=settings.keep_states)
+            if copies:
+                copies.push()
 
-        while not _is_over(state, settings):
-            epoch = len(state.history)
-            metrics = {"epoch": epoch + 1.0, **trainer.train(epoch, state.sums, progress=progress, save=save)}
-            metrics |= {**trainer.validate(), "workers": float(trainer.world_size)}
-            state = _after_epoch(state, metrics, settings, trainer.learner.published())
+        with precision.float32(trainer.learner.precision), Writer(write) as writer:
+            _continue(trainer, state, writer, report=report, progress=progress)
+            writer.finish()
+
+
+def _hardware(device: torch.device) -> str:
+    """Return a device's name, and how many threads a CPU computes with."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def _continue(
+    trainer: Trainer,
+    state: Checkpoint,
+    writer: Writer,
+    *,
+    report: Callable[[Metrics], None],
+    progress: Callable[[Metrics], None],
+) -> None:
+    """Train, validate and hand over checkpoints that are due, and the last one, until the training is over."""
+    settings = trainer.settings
+
+    def save(sums: Tensor) -> None:
+        if trainer.rank == 0:
+            step = trainer.steps_before(len(state.history)) + len(sums)
+            writer.submit(trainer.learner.into(replace(state, step=step, sums=sums)))
+
+    def show(now: Metrics) -> None:
+        writer.check()
+        progress(now)
+
+    while not _is_over(state, settings):
+        epoch = len(state.history)
+        metrics = {"epoch": epoch + 1.0, **trainer.train(epoch, state.sums, progress=show, save=save)}
+        metrics["workers"] = float(trainer.world_size)
+        metrics["precision_bits"] = float(precision.BITS[trainer.learner.precision])
+        is_validated = _is_validated(epoch, settings)
+        if is_validated:
+            metrics |= trainer.validate()
+        state = replace(state, sums=checkpoint.beginning().sums, history=(*state.history, metrics))
+        if is_validated:
+            state = _with_best(state, settings, trainer.learner.published())
+        if trainer.is_due() or settings.checkpoint_minutes is None or _is_over(state, settings):
             save(state.sums)
-            if trainer.rank == 0:
-                report(metrics)
+        if trainer.rank == 0:
+            report(metrics)
 
 
 def _resume(trainer: Trainer, folder: Path, copies: "Copies | None", say: Callable[[str], None]) -> Checkpoint:
@@ -100,20 +141,30 @@ def _resume(trainer: Trainer, folder: Path, copies: "Copies | None", say: Callab
 
 
 def _is_over(state: Checkpoint, settings: "Train") -> bool:
-    """Return whether no epoch is left, or too many have passed without a better score (early stopping)."""
+    """Return whether no epoch is left, or too many have passed without a better score (early stopping).
+
+    A training stops early only after an epoch that was validated: in another one, the score may have been better.
+    """
     epoch, patience = len(state.history), settings.patience_epochs
+    if epoch == 0 or not _is_validated(epoch - 1, settings):
+        return False
     return epoch == settings.epochs or 0 < patience < epoch - state.best_epoch
 
 
-def _after_epoch(state: Checkpoint, metrics: Metrics, settings: "Train", model: nn.Module) -> Checkpoint:
-    """Return the checkpoint after an epoch, with its metrics, and with `model` if it is the best so far."""
+def _is_validated(epoch: int, settings: "Train") -> bool:
+    """Return whether there is a validation after an epoch (0-based)."""
+    return (epoch + 1) % settings.epochs_per_validation == 0 or epoch + 1 == settings.epochs
+
+
+def _with_best(state: Checkpoint, settings: "Train", model: nn.Module) -> Checkpoint:
+    """Return the checkpoint after an epoch that was validated, with `model` if that is the best so far."""
 
     def score(epoch: Metrics) -> float:
         value = epoch[f"val/{settings.select_by}"]
         return value if isfinite(value) else float("-inf")
 
-    after = replace(state, sums=checkpoint.beginning().sums, history=(*state.history, metrics))
-    if state.history and score(metrics) <= max(map(score, state.history)):
-        return after
+    *before, last = (score(epoch) for i, epoch in enumerate(state.history) if _is_validated(i, settings))
+    if before and last <= max(before):
+        return state
     best = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    return replace(after, best=best, best_epoch=len(state.history))
+    return replace(state, best=best, best_epoch=len(state.history) - 1)

@@ -42,11 +42,10 @@ class TrainingLine:
 
     def report(self, epoch: Metrics) -> None:
         """Print a finished epoch."""
-        text = (
-            f"epoch {epoch['epoch']:.0f}/{self._num_epochs}  loss {epoch['train/loss']:.3f}  "
-            f"val loss {epoch['val/loss']:.3f}  val mIoU {epoch['val/miou']:.3f}  "
-            f"{epoch['images_per_second']:.1f} images/s  {self._left(epoch['epoch'])}"
-        )
+        scores = {"val loss": "val/loss", "val mIoU": "val/miou"}  # if the epoch was validated
+        shown = "".join(f"{name} {epoch[key]:.3f}  " for name, key in scores.items() if key in epoch)
+        text = f"epoch {epoch['epoch']:.0f}/{self._num_epochs}  loss {epoch['train/loss']:.3f}  {shown}"
+        text += f"{epoch['images_per_second']:.1f} images/s  {self._left(epoch['epoch'])}"
         self._console.print(text, soft_wrap=True)
 
     def _left(self, done: float) -> str:

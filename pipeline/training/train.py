@@ -18,7 +18,7 @@ from pipeline.core.class_weights import WEIGHTINGS
 from pipeline.files import atomic, csv_table, digest, repository, source_code
 from pipeline.training import loop
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.learner import TrainingError as TrainingError  # part of what this module offers
+from pipeline.training.errors import TrainingError as TrainingError  # part of what this module offers
 from pipeline.training.pretrained import locate
 from pipeline.training.run import Inputs, worked_on
 from pipeline.training.trainer import Job
@@ -32,7 +32,8 @@ _NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep
 # code reports, stores or schedules; editing it must not make days of training start over.
 _DECIDING_MODULES = ("pipeline.training.loop", "pipeline.core.class_weights")
 _DECIDING_PACKAGES = ("pipeline.core.", "pipeline.artifacts.", "pipeline.training.")
-_OF_THE_MACHINES = {"images_per_second", "workers"}  # metrics that may differ between identical trainings
+# Metrics that may differ between trainings of the same inputs.
+_OF_THE_MACHINES = {"images_per_second", "workers", "precision_bits"}
 
 
 def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> tuple[Job, Header, Inputs]:
@@ -156,8 +157,8 @@ def write_outcome(
         "class_weights": dict(zip(names, job.class_weights, strict=True)),
     }
     write_model(model, spec, state.best)
-    columns = list(stable[0])
+    columns = list(dict.fromkeys(key for epoch in stable for key in epoch))  # not every epoch was validated
     written = reports / "history.csv", reports / "train.json"
-    csv_table.write(written[0], columns, ([epoch[key] for key in columns] for epoch in stable))
+    csv_table.write(written[0], columns, ([epoch.get(key) for key in columns] for epoch in stable))
     atomic.write_json(written[1], tree)
     return written

@@ -7,6 +7,7 @@ step, so N workers train the same model as one.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pipeline.artifacts.model import Metrics
-from pipeline.artifacts.tileset import Batch, Tileset
+from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics, sampler
 from pipeline.core.augment import Augmentation, augment, draw
 from pipeline.core.models import MODELS, vgg
 from pipeline.core.optim import schedule_factor
 from pipeline.training import pretrained
-from pipeline.training.learner import Learner, TrainingError, all_reduce
+from pipeline.training.errors import TrainingError
+from pipeline.training.feed import Feed, fits
+from pipeline.training.late import Late
+from pipeline.training.learner import Learner, all_reduce
 
 if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
@@ -69,6 +73,11 @@ class Trainer:
             vgg.load_vgg16(model, pretrained.read(path), vgg.PREPROCESSING[trained.trained_on])
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.learner = Learner(model, job.settings, job.class_weights)
+        self._feeds = {
+            split: Feed(tiles, device, keep=job.remote is None and fits(tiles, device))
+            for split, tiles in self.tiles.items()
+        }
+        self._saved = time.monotonic()
 
     def _check(self) -> None:
         batch, tiles, parts = self.settings.batch_size, len(self.tiles["train"]), self.settings.accumulation
@@ -105,34 +114,56 @@ class Trainer:
         tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
         sums = torch.zeros(last - first, 4, dtype=torch.float64, device=self.device)
         sums[: len(done)] = done
-        began = reported = saved = time.monotonic()
-        batches = zip(positions, self.tiles["train"].batches(tiles), strict=True)
-        for i, (part, batch) in enumerate(batches, len(done) + 1):  # steps taken, including this one
-            sums[i - 1] = self._step(first + i - 1, part, batch)
-            check = i % _CHECK_EVERY == 0 or i == len(sums)
-            if check:
-                _check_finite(sums[:i], epoch, first)
+        began = reported = time.monotonic()
+        draws = (draw(settings.seed, list(part)) for part in positions)
+        checked, shown = Late(self.device), Late(self.device)
+
+        def show(i: int, rows: Tensor) -> None:
+            speed = (i - len(done)) * settings.batch_size / (reported - began)
+            progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(rows)})
+
+        for i, batch in enumerate(self._feeds["train"].batches(tiles, draws), len(done) + 1):  # steps, with this one
+            sums[i - 1] = self._step(first + i - 1, *batch)
+            if i == len(sums):
+                break
+            check = i % _CHECK_EVERY == 0
+            if check and (seen := checked.read(torch.cat([sums[:i].flatten(), self._due()]))) is not None:
+                _check_finite(seen[:-1].view(-1, 4), epoch, first)
+                if seen[-1]:
+                    self._saved, checked = time.monotonic(), Late(self.device)
+                    save(sums[:i])
             if self.rank == 0 and (check or time.monotonic() > reported + 1):
                 reported = time.monotonic()
-                speed = (i - len(done)) * settings.batch_size / (reported - began)
-                progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(sums[:i])})
-            if check and i < len(sums) and self._is_due(saved):
-                save(sums[:i])
-                saved = time.monotonic()
+                if (rows := shown.read(sums[:i])) is not None:
+                    show(i, rows)
+        rows = sums.cpu()
+        _check_finite(rows, epoch, first)
+        if self.rank == 0:
+            reported = time.monotonic()
+            show(len(sums), rows)
         speed = (len(sums) - len(done)) * settings.batch_size / (time.monotonic() - began)
-        return {**_means(sums), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
+        return {**_means(rows), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
 
-    def _is_due(self, saved: float) -> bool:
-        """Return whether the next checkpoint is due; the first worker's clock decides."""
+    def is_due(self) -> bool:
+        """Return whether `checkpoint_minutes` have passed since the last checkpoint was due, or since the start.
+
+        Every worker must call this at the same step; the first worker's clock decides.
+        """
+        due = bool(self._due())
+        if due:
+            self._saved = time.monotonic()
+        return due
+
+    def _due(self) -> Tensor:
+        """Return whether a checkpoint is due, (1,) float64 on the device."""
         minutes = self.settings.checkpoint_minutes
-        if minutes is None:
-            return False
-        due = torch.tensor(self.rank == 0 and time.monotonic() > saved + 60 * minutes, dtype=torch.uint8)
-        due = due.to(self.device)
-        all_reduce(due)
-        return bool(due)
+        is_due = self.rank == 0 and minutes is not None and time.monotonic() > self._saved + 60 * minutes
+        due = torch.full((1,), float(is_due), dtype=torch.float64, device=self.device)
+        if minutes is not None:
+            all_reduce(due)
+        return due
 
-    def _step(self, step: int, positions: range, batch: Batch) -> Tensor:
+    def _step(self, step: int, images: Tensor, masks: Tensor, random: Tensor) -> Tensor:
         """Take one step; return the sums of `Learner.losses` over all workers, (4,) float64.
 
         Dropout draws from torch's global generator, which is therefore reseeded at each step: its draws depend only on
@@ -140,8 +171,6 @@ class Trainer:
         """
         settings = self.settings
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, step, self.rank]).generate_state(1)[0]))
-        images, masks = self._to_device(batch)
-        random = draw(settings.seed, list(positions)).to(self.device, images.dtype)
         augmentation = Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
         images, masks = augment(images, masks, random, augmentation, void=self.classes.void)
         return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
@@ -165,22 +194,13 @@ class Trainer:
         counts = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         model = self.learner.published().eval()
-        for batch in self.tiles["val"].batches(batches):
-            images, masks = self._to_device(batch)
+        for images, masks, _ in self._feeds["val"].batches(batches, repeat(torch.zeros(0))):
             logits = self.learner.logits(model, images)
-            sums += self.learner.losses(logits, masks)[1]
+            sums += self.learner.losses(logits, masks)
             counts += metrics.confusion_matrix(logits.argmax(dim=1), masks, classes)
         all_reduce(counts)
         all_reduce(sums)
         return counts, sums
-
-    def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return a batch's images (N, 3, H, W), in channels_last, and masks (N, H, W) int64 on the device."""
-        images, masks = (torch.from_numpy(part) for part in batch)
-        if self.device.type == "cuda":  # copies from pinned memory overlap with computation
-            images, masks = images.pin_memory(), masks.pin_memory()
-        images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
-        return images.permute(0, 3, 1, 2).to(torch.get_default_dtype()), masks.long()
 
     def _learning_rate(self, step: int) -> float:
         settings, steps = self.settings, self.steps_before(self.settings.epochs)
@@ -188,9 +208,8 @@ class Trainer:
         return settings.learning_rate * schedule_factor(settings.schedule, step, steps, warmup)
 
 
-def _check_finite(sums: Tensor, epoch: int, first: int) -> None:
-    """Raise TrainingError if any step's losses are not finite."""
-    rows = sums.cpu()
+def _check_finite(rows: Tensor, epoch: int, first: int) -> None:
+    """Raise TrainingError if any step's losses, on the host, are not finite."""
     broken = (~rows.isfinite().all(dim=1)).nonzero()
     if len(broken):
         step = first + int(broken[0])
@@ -202,5 +221,5 @@ def _check_finite(sums: Tensor, epoch: int, first: int) -> None:
 
 def _means(sums: Tensor) -> Metrics:
     """Return the mean loss of the steps so far, weighted and unweighted."""
-    total = sums.sum(dim=0).cpu()
+    total = sums.sum(dim=0)
     return {"train/loss": float(total[0] / total[1]), "train/loss_unweighted": float(total[2] / total[3])}

@@ -1,5 +1,7 @@
 """The command `segnet`."""
 
+import importlib
+import inspect
 import os
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli import COMMANDS, app
 from pipeline.files.redact import redact
 from pipeline.tracking.outbox import UNSENT, Origin, Outbox
 from pipeline.tracking.records import Record
@@ -19,15 +21,39 @@ from tests.support.tiny_model import write_model
 from tests.support.tiny_version import registered
 
 SEGNET = Path(sys.executable).with_name("segnet")
+FILES = ("files.log", "files.printable", "files.redact", "files.terminal")
 
 
-def test_help_names_the_commands():
-    result = CliRunner().invoke(app, ["--help"])
+def test_help_names_the_commands_with_the_first_sentence_of_their_docstrings():
+    result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    assert all(
-        name in result.stdout
-        for name in ("compare", "export", "status", "promote", "rollback", "history", "verify", "trace", "leaderboard")
+    shown = " ".join(result.stdout.split())
+    for name, module in COMMANDS.items():
+        function = getattr(importlib.import_module(f"pipeline.cli.{module}"), name)
+        sentence = inspect.getdoc(function).partition("\n")[0].replace("`", "")
+        assert f"{name} {sentence[:40]}" in shown.replace("`", "")
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_do_not_wait_for_what_only_commands_need(option):
+    program = (
+        f"import sys; sys.argv = ['segnet', '{option}']\n"
+        "from pipeline.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    print('imported:', *sys.modules)"
     )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    imported = done.stdout.partition("imported:")[2].split()
+    ours = {name for name in imported if name.partition(".")[0] == "pipeline"}
+    assert ours == {"pipeline", *(f"pipeline.{name}" for name in ("cli", "files", *FILES))}
+    assert not {"torch", "numpy", "pandas", "pyarrow", "mlflow", "ray", "pydantic", "PIL"} & set(imported)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_its_own_help(name):
+    result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert f" {name} [OPTIONS]" in result.stdout
 
 
 def test_an_error_is_one_line_without_a_traceback(tmp_path):

@@ -97,7 +97,8 @@ def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_p
     with registered("segnet-predicting", model, mlflow_store) as number:
         versions.set_alias(RegisteredModel(mlflow_store, "segnet-predicting"), "champion", number.rpartition("/")[2])
     address = "models:/segnet-predicting@champion"
-    for given, expected in (((), OPTIONS), (("--no-flip", "--overlap", "0.5"), {"overlap": 0.5})):
+    changed = {"overlap": 0.5, "precision": OPTIONS["precision"]}
+    for given, expected in (((), OPTIONS), (("--no-flip", "--overlap", "0.5"), changed)):
         result = run(image, "--model", address, "--out", tmp_path / "out", "--probabilities", *given)
         assert result.exit_code == 0, result.output
         found = np.load(tmp_path / "out/a_probabilities.npy")

@@ -4,16 +4,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.core.losses import cross_entropy
+from pipeline.core.losses import cross_entropy, pixel_weights
 
 
 def test_two_pixels_worked_by_hand():
     # Pixel 1: class 0 with probability 3/4; pixel 2: class 1 with probability 1/2; pixel 3: void.
     logits = torch.tensor([[math.log(3), 0.0, 5.0], [0.0, 0.0, -5.0]]).reshape(1, 2, 1, 3)
     target = torch.tensor([[[0, 1, 2]]])
-    loss, weight = cross_entropy(logits, target, torch.tensor([2.0, 10.0]))
+    weights = pixel_weights(target, torch.tensor([2.0, 10.0]))
+    loss, plain = cross_entropy(logits, target, weights)
     assert loss.item() == pytest.approx(-2 * math.log(0.75) - 10 * math.log(0.5), rel=1e-6)
-    assert weight.item() == 12
+    assert plain.item() == pytest.approx(-math.log(0.75) - math.log(0.5), rel=1e-6)
+    assert weights.tolist() == [[[2, 10, 0]]]
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -22,24 +24,30 @@ def test_the_quotient_is_pytorchs_weighted_mean(layout):
     logits = torch.randn(2, 5, 6, 7, generator=generator).contiguous(memory_format=layout).requires_grad_()
     target = torch.randint(0, 6, (2, 6, 7), generator=generator)
     weights = torch.tensor([0.2, 1.0, 3.0, 0.5, 9.0])
-    loss, weight = cross_entropy(logits, target, weights)
+    of_pixels = pixel_weights(target, weights)
+    loss, plain = cross_entropy(logits, target, of_pixels)
     expected = F.cross_entropy(logits, target, weights, ignore_index=5)
-    assert (loss / weight).item() == pytest.approx(expected.item(), rel=1e-6)
-    (gradient,) = torch.autograd.grad(loss / weight, logits)
+    assert (loss / of_pixels.sum()).item() == pytest.approx(expected.item(), rel=1e-6)
+    unweighted = F.cross_entropy(logits, target, ignore_index=5, reduction="sum")
+    assert plain.item() == pytest.approx(unweighted.item(), rel=1e-6)
+    assert not plain.requires_grad
+    (gradient,) = torch.autograd.grad(loss / of_pixels.sum(), logits)
     (expected_gradient,) = torch.autograd.grad(expected, logits)
     torch.testing.assert_close(gradient, expected_gradient)
 
 
 def test_void_alone_adds_nothing_and_has_no_gradient():
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss, weight = cross_entropy(logits, torch.full((1, 4, 4), 3), torch.ones(3))
+    target = torch.full((1, 4, 4), 3)
+    weights = pixel_weights(target, torch.ones(3))
+    loss, plain = cross_entropy(logits, target, weights)
     loss.backward()
-    assert (loss.item(), weight.item()) == (0, 0)
+    assert (loss.item(), plain.item(), weights.sum().item()) == (0, 0, 0)
     assert not logits.grad.any()
 
 
 def test_bfloat16_logits_are_summed_in_float32():
     logits = torch.zeros(1, 2, 64, 64, dtype=torch.bfloat16)
-    loss, _ = cross_entropy(logits, torch.zeros(1, 64, 64, dtype=torch.long), torch.ones(2))
-    assert loss.dtype == torch.float32
+    loss, plain = cross_entropy(logits, torch.zeros(1, 64, 64, dtype=torch.long), torch.ones(1, 64, 64))
+    assert loss.dtype == plain.dtype == torch.float32
     assert loss.item() == pytest.approx(4096 * math.log(2), rel=1e-6)

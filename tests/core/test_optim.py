@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core.optim import OPTIMIZERS, restore, schedule_factor, tensors, update_average
+from pipeline.core.optim import OPTIMIZERS, MovingAverage, restore, schedule_factor, tensors
 
 
 @pytest.fixture
@@ -87,20 +87,20 @@ def norm(value, steps):
 
 def test_the_average_moves_by_what_is_left_of_the_decay():
     average = norm(1.0, 5)
-    update_average(average, norm(3.0, 6), decay=0.75, step=10**6)
+    MovingAverage(average, norm(3.0, 6), 0.75).update(10**6)
     assert [float(value) for value in average.state_dict().values()] == [1.5, 1.5, 1.5, 1.5, 6]
 
 
 def test_the_first_weights_are_soon_forgotten():
     average = norm(0.0, 0)
-    update_average(average, norm(1.0, 1), decay=0.999, step=0)
+    MovingAverage(average, norm(1.0, 1), 0.999).update(0)
     assert average.weight.item() == pytest.approx(0.9)
-    update_average(average, norm(2.0, 2), decay=0.999, step=1)  # 2/11 of 0.9 and 9/11 of 2
+    MovingAverage(average, norm(2.0, 2), 0.999).update(1)  # 2/11 of 0.9 and 9/11 of 2
     assert average.weight.item() == pytest.approx((2 * 0.9 + 9 * 2) / 11)
 
 
 def test_the_average_is_no_part_of_the_graph():
     average, model = norm(0.0, 0), norm(1.0, 1)
-    update_average(average, model, decay=0.5, step=0)
+    MovingAverage(average, model, 0.5).update(0)
     assert average.weight.grad_fn is None
     assert torch.equal(model.weight, torch.ones(1))

@@ -72,6 +72,11 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         ("num_workers: auto", "num_workers: [2, 4]", "a batch_size divisible by num_workers 3 times accumulation 1"),
         ("accumulation: 1", "accumulation: 3", "a batch_size divisible by num_workers 1 times accumulation 3"),
         ("ema_decay: 0.0", "ema_decay: 1.0", "train.ema_decay: expected less than 1, got 1.0; correct the value"),
+        (
+            "epochs_per_validation: 1",
+            "epochs_per_validation: 0",
+            "train.epochs_per_validation: expected greater than or equal to 1, got 0; correct",
+        ),
         ("keep_states: 2", "keep_states: 0", "train.keep_states: expected greater than or equal to 1, got 0; correct"),
         ("checkpoint_minutes: 10.0", "checkpoint_minutes: 0", "checkpoint_minutes: expected greater than 0, got 0;"),
         ("warmup_epochs: 1.0", "warmup_epochs: 16", "train: expected warmup_epochs < epochs 16, got 16"),
@@ -184,6 +189,8 @@ def test_the_sections_of_a_training_are_read_whatever_the_others_are(tmp_path):
         params.load(path)
     training, whole = params.load_training(path), params.load(SCENES)
     assert (training.model, training.train) == (whole.model, whole.train)
+    path.write_text(text.replace("  epochs_per_validation: 1\n", ""))
+    assert params.load_training(path) == training  # of a program that had no such key, and did so
     path.write_text(text.replace("  epochs: ", "  epoch: "))
     with pytest.raises(params.ParamsError, match=r"train\.epoch: expected no such key"):
         params.load_training(path)

@@ -33,4 +33,6 @@ def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0)):
     reports, messages = [], []
     job = Job(tiles, network, settings, weights)
     train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=messages.append)
-    return SimpleNamespace(reports=reports, messages=messages, state=checkpoint.last(folder))
+    precisions = [text for text in messages if text.startswith("computing in ")]
+    others = [text for text in messages if text not in precisions]
+    return SimpleNamespace(reports=reports, messages=others, precisions=precisions, state=checkpoint.last(folder))

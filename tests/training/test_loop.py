@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from pipeline.training import checkpoint, loop
-from tests.support.tiny_training import SETTINGS
+from pipeline.training import checkpoint, loop, train
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, TINY, fit
 
 NAN = float("nan")
 
@@ -50,10 +52,9 @@ def test_it_is_over_after_the_last_epoch_or_too_many_that_were_no_better(epochs,
 )
 def test_the_best_epoch_is_the_first_with_the_highest_score(before, score, is_best):
     model = nn.Linear(2, 1)
-    state = replace(after(*before, best_epoch=7), best={"weight": torch.zeros(1)})
-    metrics = {"epoch": 9.0, "val/miou": score, "val/class_accuracy": -len(before)}
-    found = loop._after_epoch(state, metrics, SETTINGS, model)
-    assert (found.step, found.sums.shape, found.history) == (3, (0, 4), (*state.history, metrics))
+    state = replace(after(*before, score, best_epoch=7), best={"weight": torch.zeros(1)})
+    found = loop._with_best(state, SETTINGS, model)
+    assert (found.step, found.history) == (3, state.history)
     assert found.best_epoch == (len(before) if is_best else 7)
     assert found.best.keys() == ({"weight", "bias"} if is_best else {"weight"})
     if is_best:
@@ -63,7 +64,33 @@ def test_the_best_epoch_is_the_first_with_the_highest_score(before, score, is_be
 
 def test_the_score_is_the_one_that_the_params_name():
     settings = SETTINGS.model_copy(update={"select_by": "class_accuracy"})
-    state = replace(after(0.9), history=({"val/miou": 0.9, "val/class_accuracy": 0.1},))
-    metrics = {"val/miou": 0.1, "val/class_accuracy": 0.2}
-    assert loop._after_epoch(state, metrics, settings, nn.Linear(1, 1)).best_epoch == 1
-    assert loop._after_epoch(state, metrics, SETTINGS, nn.Linear(1, 1)).best_epoch == 0
+    history = {"val/miou": 0.9, "val/class_accuracy": 0.1}, {"val/miou": 0.1, "val/class_accuracy": 0.2}
+    state = replace(after(), history=history)
+    assert loop._with_best(state, settings, nn.Linear(1, 1)).best_epoch == 1
+    assert loop._with_best(state, SETTINGS, nn.Linear(1, 1)).best_epoch == 0
+
+
+def test_only_epochs_that_were_validated_count():
+    settings = SETTINGS.model_copy(update={"epochs": 5, "epochs_per_validation": 2, "patience_epochs": 1})
+    assert [loop._is_validated(epoch, settings) for epoch in range(5)] == [False, True, False, True, True]
+    history = {"epoch": 1.0}, {"epoch": 2.0, "val/miou": 0.5}, {"epoch": 3.0}, {"epoch": 4.0, "val/miou": 0.4}
+    assert loop._with_best(replace(after(), history=history[:2]), settings, nn.Linear(1, 1)).best_epoch == 1
+    state = replace(after(), history=history, best_epoch=1)
+    assert loop._with_best(state, settings, nn.Linear(1, 1)).best_epoch == 1
+    # Epoch 3 is one without a better score, but nobody has looked at it.
+    assert [loop._is_over(replace(state, history=history[:n]), settings) for n in (0, 2, 3, 4)] == [0, 0, 0, 1]
+
+
+def test_epochs_that_are_not_validated_have_no_scores_and_cannot_become_the_model(tmp_path):
+    tiles = write_tiles(tmp_path / "data")
+    result = fit(tiles, SETTINGS.model_copy(update={"epochs_per_validation": 2}), tmp_path / "run")
+    assert ["val/miou" in epoch for epoch in result.reports] == [False, True, True]
+    assert result.state.best_epoch in {1, 2}
+    published = checkpoint.read(tmp_path / "run", (5, 7)[result.state.best_epoch - 1]).model
+    assert all(torch.equal(value, published[name]) for name, value in result.state.best.items())
+    every = fit(tiles, SETTINGS, tmp_path / "every").state.model  # training itself is the same
+    assert all(torch.equal(value, every[name]) for name, value in result.state.model.items())
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    train.write_outcome(result.state, train.spec(job, header, "a"), job, {}, model=tmp_path / "model", reports=tmp_path)
+    columns = pd.read_csv(tmp_path / "history.csv")[["train/loss", "val/miou"]]
+    assert columns.isna().to_numpy().tolist() == [[False, True], [False, False], [False, False]]

@@ -15,6 +15,12 @@ def test_a_finished_epoch_is_a_line_with_the_time_left(capsys):
     )
 
 
+def test_an_epoch_that_was_not_validated_has_no_scores(capsys):
+    with TrainingLine(4) as line:
+        line.report({"epoch": 2.0, "train/loss": 0.5, "images_per_second": 12.5})
+    assert capsys.readouterr().out == "epoch 2/4  loss 0.500  12.5 images/s  time left: not known yet\n"
+
+
 def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
     with TrainingLine(4) as line:
         line.report(EPOCH)

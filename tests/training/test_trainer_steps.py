@@ -10,6 +10,8 @@ from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY
 
+IMAGES, MASKS = torch.zeros(4, 3, 32, 32), torch.zeros(4, 32, 32, dtype=torch.int64)
+
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
@@ -79,22 +81,11 @@ def test_the_validation_reports_both_losses_and_the_scores(tiles):
     assert (scores["val/iou/road"], scores["val/iou/sky"]) == (6 / 9, 1 / 4)
 
 
-def test_a_batch_comes_as_images_of_channels_and_masks_of_integers(tiles):
-    worker = Trainer(Job(tiles, TINY, SETTINGS, (1.0, 3.0)), CPU)
-    ((pixels, classes),) = worker.tiles["val"].batches([[0, 1]])
-    images, masks = worker._to_device((pixels, classes))
-    assert (images.dtype, masks.dtype) == (torch.float32, torch.int64)
-    assert torch.equal(images, torch.from_numpy(pixels).movedim(3, 1).float())
-    assert torch.equal(masks, torch.from_numpy(classes).long())
-    assert images.is_contiguous(memory_format=torch.channels_last)
-
-
 def test_dropout_draws_by_seed_step_and_worker(tiles):
     def drawn(seed=5, step=2, rank=0):
         worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"seed": seed}), (1.0, 3.0)), CPU)
         worker.rank, worker.learner.learn = rank, lambda *_, **__: torch.rand(4)
-        (batch,) = worker.tiles["train"].batches([[0, 1, 2, 3]])
-        return tuple(worker._step(step, range(4), batch).tolist())
+        return tuple(worker._step(step, IMAGES, MASKS, torch.rand(4, 7)).tolist())
 
     assert drawn() == drawn()
     assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5

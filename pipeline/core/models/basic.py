@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import nn
 
 from pipeline.core.models.encoder_decoder import EncoderDecoder
-from pipeline.core.models.parts import ConvNormRelu, scaled
+from pipeline.core.models.parts import ConvNormRelu, NormalisedConv2d, scaled
 
 CHANNELS = 64
 """Output channels of every level."""
@@ -43,7 +43,7 @@ def decoder(width: float, *, single_channel: bool = False) -> list[nn.Sequential
     channels = scaled(CHANNELS, width)
     groups = channels if single_channel else 1
     return [
-        nn.Sequential(nn.Conv2d(channels, channels, 7, padding=3, groups=groups), nn.BatchNorm2d(channels))
+        nn.Sequential(NormalisedConv2d(channels, channels, 7, padding=3, groups=groups), nn.BatchNorm2d(channels))
         for _ in range(4)
     ]
 

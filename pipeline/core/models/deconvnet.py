@@ -13,7 +13,7 @@ from torch import nn
 
 from pipeline.core.models import vgg
 from pipeline.core.models.encoder_decoder import EncoderDecoder
-from pipeline.core.models.parts import ConvNormRelu, scaled
+from pipeline.core.models.parts import ConvNormRelu, NormalisedDeconv2d, scaled
 
 # Channels through the deconvolutions of each level, from the deepest outwards.
 _LEVELS = (
@@ -59,7 +59,7 @@ class DeconvNormRelu(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int) -> None:
         """Build the unit; it keeps height and width. `kernel_size` is odd."""
         super().__init__(
-            nn.ConvTranspose2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2),
+            NormalisedDeconv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )

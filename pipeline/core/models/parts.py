@@ -2,14 +2,59 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def scaled(channels: int, width: float) -> int:
     """Return a channel count of the paper times `width`, at least 1."""
     return max(1, round(channels * width))
+
+
+class NormalisedConv2d(nn.Conv2d):
+    """A convolution that batch normalisation follows: its bias is kept, but constant, and left out in training.
+
+    Normalisation subtracts the mean, and the bias with it: in training it has no effect on the output, and its gradient
+    is 0. To add it, and to sum up that gradient, took a pass each over all values. In evaluation it counts, since the
+    running mean may be that of outputs with a bias, as in a VGG16. It should be 0 where training starts; `load_vgg16`
+    sees to that.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what `nn.Conv2d` takes."""
+        super().__init__(*args, **kwargs)
+        _keep_constant(self)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return the convolution (N, C, H', W'), in training without the bias."""
+        y: Tensor = self._conv_forward(x_NCHW, self.weight, None if self.training else self.bias)
+        return y
+
+
+class NormalisedDeconv2d(nn.ConvTranspose2d):
+    """A deconvolution that batch normalisation follows; see `NormalisedConv2d`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what `nn.ConvTranspose2d` takes."""
+        super().__init__(*args, **kwargs)
+        _keep_constant(self)
+
+    def forward(self, x_NCHW: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Return the deconvolution (N, C, H', W'), in training without the bias."""
+        bias = None if self.training else self.bias
+        options: dict[str, Any] = {
+            name: getattr(self, name) for name in ("stride", "padding", "output_padding", "groups", "dilation")
+        }
+        return F.conv_transpose2d(x_NCHW, self.weight, bias, **options)
+
+
+def _keep_constant(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Take the bias out of training; optimizers, and workers that exchange gradients, leave it out then."""
+    if conv.bias is not None:
+        conv.bias.requires_grad_(False)
 
 
 class ConvNormRelu(nn.Sequential):
@@ -19,7 +64,7 @@ class ConvNormRelu(nn.Sequential):
         """Build the unit; it keeps height and width. `kernel_size` is odd."""
         padding = dilation * (kernel_size // 2)
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation),
+            NormalisedConv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )

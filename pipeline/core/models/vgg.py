@@ -61,6 +61,7 @@ def deep_dropout() -> list[nn.Module]:
 def load_vgg16(model: nn.Module, tensors: Mapping[str, Tensor], preprocessing: Preprocessing) -> None:
     """Set the 13 encoder convolutions of a network of width 1 from a trained VGG16, in place.
 
+    Biases become part of the running means that are subtracted next, since training leaves them out (parts.py).
     Scale, mean and order of the colours are folded into conv1_1, which gives the same outputs for RGB images in 0..255
     as the VGG16's for its preprocessed ones. At the image's border that cannot be exact: both pad with zeros, which is
     the mean colour there and black here. Batch normalisation is set too if the VGG16 has it, and kept otherwise.
@@ -90,6 +91,8 @@ def load_vgg16(model: nn.Module, tensors: Mapping[str, Tensor], preprocessing: P
             target.copy_(tensors[name])
         weight, bias, *_ = targets.values()
         _fold(weight, bias, preprocessing)
+        for unit in _units(model):
+            _absorb_bias(unit)
 
 
 def _units(model: nn.Module) -> list[ConvNormRelu]:
@@ -128,6 +131,16 @@ def _targets(units: list[ConvNormRelu], tensors: Mapping[str, Tensor]) -> dict[s
             keys = ("weight", "bias", "running_mean", "running_var")
             targets |= {f"features.{index + 1}.{key}": unit[1].state_dict()[key] for key in keys}
     return targets
+
+
+@torch.no_grad()
+def _absorb_bias(unit: ConvNormRelu) -> None:
+    """Make the bias of a unit's convolution 0, with the same outputs in evaluation."""
+    bias, mean = _conv(unit).bias, unit[1].running_mean
+    assert isinstance(bias, Tensor)  # noqa: S101  # for mypy, as above
+    assert isinstance(mean, Tensor)  # noqa: S101
+    mean -= bias
+    bias.zero_()
 
 
 def _fold(weight: Tensor, bias: Tensor, preprocessing: Preprocessing) -> None:

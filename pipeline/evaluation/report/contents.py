@@ -85,6 +85,7 @@ def _columns(scores: Scores, intervals: Intervals) -> dict[str, Column]:
 
 def _history(path: Path) -> Sequence[dict[str, float]]:
     try:
-        return [{key: float(value) for key, value in row.items()} for row in csv_table.read(path)]
+        # A cell is empty where an epoch was not validated.
+        return [{key: float(value) for key, value in row.items() if value} for row in csv_table.read(path)]
     except (OSError, ValueError) as err:
         raise ValueError(f"{path}: expected the curves that the train stage wrote: {err}; run it again") from err

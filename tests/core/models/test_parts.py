@@ -1,11 +1,20 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.core.models.parts import ConvNormRelu, LearntUpsampling, crop, initialise
+from pipeline.core.models import MODELS
+from pipeline.core.models.parts import (
+    ConvNormRelu,
+    LearntUpsampling,
+    NormalisedConv2d,
+    NormalisedDeconv2d,
+    crop,
+    initialise,
+)
 
 # Rows of kernels that interpolate bilinearly by the stride; for kernels of twice the stride, Caffe's bilinear filler.
 KERNELS = {
@@ -72,3 +81,29 @@ def test_a_unit_is_a_3x3_convolution_unless_told_otherwise():
 def test_crop_keeps_the_upper_left():
     x = torch.arange(12).reshape(1, 1, 3, 4)
     assert crop(x, (2, 3)).tolist() == [[[[0, 1, 2], [4, 5, 6]]]]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (NormalisedConv2d(4, 6, 3, padding=2, dilation=2, groups=2), F.conv2d),
+        (NormalisedDeconv2d(4, 6, 3, padding=1, stride=2, groups=2), F.conv_transpose2d),
+    ],
+)
+def test_a_convolution_before_normalisation_has_its_bias_in_evaluation_only(ours, theirs):
+    x = torch.randn(2, 4, 9, 8, generator=torch.Generator().manual_seed(1))
+    named = {name: getattr(ours, name) for name in ("stride", "padding", "dilation", "groups")}
+    assert set(ours.state_dict()) == {"weight", "bias"}
+    assert torch.equal(ours.eval()(x), theirs(x, ours.weight, ours.bias, **named))
+    y = ours.train()(x)
+    assert torch.equal(y, theirs(x, ours.weight, **named))
+    y.sum().backward()
+    assert (ours.weight.grad is None, ours.bias.grad) == (False, None)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_convolution_before_normalisation_leaves_out_its_bias(name):
+    layers = [layers for layers in MODELS[name](2, 1 / 16).modules() if isinstance(layers, nn.Sequential)]
+    before = [a for each in layers for a, b in pairwise(each) if isinstance(b, nn.BatchNorm2d)]
+    assert all(isinstance(layer, NormalisedConv2d | NormalisedDeconv2d) for layer in before)
+    assert bool(before) == (name != "unet")

@@ -57,6 +57,8 @@ def test_the_history_is_read_as_numbers(history):
     first, second = page(history).history
     assert np.isnan(first["val/miou"])
     assert second == {"epoch": 2, "train/loss": 0.25, "val/miou": 0.75}
+    history.write_text("epoch,train/loss,val/miou\n1.0,0.5,\n")  # the epoch was not validated
+    assert page(history).history == [{"epoch": 1, "train/loss": 0.5}]
 
 
 @pytest.mark.parametrize("text", ["epoch,a\n1.0\n", "epoch\n1.0,2.0\n", "epoch\none\n", 'epoch\n"' + "1" * 200_000])

@@ -1,0 +1,186 @@
+"""The train stage's loop beside a plain loop over the same network and the usual SegNet's step, in one run.
+
+    python benchmarks/train_step.py [--help]
+
+The plain loop has what training cannot do without: batches, augmentation, the weighted loss, SGD and the average of the
+weights. The usual step is SegNet as it is usually written (benchmarks/models.py), in the same precision. All train on
+the same random tiles and take turns, some steps each; the median over the rounds counts, of seconds and of each round's
+ratios. Without validation and checkpoints; seconds of the processor are those of all threads.
+"""
+
+import argparse
+import os
+import runpy
+import statistics
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pipeline import params
+from pipeline.artifacts import shard, tileset
+from pipeline.artifacts.tileset import Tileset
+from pipeline.core.augment import Augmentation, augment, draw
+from pipeline.core.classes import ClassTable
+from pipeline.core.models import MODELS
+from pipeline.files import atomic
+from pipeline.training import checkpoint, precision
+from pipeline.training.trainer import Job, Trainer
+
+PRESET = Path(__file__).parents[1] / "presets" / "camvid_cpu.yaml"
+NUM_CLASSES, DECAY = 11, 0.999
+AUGMENTATION = Augmentation(flip=0.5, zoom=(0.75, 1.5), colour_jitter=0.2)
+
+Steps = Callable[[int], object]
+"""Takes an epoch's steps; its number, 0-based."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A loop's step."""
+
+    name: str
+    seconds: float
+    processor_seconds: float
+    of_the_plain: float
+    """Median over the rounds of its time divided by the plain loop's."""
+    of_the_usual: float
+
+
+def write_tiles(folder: Path, count: int, height: int, width: int) -> Path:
+    """Write random tiles and return their folder; masks are of blocks, since neighbouring pixels are mostly alike."""
+    generator, pixel = np.random.default_rng(1), tuple((i, i, i) for i in range(NUM_CLASSES))
+    classes = ClassTable(tuple(f"class {i}" for i in range(NUM_CLASSES)), pixel, (255, 255, 255), None)
+    header = shard.Header("random", classes, height, width, 1.0)
+    rows = []
+    for split in ("train", "val"):
+        images = generator.integers(0, 256, (count, height, width, 3), np.uint8)
+        blocks = generator.integers(0, NUM_CLASSES + 1, (count, -(-height // 12), -(-width // 12)), np.uint8)
+        masks = blocks.repeat(12, axis=1).repeat(12, axis=2)[:, :height, :width]
+        shard.write(folder / f"{split}.arrow", header, [([i], [m]) for i, m in zip(images, masks, strict=True)])
+        common = {"split": split, "sequence": "", "top": 0, "left": 0, "height": height, "width": width}
+        for row, mask in enumerate(masks):
+            pixels = np.bincount(mask.ravel(), minlength=NUM_CLASSES + 1).tolist()
+            place = {"source": f"{split}/{row}", "shard": f"{split}.arrow", "row": row, "pixels": pixels}
+            rows.append({**common, **place})
+    tileset.write_index(folder, header, pd.DataFrame(rows))
+    return folder
+
+
+def stage(tiles: Path, options: argparse.Namespace) -> Steps:
+    """Return the train stage's loop."""
+    settings = params.load(PRESET).train.model_copy(
+        update={
+            "batch_size": options.batch,
+            "precision": options.precision,
+            "ema_decay": DECAY,
+            "flip": AUGMENTATION.flip,
+            "zoom": AUGMENTATION.zoom,
+            "colour_jitter": AUGMENTATION.colour_jitter,
+        }
+    )
+    model = params.load(PRESET).model.model_copy(update={"width": options.width})
+    trainer = Trainer(Job(tiles, model, settings, (1.0,) * NUM_CLASSES), torch.device("cpu"))
+    nothing = checkpoint.beginning().sums
+    return lambda epoch: trainer.train(epoch, nothing, progress=lambda now: None, save=lambda sums: None)
+
+
+def plain(tiles: Path, options: argparse.Namespace, model: nn.Module) -> Steps:
+    """Return a plain loop that trains a model."""
+    data, batch, weights = Tileset(tiles, "train"), options.batch, torch.ones(NUM_CLASSES)
+    dtype = precision.autocast_type(options.precision)
+    optimizer = torch.optim.SGD(model.train().parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, fused=True)
+    average = deepcopy(model)
+
+    def steps(epoch: int) -> None:
+        order = np.random.default_rng(epoch).permutation(len(data))
+        for first in range(0, len(data), batch):
+            images, masks = zip(*(data[i] for i in order[first : first + batch]), strict=True)
+            x, y = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float(), torch.from_numpy(np.stack(masks))
+            x, y = augment(x, y.long(), draw(epoch, list(range(first, first + batch))), AUGMENTATION, void=NUM_CLASSES)
+            with torch.autocast("cpu", dtype, enabled=dtype is not None):
+                logits = model(x)
+            F.cross_entropy(logits.float(), y, weights, ignore_index=NUM_CLASSES).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+            with torch.no_grad():
+                for mine, theirs in zip(average.parameters(), model.parameters(), strict=True):
+                    mine.lerp_(theirs, 1 - DECAY)
+
+    return steps
+
+
+def loops(tiles: Path, options: argparse.Namespace) -> dict[str, Steps]:
+    """Return the loops that are compared, by name."""
+    usual = runpy.run_path(str(Path(__file__).with_name("models.py")))["UsualSegNet"]
+    torch.manual_seed(1)
+    ours = MODELS["segnet"](NUM_CLASSES, options.width)
+    ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
+    return {
+        "the train stage's loop": stage(tiles, options),
+        "a plain loop over the same network": plain(tiles, options, ours),
+        "a plain loop over the usual SegNet": plain(tiles, options, usual(NUM_CLASSES, options.width)),
+    }
+
+
+def measure(tiles: Path, options: argparse.Namespace) -> list[Row]:
+    """Return a row per loop."""
+    taken: dict[str, list[tuple[float, float]]] = {}
+    for name, steps in (pairs := loops(tiles, options)).items():
+        steps(0)  # a warm-up
+        taken[name] = []
+    for epoch in range(1, options.rounds + 1):
+        for name, steps in pairs.items():
+            start, processor = time.perf_counter(), time.process_time()
+            steps(epoch)
+            taken[name].append((time.perf_counter() - start, time.process_time() - processor))
+    _, base, usual = ([seconds for seconds, _ in times] for times in taken.values())
+
+    def ratio(mine: list[float], theirs: list[float]) -> float:
+        return statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
+
+    rows = []
+    for name, times in taken.items():
+        seconds, processor_seconds = zip(*times, strict=True)
+        wall, processor = (statistics.median(each) / options.steps for each in (seconds, processor_seconds))
+        rows.append(Row(name, wall, processor, ratio(list(seconds), base), ratio(list(seconds), usual)))
+    return rows
+
+
+def main() -> None:
+    """Print the table and write the JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--width", type=float, default=0.25, help="factor on the network's channels")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="bfloat16")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--steps", type=int, default=16, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    load = os.getloadavg()[0]
+    with TemporaryDirectory() as folder:
+        rows = measure(write_tiles(Path(folder), options.batch * options.steps, *options.size), options)
+    print("| loop | ms a step | processor's ms | of the plain loop's | of the usual one's |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for row in rows:
+        times = f"{1000 * row.seconds:.0f} | {1000 * row.processor_seconds:.0f}"
+        print(f"| {row.name} | {times} | {row.of_the_plain:.2f} | {row.of_the_usual:.2f} |")
+    print(f"{options.precision}, {options.threads} threads; the machine's load before: {load:.1f}")
+    machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "load": load}
+    setting = {key: value for key, value in vars(options).items() if key != "json"}
+    atomic.write_json(options.json, {"machine": machine, "setting": setting, "loops": [asdict(row) for row in rows]})
+
+
+if __name__ == "__main__":
+    main()

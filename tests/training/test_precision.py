@@ -1,0 +1,75 @@
+import re
+
+import pytest
+import torch
+
+from pipeline.training import precision
+from pipeline.training.errors import TrainingError
+from pipeline.training.precision import autocast_type, resolved
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import CPU, SETTINGS, fit
+
+CUDA = torch.device("cuda")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("float32", None), ("bfloat16", torch.bfloat16)])
+def test_the_configured_precision_is_used_on_any_device(name, expected, monkeypatch):
+    for has in ({}, {"avx512_bf16": True}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
+        assert resolved(name, CPU) == resolved(name, CUDA) == name
+        assert autocast_type(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("has", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bfloat16"),
+        ({"arm_bf16": True}, "bfloat16"),
+        ({}, "float32"),
+        ({"avx512_bf16": False, "avx2": True}, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_has_it(has, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert resolved("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_bfloat16_where_the_gpu_has_it(has, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has and not including_emulation)
+    assert resolved("auto", CUDA) == expected
+
+
+def test_tensorfloat32_is_for_gpus_that_have_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert resolved("tensorfloat32", CUDA) == "tensorfloat32"
+    assert autocast_type("tensorfloat32") is None
+    with pytest.raises(TrainingError, match=r"train\.precision: expected a GPU since Ampere .*, got cpu;"):
+        resolved("tensorfloat32", CPU)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    with pytest.raises(TrainingError, match=r"got cuda; choose float32 or auto"):
+        resolved("tensorfloat32", CUDA)
+
+
+def flags():
+    return [place.fp32_precision for place in (torch.backends.cuda.matmul, torch.backends.cudnn.conv)]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("float32", "ieee"), ("bfloat16", "ieee"), ("tensorfloat32", "tf32")])
+def test_a_gpu_computes_in_float32_unless_tensorfloat32_is_asked_for(name, expected):
+    before = flags()
+    assert "tf32" in before  # what PyTorch does by itself
+    with precision.float32(name):
+        assert flags() == [expected] * 2
+    assert flags() == before
+
+
+def test_log_and_record_say_in_what_a_training_computed(tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 1, "precision": "float32"})
+    tiles = write_tiles(tmp_path / "data")
+    result = fit(tiles, settings, tmp_path / "run")
+    (line,) = result.precisions
+    assert re.fullmatch(r"computing in float32 on the CPU, (1 thread|\d+ threads)", line)
+    assert [epoch["precision_bits"] for epoch in result.reports] == [32]
+    assert fit(tiles, settings, tmp_path / "run").precisions == []  # nothing was left to compute
