@@ -9,14 +9,13 @@ layout, and batch normalisation that is not folded. The ratio of ours to it is w
 import argparse
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.cli.compare import as_json, measured, table
-from pipeline.core.models import MODELS
-from pipeline.files import atomic
-from pipeline.inference import compare
+if TYPE_CHECKING:
+    from pipeline.inference import compare
 
 USUAL = "segnet (nn.MaxPool2d + nn.MaxUnpool2d)"
 ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -64,7 +63,7 @@ def unchanged(model: nn.Module) -> nn.Module:
     return model
 
 
-def ratios(ours: compare.Cost, usual: compare.Cost) -> dict[str, float]:
+def ratios(ours: "compare.Cost", usual: "compare.Cost") -> dict[str, float]:
     """Return how ours compares: times faster, and the fraction of the memory that it takes."""
     return {
         "inference, times faster": usual.forward_ms / ours.forward_ms,
@@ -77,6 +76,12 @@ def ratios(ours: compare.Cost, usual: compare.Cost) -> dict[str, float]:
 
 def main() -> None:
     """Print the table and the ratios, and write both as JSON."""
+    # Imported here: other benchmarks take the usual SegNet from this file, where these packages are missing.
+    from pipeline.cli.compare import as_json, measured, table
+    from pipeline.core.models import MODELS
+    from pipeline.files import atomic
+    from pipeline.inference import compare
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=list(MODELS))
     parser.add_argument("--height", type=int, default=360)

@@ -1,6 +1,9 @@
 """Benchmarks compare with the baselines that they claim, and document how to run them."""
 
+import json
 import runpy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -21,6 +24,37 @@ def test_the_usual_segnet_is_segnet():
         torch.testing.assert_close(usual(x), ours(x))
 
 
-@pytest.mark.parametrize("script", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+SCRIPTS = [path for path in sorted(BENCHMARKS.glob("*.py")) if "__main__" in path.read_text()]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_benchmark_says_how_to_run_it(script):
     assert f"python benchmarks/{script.name}" in (runpy.run_path(str(script))["__doc__"] or "")
+
+
+WITHOUT = """
+import runpy, sys
+
+MISSING = {"ray", "mlflow", "dvc", "great_expectations", "typer", "psutil", "obstore", "pooch"}
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in MISSING:
+            raise ImportError(f"{name} is not there")
+
+sys.meta_path.insert(0, Missing())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_path):
+    path = tmp_path / "gpu.json"
+    command = [sys.executable, "-c", WITHOUT, str(BENCHMARKS / "gpu.py"), "--dry", "--json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(path.read_text())
+    assert [len(found[name]) for name in ("probe", "pooling", "steps", "inference")] == [3, 1, 5, 6]
+    assert found["pooling"][0]["same bits"]
+    assert found["pooling"][0]["channels_last kept"]
+    assert "## steps\n| step | batch | ms | images/s | TFLOP/s | MB an image, weights included |\n" in done.stdout
