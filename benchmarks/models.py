@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.models import MODELS
+from pipeline.core.recompute import recomputing
+
 if TYPE_CHECKING:
     from pipeline.inference import compare
 
-USUAL = "segnet (nn.MaxPool2d + nn.MaxUnpool2d)"
+USUAL, LESS = "segnet (nn.MaxPool2d + nn.MaxUnpool2d)", "segnet (train.recompute)"
 ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
@@ -58,6 +61,21 @@ def chain(channels: list[int]) -> nn.Sequential:
     return nn.Sequential(*(layer for unit in units for layer in unit))
 
 
+class Recomputing(nn.Module):
+    """Our SegNet as `train.recompute` trains it."""
+
+    def __init__(self, num_classes: int, width: float) -> None:
+        """Build the network."""
+        super().__init__()
+        self.network = MODELS["segnet"](num_classes, width)
+
+    def forward(self, x_N3HW: Tensor) -> Tensor:
+        """Return the logits of float images (N, 3, H, W)."""
+        with recomputing(self.network):
+            logits: Tensor = self.network(x_N3HW)
+        return logits
+
+
 def unchanged(model: nn.Module) -> nn.Module:
     """Return the model unchanged: the usual one is not prepared for inference."""
     return model
@@ -78,7 +96,6 @@ def main() -> None:
     """Print the table and the ratios, and write both as JSON."""
     # Imported here: other benchmarks take the usual SegNet from this file, where these packages are missing.
     from pipeline.cli.compare import as_json, measured, table
-    from pipeline.core.models import MODELS
     from pipeline.files import atomic
     from pipeline.inference import compare
 
@@ -94,8 +111,10 @@ def main() -> None:
     setting = compare.Setting(options.height, options.width, options.channels, options.repeats, options.device)
     usual = compare.Subject(UsualSegNet, unchanged, torch.contiguous_format)
     names = ["segnet", *(name for name in options.networks if name != "segnet")]
-    costs = measured({USUAL: usual, **{name: compare.subject(name) for name in names}}, setting)
+    less = compare.Subject(Recomputing, unchanged, torch.channels_last)
+    costs = measured({USUAL: usual, LESS: less, **{name: compare.subject(name) for name in names}}, setting)
     comparison = ratios(costs["segnet"], costs[USUAL])
+    comparison["peak training memory with train.recompute, part"] = costs[LESS].training_mb / costs[USUAL].training_mb
     print(table(costs))
     print("\n".join(f"{name}: {value:.2f}" for name, value in comparison.items()))
     atomic.write_json(options.json, {**as_json(costs, setting), "segnet to the usual": comparison})

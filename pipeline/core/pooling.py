@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-from pipeline.core import pooling_cpu, pooling_plain
+from pipeline.core import pooling_cpu, pooling_plain, recompute
 
 
 def pool(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,6 +70,7 @@ def unpool(y_NChw: Tensor, codes_NGhw: Tensor, size: tuple[int, int]) -> Tensor:
             f"{tuple(codes_NGhw.shape)}; pass the codes and the size of the matching pool"
         )
     x: Tensor = _Unpool.apply(y_NChw, codes_NGhw, size)  # type: ignore[no-untyped-call]
+    recompute.derived(x, y_NChw, lambda y: _operations(y).scatter(y, codes_NGhw, size))
     return x
 
 

@@ -1,7 +1,7 @@
 """Batch normalisation over the batches of all workers, so that N workers normalise as one would."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -26,40 +26,68 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         """Return the normalised (N, C, H, W); the running statistics are updated as `nn.BatchNorm2d` does."""
         if not self.training:
             return super().forward(x_NCHW)
-        x = x_NCHW.float() if x_NCHW.dtype in (torch.bfloat16, torch.float16) else x_NCHW
-        pixels = x.new_full((1,), x.numel() // x.shape[1])
-        sums = _sum(torch.cat([x.sum(dim=(0, 2, 3)), pixels]))
-        count = sums[-1].detach()
-        mean_C = sums[:-1] / count
-        centred = x - mean_C[:, None, None]
-        # From the centred values: E[x^2] - E[x]^2 would suffer cancellation in float32.
-        variance_C = _sum(centred.square().sum(dim=(0, 2, 3))) / count
+        y: Tensor
+        y, mean_C, variance_C, count = _Normalise.apply(x_NCHW, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        self._statistics = (mean_C, variance_C)
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_((variance_C * count / (count - 1)).to(self.running_var.dtype), self.momentum)
-        scale_C = self.weight * (variance_C + self.eps).rsqrt()
-        y: Tensor = centred * scale_C[:, None, None] + self.bias[:, None, None]
-        return y.to(x_NCHW.dtype)
+        return y
+
+    def again(self) -> Callable[[Tensor], Tensor]:
+        """Return a function that normalises as the last call of `forward` did, with its statistics."""
+        mean_C, variance_C = self._statistics
+        weight, bias, eps = self.weight.detach(), self.bias.detach(), self.eps
+        return lambda x_NCHW: _affine(x_NCHW, mean_C, (variance_C + eps).rsqrt(), weight, bias)
 
 
-class _Sum(Function):
-    """The sum over all workers; its gradient is the sum of their gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
+class _Normalise(Function):
+    """Returns the output, and mean, variance and number of values of all workers' batches."""
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].clone()
-        dist.all_reduce(total)
-        return total
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x_NCHW, weight, bias, eps = inputs
+        x = _precise(x_NCHW)
+        pixels = x.new_full((1,), x.numel() // x.shape[1])
+        sums = _summed(torch.cat([x.sum(dim=(0, 2, 3)), pixels]))
+        count = sums[-1]
+        mean_C = sums[:-1] / count
+        # From the centred values: E[x^2] - E[x]^2 would suffer cancellation in float32.
+        variance_C = _summed((x - mean_C[:, None, None]).square().sum(dim=(0, 2, 3))) / count
+        inverse_C = (variance_C + eps).rsqrt()
+        ctx.save_for_backward(x_NCHW, weight, mean_C, inverse_C, count)
+        ctx.mark_non_differentiable(mean_C, variance_C, count)
+        return _affine(x_NCHW, mean_C, inverse_C, weight, bias), mean_C, variance_C, count
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, None]:
+        x_NCHW, weight, mean_C, inverse_C, count = ctx.saved_tensors
+        gradient = _precise(grads[0])
+        normalised = (_precise(x_NCHW) - mean_C[:, None, None]) * inverse_C[:, None, None]
+        of_bias = gradient.sum(dim=(0, 2, 3))
+        of_weight = (gradient * normalised).sum(dim=(0, 2, 3))
+        # Ioffe and Szegedy, Sec. 3: what the mean and the variance of all workers' values contribute.
+        means = _summed(torch.stack([of_bias, of_weight])) / count
+        centred = gradient - means[0][:, None, None] - normalised * means[1][:, None, None]
+        of_x = centred * (weight * inverse_C)[:, None, None]
+        return of_x.to(x_NCHW.dtype), of_weight.to(weight.dtype), of_bias.to(weight.dtype), None
 
 
-_sum = cast(Callable[[Tensor], Tensor], _Sum.apply)  # Function.apply is untyped
+def _affine(x_NCHW: Tensor, mean_C: Tensor, inverse_C: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    centred = _precise(x_NCHW) - mean_C[:, None, None]
+    return (centred * (weight * inverse_C)[:, None, None] + bias[:, None, None]).to(x_NCHW.dtype)
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _summed(x: Tensor) -> Tensor:
+    """Return the sum over all workers."""
+    total = x.clone()
+    dist.all_reduce(total)
+    return total
 
 
 def synchronised(model: nn.Module) -> nn.Module:

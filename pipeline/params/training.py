@@ -84,6 +84,9 @@ class Train(Section):
     """Parts in which a worker processes its share of a batch, one after another: less memory for the same gradients,
     so that one machine can run a cluster's params. Batch normalisation sees one part at a time (of all workers, if
     sync_batch_norm): its statistics are those of batch_size / accumulation tiles. 1: the share in one part."""
+    recompute: bool
+    """Compute normalisation, ReLU and unpooling once more in the backward pass in place of keeping them: the same
+    gradients, bit for bit, in less memory and a little more time. On several GPUs, only unpooling."""
     epochs: Positive
     """Passes over the training tiles."""
     loss: Literal["cross_entropy"]

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core import optim
 from pipeline.core.losses import LOSSES, pixel_weights
+from pipeline.core.recompute import recomputing
 from pipeline.core.sync_batch_norm import synchronised
 from pipeline.training import precision
 from pipeline.training.checkpoint import Checkpoint
@@ -72,7 +73,7 @@ class Learner:
         totals = torch.zeros_like(divisors)
         for part, exchange in self._parts(len(images)):
             with exchange:
-                with _enough_for_normalisation(images[part]):
+                with self._kept(), _enough_for_normalisation(images[part]):
                     logits = self.logits(self._replica, images[part])
                 loss_sum, plain_sum = LOSSES[self._settings.loss](logits, masks[part], weights[part])
                 torch.autograd.backward(loss_sum * scale)
@@ -94,6 +95,10 @@ class Learner:
             if isinstance(self._replica, DistributedDataParallel) and start + size < num_tiles:
                 exchange = self._replica.no_sync()
             yield slice(start, start + size), exchange
+
+    def _kept(self) -> AbstractContextManager[object]:
+        """Return the context of a forward pass, which decides what is kept for the backward pass."""
+        return recomputing(self._model) if self._settings.recompute else nullcontext()
 
     def losses(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Return the loss sum, its weights' sum, the unweighted loss sum and the labelled pixels, (4,) float64."""

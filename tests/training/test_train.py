@@ -72,6 +72,15 @@ def test_training_resumes_from_any_checkpoint_as_if_uninterrupted(
     assert repr(of_the_model(rest.state.history)) == repr(of_the_model(uninterrupted.history))
 
 
+def test_recomputing_in_the_backward_pass_trains_the_same_weights(tiles, tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 2, "accumulation": 2})
+    states = [
+        fit(tiles, settings.model_copy(update={"recompute": recompute}), tmp_path / str(recompute)).state
+        for recompute in (False, True)
+    ]
+    assert [name for name, value in states[0].model.items() if not torch.equal(value, states[1].model[name])] == []
+
+
 def test_a_checkpoint_is_due_by_the_clock(tiles, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "_CHECK_EVERY", 1)
     now = iter(range(0, 10**6, 20))  # a third of a minute passes between calls
