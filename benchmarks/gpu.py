@@ -86,6 +86,7 @@ def step_of(bench: Bench, name: str, num: int) -> Callable[[], object]:
     weights = torch.ones(CLASSES, device=bench.device)
     if name.startswith("ours"):
         wanted = {"precision": "float32" if "float32" in name else "bfloat16", "ema_decay": 0.999, "batch_size": num}
+        wanted |= {"compile": "compiled" in name and not bench.dry, "recompute": "recompute" in name}
         settings = params.load(Path(__file__).parents[1] / "presets" / "camvid.yaml").train.model_copy(update=wanted)
         learner = Learner(bench.network(), settings, (1.0,) * CLASSES)
         return lambda: learner.learn(images, masks, step=100, learning_rate=1e-3)
@@ -111,16 +112,18 @@ def step_of(bench: Bench, name: str, num: int) -> Callable[[], object]:
     return step
 
 
-STEPS = ("usual, AMP", "usual, AMP, channels_last", "usual, AMP, channels_last, compiled", "ours", "ours, float32")
+STEPS = (
+    *("usual, AMP", "usual, AMP, channels_last", "usual, AMP, channels_last, compiled"),
+    *("ours", "ours, recompute", "ours, compiled", "ours, float32"),
+)
 
 
 def steps(bench: Bench) -> Iterator[Row]:
     """Whole training steps beside the usual SegNet's, at several batch sizes; ours with a moving average."""
-    torch.backends.cudnn.benchmark = True
     for num in (2,) if bench.dry else (4, 16, 32):
         for name in STEPS:
             kind = "float32" if "float32" in name else "bfloat16"
-            with precision.float32(kind):
+            with precision.on_gpus(kind, is_deterministic=False):
                 step = step_of(bench, name, num)
                 taken = bench.milliseconds(step)
                 peak = bench.megabytes(step)

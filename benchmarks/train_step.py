@@ -5,7 +5,8 @@
 The plain loop has what training cannot do without: batches, augmentation, the weighted loss, SGD and the average of the
 weights. The usual step is SegNet as it is usually written (benchmarks/models.py), in the same precision. All train on
 the same random tiles and take turns, some steps each; the median over the rounds counts, of seconds and of each round's
-ratios. Without validation and checkpoints; seconds of the processor are those of all threads.
+ratios. Without validation and checkpoints. The processor's seconds are those of all threads; on a machine that computes
+something else too, only their ratios say anything.
 """
 
 import argparse
@@ -50,9 +51,9 @@ class Row:
     name: str
     seconds: float
     processor_seconds: float
-    of_the_plain: float
-    """Median over the rounds of its time divided by the plain loop's."""
-    of_the_usual: float
+    of_the_plain: tuple[float, float]
+    """Median over the rounds of its seconds divided by the plain loop's, and of its processor's seconds."""
+    of_the_usual: tuple[float, float]
 
 
 def write_tiles(folder: Path, count: int, height: int, width: int) -> Path:
@@ -142,16 +143,18 @@ def measure(tiles: Path, options: argparse.Namespace) -> list[Row]:
             start, processor = time.perf_counter(), time.process_time()
             steps(epoch)
             taken[name].append((time.perf_counter() - start, time.process_time() - processor))
-    _, base, usual = ([seconds for seconds, _ in times] for times in taken.values())
+    _, base, usual = taken.values()
 
-    def ratio(mine: list[float], theirs: list[float]) -> float:
-        return statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
+    def ratios(mine: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> tuple[float, float]:
+        pairs = list(zip(mine, theirs, strict=True))
+        seconds, processor = (statistics.median(a[i] / b[i] for a, b in pairs) for i in (0, 1))
+        return seconds, processor
 
     rows = []
     for name, times in taken.items():
         seconds, processor_seconds = zip(*times, strict=True)
         wall, processor = (statistics.median(each) / options.steps for each in (seconds, processor_seconds))
-        rows.append(Row(name, wall, processor, ratio(list(seconds), base), ratio(list(seconds), usual)))
+        rows.append(Row(name, wall, processor, ratios(times, base), ratios(times, usual)))
     return rows
 
 
@@ -171,11 +174,14 @@ def main() -> None:
     load = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
         rows = measure(write_tiles(Path(folder), options.batch * options.steps, *options.size), options)
-    print("| loop | ms a step | processor's ms | of the plain loop's | of the usual one's |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    print(
+        "| loop | ms a step | processor's ms | of the plain loop's | processor's | of the usual one's | processor's |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row in rows:
         times = f"{1000 * row.seconds:.0f} | {1000 * row.processor_seconds:.0f}"
-        print(f"| {row.name} | {times} | {row.of_the_plain:.2f} | {row.of_the_usual:.2f} |")
+        ratios = " | ".join(f"{ratio:.3f}" for ratio in (*row.of_the_plain, *row.of_the_usual))
+        print(f"| {row.name} | {times} | {ratios} |")
     print(f"{options.precision}, {options.threads} threads; the machine's load before: {load:.1f}")
     machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "load": load}
     setting = {key: value for key, value in vars(options).items() if key != "json"}

@@ -54,7 +54,7 @@ def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
-    assert [len(found[name]) for name in ("probe", "pooling", "steps", "inference")] == [3, 1, 5, 6]
+    assert [len(found[name]) for name in ("probe", "pooling", "steps", "inference")] == [3, 1, 7, 6]
     assert found["pooling"][0]["same bits"]
     assert found["pooling"][0]["channels_last kept"]
     assert "## steps\n| step | batch | ms | images/s | TFLOP/s | MB an image, weights included |\n" in done.stdout

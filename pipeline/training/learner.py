@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.distributed as dist
@@ -16,7 +16,7 @@ from pipeline.core import optim
 from pipeline.core.losses import LOSSES, pixel_weights
 from pipeline.core.recompute import recomputing
 from pipeline.core.sync_batch_norm import synchronised
-from pipeline.training import precision
+from pipeline.training import compilation, precision
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.errors import TrainingError
 
@@ -36,18 +36,22 @@ class Learner:
         average = deepcopy(model) if settings.ema_decay else None
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
         self._model = self._replica = model
+        self._exchanging: DistributedDataParallel | None = None
+        self._is_compiled = compilation.is_wanted(settings.compile, self._device)
         if self._world_size > 1:  # Ray creates a process group even for a single worker
             if settings.sync_batch_norm:
                 self._model = synchronised(model)
             # Gradients are summed where they lie. Statistics are not sent at each step: either all workers compute the
             # same ones, or the first worker's count, and `published` sends them. The graph is the same at every step;
             # torch 2.13 fails, though, if its first backward pass is one without exchange.
-            self._replica = DistributedDataParallel(
+            self._replica = self._exchanging = DistributedDataParallel(
                 self._model,
                 gradient_as_bucket_view=True,
                 forward_sync_buffers=False,
-                static_graph=settings.accumulation == 1,
+                static_graph=settings.accumulation == 1 and not self._is_compiled,
             )
+        if self._is_compiled:  # in training only: a validation's last batch would be compiled again for its size
+            self._replica = cast(nn.Module, torch.compile(self._replica, dynamic=False))
         self._average = optim.MovingAverage(average, self._model, settings.ema_decay) if average else None
         self._optimizer = optim.OPTIMIZERS[settings.optimizer](
             self._model, settings.learning_rate, settings.momentum, settings.weight_decay
@@ -73,7 +77,7 @@ class Learner:
         totals = torch.zeros_like(divisors)
         for part, exchange in self._parts(len(images)):
             with exchange:
-                with self._kept(), _enough_for_normalisation(images[part]):
+                with self._kept(), compilation.explained(), _enough_for_normalisation(images[part]):
                     logits = self.logits(self._replica, images[part])
                 loss_sum, plain_sum = LOSSES[self._settings.loss](logits, masks[part], weights[part])
                 torch.autograd.backward(loss_sum * scale)
@@ -92,13 +96,14 @@ class Learner:
         size = num_tiles // self._settings.accumulation
         for start in range(0, num_tiles, size):
             exchange: AbstractContextManager[object] = nullcontext()
-            if isinstance(self._replica, DistributedDataParallel) and start + size < num_tiles:
-                exchange = self._replica.no_sync()
+            if self._exchanging is not None and start + size < num_tiles:
+                exchange = self._exchanging.no_sync()
             yield slice(start, start + size), exchange
 
     def _kept(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass, which decides what is kept for the backward pass."""
-        return recomputing(self._model) if self._settings.recompute else nullcontext()
+        is_ours = self._settings.recompute and not self._is_compiled
+        return recomputing(self._model) if is_ours else nullcontext()
 
     def losses(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Return the loss sum, its weights' sum, the unweighted loss sum and the labelled pixels, (4,) float64."""

@@ -62,7 +62,8 @@ def fit(
             if copies:
                 copies.push()
 
-        with precision.float32(trainer.learner.precision), Writer(write) as writer:
+        hardware = precision.on_gpus(trainer.learner.precision, is_deterministic=settings.deterministic)
+        with hardware, Writer(write) as writer:
             _continue(trainer, state, writer, report=report, progress=progress)
             writer.finish()
 

@@ -38,11 +38,15 @@ def autocast_type(precision: str) -> torch.dtype | None:
 
 
 @contextmanager
-def float32(precision: str) -> Iterator[None]:
-    """Compute products of float32 as such: a GPU rounds their factors to 10 bits if the precision is tensorfloat32.
+def on_gpus(precision: str, *, is_deterministic: bool) -> Iterator[None]:
+    """Tell GPUs how to compute products of float32, and convolutions.
 
-    By default PyTorch does so in convolutions, whatever it is asked for.
+    Args:
+        precision: a key of BITS. Factors of float32 are rounded to 10 bits only if it is tensorfloat32; by default
+            PyTorch does so in convolutions, whatever it is asked for.
+        is_deterministic: if not, the fastest of cuDNN's algorithms is found by trial, for each size once.
     """
+    timed, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, not is_deterministic
     places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
     before = [place.fp32_precision for place in places]
     for place in places:
@@ -52,6 +56,7 @@ def float32(precision: str) -> Iterator[None]:
     finally:
         for place, value in zip(places, before, strict=True):
             place.fp32_precision = value
+        torch.backends.cudnn.benchmark = timed
 
 
 def _has_bfloat16(device: torch.device) -> bool:

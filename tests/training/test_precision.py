@@ -60,9 +60,17 @@ def flags():
 def test_a_gpu_computes_in_float32_unless_tensorfloat32_is_asked_for(name, expected):
     before = flags()
     assert "tf32" in before  # what PyTorch does by itself
-    with precision.float32(name):
+    with precision.on_gpus(name, is_deterministic=True):
         assert flags() == [expected] * 2
     assert flags() == before
+
+
+@pytest.mark.parametrize("is_deterministic", [False, True])
+def test_cudnn_finds_its_fastest_algorithm_by_trial_unless_results_must_repeat(is_deterministic):
+    before = torch.backends.cudnn.benchmark
+    with precision.on_gpus("float32", is_deterministic=is_deterministic):
+        assert torch.backends.cudnn.benchmark is not is_deterministic
+    assert torch.backends.cudnn.benchmark is before
 
 
 def test_log_and_record_say_in_what_a_training_computed(tmp_path):

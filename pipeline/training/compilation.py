@@ -1,0 +1,44 @@
+"""Compiling a network with torch.compile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from pipeline.training.errors import TrainingError
+
+
+def is_wanted(choice: Literal["auto"] | bool, device: torch.device) -> bool:
+    """Return whether to compile; auto: on a GPU for which Triton is installed.
+
+    On a CPU, a compiled SegNet trains no faster, and takes a minute to compile.
+    """
+    if choice != "auto":
+        return choice
+    if device.type != "cuda":
+        return False
+    from torch.utils._triton import has_triton  # imported here: a CPU does without it
+
+    return bool(has_triton())
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say which param to change where a network, used in the block, cannot be compiled.
+
+    Raises:
+        TrainingError: it cannot.
+    """
+    try:
+        yield
+    except Exception as err:
+        from torch._dynamo.exc import TorchDynamoException  # imported here: it takes a second
+
+        if not isinstance(err, TorchDynamoException):
+            raise
+        reason = " ".join(str(err).partition("\n\n")[0].split())
+        raise TrainingError(
+            f"train.compile: expected a network that torch.compile can compile here, got {reason}; install a "
+            "C++ compiler and, for a GPU, Triton, or set it to false"
+        ) from err
