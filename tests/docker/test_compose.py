@@ -94,6 +94,7 @@ print(s3.get_object(Bucket="segnet", Key=name)["Body"].read().decode())"""
 def stack(podman, tmp_path_factory):
     """Return the services, once the job has ended and the champion is served."""
     repository = Repository(tmp_path_factory.mktemp("repository"))
+    repository.folder.chmod(0o755)  # the job is sent by user 10001
     path = repository.folder / "params.yaml"
     text = path.read_text()
     for old, new in CHANGES.items():
