@@ -136,6 +136,7 @@ except OSError:
     assert made["Labels"]["org.opencontainers.image.revision"] == COMMIT
     assert made["User"] == "10001:10001"
     assert made["Config"]["Entrypoint"] == ["tini", "--"]
+    assert made["Healthcheck"]["Test"] == ["CMD", "python", "/opt/segnet/healthcheck.py"]
     history = podman("history", "--no-trunc", containers.IMAGE) + json.dumps(made)
     assert (podman.folder / "pip.conf").read_text() not in history
     assert not re.search(r"(?i)(password|token|secret_key)=", history)
@@ -183,7 +184,8 @@ def test_a_posted_image_is_answered_and_a_large_request_is_refused(stack):
 
 def test_a_worker_that_is_killed_comes_back_and_the_weights_are_an_undisturbed_runs(stack, podman):
     def checkpoints():
-        return len(re.findall(r'"PUT /segnet/again/runs/\w+/step-\d+\.json', podman("logs", "segnet_s3_1", fails=True)))
+        log = podman.run("podman", "logs", "segnet_s3_1").stderr
+        return len(re.findall(r'"PUT /segnet/again/runs/\w+/step-\d+\.json', log))
 
     def worker():
         (found,) = json.loads(podman("inspect", "segnet_ray-worker_1"))
@@ -199,14 +201,14 @@ def test_a_worker_that_is_killed_comes_back_and_the_weights_are_an_undisturbed_r
         subprocess.run(["kill", "-9", str(first)], check=True)
         assert job.wait(400) == 0, log.read_text()
     assert worker() not in (0, first)
-    assert re.search(r"resuming run \w+ at epoch|resumes|attempt", log.read_text()), log.read_text()
+    assert re.search(r"resuming run \w+ at epoch", log.read_text()), log.read_text()
     weights = [stack.results(name)["files"]["models/segnet/model.safetensors"] for name in ("storage", "again")]
     assert weights[0] == weights[1]
 
 
 def test_down_and_up_keep_champion_records_and_files(stack, podman):
     before = stack.champion()
-    stack.compose("down")
+    stack.compose("down", "--timeout=20")
     assert podman("ps", "--all", "--quiet") == ""
     stack.compose("up", "--detach", "--no-build", "mlflow")
     podman("wait", "--condition=healthy", "segnet_mlflow_1")
