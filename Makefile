@@ -41,6 +41,8 @@ check: setup
 	ruff format --check
 	mypy
 	lint-imports --no-logo
+	hadolint docker/Dockerfile
+	yamllint --strict docker
 
 format: setup
 	ruff check --fix

@@ -19,7 +19,9 @@ from tests.support import ROOT
 
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PYTHON_FILES = sorted(p for top in ("pipeline", "stages", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py"))
+PYTHON_FILES = sorted(
+    p for top in ("pipeline", "stages", "docker", "tests", "benchmarks") for p in (ROOT / top).rglob("*.py")
+)
 TEMPLATES = {".j2", ".css", ".js"}
 # Where workers run and find files changes no result: what a cluster trained is up to date on a laptop.
 NO_REASON_TO_RERUN = {"placement", "storage"}
@@ -210,8 +212,9 @@ def test_the_tests_have_the_same_rooms():
     ]
     for room in rooms:
         for path in room.rglob("test_*.py"):
-            home = ROOT / "pipeline" / path.relative_to(ROOT / "tests").parent
-            modules = {module.stem for module in home.glob("*.py")} | {folder.name for folder in home.iterdir()}
+            top = ROOT if room.name == "docker" else ROOT / "pipeline"
+            home = top / path.relative_to(ROOT / "tests").parent
+            modules = {module.stem for module in home.iterdir()}
             name = path.stem.removeprefix("test_")
             assert any(name == module or name.startswith(f"{module}_") for module in {*modules, home.name}), path
 
