@@ -17,7 +17,7 @@ from tests.support.left_behind import until
 from tests.support.local_server import free_port
 from tests.support.repository import Repository
 
-pytestmark = [containers.needed, pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1500)]
+pytestmark = [containers.needed, pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(2400)]
 COMPOSE = ROOT / "docker/compose.yaml"
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 SECRET = ("POSTGRES_PASSWORD", "S3_SECRET_KEY", "MLFLOW_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN")
