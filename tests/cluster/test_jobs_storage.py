@@ -119,7 +119,7 @@ def test_a_job_outlives_a_stop_and_its_cluster_and_gives_the_model_of_one_machin
     assert done.startswith(f"{job}: "), "the same inputs are the same job"
     resumed = re.search(rf"resuming run (\w+) at epoch (\d+) of {EPOCHS}", done)
     assert resumed, done
-    assert int(resumed[2]) >= 4
+    assert int(resumed[2]) >= 3  # an epoch takes six steps
     fetched = user("segnet", "fetch", job)
     assert "registered: models:/segnet-scenes/1 in http://" in fetched
     model = (made.folder / "models/segnet/model.safetensors").read_bytes()
