@@ -119,9 +119,9 @@ assert os.getuid() == 10001, os.getuid()
 assert [name for name in {COMPILERS} if shutil.which(name)] == []
 assert not Path("/build").exists() and not Path("/etc/pip.conf").exists()
 assert list(Path("/root").glob(".cache/pip/*")) + list(Path("/var/lib/apt/lists").iterdir()) == []
-assert not any(Path("/work", name).exists() for name in (".venv", "runs", "mlruns", "docker/.env", "tests"))
+assert not any(Path("/repository", name).exists() for name in (".venv", "runs", "mlruns", "docker/.env", "tests"))
 try:
-    Path("/work/x").touch()
+    Path("/repository/x").touch()
 except OSError:
     print("read-only")
 """
