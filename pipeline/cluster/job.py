@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -36,6 +37,7 @@ except ModuleNotFoundError as err:
     )
 
 _LOOK_EVERY = 1.0  # seconds
+_LAST_LINES = 5.0  # seconds that output may take to arrive after dvc has ended
 _DATA = {"download", "validate", "tile"}  # stages that record nothing in MLflow
 _FAILED_STAGE = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']*)'")
 _ERROR = re.compile(r"(error|\w+(\.\w+)*(Error|Exception)): ")
@@ -135,31 +137,38 @@ class _Stages:
 
     def __init__(self) -> None:
         self.stopped = False
+        self._last, self._failed = "", ""
 
     def reproduce(self, stages: tuple[str, ...]) -> str:
         """Bring stages up to date; return why one failed, in one line, or an empty string."""
         before = signal.signal(signal.SIGTERM, self._stop)
         command = ("dvc", "repro", *stages)
         say(f"> {' '.join(command)}")
-        last, stage = "", ""
         try:
-            with subprocess.Popen(  # noqa: S603  no shell
+            process = subprocess.Popen(  # noqa: S603  no shell
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-            ) as process:
-                for line in process.stdout or ():
-                    say(line.rstrip("\n"))
-                    sys.stdout.flush()
-                    if line.startswith("Running stage "):
-                        last = ""
-                    if match := _FAILED_STAGE.search(line):
-                        stage = match["stage"]
-                    elif not stage and line.strip() and (_ERROR.match(line) or not _ERROR.match(last)):
-                        last = line.strip()
+            )
+            # In a thread, since a process that a stage left behind may hold the output open long after dvc has ended.
+            reader = threading.Thread(target=self._read, args=(process.stdout or (),), daemon=True)
+            reader.start()
+            process.wait()
+            reader.join(_LAST_LINES)
         finally:
             signal.signal(signal.SIGTERM, before)
         if process.returncode == 0:
             return ""
-        return f"{stage}: {last}" if stage else last
+        return f"{self._failed}: {self._last}" if self._failed else self._last
+
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            say(line.rstrip("\n"))
+            sys.stdout.flush()
+            if line.startswith("Running stage "):
+                self._last = ""
+            if match := _FAILED_STAGE.search(line):
+                self._failed = match["stage"]
+            elif not self._failed and line.strip() and (_ERROR.match(line) or not _ERROR.match(self._last)):
+                self._last = line.strip()
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         self.stopped = True

@@ -107,7 +107,7 @@ def test_a_remote_of_another_machine_is_left_alone(made, storage, tmp_path):
 
 def test_on_sigterm_it_waits_for_its_stage_and_leaves_no_results(made, storage, tmp_path):
     tiny_jobs.change(
-        made, train=f"trap 'sleep 1; echo cleaned up; exit 1' TERM; touch {tmp_path / 'up'}; sleep 60 & wait"
+        made, train=f"trap 'sleep 1; echo cleaned up; exit 1' TERM; sleep 60 & touch {tmp_path / 'up'}; wait"
     )
     tiny_jobs.send(made, tmp_path / "job", storage, job_id="a")
     storage.put(results.name("a"), json.dumps({"of": "an earlier attempt"}).encode())
@@ -128,8 +128,16 @@ def test_on_sigterm_it_waits_for_its_stage_and_leaves_no_results(made, storage, 
     assert storage.names("jobs/a") == []
 
 
+def test_what_a_stage_left_behind_does_not_hold_it_up(made, storage, tmp_path):
+    tiny_jobs.change(made, train=f"{TRAIN}; sleep 100 & echo $! > {tmp_path / 'pid'}")
+    done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    psutil.Process(int((tmp_path / "pid").read_text())).kill()  # it still runs
+    assert done.returncode == 0
+    assert results.read(storage, "a").status == "succeeded"
+
+
 def test_it_does_not_outlive_the_process_that_ray_started(made, storage, tmp_path):
-    trap = f"trap 'echo cleaned up > {tmp_path / 'down'}; exit 1' TERM; touch {tmp_path / 'up'}; sleep 60 & wait"
+    trap = f"trap 'echo cleaned up > {tmp_path / 'down'}; exit 1' TERM; sleep 60 & touch {tmp_path / 'up'}; wait"
     tiny_jobs.change(made, train=trap)
     tiny_jobs.send(made, tmp_path / "job", storage, job_id="a")
     shell = subprocess.Popen(
