@@ -30,7 +30,7 @@ from pipeline.files import atomic
 from pipeline.training import precision
 from pipeline.training.learner import Learner
 
-GFLOP = 638.0  # of an image of 360x480, forward and backward
+GFLOP = 640.0  # of an image of 360x480, forward and backward: benchmarks/roofline.py
 LEVELS = ((64, 360, 480), (128, 180, 240), (256, 90, 120), (512, 45, 60), (512, 23, 30))
 Row = dict[str, Any]
 

@@ -32,6 +32,21 @@ def test_a_benchmark_says_how_to_run_it(script):
     assert f"python benchmarks/{script.name}" in (runpy.run_path(str(script))["__doc__"] or "")
 
 
+def test_the_roofline_counts_what_hand_counting_gives():
+    roofline = runpy.run_path(str(BENCHMARKS / "roofline.py"))
+    level = roofline["levels"]()[360]
+    # 3 -> 64 without the gradient of its input, 64 -> 64 twice, and 64 -> 11.
+    pixels = 360 * 480
+    assert level.flop == 2 * 9 * pixels * (2 * 3 * 64 + 3 * 2 * 64 * 64 + 3 * 64 * 11)
+    assert level.conv_bytes == 2 * pixels * (2 * (3 + 64) + 3 * 2 * (64 + 64) + 3 * (64 + 11))
+    assert (level.unit_bytes, level.map_bytes) == (3 * 2 * 64 * pixels, 2 * 64 * pixels)
+    # Two bits for each of a quarter of the values, read or written by pool, unpool and both gradients.
+    arithmetic, traffic, between = level.milliseconds("ours", 1e12, 1e12)
+    assert (arithmetic, traffic) == (level.flop / 1e9, level.conv_bytes / 1e9)
+    assert between == (13 * 3 + 4 * (1 + 0.25 + 0.25 / 8)) * 2 * 64 * pixels / 1e9
+    assert sum(level.flop for level in roofline["levels"]().values()) / 1e9 == pytest.approx(3 * 2 * 106.7, rel=0.005)
+
+
 WITHOUT = """
 import runpy, sys
 
