@@ -29,9 +29,11 @@ from torch import nn
 from pipeline import params
 from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.tileset import Tileset
+from pipeline.core.arrays import Pixels
 from pipeline.core.augment import Augmentation, augment, draw
 from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS
+from pipeline.data import scenes
 from pipeline.files import atomic
 from pipeline.training import checkpoint, precision
 from pipeline.training.trainer import Job, Trainer
@@ -58,17 +60,31 @@ class Row:
 
 def write_tiles(folder: Path, count: int, height: int, width: int) -> Path:
     """Write random tiles and return their folder; masks are of blocks, since neighbouring pixels are mostly alike."""
-    generator, pixel = np.random.default_rng(1), tuple((i, i, i) for i in range(NUM_CLASSES))
+    generator = np.random.default_rng(1)
+
+    def tile(_: int) -> tuple[Pixels, Pixels]:
+        image = generator.integers(0, 256, (height, width, 3), np.uint8)
+        blocks = generator.integers(0, NUM_CLASSES + 1, (-(-height // 12), -(-width // 12)), np.uint8)
+        return image, blocks.repeat(12, axis=0).repeat(12, axis=1)[:height, :width]
+
+    return _write(folder, count, height, width, tile)
+
+
+def write_scenes(folder: Path, count: int, height: int, width: int) -> Path:
+    """Write tiles of drawn scenes and return their folder."""
+    return _write(folder, count, height, width, lambda i: scenes.draw(1, i, 0, height=height, width=width))
+
+
+def _write(folder: Path, count: int, height: int, width: int, tile: Callable[[int], tuple[Pixels, Pixels]]) -> Path:
+    """Write tiles, the same for training and validation."""
+    pixel = tuple((i, i, i) for i in range(NUM_CLASSES))
     classes = ClassTable(tuple(f"class {i}" for i in range(NUM_CLASSES)), pixel, (255, 255, 255), None)
     header = shard.Header("random", classes, height, width, 1.0)
-    rows = []
+    rows, drawn = [], [tile(i) for i in range(count)]
     for split in ("train", "val"):
-        images = generator.integers(0, 256, (count, height, width, 3), np.uint8)
-        blocks = generator.integers(0, NUM_CLASSES + 1, (count, -(-height // 12), -(-width // 12)), np.uint8)
-        masks = blocks.repeat(12, axis=1).repeat(12, axis=2)[:, :height, :width]
-        shard.write(folder / f"{split}.arrow", header, [([i], [m]) for i, m in zip(images, masks, strict=True)])
+        shard.write(folder / f"{split}.arrow", header, [([image], [mask]) for image, mask in drawn])
         common = {"split": split, "sequence": "", "top": 0, "left": 0, "height": height, "width": width}
-        for row, mask in enumerate(masks):
+        for row, (_, mask) in enumerate(drawn):
             pixels = np.bincount(mask.ravel(), minlength=NUM_CLASSES + 1).tolist()
             place = {"source": f"{split}/{row}", "shard": f"{split}.arrow", "row": row, "pixels": pixels}
             rows.append({**common, **place})
