@@ -63,6 +63,27 @@ def augment(
     return images, masks_out.masked_fill_(masks_out < 0, void)
 
 
+def shrink(images_N3HW: Tensor, masks_NHW: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the pairs shrunk to `size`, (height, width), as the tile stage shrinks images and masks.
+
+    Args:
+        images_N3HW: (N, 3, H, W) floating point; shrunk bilinearly with antialiasing, as if between both sizes there
+            were no frequency that the smaller one cannot hold.
+        masks_NHW: (N, H, W) int64; an output pixel has the value of the pixel in which its centre lies, and of the
+            lower right one where it lies between pixels.
+        size: at most (H, W).
+
+    Returns:
+        Images (N, 3, *size) and masks (N, *size) of the same dtypes.
+    """
+    images = F.interpolate(images_N3HW, size=size, mode="bilinear", antialias=True)
+    rows, columns = (
+        (2 * torch.arange(new, device=masks_NHW.device) + 1) * old // (2 * new)
+        for new, old in zip(size, masks_NHW.shape[1:], strict=True)
+    )
+    return images, masks_NHW[:, rows[:, None], columns]
+
+
 def _sampling_grid(images_N3HW: Tensor, random_N7: Tensor, settings: Augmentation) -> Tensor:
     """Return the location that each output pixel is sampled from, (N, H, W, 2) in [-1, 1]."""
     low, high = settings.zoom

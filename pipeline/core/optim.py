@@ -18,6 +18,16 @@ def sgd(model: nn.Module, learning_rate: float, momentum: float, weight_decay: f
     return torch.optim.SGD(_groups(model, weight_decay), lr=learning_rate, momentum=momentum, fused=True)
 
 
+def nesterov(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
+    """Return SGD with Nesterov's momentum and an L2 penalty (Sutskever et al., ICML 2013, Sec. 2).
+
+    v = momentum * v + g; w -= learning rate * (g + momentum * v), where g is the gradient with the penalty's. The
+    momentum is above 0.
+    """
+    groups = _groups(model, weight_decay)
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, nesterov=True, fused=True)
+
+
 def adamw(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
     """Return AdamW (Loshchilov and Hutter, 1711.05101) with betas (momentum, 0.999)."""
     return torch.optim.AdamW(_groups(model, weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True)
@@ -32,6 +42,7 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
 # name -> builder(model, learning_rate, momentum, weight_decay)
 OPTIMIZERS: dict[str, Builder] = {
     "sgd": sgd,
+    "nesterov": nesterov,
     "adamw": adamw,
 }
 
@@ -66,14 +77,22 @@ def cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
 
 
+def poly(progress: float) -> float:
+    """Return (1 - progress)^0.9, from 1 down to 0 (Chen et al., DeepLab, 1606.00915, Sec. 4.1)."""
+    return float((1 - progress) ** 0.9)
+
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": constant,
     "cosine": cosine,
+    "poly": poly,
 }
 
 
-def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int) -> float:
+def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int, *, final: float = 0.0) -> float:
     """Return the factor at `step` (0-based): linear warm-up, then the named schedule over the remaining steps.
+
+    A schedule that falls does so from 1 to `final`, in [0, 1], which step `num_steps` would have.
 
     Example:
         >>> [schedule_factor("constant", step, 6, 4) for step in range(6)]
@@ -81,7 +100,7 @@ def schedule_factor(name: str, step: int, num_steps: int, warmup_steps: int) -> 
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    return SCHEDULES[name]((step - warmup_steps) / max(1, num_steps - warmup_steps))
+    return final + (1 - final) * SCHEDULES[name]((step - warmup_steps) / max(1, num_steps - warmup_steps))
 
 
 class MovingAverage:

@@ -2,10 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
@@ -20,7 +18,10 @@ from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, 
 from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
-_EARLIER = {"train": {"epochs_per_validation": 1, "compile": False, "recompute": False}}
+_EARLIER: dict[str, dict[str, Any]] = {
+    "model": {"dropout": 0.0},
+    "train": {"epochs_per_validation": 1, "compile": False, "recompute": False, "early_phases": [], "final_rate": 0.0},
+}
 """What programs did before params.yaml had these keys, so that the params of their versions can be read."""
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
 _ADD = ", got nothing; add the key (presets/ shows every key)"
@@ -80,10 +81,10 @@ def load_training(path: Path) -> Training:
     Raises:
         ParamsError: `path` is not readable or not YAML, or a key or value of these is invalid.
     """
-    return _load(path, Training, earlier=_EARLIER)
+    return _load(path, Training, is_earlier=True)
 
 
-def _load(path: Path, kind: type[_Kind], *, earlier: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> _Kind:
+def _load(path: Path, kind: type[_Kind], *, is_earlier: bool = False) -> _Kind:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ParamsError(f"{path}: expected a readable YAML file: it is larger than {_MAX_BYTES:,} bytes")
@@ -94,9 +95,8 @@ def _load(path: Path, kind: type[_Kind], *, earlier: Mapping[str, Mapping[str, A
         raise
     except ValueError as err:
         raise ParamsError(str(err)) from err
-    for section, values in earlier.items():
-        if isinstance(tree, dict) and isinstance(tree.get(section), dict):
-            tree[section] = {**values, **tree[section]}
+    if is_earlier and isinstance(tree, dict):
+        _complete(tree)
     try:
         # Through JSON: strict validation of Python objects refuses a list where a tuple is expected.
         return kind.model_validate_json(_as_json(tree))
@@ -104,6 +104,14 @@ def _load(path: Path, kind: type[_Kind], *, earlier: Mapping[str, Mapping[str, A
         raise ParamsError(f"{path} is invalid:", *_explain(err.errors(), tree)) from err
     except (TypeError, ValueError, OverflowError, RecursionError) as err:
         raise ParamsError(f"{path}: expected numbers, text, lists and mappings only: {err}") from err
+
+
+def _complete(tree: dict[str, Any]) -> None:
+    """Add the keys that params.yaml did not have yet when an earlier program read it."""
+    for section, values in _EARLIER.items():
+        if isinstance(tree.get(section), dict):
+            constant = {"final_rate": 1.0} if tree[section].get("schedule") == "constant" else {}
+            tree[section] = {**values, **constant, **tree[section]}
 
 
 def _as_json(tree: Any) -> str:

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from pipeline.files import repository
 from pipeline.files.redact import is_secret
-from pipeline.params.section import Fraction, Positive, Section, Seed, Text
+from pipeline.params.section import Fraction, Positive, Section, Seed, Share, Text
+
+Zoom = tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]
 
 
 class Vgg16(Section):
@@ -68,8 +70,35 @@ class Model(Section):
     """A key of pipeline.core.models.MODELS."""
     width: Annotated[float, Field(gt=0, le=4)]
     """Factor on every channel count; 1 gives the paper's network."""
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    """Rate of dropout in training, in the places of Bayesian SegNet; of segnet and segnet_basic. The Bayesian networks
+    have 0.5, and others their own. 0: none."""
     vgg16: Vgg16 | None
     """What the encoder starts from; null: random weights, Caffe's MSRA filler."""
+
+    @model_validator(mode="after")
+    def _has_places_for_dropout(self) -> Self:
+        if self.dropout and self.name not in ("segnet", "segnet_basic"):
+            raise ValueError(
+                f"expected dropout 0 for {self.name}, got {self.dropout:g}: only that of segnet and segnet_basic can "
+                "be chosen; set it to 0, or choose one of these"
+            )
+        return self
+
+
+class Phase(Section):
+    """A phase of training before the last one, which the section train itself describes."""
+
+    share: Share
+    """Of train.epochs, rounded to whole ones."""
+    scale: Annotated[float, Field(ge=0.125, le=1)]
+    """Factor by which tiles are shrunk: a quarter of the pixels, and of the time, at 0.5."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of this phase."""
+    final_rate: Fraction
+    """As train.final_rate, in this phase."""
+    zoom: Zoom
+    """As train.zoom, in this phase."""
 
 
 class Train(Section):
@@ -89,7 +118,11 @@ class Train(Section):
     gradients, bit for bit, in less memory and a little more time. On several GPUs, only unpooling. Where `compile`
     compiles, the compiler decides what is computed once more."""
     epochs: Positive
-    """Passes over the training tiles."""
+    """Passes over the training tiles, in all phases."""
+    early_phases: tuple[Phase, ...]
+    """Phases before the last one, in their order; the last one has the rest of the epochs, at the tiles' full size, and
+    learning_rate, final_rate and zoom of this section. Each phase has the schedule from its start to its end. All are
+    validated at full size; patience_epochs counts those of the last phase only. []: one phase."""
     loss: Literal["cross_entropy"]
     """A key of pipeline.core.losses.LOSSES."""
     class_weights: (
@@ -97,16 +130,18 @@ class Train(Section):
         | tuple[Annotated[float, Field(ge=0)], ...]
     )
     """Weights in the loss: a key of pipeline.core.class_weights.WEIGHTINGS, published, or a list with one per class."""
-    optimizer: Literal["sgd", "adamw"]
-    """sgd is the paper's."""
+    optimizer: Literal["sgd", "nesterov", "adamw"]
+    """sgd is the paper's; nesterov is sgd with Nesterov's momentum."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of the schedule."""
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    """Momentum of sgd, first beta of adamw."""
+    """Momentum of sgd and nesterov, first beta of adamw."""
     weight_decay: Annotated[float, Field(ge=0)]
-    """L2 penalty of sgd, decoupled decay of adamw; convolution weights only."""
-    schedule: Literal["constant", "cosine"]
-    """constant is the paper's; cosine falls to zero at the last step."""
+    """L2 penalty of sgd and nesterov, decoupled decay of adamw; convolution weights only."""
+    schedule: Literal["constant", "cosine", "poly"]
+    """constant is the paper's; cosine and poly, which is DeepLab's, fall to final_rate at the last step."""
+    final_rate: Fraction
+    """The share of the peak learning rate to which the schedule falls; 1 for constant."""
     warmup_epochs: Annotated[float, Field(ge=0)]
     """The learning rate rises linearly over these epochs."""
     precision: Literal["auto", "float32", "tensorfloat32", "bfloat16"]
@@ -121,7 +156,7 @@ class Train(Section):
     worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""
     flip: Fraction
     """Probability of a horizontal flip."""
-    zoom: tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]
+    zoom: Zoom
     """Range of the random scale; the scaled tile is cropped, or padded with void, to its original size. [1, 1]: off."""
     colour_jitter: Fraction
     """Largest relative change of brightness, contrast and saturation. 0: off."""
@@ -152,6 +187,34 @@ class Train(Section):
     def _is_consistent(self) -> Self:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}; change one")
+        if self.optimizer == "nesterov" and not self.momentum:
+            raise ValueError("expected a momentum above 0 for nesterov, got 0; raise it, or choose sgd")
+        return self
+
+    @model_validator(mode="after")
+    def _phases_are_consistent(self) -> Self:
+        rates = {"final_rate": self.final_rate}
+        rates |= {f"early_phases.{i}.final_rate": phase.final_rate for i, phase in enumerate(self.early_phases)}
+        for key, rate in rates.items():
+            if self.schedule == "constant" and rate != 1:
+                raise ValueError(f"expected {key} 1, as constant does not fall, got {rate:g}; set it to 1")
+        shares = [phase.share for phase in self.early_phases]
+        named = {f"early_phases.{i}": share for i, share in enumerate(shares)} | {"the last phase": 1 - sum(shares)}
+        for what, share in named.items():
+            if round(share * self.epochs, 6) < 1:
+                raise ValueError(
+                    f"expected at least one of {self.epochs} epochs for {what}, got {share * self.epochs:.2g}; change "
+                    "epochs or the shares of early_phases"
+                )
+        if shares and self.warmup_epochs >= shares[0] * self.epochs:
+            raise ValueError(
+                f"expected warmup_epochs < the {shares[0] * self.epochs:g} epochs of the first phase, got "
+                f"{self.warmup_epochs:g}; change one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Self:
         number = 1 if self.num_workers == "auto" else self.num_workers
         fewest, most = number if isinstance(number, tuple) else (number, number)
         if fewest > most:

@@ -16,6 +16,7 @@ from pipeline.training import checkpoint, precision
 from pipeline.training.background import Writer
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import deterministic
+from pipeline.training.phases import first_epochs
 from pipeline.training.trainer import Job, Trainer
 
 if TYPE_CHECKING:
@@ -144,12 +145,14 @@ def _resume(trainer: Trainer, folder: Path, copies: "Copies | None", say: Callab
 def _is_over(state: Checkpoint, settings: "Train") -> bool:
     """Return whether no epoch is left, or too many have passed without a better score (early stopping).
 
-    A training stops early only after an epoch that was validated: in another one, the score may have been better.
+    A training stops early only after an epoch that was validated: in another one, the score may have been better. Only
+    epochs of the last phase count, since it is the one that sees tiles at full size.
     """
     epoch, patience = len(state.history), settings.patience_epochs
     if epoch == 0 or not _is_validated(epoch - 1, settings):
         return False
-    return epoch == settings.epochs or 0 < patience < epoch - state.best_epoch
+    last_phase = first_epochs(settings)[-1]
+    return epoch == settings.epochs or 0 < patience < epoch - max(state.best_epoch, last_phase - 1)
 
 
 def _is_validated(epoch: int, settings: "Train") -> bool:

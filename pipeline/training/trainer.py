@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -19,19 +19,22 @@ from torch import Tensor
 from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics, sampler
-from pipeline.core.augment import Augmentation, augment, draw
+from pipeline.core.augment import Augmentation, augment, draw, shrink
 from pipeline.core.models import MODELS, vgg
-from pipeline.core.optim import schedule_factor
+from pipeline.core.models.bayesian import place_dropout
+from pipeline.core.models.encoder_decoder import EncoderDecoder
 from pipeline.training import pretrained
 from pipeline.training.errors import TrainingError
 from pipeline.training.feed import Feed, fits
 from pipeline.training.late import Late
 from pipeline.training.learner import Learner, all_reduce
+from pipeline.training.phases import Phase, phases
 
 if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
     from pipeline.training.remote import Remote
 
+_SMALLEST = 32  # pixels of a tile's side, which the networks take
 _CHECK_EVERY = 16  # steps between checks of loss and clock, each of which waits for the device
 
 
@@ -57,7 +60,7 @@ class Trainer:
 
         Raises:
             TrainingError: the batch size is not a multiple of workers times accumulation, or exceeds the training
-                split.
+                split, or tiles are too small in a phase.
         """
         self.settings, self.device = job.settings, device
         self.rank = dist.get_rank() if dist.is_initialized() else 0
@@ -65,9 +68,12 @@ class Trainer:
         place = job.tiles if job.remote is None else job.remote.find
         self.tiles = {split: Tileset(place, split) for split in ("train", "val")}
         self.classes = self.tiles["train"].header.classes
+        self._phases = phases(self.settings, self.steps_before)
         self._check()
         torch.manual_seed(self.settings.seed)
         model = MODELS[job.model.name](len(self.classes), job.model.width)
+        if job.model.dropout:
+            place_dropout(cast(EncoderDecoder, model), job.model.dropout)
         if (trained := job.model.vgg16) is not None:
             path = Path(trained.path) if job.remote is None else job.remote.weights()
             vgg.load_vgg16(model, pretrained.read(path), vgg.PREPROCESSING[trained.trained_on])
@@ -89,6 +95,16 @@ class Trainer:
             )
         if batch > tiles:
             raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
+        for i, phase in enumerate(self._phases[:-1]):
+            if min(size := phase.size(*self._tile_size())) < _SMALLEST:
+                raise TrainingError(
+                    f"train.early_phases.{i}.scale: expected tiles of at least {_SMALLEST} x {_SMALLEST} pixels, got "
+                    f"{size[0]} x {size[1]} at scale {phase.scale:g}; raise it"
+                )
+
+    def _tile_size(self) -> tuple[int, int]:
+        header = self.tiles["train"].header
+        return header.height, header.width
 
     def steps_before(self, epoch: int) -> int:
         """Return the number of steps before an epoch (0-based)."""
@@ -171,7 +187,10 @@ class Trainer:
         """
         settings = self.settings
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, step, self.rank]).generate_state(1)[0]))
-        augmentation = Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
+        phase = self._phase(step)
+        if phase.scale != 1:
+            images, masks = shrink(images, masks, phase.size(*self._tile_size()))
+        augmentation = Augmentation(settings.flip, phase.zoom, settings.colour_jitter)
         images, masks = augment(images, masks, random, augmentation, void=self.classes.void)
         return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
 
@@ -203,9 +222,10 @@ class Trainer:
         return counts, sums
 
     def _learning_rate(self, step: int) -> float:
-        settings, steps = self.settings, self.steps_before(self.settings.epochs)
-        warmup = round(settings.warmup_epochs * steps / settings.epochs)
-        return settings.learning_rate * schedule_factor(settings.schedule, step, steps, warmup)
+        return self._phase(step).learning_rate_at(step)
+
+    def _phase(self, step: int) -> Phase:
+        return next(phase for phase in self._phases if step in phase.steps)
 
 
 def _check_finite(rows: Tensor, epoch: int, first: int) -> None:

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
-from pipeline.core.augment import Augmentation, augment, draw
+from pipeline.core.augment import Augmentation, augment, draw, shrink
+from pipeline.files.images import resize_image, resize_mask
 
 VOID = 3
 
@@ -72,6 +74,32 @@ def test_brightness_contrast_and_saturation_worked_by_hand():
     numbers = random(brightness=1.0, contrast=0.0, saturation=1.0)
     images, _ = augment(image, torch.zeros(1, 1, 1), numbers, Augmentation(0, (1, 1), 0.5), void=VOID)
     assert images.flatten().tolist() == pytest.approx([131.25, 75, 18.75])
+
+
+def test_shrinking_to_half_weighs_four_pixels_by_their_distance():
+    # An output pixel's centre lies between two pixels; those at a distance of 1/2 weigh 3/8, those at 3/2 weigh 1/8.
+    image = torch.zeros(1, 3, 8, 8)
+    image[..., 3] = 8
+    masks = torch.arange(8).repeat(1, 8, 1)
+    images, masks = shrink(image, masks, (4, 4))
+    assert images[0, 0, 2].tolist() == pytest.approx([0, 3, 1, 0])
+    assert masks[0].tolist() == [[1, 3, 5, 7]] * 4
+
+
+@pytest.mark.parametrize("size", [(36, 48), (45, 60), (23, 17), (72, 96)])
+def test_pairs_are_shrunk_as_the_tile_stage_shrinks_them(size):
+    generator = np.random.default_rng(3)
+    pixels = generator.integers(0, 256, (2, 72, 96, 3), dtype=np.uint8)
+    classes = generator.integers(0, 9, (2, 72, 96), dtype=np.uint8)
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+    images, masks = shrink(images, torch.from_numpy(classes).long(), size)
+    between = [(2 * np.arange(new) + 1) * old % (2 * new) == 0 for new, old in zip(size, (72, 96), strict=True)]
+    for i in range(2):
+        expected = resize_image(pixels[i], size).astype(float)  # Pillow, which rounds after each of two passes
+        assert np.abs(images[i].permute(1, 2, 0).numpy() - expected).max() <= 1.01
+        same = masks[i].numpy() == resize_mask(classes[i], size)
+        assert same[~between[0]][:, ~between[1]].all()  # where a centre is between pixels, Pillow rounds either way
+    assert masks.dtype == torch.int64
 
 
 def test_random_numbers_depend_on_seed_and_position_alone():

@@ -17,7 +17,8 @@ def model():
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_only_convolution_weights_decay(name, model):
     OPTIMIZERS[name](model, 0.1, 0.9, 0.5).step()
-    assert [p.item() for p in model.parameters()] == pytest.approx([1 - 0.1 * 0.5, 1, 1, 1])
+    penalty = 0.5 * (1.9 if name == "nesterov" else 1)  # which Nesterov's momentum sees as any gradient
+    assert [p.item() for p in model.parameters()] == pytest.approx([1 - 0.1 * penalty, 1, 1, 1])
 
 
 def test_sgd_steps_as_caffe_does(model):
@@ -29,14 +30,24 @@ def test_sgd_steps_as_caffe_does(model):
     assert model[1].bias.item() == pytest.approx(1 - 0.1 - (0.9 * 0.1 + 0.1))
 
 
+def test_nesterov_steps_where_momentum_will_lead(model):
+    # v = momentum * v + gradient; w -= learning rate * (gradient + momentum * v), twice, with gradient 1.
+    optimizer = OPTIMIZERS["nesterov"](model, 0.1, 0.9, 0.0)
+    for _ in range(2):
+        model[1].bias.grad = torch.ones(1)
+        optimizer.step()
+    assert model[1].bias.item() == pytest.approx(1 - 0.1 * (1 + 0.9 * 1) - 0.1 * (1 + 0.9 * 1.9))
+
+
 def test_adamws_first_step_is_the_learning_rate(model):
     model[1].bias.grad = torch.full((1,), 0.3)
     OPTIMIZERS["adamw"](model, 0.1, 0.9, 0.0).step()
     assert model[1].bias.item() == pytest.approx(0.9, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(
+    ("name", "momentum"), [("sgd", 0.0), ("sgd", 0.9), ("nesterov", 0.9), ("adamw", 0.0), ("adamw", 0.9)]
+)
 def test_a_restored_optimizer_takes_the_steps_of_the_first(name, momentum, model):
     generator = torch.Generator().manual_seed(1)
 
@@ -70,6 +81,19 @@ def test_cosine_falls_from_one_over_the_steps_left():
     assert schedule_factor("cosine", 4, 12, 4) == 1
     assert schedule_factor("cosine", 8, 12, 4) == pytest.approx(0.5)
     assert schedule_factor("cosine", 11, 12, 4) == pytest.approx((1 + -0.9238795) / 2)
+
+
+def test_poly_falls_from_one_over_the_steps_left():
+    assert schedule_factor("poly", 4, 12, 4) == 1
+    assert schedule_factor("poly", 8, 12, 4) == pytest.approx(0.5**0.9)
+    assert schedule_factor("poly", 11, 12, 4) == pytest.approx(0.125**0.9)
+
+
+@pytest.mark.parametrize(("name", "middle"), [("cosine", 0.1 + 0.9 * 0.5), ("poly", 0.1 + 0.9 * 0.5**0.9)])
+def test_a_schedule_falls_to_the_share_that_it_is_told(name, middle):
+    factors = [schedule_factor(name, step, 8, 0, final=0.1) for step in (0, 4, 8)]
+    assert factors == pytest.approx([1, middle, 0.1])
+    assert schedule_factor(name, 1, 8, 4, final=0.1) == 0.5  # of the warm-up
 
 
 def test_constant_stays_one():

@@ -191,6 +191,8 @@ def test_the_sections_of_a_training_are_read_whatever_the_others_are(tmp_path):
     assert (training.model, training.train) == (whole.model, whole.train)
     path.write_text(text.replace("  epochs_per_validation: 1\n", ""))
     assert params.load_training(path) == training  # of a program that had no such key, and did so
+    path.write_text(text.replace("  final_rate: 0.0\n", "").replace("schedule: cosine", "schedule: constant"))
+    assert params.load_training(path).train.final_rate == 1
     path.write_text(text.replace("  epochs: ", "  epoch: "))
     with pytest.raises(params.ParamsError, match=r"train\.epoch: expected no such key"):
         params.load_training(path)

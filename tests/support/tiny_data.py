@@ -40,9 +40,10 @@ def write_raw(folder, sizes, masks=None):
     return Manifest("toy", CLASSES, "", pd.DataFrame(rows))
 
 
-def write_tiles(folder):
-    """Write nine tiles of 32 x 32 pixels into each split, and return their folder."""
-    manifest = write_raw(folder / "raw", [(32, 64)] * 4 + [(32, 32)])
-    settings = Tile(scale=1.0, height=32, width=32, stride_y=32, stride_x=32, drop_unlabelled=True, tiles_per_shard=4)
+def write_tiles(folder, side=32):
+    """Write nine tiles of `side` x `side` pixels into each split, and return their folder."""
+    manifest = write_raw(folder / "raw", [(side, 2 * side)] * 4 + [(side, side)])
+    sides = {"height": side, "width": side, "stride_y": side, "stride_x": side}
+    settings = Tile(scale=1.0, **sides, drop_unlabelled=True, tiles_per_shard=4)
     tile.run(manifest, folder / "raw", folder / "tiles", settings)
     return folder / "tiles"

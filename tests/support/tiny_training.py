@@ -12,7 +12,7 @@ from tests.support import SCENES
 
 ANYWHERE = params.load(SCENES).placement
 CPU = torch.device("cpu")
-TINY = Model(name="segnet", width=1 / 16, vgg16=None)
+TINY = Model(name="segnet", width=1 / 16, dropout=0.0, vgg16=None)
 # Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every checkpoint is kept.
 SETTINGS = params.load(SCENES).train.model_copy(
     update={

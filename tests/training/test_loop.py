@@ -1,6 +1,7 @@
 """When the training loop ends, and which epoch's model it keeps."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -35,6 +36,14 @@ def after(*scores, best_epoch=0):
 def test_it_is_over_after_the_last_epoch_or_too_many_that_were_no_better(epochs, patience, best_epoch, is_over):
     settings = SETTINGS.model_copy(update={"epochs": epochs, "patience_epochs": patience})
     assert loop._is_over(after(0.5, 0.4, 0.3, best_epoch=best_epoch), settings) is is_over
+
+
+# The last phase begins with the fourth epoch; the best was the second (1, 0-based).
+@pytest.mark.parametrize(("epoch", "is_over"), [(3, False), (4, False), (5, True), (6, True)])
+def test_patience_counts_epochs_of_the_last_phase(epoch, is_over):
+    phase = SimpleNamespace(share=0.3)
+    settings = SETTINGS.model_copy(update={"epochs": 10, "patience_epochs": 2, "early_phases": (phase,)})
+    assert loop._is_over(after(*[0.1] * epoch, best_epoch=1), settings) is is_over
 
 
 @pytest.mark.parametrize(

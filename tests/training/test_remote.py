@@ -107,7 +107,8 @@ def test_a_finished_run_is_not_trained_again_and_fresh_starts_over(machine, addr
 
 
 def test_pretrained_weights_travel(machine, address, tiles, tmp_path):
-    network = SimpleNamespace(name="segnet", width=1 / 16, vgg16=SimpleNamespace(path="", trained_on="torchvision"))
+    vgg16 = SimpleNamespace(path="", trained_on="torchvision")
+    network = SimpleNamespace(name="segnet", width=1 / 16, dropout=0.0, vgg16=vgg16)
     network.vgg16.path = str(tmp_path / "none.safetensors")
     save_file({"a": torch.zeros(1)}, network.vgg16.path)
     with machine("driver", address) as begun:

@@ -37,7 +37,7 @@ def equal(one, other):
 
 # Dropout, a moving average and accumulated gradients: whatever a checkpoint could miss.
 FORGETFUL = SETTINGS.model_copy(update={"ema_decay": 0.9, "accumulation": 2, "checkpoint_minutes": 1e-9})
-DROPOUT = SimpleNamespace(name="bayesian_segnet_basic", width=1 / 16, vgg16=None)
+DROPOUT = SimpleNamespace(name="bayesian_segnet_basic", width=1 / 16, dropout=0.0, vgg16=None)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,8 @@ def test_the_encoder_is_initialised_from_a_file_of_vgg16_weights(tiles, tmp_path
         trained[f"{name}.weight"], trained[f"{name}.bias"] = torch.full((b, a, 3, 3), 0.01), torch.full((b,), 0.5)
     save_file(trained, tmp_path / "vgg16.safetensors")
     monkeypatch.chdir(tmp_path)
-    model = Model(name="segnet", width=1.0, vgg16=Vgg16(path="vgg16.safetensors", sha256=None, trained_on="caffe"))
+    vgg16 = Vgg16(path="vgg16.safetensors", sha256=None, trained_on="caffe")
+    model = Model(name="segnet", width=1.0, dropout=0.0, vgg16=vgg16)
     job, _, before = train.prepare(tiles, model, SETTINGS, tiles)
     monkeypatch.chdir(tmp_path.parent)  # as in a Ray worker
     weights = Trainer(job, CPU).learner.published().state_dict()

@@ -68,7 +68,8 @@ def test_a_run_is_recorded_with_what_determines_it(tiles):
     job, header, made_of = train.prepare(tiles, TINY, settings, tiles)
     recorded = train.mlflow_params(job, header)
     assert list(recorded) == ["model", "train", "class_weight", "tile", "dataset"]
-    assert recorded["model"] == made_of["model"] == {"name": "segnet", "width": 1 / 16, "vgg16": None}
+    of_the_model = {"name": "segnet", "width": 1 / 16, "dropout": 0.0, "vgg16": None}
+    assert recorded["model"] == made_of["model"] == of_the_model
     assert recorded["train"] == made_of["train"]
     apart = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
     assert recorded["train"].keys() == type(SETTINGS).model_fields.keys() - apart

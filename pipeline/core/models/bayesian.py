@@ -8,25 +8,31 @@ probability 0.5 and doubles the others. Parameters and their names are those of 
 
 from torch import nn
 
-from pipeline.core.models import basic, segnet, vgg
+from pipeline.core.models.basic import segnet_basic
 from pipeline.core.models.encoder_decoder import EncoderDecoder
+from pipeline.core.models.segnet import segnet
 
 
 def bayesian_segnet(num_classes: int, width: float) -> EncoderDecoder:
     """Return SegNet with dropout after pool3, pool4, pool5, and after the decoder levels 5, 4, 3."""
-    encoder, decoder = vgg.encoder(width), segnet.decoder(width)
-    for level in decoder[:3]:
-        level.append(nn.Dropout(0.5))
-    return EncoderDecoder(encoder, decoder, segnet.classifier(num_classes, width), after_pool=vgg.deep_dropout())
+    return place_dropout(segnet(num_classes, width), 0.5)
 
 
 def bayesian_segnet_basic(num_classes: int, width: float) -> EncoderDecoder:
     """Return SegNet-Basic with dropout after pool3, pool4, and after the decoder levels 4, 3."""
-    encoder, decoder = basic.encoder(width), basic.decoder(width)
-    for level in decoder[:2]:
-        level.append(nn.Dropout(0.5))
-    after_pool = [nn.Identity(), nn.Identity(), nn.Dropout(0.5), nn.Dropout(0.5)]
-    return EncoderDecoder(encoder, decoder, basic.classifier(num_classes, width), after_pool=after_pool)
+    return place_dropout(segnet_basic(num_classes, width), 0.5)
+
+
+def place_dropout(model: EncoderDecoder, rate: float) -> EncoderDecoder:
+    """Put dropout of `rate`, in [0, 1), into a SegNet or SegNet-Basic where the Bayesian ones have it; return it.
+
+    The places are after the pooling of all encoder levels but the first two, and after their partners in the decoder.
+    """
+    for i in range(2, len(model.encoder)):
+        model.after_pool[i] = nn.Dropout(rate)
+        partner = model.decoder[len(model.decoder) - 1 - i]
+        partner.append(nn.Dropout(rate))  # type: ignore[operator]  # a level is a Sequential
+    return model
 
 
 def sample_dropout(model: nn.Module) -> None:

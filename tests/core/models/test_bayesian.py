@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pipeline.core.models import MODELS
-from pipeline.core.models.bayesian import sample_dropout
+from pipeline.core.models.bayesian import place_dropout, sample_dropout
 from tests.support import full_size
 
 PLACES = {
@@ -45,6 +45,14 @@ def test_without_sampling_it_is_the_network_without_dropout(name):
     plain = MODELS[without_dropout(name)](5, 1 / 16).eval()
     plain.load_state_dict(model.state_dict())
     assert torch.equal(model(image()), plain(image()))
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_dropout_of_any_rate_is_put_into_the_same_places(name):
+    model = place_dropout(MODELS[without_dropout(name)](5, 1 / 16), 0.2)
+    layers = {key: m.p for key, m in model.named_modules() if isinstance(m, nn.Dropout)}
+    assert layers == dict.fromkeys(PLACES[name], 0.2)
+    assert model.state_dict().keys() == MODELS[name](5, 1 / 16).state_dict().keys()
 
 
 @pytest.mark.parametrize("name", PLACES)

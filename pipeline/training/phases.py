@@ -1,0 +1,66 @@
+"""The phases of a training, each of whole epochs: the size of the tiles, their zoom and the learning rate in each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+from pipeline.core.optim import schedule_factor
+
+if TYPE_CHECKING:
+    from pipeline.params.training import Train
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase and its place in the training."""
+
+    steps: range
+    """The steps of the training that it consists of."""
+    warmup_steps: int
+    """How many of them the learning rate rises over."""
+    schedule: str
+    """A key of SCHEDULES."""
+    learning_rate: float
+    """The schedule's peak."""
+    final_rate: float
+    """The share of the peak to which the schedule falls."""
+    scale: float
+    """Factor by which tiles are shrunk."""
+    zoom: tuple[float, float]
+    """Range of the random scale."""
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate at a step of the training."""
+        number, first = len(self.steps), self.steps.start
+        return self.learning_rate * schedule_factor(
+            self.schedule, step - first, number, self.warmup_steps, final=self.final_rate
+        )
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of tiles of height x width pixels in this phase."""
+        return round(height * self.scale), round(width * self.scale)
+
+
+def phases(settings: "Train", steps_before: Callable[[int], int]) -> list[Phase]:
+    """Return the phases in their order.
+
+    Args:
+        settings: of the training.
+        steps_before: the number of steps before an epoch (0-based).
+    """
+    steps = [range(*ends) for ends in pairwise(map(steps_before, [*first_epochs(settings), settings.epochs]))]
+    warmup = round(settings.warmup_epochs * steps_before(settings.epochs) / settings.epochs)
+    values = [(each.learning_rate, each.final_rate, each.scale, each.zoom) for each in settings.early_phases]
+    values.append((settings.learning_rate, settings.final_rate, 1.0, settings.zoom))
+    return [
+        Phase(part, 0 if part.start else warmup, settings.schedule, *value)
+        for part, value in zip(steps, values, strict=True)
+    ]
+
+
+def first_epochs(settings: "Train") -> list[int]:
+    """Return the epoch (0-based) with which each phase begins."""
+    # Halves are rounded up, so that a phase with a share of one epoch or more always has one.
+    shares = (phase.share * settings.epochs for phase in settings.early_phases)
+    return [int(end + 0.5) for end in accumulate(shares, initial=0.0)]

@@ -1,0 +1,82 @@
+"""The sections model and train: what contradicts itself, and the phases of a training."""
+
+import pytest
+
+from tests.params.test_params import TEXT, changed, load, refusal
+
+PHASE = {"share": 0.5, "scale": 0.5, "learning_rate": 0.1, "final_rate": 0.1, "zoom": [0.5, 2]}
+
+
+def with_phases(*phases, text=TEXT):
+    return changed(text, "early_phases: []", f"early_phases: {[{**PHASE, **phase} for phase in phases]}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("dropout: 0.0", "dropout: 1.0", "model.dropout: expected less than 1, got 1.0; correct the value"),
+        (
+            "name: segnet\n  width: 0.25\n  dropout: 0.0",
+            "name: unet\n  width: 0.25\n  dropout: 0.5",
+            "model: expected dropout 0 for unet, got 0.5: only that of segnet and segnet_basic can be chosen; set it",
+        ),
+        ("optimizer: adamw", "optimizer: lion", "train.optimizer: expected 'sgd', 'nesterov' or 'adamw', got \"lion"),
+        (
+            "optimizer: adamw\n  learning_rate: 3e-3\n  momentum: 0.9",
+            "optimizer: nesterov\n  learning_rate: 3e-3\n  momentum: 0.0",
+            "train: expected a momentum above 0 for nesterov, got 0; raise it, or choose sgd",
+        ),
+        ("final_rate: 0.0", "final_rate: 1.5", "train.final_rate: expected less than or equal to 1, got 1.5; correct"),
+        (
+            "schedule: cosine",
+            "schedule: constant",
+            "train: expected final_rate 1, as constant does not fall, got 0; set it to 1",
+        ),
+        ("schedule: cosine", "schedule: step", "train.schedule: expected 'constant', 'cosine' or 'poly', got \"step\""),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path, old, new, line):
+    assert line in refusal(tmp_path, changed(TEXT, old, new))
+
+
+@pytest.mark.parametrize(("old", "new"), [("optimizer: adamw", "optimizer: nesterov"), ("cosine", "poly")])
+def test_optimizers_and_schedules_are_read(tmp_path, old, new):
+    load(tmp_path, changed(TEXT, old, new))
+
+
+def test_dropout_may_be_chosen_for_both_segnets(tmp_path):
+    text = changed(TEXT, "dropout: 0.0", "dropout: 0.3")
+    for name in ("segnet", "segnet_basic"):
+        assert load(tmp_path, changed(text, "name: segnet", f"name: {name}")).model.dropout == 0.3
+
+
+def test_phases_are_read_in_their_order(tmp_path):
+    first, second = load(tmp_path, with_phases({"share": 0.25}, {"scale": 0.75})).train.early_phases
+    assert (first.share, first.scale, first.zoom, second.share, second.scale) == (0.25, 0.5, (0.5, 2.0), 0.5, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("phases", "line"),
+    [
+        ([{"share": 1}], "train.early_phases.0.share: expected less than 1, got 1; correct the value"),
+        ([{"scale": 0.1}], "train.early_phases.0.scale: expected greater than or equal to 0.125, got 0.1; correct"),
+        ([{"learning_rate": 0}], "train.early_phases.0.learning_rate: expected greater than 0, got 0; correct"),
+        ([{"zoom": [1, 5]}], "train.early_phases.0.zoom.1: expected less than or equal to 4, got 5; correct"),
+        ([{}, {"final_rate": 2}], "train.early_phases.1.final_rate: expected less than or equal to 1, got 2; correct"),
+        (
+            [{"share": 0.05}],
+            "train: expected at least one of 16 epochs for early_phases.0, got 0.8; change epochs or the shares of",
+        ),
+        ([{}, {}], "train: expected at least one of 16 epochs for the last phase, got 0; change epochs or the shares"),
+        ([{"share": 0.0625}], "train: expected warmup_epochs < the 1 epochs of the first phase, got 1; change one"),
+    ],
+)
+def test_a_wrong_phase_is_named(tmp_path, phases, line):
+    assert line in refusal(tmp_path, with_phases(*phases))
+
+
+def test_phases_of_a_constant_rate_do_not_fall_either(tmp_path):
+    text = changed(changed(TEXT, "schedule: cosine", "schedule: constant"), "final_rate: 0.0", "final_rate: 1.0")
+    line = "train: expected early_phases.0.final_rate 1, as constant does not fall, got 0.1; set it to 1"
+    assert line in refusal(tmp_path, with_phases({}, text=text))
+    load(tmp_path, with_phases({"final_rate": 1}, text=text))
