@@ -11,7 +11,7 @@ from pipeline.core.arrays import Counts
 _TRANSPOSED = 5  # the EXIF orientations from here on exchange rows and columns
 
 
-def tables_of(manifest: Manifest) -> dict[str, pd.DataFrame]:
+def tables_of(manifest: Manifest, near_duplicate_bits: int) -> dict[str, pd.DataFrame]:
     """Return the tables that the checks examine, one for each kind of item that can be wrong.
 
     Every table has the columns `name`, the name of a row, and `shown`, a tuple of the ids of images that show it. NaN
@@ -22,7 +22,7 @@ def tables_of(manifest: Manifest) -> dict[str, pd.DataFrame]:
     return {
         "images": _images(manifest),
         "files": _files(images[images["sha256"] != ""]),
-        "nearest pairs": _nearest_pairs(images[images["phash"] != ""]),
+        "nearest pairs": _nearest_pairs(images[images["phash"] != ""], near_duplicate_bits),
         "sequences": _sequences(images[images["sequence"] != ""]),
         "classes": _classes(manifest, pixels_SK),
         "splits": _splits(manifest, pixels_SK),
@@ -150,17 +150,23 @@ def _where(splits: dict[str, list[str]]) -> str:
     return ", ".join(f"{split} {len(names)}" for split, names in splits.items())
 
 
-def _nearest_pairs(images: pd.DataFrame) -> pd.DataFrame:
-    """Return each image of val and test with the most similar one of an earlier split, most similar first."""
+def _nearest_pairs(images: pd.DataFrame, max_bits: int) -> pd.DataFrame:
+    """Return each image of val and test, with the most similar one of an earlier split if they are near duplicates.
+
+    `bits` counts the bits that differ, up to max_bits + 1; the most similar pairs come first.
+    """
+    groups = images["split"].map(SPLITS.index).to_numpy(np.int64)
     nearest, bits = near_duplicates.nearest_earlier(
         np.array([int(digits, 16) for digits in images["phash"]], np.uint64),
-        images["split"].map(SPLITS.index).to_numpy(np.int64),
+        groups,
         pd.factorize(images["sha256"])[0].astype(np.int64),
+        max_bits,
     )
-    later = np.flatnonzero(nearest >= 0)
+    later = np.flatnonzero(groups > groups.min(initial=len(SPLITS)))
     ids = images["id"].to_numpy()
-    pairs = list(zip(ids[nearest[later]], ids[later], strict=True))
-    table = pd.DataFrame({"name": [" ~ ".join(pair) for pair in pairs], "shown": pairs, "bits": bits[later]})
+    shown = [(ids[nearest[i]], ids[i]) if nearest[i] >= 0 else (ids[i],) for i in later]
+    names = [" ~ ".join(each) for each in shown]
+    table = pd.DataFrame({"name": names, "shown": shown, "bits": bits[later].clip(max=max_bits + 1)})
     return table.sort_values("bits", kind="stable", ignore_index=True)
 
 

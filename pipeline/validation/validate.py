@@ -25,7 +25,8 @@ class Check:
     expected: str
     """What must hold; braces are filled from the section `validate` of params.yaml."""
     extreme: str
-    """The value nearest to, or farthest beyond, the bound; braces are filled with low[column] and high[column]."""
+    """The value nearest to, or farthest beyond, the bound; braces are filled with low[column], high[column] and, for
+    differing bits, the limit up to which they are counted."""
     offence: str
     """What is wrong with a row; braces are filled with its columns."""
 
@@ -72,7 +73,7 @@ CHECKS = {
     "near_duplicate_across_splits": Check(
         "nearest pairs",
         "every val and test image differs from those of earlier splits in over {near_duplicate_bits} of 64 hash bits",
-        "nearest: {low[bits]:.0f} bits",
+        "nearest: {low[bits]:.0f} bits, counted up to {limit}",
         "{bits:.0f} of 64 bits differ",
     ),
     "shared_sequence_across_splits": Check(
@@ -103,7 +104,7 @@ _LEFT_OUT = ("unreadable_image", "missing_pair", "size_mismatch")  # as warnings
 
 def run(manifest: Manifest, settings: Validate) -> Validation:
     """Judge `manifest` with Great Expectations; return one finding for each check of `settings.severities`."""
-    tables = tables_of(manifest)
+    tables = tables_of(manifest, settings.near_duplicate_bits)
     by_check = {finding.check: finding for finding in _judge(tables, settings)}
     return Validation(
         dataset=manifest.dataset,
@@ -194,7 +195,8 @@ def _finding(result: Any, table: pd.DataFrame, settings: Validate) -> Finding:
         raise RuntimeError(f"Great Expectations could not judge {config.meta['check']}: {result.exception_info}")
     words = CHECKS[config.meta["check"]]
     judged = counts["element_count"] - counts["missing_count"]
-    extreme = words.extreme.format(low=table.min(numeric_only=True), high=table.max(numeric_only=True))
+    low, high = table.min(numeric_only=True), table.max(numeric_only=True)
+    extreme = words.extreme.format(low=low, high=high, limit=settings.near_duplicate_bits + 1)
     observed = f"{counts['unexpected_count']:,} of {judged:,} {words.table} fail"
     if not result.success and config.meta["check"] in _LEFT_OUT and _SEVERITIES[config.severity] == "warning":
         observed += ", and are left out of tiles and scores"

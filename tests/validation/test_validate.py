@@ -170,9 +170,9 @@ def test_judging_calls_nobody_prints_nothing_and_leaves_no_files(manifest, tmp_p
 
 
 def test_an_expectation_that_cannot_be_judged_is_an_error(manifest, monkeypatch):
-    tables = findings.tables_of(manifest)
+    tables = findings.tables_of(manifest, 8)
     tables["images"] = tables["images"].drop(columns="contrast")
-    monkeypatch.setattr(validate, "tables_of", lambda _: tables)
+    monkeypatch.setattr(validate, "tables_of", lambda *_: tables)
     with pytest.raises(RuntimeError, match="Great Expectations could not judge blank_image"):
         validate.run(manifest, settings())
 
