@@ -4,12 +4,13 @@ tiles.json names the SHA-256 of every other file, by which machines without the 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Annotated
 
 import numpy as np
@@ -30,6 +31,7 @@ HEADER, INDEX = "tiles.json", "tiles.parquet"
 _AHEAD = 16  # batches for which files are found beforehand, if finding them is slow
 _FINDERS = 4  # threads
 _ATTEMPTS = 5  # at a file that others remove meanwhile
+_OPEN = 512  # shards; a process may map 65,530 files on Linux
 
 COLUMNS = {
     "split": "str",
@@ -82,31 +84,37 @@ class Tileset:
         """Open the tiles of `split`.
 
         Args:
-            place: the folder, whose shards are opened and checked now; or a function that finds its files, which is
-                asked for a shard whenever a tile of it is read, and for a few shards beforehand.
+            place: the folder, of whose shards the first 512 are opened and checked now, others when a tile of them is
+                read; or a function that finds its files, which is asked for a shard whenever a tile of it is read, and
+                for a few shards beforehand.
             split: train, val or test.
 
         Raises:
             ValueError: not a folder that the tile stage wrote, or a shard and the index do not agree.
         """
         self._find, self._is_near = (place.joinpath, True) if isinstance(place, Path) else (place, False)
-        self.header, index = _read_index(self._find)
-        self.index = index[index["split"] == split].reset_index(drop=True)
-        self._shards: dict[str, Shard] = {}
-        self._places = list(zip(self.index["shard"], map(int, self.index["row"]), strict=True))
+        self.header, index = _read_index(self._find, {"split": "str", "shard": "str", "row": "int64"})
+        index = index[index["split"] == split]
+        numbers, names = pd.factorize(index["shard"])
+        self._names: list[str] = names.tolist()
+        self._numbers, self._rows = numbers.astype(np.int32), index["row"].to_numpy(np.int32)
+        self._pixels = np.array(index[PIXELS].tolist(), np.int64).reshape(len(index), len(self.header.classes) + 1)
+        self._last_rows = np.zeros(len(names), np.int32)
+        np.maximum.at(self._last_rows, self._numbers, self._rows)
+        self._shards: dict[int, Shard] = {}  # the one used last comes last
+        self._lock = Lock()
         if self._is_near:
-            for name, row in self._places:
-                self._shard(name).locate(row)
+            for number in range(min(len(names), _OPEN)):
+                self._shard(number)
 
     def __len__(self) -> int:
         """Return the number of tiles."""
-        return len(self._places)
+        return len(self._rows)
 
     def __getitem__(self, i: int) -> tuple[Pixels, Pixels]:
         """Return tile `i` as views: (h, w, 3) RGB and (h, w) mask, uint8, read-only."""
-        name, row = self._places[i]
-        shard = self._shard(name)
-        batch, row = shard.locate(row)
+        shard = self._shard(int(self._numbers[i]))
+        batch, row = shard.locate(int(self._rows[i]))
         return shard.images[batch][row], shard.masks[batch][row]
 
     def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[Batch]:
@@ -133,7 +141,7 @@ class Tileset:
             for name in [name for name, found in under_way.items() if found.done()]:
                 del under_way[name]
             for part in parts[0 if i == 0 else i + _AHEAD - 1 : i + _AHEAD]:
-                for name in {self._places[tile][0] for tile in part} - under_way.keys():
+                for name in {self._names[self._numbers[tile]] for tile in part} - under_way.keys():
                     under_way[name] = threads.submit(self._find, name)
 
         return find
@@ -142,27 +150,40 @@ class Tileset:
         images, masks = zip(*(self[i] for i in indices), strict=True)
         return np.stack(images), np.stack(masks)
 
-    def _shard(self, name: str) -> Shard:
-        """Return an open shard. Shards whose files were removed are closed, which gives back their disk space."""
-        if self._is_near and name in self._shards:
-            return self._shards[name]
+    def _shard(self, number: int) -> Shard:
+        """Return an open shard, after closing those that were not used for long.
+
+        Shards whose files were removed are closed too, which gives back their disk space.
+        """
+        with self._lock:
+            shard = self._shards.pop(number, None)
+            if shard is None or not (self._is_near or shard.is_at(self._find(self._names[number]))):
+                self._shards = {
+                    other: each for other, each in self._shards.items() if self._is_near or each.is_at(each.path)
+                }
+                shard = self._opened(number)
+            self._shards[number] = shard
+            if len(self._shards) > _OPEN:
+                del self._shards[next(iter(self._shards))]
+            return shard
+
+    def _opened(self, number: int) -> Shard:
+        """Open a shard that has all tiles of the index."""
         for attempt in count(1):
-            path, shard = self._find(name), self._shards.get(name)
-            if shard is not None and shard.is_at(path):
-                return shard
-            self._shards = {
-                other: each for other, each in self._shards.items() if self._is_near or each.is_at(each.path)
-            }
+            path = self._find(self._names[number])
             try:
-                self._shards[name] = Shard(path, self.header)
+                shard = Shard(path, self.header)
             except ValueError:
                 if path.exists() or attempt == _ATTEMPTS:  # else it was removed just after it was found
                     raise
+            else:
+                shard.locate(int(self._last_rows[number]))
+                return shard
         raise AssertionError  # count does not end
 
     def pixels(self) -> npt.NDArray[np.int64]:
         """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles."""
-        return np.array(self.index[PIXELS].tolist(), np.int64).reshape(len(self), len(self.header.classes) + 1)
+        return self._pixels
 
 
 def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
@@ -171,14 +192,14 @@ def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
     Raises:
         ValueError: not a folder that the tile stage wrote.
     """
-    return _read_index(folder.joinpath)
+    return _read_index(folder.joinpath, COLUMNS)
 
 
-def _read_index(find: Find) -> tuple[Header, pd.DataFrame]:
+def _read_index(find: Find, columns: Mapping[str, str]) -> tuple[Header, pd.DataFrame]:
     document = _read_header(find)
     header = Header(**{each.name: getattr(document, each.name) for each in fields(Header)})
     try:
-        index = tables.read_frame(find(INDEX), COLUMNS, {PIXELS: len(header.classes) + 1})
+        index = tables.read_frame(find(INDEX), columns, {PIXELS: len(header.classes) + 1})
         tables.check_paths(index["shard"])
         if missing := sorted({*index["shard"]} - document.sha256.keys()):
             raise ValueError(f"expected the SHA-256 of each shard, got none of {', '.join(missing[:3])}")

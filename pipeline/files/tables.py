@@ -25,10 +25,10 @@ def read(path: Path, expected: pa.Schema) -> pa.Table:
     """
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read()
-        missing = [name for name in expected.names if name not in table.column_names]
-        if missing:
-            raise ValueError(f"expected columns {missing}")
+            missing = [name for name in expected.names if name not in file.schema_arrow.names]
+            if missing:
+                raise ValueError(f"expected columns {missing}")
+            table = file.read(columns=expected.names)
         table = table.select(expected.names).cast(expected)
         table.validate(full=True)
     except (OSError, OverflowError, TypeError, pa.ArrowException) as err:

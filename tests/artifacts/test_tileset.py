@@ -62,6 +62,31 @@ def test_batches_come_in_the_order_asked_for(folder):
     assert np.array_equal(batches[2][1], masks[[2, 3]])
 
 
+def test_few_shards_are_open_at_once_and_the_one_unused_for_longest_is_closed(folder, monkeypatch):
+    for i in range(5):
+        shard.write(folder / f"{i}.arrow", HEADER, [tiles(1, seed=i)])
+    index = [row for i in range(5) for row in rows("train", f"{i}.arrow", 1)]
+    tileset.write_index(folder, HEADER, pd.DataFrame(index))
+    monkeypatch.setattr(tileset, "_OPEN", 2)
+
+    def mapped():
+        return {name for name in map("{}.arrow".format, range(5)) if f"{folder}/{name}\n" in maps.read_text()}
+
+    maps, result = Path("/proc/self/maps"), Tileset(folder, "train")
+    assert mapped() == {"0.arrow", "1.arrow"}
+    for i in (0, 2, 0, 3):
+        assert np.array_equal(result[i][0], tiles(1, seed=i)[0][0])
+    assert mapped() == {"0.arrow", "3.arrow"}
+
+
+def test_a_shard_beyond_the_first_ones_is_checked_when_it_is_read(folder, monkeypatch):
+    monkeypatch.setattr(tileset, "_OPEN", 0)
+    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
+    result = Tileset(folder, "train")
+    with pytest.raises(ValueError, match=r"a\.arrow: expected tile 5, got 5 tiles"):
+        result[0]
+
+
 def test_no_batches_are_none(folder):
     assert list(Tileset(folder, "train").batches([])) == []
 
