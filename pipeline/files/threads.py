@@ -1,8 +1,9 @@
 """Processing many images on all cores, in bounded memory."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from pipeline.files.images import ImageError, read_header
 
 _MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single one is processed whatever its size
 _BYTES_PER_PIXEL = 10  # measured: a decoded image and its copies as arrays
+_WAITING = 4  # items for each thread that are submitted or done ahead; all at once take 1 kB each
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,7 +41,23 @@ def on_all_cores(
         ThreadPoolExecutor(workers) as pool,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
-        return list(progress.track(pool.map(work, items), total=len(items), description=title))
+        return list(progress.track(_in_order(pool, work, items, workers), total=len(items), description=title))
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    under_way: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) > workers * (1 + _WAITING):
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:  # an error ends the rest
+        for future in under_way:
+            future.cancel()
 
 
 def _num_pixels(image: Path) -> int:

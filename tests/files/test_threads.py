@@ -47,6 +47,40 @@ def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):
     assert most_at_once([tmp_path / "a.png"]) == 2
 
 
+def test_few_items_are_taken_before_their_results_are(monkeypatch):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    taken, seen = [], []
+
+    class Items(list):
+        def __iter__(self):
+            for item in super().__iter__():
+                taken.append(item)
+                yield item
+
+    def work(item):
+        if item == 0:
+            threading.Event().wait(0.2)  # in which all items could be taken
+            seen.append(len(taken))
+        return item
+
+    assert threads.on_all_cores(work, Items(range(100)), "testing", images=[]) == list(range(100))
+    assert seen == [11]  # two threads with four items each waiting, and the one that waits for the first result
+
+
+def test_after_an_error_the_rest_is_left_alone(monkeypatch):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 1)
+    done = []
+
+    def work(item):
+        if item == 3:
+            raise ValueError("item 3")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="item 3"):
+        threads.on_all_cores(work, range(1000), "testing", images=[])
+    assert len(done) < 20
+
+
 def test_an_error_in_the_work_reaches_the_caller():
     def work(item):
         raise ValueError(f"item {item}")
