@@ -20,7 +20,15 @@ from pipeline.params.training import Model, Train
 PATH = Path("params.yaml")
 _EARLIER: dict[str, dict[str, Any]] = {
     "model": {"dropout": 0.0},
-    "train": {"epochs_per_validation": 1, "compile": False, "recompute": False, "early_phases": [], "final_rate": 0.0},
+    "train": {
+        "epochs_per_validation": 1,
+        "compile": False,
+        "recompute": False,
+        "early_phases": [],
+        "final_rate": 0.0,
+        "label_smoothing": 0.0,
+        "image_loss": None,
+    },
 }
 """What programs did before params.yaml had these keys, so that the params of their versions can be read."""
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000

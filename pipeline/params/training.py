@@ -7,9 +7,8 @@ from pydantic import Field, model_validator
 
 from pipeline.files import repository
 from pipeline.files.redact import is_secret
-from pipeline.params.section import Fraction, Positive, Section, Seed, Share, Text
-
-Zoom = tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]
+from pipeline.params.recipe import ImageLoss, Phase, Zoom, check_phases
+from pipeline.params.section import Fraction, Positive, Section, Seed, Text
 
 
 class Vgg16(Section):
@@ -86,21 +85,6 @@ class Model(Section):
         return self
 
 
-class Phase(Section):
-    """A phase of training before the last one, which the section train itself describes."""
-
-    share: Share
-    """Of train.epochs, rounded to whole ones."""
-    scale: Annotated[float, Field(ge=0.125, le=1)]
-    """Factor by which tiles are shrunk: a quarter of the pixels, and of the time, at 0.5."""
-    learning_rate: Annotated[float, Field(gt=0)]
-    """Peak learning rate of this phase."""
-    final_rate: Fraction
-    """As train.final_rate, in this phase."""
-    zoom: Zoom
-    """As train.zoom, in this phase."""
-
-
 class Train(Section):
     """How the network is trained."""
 
@@ -123,13 +107,19 @@ class Train(Section):
     """Phases before the last one, in their order; the last one has the rest of the epochs, at the tiles' full size, and
     learning_rate, final_rate and zoom of this section. Each phase has the schedule from its start to its end. All are
     validated at full size; patience_epochs counts those of the last phase only. []: one phase."""
-    loss: Literal["cross_entropy"]
-    """A key of pipeline.core.losses.LOSSES."""
+    loss: Literal["cross_entropy", "focal", "hard_pixels"]
+    """A key of pipeline.core.losses.LOSSES: cross_entropy is the paper's; focal and hard_pixels give pixels that are
+    certain little weight, or none."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    """The share of a pixel's target that is spread over all classes; of cross_entropy. 0: none."""
+    image_loss: ImageLoss | None
+    """A loss of whole images beside that of pixels; null: none."""
     class_weights: (
-        Literal["none", "root_median_frequency", "median_frequency", "published"]
+        Literal["none", "root_median_frequency", "median_frequency", "enet", "effective_number", "published"]
         | tuple[Annotated[float, Field(ge=0)], ...]
     )
-    """Weights in the loss: a key of pipeline.core.class_weights.WEIGHTINGS, published, or a list with one per class."""
+    """Weights in the loss of pixels: a key of pipeline.core.class_weights.WEIGHTINGS, published, or a list with one per
+    class."""
     optimizer: Literal["sgd", "nesterov", "adamw"]
     """sgd is the paper's; nesterov is sgd with Nesterov's momentum."""
     learning_rate: Annotated[float, Field(gt=0)]
@@ -189,28 +179,21 @@ class Train(Section):
             raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}; change one")
         if self.optimizer == "nesterov" and not self.momentum:
             raise ValueError("expected a momentum above 0 for nesterov, got 0; raise it, or choose sgd")
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise ValueError(
+                f"expected label_smoothing 0 with {self.loss}, got {self.label_smoothing:g}: only cross_entropy has "
+                "it; set it to 0"
+            )
         return self
 
     @model_validator(mode="after")
     def _phases_are_consistent(self) -> Self:
+        check_phases(self.early_phases, self.epochs, self.warmup_epochs)
         rates = {"final_rate": self.final_rate}
         rates |= {f"early_phases.{i}.final_rate": phase.final_rate for i, phase in enumerate(self.early_phases)}
         for key, rate in rates.items():
             if self.schedule == "constant" and rate != 1:
                 raise ValueError(f"expected {key} 1, as constant does not fall, got {rate:g}; set it to 1")
-        shares = [phase.share for phase in self.early_phases]
-        named = {f"early_phases.{i}": share for i, share in enumerate(shares)} | {"the last phase": 1 - sum(shares)}
-        for what, share in named.items():
-            if round(share * self.epochs, 6) < 1:
-                raise ValueError(
-                    f"expected at least one of {self.epochs} epochs for {what}, got {share * self.epochs:.2g}; change "
-                    "epochs or the shares of early_phases"
-                )
-        if shares and self.warmup_epochs >= shares[0] * self.epochs:
-            raise ValueError(
-                f"expected warmup_epochs < the {shares[0] * self.epochs:g} epochs of the first phase, got "
-                f"{self.warmup_epochs:g}; change one"
-            )
         return self
 
     @model_validator(mode="after")

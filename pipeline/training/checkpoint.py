@@ -46,7 +46,7 @@ class Checkpoint:
     best_epoch: int
     """0-based."""
     sums: Tensor
-    """(k, 4) float64: what each of the unfinished epoch's k steps added to its losses; k is 0 between epochs."""
+    """(k, 4 or 6) float64: what each of the unfinished epoch's k steps added to its losses; k is 0 between epochs."""
     history: tuple[Metrics, ...]
     """The metrics of each epoch so far."""
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core import optim
-from pipeline.core.losses import LOSSES, pixel_weights
+from pipeline.core.image_losses import IMAGE_LOSSES, num_images
+from pipeline.core.losses import pixel_loss, pixel_weights
 from pipeline.core.recompute import recomputing
 from pipeline.core.sync_batch_norm import synchronised
 from pipeline.training import compilation, precision
@@ -32,6 +33,7 @@ class Learner:
         self._settings = settings
         self._device = next(model.parameters()).device
         self.precision = precision.resolved(settings.precision, self._device)
+        self._pixel_loss = pixel_loss(settings.loss, settings.label_smoothing)
         self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
         average = deepcopy(model) if settings.ema_decay else None
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
@@ -58,10 +60,10 @@ class Learner:
         )
 
     def learn(self, images: Tensor, masks: Tensor, *, step: int, learning_rate: float) -> Tensor:
-        """Take a step on this worker's share of a batch; return the `losses` summed over all shares, (4,) float64.
+        """Take a step on this worker's share of a batch; return the `losses` summed over all shares.
 
-        Each part's loss sum is divided by the weight sum of the whole batch, of all parts of all workers' shares, which
-        is known from the masks before the first part is computed. So gradients add up to those of the batch's mean.
+        Each part's loss sums are divided by the divisors of the whole batch, of all parts of all workers' shares, which
+        are known from the masks before the first part is computed. So gradients add up to those of the batch's mean.
         DDP averages over the workers, hence the factor; a batch of void only has weight 0 and changes nothing.
 
         Args:
@@ -73,15 +75,18 @@ class Learner:
         self._replica.train()
         weights, divisors = self._weigh(masks)
         all_reduce(divisors)
-        scale = (self._world_size / divisors[0].clamp(min=1e-12)).to(weights.dtype)
+        scales = [(self._world_size / divisor.clamp(min=1e-12)).to(weights.dtype) for divisor in divisors]
         totals = torch.zeros_like(divisors)
         for part, exchange in self._parts(len(images)):
             with exchange:
                 with self._kept(), compilation.explained(), _enough_for_normalisation(images[part]):
                     logits = self.logits(self._replica, images[part])
-                loss_sum, plain_sum = LOSSES[self._settings.loss](logits, masks[part], weights[part])
-                torch.autograd.backward(loss_sum * scale)
-            totals += torch.stack([loss_sum.detach(), plain_sum])
+                sums = self._sums(logits, masks[part], weights[part])
+                loss = sums[0] * scales[0]
+                if (image_loss := self._settings.image_loss) is not None:
+                    loss = (1 - image_loss.share) * loss + image_loss.share * sums[2] * scales[2]
+                torch.autograd.backward(loss)
+            totals += torch.stack([each.detach() for each in sums])
         all_reduce(totals)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
@@ -106,16 +111,36 @@ class Learner:
         return recomputing(self._model) if is_ours else nullcontext()
 
     def losses(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Return the loss sum, its weights' sum, the unweighted loss sum and the labelled pixels, (4,) float64."""
+        """Return the sums of a batch's losses, each followed by its divisor, (4,) or (6,) float64.
+
+        Of pixels, weighted, with the sum of the weights; of pixels, unweighted, with the number of labelled ones; and
+        of images, if the settings have such a loss, with the number of those that have a labelled pixel.
+        """
         weights, divisors = self._weigh(masks)
-        totals = torch.stack(LOSSES[self._settings.loss](logits.detach(), masks, weights))
-        return _in_pairs(totals.double(), divisors)
+        return _in_pairs(torch.stack(self._sums(logits.detach(), masks, weights)).double(), divisors)
+
+    def mean_losses(self, sums: Tensor) -> dict[str, float]:
+        """Return what is minimised, as `loss`, and its parts; `sums` are those of `losses`, added up as often."""
+        means = {"loss": float(sums[0] / sums[1]), "loss_unweighted": float(sums[2] / sums[3])}
+        if (image_loss := self._settings.image_loss) is not None:
+            means["loss_of_images"] = float(sums[4] / sums[5])
+            means["loss"] = (1 - image_loss.share) * means["loss"] + image_loss.share * means["loss_of_images"]
+        return means
+
+    def _sums(self, logits: Tensor, masks: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """Return the loss of pixels, weighted and unweighted, and that of images, if any, each summed."""
+        sums = self._pixel_loss(logits, masks, weights)
+        if (image_loss := self._settings.image_loss) is None:
+            return sums
+        return *sums, IMAGE_LOSSES[image_loss.name](logits.to(weights.dtype), masks)
 
     def _weigh(self, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each pixel's weight in the loss, (N, H, W), and the divisors of its sums, (2,) float64."""
-        weights = pixel_weights(masks, self._class_weights)
-        num_labelled = (masks != len(self._class_weights)).sum()
-        return weights, torch.stack([weights.sum(dtype=torch.float64), num_labelled])
+        """Return each pixel's weight in the loss, (N, H, W), and the divisors of `_sums`, (2,) or (3,) float64."""
+        weights, void = pixel_weights(masks, self._class_weights), len(self._class_weights)
+        divisors = [weights.sum(dtype=torch.float64), (masks != void).sum()]
+        if self._settings.image_loss is not None:
+            divisors.append(num_images(masks, void))
+        return weights, torch.stack(divisors)
 
     def published(self) -> nn.Module:
         """Return the network that is validated and exported: the average, if any; every worker must call this."""
@@ -150,7 +175,7 @@ class Learner:
 
 
 def _in_pairs(totals: Tensor, divisors: Tensor) -> Tensor:
-    """Return (4,) float64: each of two totals, followed by its divisor."""
+    """Return each total followed by its divisor, float64."""
     return torch.stack([totals, divisors], dim=1).flatten()
 
 

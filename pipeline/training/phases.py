@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from pipeline.core.augment import Augmentation, augment, shrink
 from pipeline.core.optim import schedule_factor
 
 if TYPE_CHECKING:
@@ -27,8 +30,8 @@ class Phase:
     """The share of the peak to which the schedule falls."""
     scale: float
     """Factor by which tiles are shrunk."""
-    zoom: tuple[float, float]
-    """Range of the random scale."""
+    augmentation: Augmentation
+    """What is done to shrunk tiles."""
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate at a step of the training."""
@@ -40,6 +43,12 @@ class Phase:
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of tiles of height x width pixels in this phase."""
         return round(height * self.scale), round(width * self.scale)
+
+    def transform(self, images: Tensor, masks: Tensor, random: Tensor, *, void: int) -> tuple[Tensor, Tensor]:
+        """Return the batch as the network sees it in this phase; arguments are those of `augment`."""
+        if self.scale != 1:
+            images, masks = shrink(images, masks, self.size(*masks.shape[1:]))
+        return augment(images, masks, random, self.augmentation, void=void)
 
 
 def phases(settings: "Train", steps_before: Callable[[int], int]) -> list[Phase]:
@@ -54,8 +63,14 @@ def phases(settings: "Train", steps_before: Callable[[int], int]) -> list[Phase]
     values = [(each.learning_rate, each.final_rate, each.scale, each.zoom) for each in settings.early_phases]
     values.append((settings.learning_rate, settings.final_rate, 1.0, settings.zoom))
     return [
-        Phase(part, 0 if part.start else warmup, settings.schedule, *value)
-        for part, value in zip(steps, values, strict=True)
+        Phase(
+            part,
+            0 if part.start else warmup,
+            settings.schedule,
+            *(learning_rate, final_rate, scale),
+            Augmentation(settings.flip, zoom, settings.colour_jitter),
+        )
+        for part, (learning_rate, final_rate, scale, zoom) in zip(steps, values, strict=True)
     ]
 
 

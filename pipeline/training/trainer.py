@@ -19,7 +19,7 @@ from torch import Tensor
 from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics, sampler
-from pipeline.core.augment import Augmentation, augment, draw, shrink
+from pipeline.core.augment import draw
 from pipeline.core.models import MODELS, vgg
 from pipeline.core.models.bayesian import place_dropout
 from pipeline.core.models.encoder_decoder import EncoderDecoder
@@ -95,16 +95,13 @@ class Trainer:
             )
         if batch > tiles:
             raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
+        header = self.tiles["train"].header
         for i, phase in enumerate(self._phases[:-1]):
-            if min(size := phase.size(*self._tile_size())) < _SMALLEST:
+            if min(size := phase.size(header.height, header.width)) < _SMALLEST:
                 raise TrainingError(
                     f"train.early_phases.{i}.scale: expected tiles of at least {_SMALLEST} x {_SMALLEST} pixels, got "
                     f"{size[0]} x {size[1]} at scale {phase.scale:g}; raise it"
                 )
-
-    def _tile_size(self) -> tuple[int, int]:
-        header = self.tiles["train"].header
-        return header.height, header.width
 
     def steps_before(self, epoch: int) -> int:
         """Return the number of steps before an epoch (0-based)."""
@@ -117,26 +114,25 @@ class Trainer:
 
         Args:
             epoch: 0-based.
-            done: (k, 4) float64, what `save` received when the epoch was interrupted after k of its steps; otherwise k
-                is 0.
+            done: (k, 4 or 6) float64, what `save` received when the epoch was interrupted after k of its steps;
+                otherwise k is 0.
             progress: called by the first worker about once a second.
             save: called within the epoch by every worker at the same step, when a checkpoint is due.
         """
         settings, num_tiles = self.settings, len(self.tiles["train"])
         first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
-        share = settings.batch_size // self.world_size
-        starts = [step * settings.batch_size + self.rank * share for step in range(first + len(done), last)]
-        positions = [range(start, start + share) for start in starts]
+        positions = [self._share(step) for step in range(first + len(done), last)]
         tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
-        sums = torch.zeros(last - first, 4, dtype=torch.float64, device=self.device)
-        sums[: len(done)] = done
+        sums = self._no_losses(last - first)
+        sums[: len(done)] = done if len(done) else 0
         began = reported = time.monotonic()
         draws = (draw(settings.seed, list(part)) for part in positions)
         checked, shown = Late(self.device), Late(self.device)
 
         def show(i: int, rows: Tensor) -> None:
             speed = (i - len(done)) * settings.batch_size / (reported - began)
-            progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **_means(rows)})
+            losses = self._losses("train", rows.sum(dim=0))
+            progress({"epoch": epoch + 1, "done": i / len(sums), "images_per_second": speed, **losses})
 
         for i, batch in enumerate(self._feeds["train"].batches(tiles, draws), len(done) + 1):  # steps, with this one
             sums[i - 1] = self._step(first + i - 1, *batch)
@@ -144,7 +140,7 @@ class Trainer:
                 break
             check = i % _CHECK_EVERY == 0
             if check and (seen := checked.read(torch.cat([sums[:i].flatten(), self._due()]))) is not None:
-                _check_finite(seen[:-1].view(-1, 4), epoch, first)
+                _check_finite(seen[:-1].view(-1, sums.shape[1]), epoch, first)
                 if seen[-1]:
                     self._saved, checked = time.monotonic(), Late(self.device)
                     save(sums[:i])
@@ -158,7 +154,14 @@ class Trainer:
             reported = time.monotonic()
             show(len(sums), rows)
         speed = (len(sums) - len(done)) * settings.batch_size / (time.monotonic() - began)
-        return {**_means(rows), "learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
+        rates = {"learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
+        return {**self._losses("train", rows.sum(dim=0)), **rates}
+
+    def _share(self, step: int) -> range:
+        """Return the positions of this worker's tiles of a step in the training order."""
+        size = self.settings.batch_size // self.world_size
+        start = step * self.settings.batch_size + self.rank * size
+        return range(start, start + size)
 
     def is_due(self) -> bool:
         """Return whether `checkpoint_minutes` have passed since the last checkpoint was due, or since the start.
@@ -180,26 +183,20 @@ class Trainer:
         return due
 
     def _step(self, step: int, images: Tensor, masks: Tensor, random: Tensor) -> Tensor:
-        """Take one step; return the sums of `Learner.losses` over all workers, (4,) float64.
+        """Take one step; return the sums of `Learner.losses` over all workers.
 
         Dropout draws from torch's global generator, which is therefore reseeded at each step: its draws depend only on
         seed, step and worker, and a resumed training draws the same as an uninterrupted one.
         """
-        settings = self.settings
-        torch.manual_seed(int(np.random.SeedSequence([settings.seed, step, self.rank]).generate_state(1)[0]))
-        phase = self._phase(step)
-        if phase.scale != 1:
-            images, masks = shrink(images, masks, phase.size(*self._tile_size()))
-        augmentation = Augmentation(settings.flip, phase.zoom, settings.colour_jitter)
-        images, masks = augment(images, masks, random, augmentation, void=self.classes.void)
+        torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, step, self.rank]).generate_state(1)[0]))
+        images, masks = self._phase(step).transform(images, masks, random, void=self.classes.void)
         return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
 
     def validate(self) -> Metrics:
         """Score every validation tile once, over all workers."""
         counts, sums = self._count()
         return {
-            "val/loss": float(sums[0] / sums[1]),
-            "val/loss_unweighted": float(sums[2] / sums[3]),
+            **self._losses("val", sums),
             **metrics.scores(counts.cpu().numpy()).named("val", self.classes.names),
         }
 
@@ -211,7 +208,7 @@ class Trainer:
         share = self.settings.batch_size // self.world_size // self.settings.accumulation
         batches = [mine[i : i + share] for i in range(0, len(mine), share)]
         counts = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        sums = self._no_losses(1)[0]
         model = self.learner.published().eval()
         for images, masks, _ in self._feeds["val"].batches(batches, repeat(torch.zeros(0))):
             logits = self.learner.logits(model, images)
@@ -220,6 +217,13 @@ class Trainer:
         all_reduce(counts)
         all_reduce(sums)
         return counts, sums
+
+    def _no_losses(self, num_steps: int) -> Tensor:
+        columns = 4 if self.settings.image_loss is None else 6
+        return torch.zeros(num_steps, columns, dtype=torch.float64, device=self.device)
+
+    def _losses(self, split: str, sums: Tensor) -> Metrics:
+        return {f"{split}/{name}": value for name, value in self.learner.mean_losses(sums).items()}
 
     def _learning_rate(self, step: int) -> float:
         return self._phase(step).learning_rate_at(step)
@@ -237,9 +241,3 @@ def _check_finite(rows: Tensor, epoch: int, first: int) -> None:
             f"expected a finite loss, got {rows[int(broken[0]), 0]:g} at epoch {epoch + 1}, step {step + 1}; "
             "lower train.learning_rate, or lengthen train.warmup_epochs"
         )
-
-
-def _means(sums: Tensor) -> Metrics:
-    """Return the mean loss of the steps so far, weighted and unweighted."""
-    total = sums.sum(dim=0)
-    return {"train/loss": float(total[0] / total[1]), "train/loss_unweighted": float(total[2] / total[3])}

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -38,9 +40,32 @@ def test_camvids_weights_follow_from_its_pixel_counts():
     assert (ours * theirs[4]).tolist() == pytest.approx(theirs, rel=2e-3)
 
 
-def test_no_labelled_pixel_is_an_error():
+@pytest.mark.parametrize("name", sorted({*WEIGHTINGS} - {"none"}))
+def test_no_labelled_pixel_is_an_error(name):
     with pytest.raises(ValueError, match="expected labelled pixels in the training tiles, got only void"):
-        median_frequency(np.array([[0, 0, 9]]))
+        WEIGHTINGS[name](np.array([[0, 0, 9]]))
+
+
+def test_enets_weights_are_inverse_logarithms_of_the_shares():
+    # Of ten labelled pixels, seven and three; the last class has none.
+    expected = [1 / math.log(1.72), 1 / math.log(1.32), 0]
+    assert WEIGHTINGS["enet"](np.array([[6, 2, 0, 2], [1, 1, 0, 5]])).tolist() == pytest.approx(expected)
+
+
+def test_the_effective_number_worked_by_hand():
+    # Four labelled pixels: b = 3/4. Three of class 0: 1 - 27/64; one of class 1: 1/4; the weights are 16/37 and 1.
+    weights = WEIGHTINGS["effective_number"](np.array([[2, 0, 0, 2], [1, 1, 0, 9]]))
+    mean = (16 / 37 + 1) / 2
+    assert weights.tolist() == pytest.approx([16 / 37 / mean, 1 / mean, 0])
+
+
+def test_the_effective_number_of_many_pixels_is_not_lost_in_rounding():
+    weights = WEIGHTINGS["effective_number"](np.array([[10**12 - 10**5, 10**5, 0]]))
+    assert weights[1] / weights[0] == pytest.approx((1 - math.exp(-1)) * 10**7, rel=1e-5)
+
+
+def test_a_single_labelled_pixel_has_weight_one():
+    assert WEIGHTINGS["effective_number"](np.array([[1, 0, 3]])).tolist() == [1, 0]
 
 
 def test_none_weighs_all_classes_alike():

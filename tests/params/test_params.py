@@ -53,7 +53,11 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         ("epochs: 16", 'epochs: "16"', 'train.epochs: expected a valid integer, got "16"; correct the value'),
         ("flip: 0.5", "flip: 1.5", "train.flip: expected less than or equal to 1, got 1.5; correct the value"),
         ("flip: 0.5", "flip: .nan", "train.flip: expected a finite number, got NaN; correct the value"),
-        ("loss: cross_entropy", "loss: dice", "train.loss: expected 'cross_entropy', got \"dice\"; correct the value"),
+        (
+            "loss: cross_entropy",
+            "loss: dice",
+            "train.loss: expected 'cross_entropy', 'focal' or 'hard_pixels', got \"dice\"; correct the value",
+        ),
         ("[0.75, 1.5]", "[0.75, 1, 1]", "train.zoom: expected at most 2 items"),
         ("[0.75, 1.5]", "[0.75, 9]", "train.zoom.1: expected less than or equal to 4, got 9; correct the value"),
         ("min_gain: 0.0", "min_gain: null", "register.min_gain: expected a valid number, got null; correct the value"),
@@ -91,8 +95,8 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         (
             "class_weights: median_frequency",
             "class_weights: inverse",
-            "train.class_weights: expected 'none', 'root_median_frequency', 'median_frequency' or 'published' or a "
-            'list, got "inverse";',
+            "train.class_weights: expected 'none', 'root_median_frequency', 'median_frequency', 'enet', "
+            "'effective_number' or 'published' or a list, got \"inverse\";",
         ),
     ],
 )

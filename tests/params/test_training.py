@@ -32,6 +32,14 @@ def with_phases(*phases, text=TEXT):
             "schedule: constant",
             "train: expected final_rate 1, as constant does not fall, got 0; set it to 1",
         ),
+        (
+            "loss: cross_entropy\n  label_smoothing: 0.0",
+            "loss: focal\n  label_smoothing: 0.1",
+            "train: expected label_smoothing 0 with focal, got 0.1: only cross_entropy has it; set it to 0",
+        ),
+        ("label_smoothing: 0.0", "label_smoothing: 1.0", "train.label_smoothing: expected less than 1, got 1.0;"),
+        ("image_loss: null", "image_loss: {name: dice, share: 0}", "image_loss.share: expected greater than 0, got 0;"),
+        ("image_loss: null", "image_loss: {name: iou, share: 1}", "expected 'lovasz_softmax' or 'dice', got \"iou\";"),
         ("schedule: cosine", "schedule: step", "train.schedule: expected 'constant', 'cosine' or 'poly', got \"step\""),
     ],
 )
@@ -39,8 +47,17 @@ def test_a_wrong_value_is_named(tmp_path, old, new, line):
     assert line in refusal(tmp_path, changed(TEXT, old, new))
 
 
-@pytest.mark.parametrize(("old", "new"), [("optimizer: adamw", "optimizer: nesterov"), ("cosine", "poly")])
-def test_optimizers_and_schedules_are_read(tmp_path, old, new):
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("optimizer: adamw", "optimizer: nesterov"),
+        ("cosine", "poly"),
+        ("cross_entropy", "hard_pixels"),
+        ("weights: median_frequency", "weights: enet"),
+        ("image_loss: null", "image_loss: {name: lovasz_softmax, share: 0.5}"),
+    ],
+)
+def test_other_choices_are_read(tmp_path, old, new):
     load(tmp_path, changed(TEXT, old, new))
 
 

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pipeline.core.image_losses import dice
 from pipeline.core.models import MODELS
+from pipeline.params.recipe import ImageLoss
 from pipeline.training import checkpoint, learner
 from pipeline.training.errors import TrainingError
 from pipeline.training.learner import Learner
@@ -154,6 +156,24 @@ def test_the_losses_of_a_batch_are_told_weighted_and_plain():
     sums = Learner(plain(), SGD, (1.0, 3.0)).losses(logits, masks)
     assert sums.tolist() == pytest.approx([7 * math.log(2), 7, 3 * math.log(2), 3])
     assert sums.dtype == torch.float64
+
+
+def test_a_loss_of_images_has_its_share_of_a_step_and_of_what_is_told():
+    settings = SGD.model_copy(update={"image_loss": ImageLoss(name="dice", share=0.25)})
+    masks = MASKS.clone()
+    masks[3] = 2  # void: three images have a loss
+    expected, model = plain(), plain()
+    pixels = F.cross_entropy(expected(IMAGES), masks, torch.tensor([1.0, 3.0]), ignore_index=2)
+    images = dice(expected(IMAGES), masks) / 3
+    (0.75 * pixels + 0.25 * images).backward()
+    ours = Learner(model, settings, (1.0, 3.0))
+    sums = ours.learn(IMAGES, masks, step=0, learning_rate=0.5)
+    torch.testing.assert_close(model.weight, expected.weight - 0.5 * expected.weight.grad)
+    means = ours.mean_losses(sums)
+    assert sums[5] == 3
+    assert means["loss_of_images"] == pytest.approx(images.item())
+    assert means["loss"] == pytest.approx(0.75 * pixels.item() + 0.25 * images.item())
+    assert means.keys() == {"loss", "loss_unweighted", "loss_of_images"}
 
 
 @pytest.mark.parametrize("network", ["fcn", "fcn_fixed", "deconvnet"])

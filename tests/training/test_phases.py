@@ -7,7 +7,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from pipeline.artifacts.model import read_model
-from pipeline.params.training import Phase
+from pipeline.params.recipe import ImageLoss, Phase
 from pipeline.training import checkpoint, phases, train, trainer
 from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job, Trainer
@@ -54,7 +54,7 @@ def test_the_learning_rate_falls_in_each_phase_and_rises_in_the_first_alone():
 
 def test_each_step_is_given_tiles_of_its_phase(tiles, monkeypatch):
     worker, seen, zooms = Trainer(Job(tiles, TINY, PHASES, (1.0, 3.0)), CPU), [], []
-    augment = trainer.augment
+    augment = phases.augment
 
     def learn(images, masks, *, step, learning_rate):
         seen.append((step, tuple(images.shape), tuple(masks.shape), learning_rate))
@@ -65,7 +65,7 @@ def test_each_step_is_given_tiles_of_its_phase(tiles, monkeypatch):
         return augment(images, masks, random, settings, void=void)
 
     worker.learner.learn = learn
-    monkeypatch.setattr(trainer, "augment", noted)
+    monkeypatch.setattr(phases, "augment", noted)
     for epoch in range(3):
         worker.train(epoch, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
     assert [step for step, *_ in seen] == list(range(7))
@@ -86,7 +86,8 @@ def test_epochs_of_an_early_phase_are_validated_at_full_size(tiles):
 
 @pytest.mark.parametrize("killed_at", [1, 3, 4])  # within the early phase, at its end, within the last
 def test_training_resumes_within_any_phase_as_if_uninterrupted(tiles, tmp_path, monkeypatch, killed_at):
-    settings = PHASES.model_copy(update={"checkpoint_minutes": 1e-9, "momentum": 0.9})
+    image_loss = ImageLoss(name="dice", share=0.5)  # whose sums a checkpoint holds, too
+    settings = PHASES.model_copy(update={"checkpoint_minutes": 1e-9, "momentum": 0.9, "image_loss": image_loss})
     monkeypatch.setattr(trainer, "_CHECK_EVERY", 1)
     expected = fit(tiles, settings, tmp_path / "uninterrupted").state
     write = checkpoint.write
@@ -103,6 +104,9 @@ def test_training_resumes_within_any_phase_as_if_uninterrupted(tiles, tmp_path, 
     rest = fit(tiles, settings, tmp_path / "run").state
     assert all(torch.equal(value, expected.model[name]) for name, value in rest.model.items())
     assert all(torch.equal(value, expected.optimizer[name]) for name, value in rest.optimizer.items())
+    assert [each["train/loss_of_images"] for each in rest.history] == [
+        each["train/loss_of_images"] for each in expected.history
+    ]
 
 
 def two_epochs(tiles):

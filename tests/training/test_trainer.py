@@ -12,6 +12,7 @@ from torch import nn
 from pipeline.core import sampler
 from pipeline.core.models import MODELS
 from pipeline.data import tile
+from pipeline.params.recipe import ImageLoss
 from pipeline.params.steps import Tile
 from pipeline.training import checkpoint
 from pipeline.training.trainer import Job, Trainer
@@ -27,6 +28,10 @@ CASES = {
     "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
     "float32": (torch.float32, TINY, {"learning_rate": 0.001}),  # batches of 2x2 pixels amplify rounding errors
     "plain": (torch.float64, PLAIN, {}),
+    "lovasz": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="lovasz_softmax", share=0.5)}),
+    "dice": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="dice", share=1.0), "loss": "focal"}),
+    "smoothed": (torch.float64, PLAIN, {"label_smoothing": 0.1}),
+    "hard": (torch.float64, PLAIN, {"loss": "hard_pixels", "learning_rate": 1.0}),
 }
 
 
@@ -60,7 +65,8 @@ def an_epoch(tiles, dtype, network, settings):
         worker.learner.learn = lambda *shares, **options: steps.append(learn(*shares, **options)) or steps[-1]
         worker.train(0, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
         weights = {name: value.clone() for name, value in worker.learner.published().state_dict().items()}
-        return {"steps": torch.stack(steps), "weights": weights, "counts": worker._count()[0]}
+        counts, losses = worker._count()
+        return {"steps": torch.stack(steps), "weights": weights, "counts": counts, "losses": losses}
     finally:
         torch.set_default_dtype(torch.float32)
         del MODELS["plain"]
@@ -92,6 +98,7 @@ def assert_same(actual, expected, tolerance):
     for name, value in expected["weights"].items():
         torch.testing.assert_close(actual["weights"][name], value, **bounds, msg=lambda text, name=name: name + text)
     assert torch.equal(actual["counts"], expected["counts"])
+    torch.testing.assert_close(actual["losses"], expected["losses"], **bounds)
 
 
 # Two workers split their share of the plain network's batch into two parts; four workers do not split theirs.
@@ -107,9 +114,10 @@ def test_several_workers_train_the_model_that_one_would(tiles, alone, tmp_path, 
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-def test_a_batch_in_parts_gives_the_same_step(tiles, alone, parts):
-    result = an_epoch(tiles, torch.float64, PLAIN, SGD.model_copy(update={"accumulation": parts}))
-    assert_same(result, alone["plain"], 1e-10)
+@pytest.mark.parametrize("name", [name for name, (_, network, _) in CASES.items() if network is PLAIN])
+def test_a_batch_in_parts_gives_the_same_step(tiles, alone, name, parts):
+    result = an_epoch(tiles, torch.float64, PLAIN, SGD.model_copy(update={**CASES[name][2], "accumulation": parts}))
+    assert_same(result, alone[name], 1e-10)
 
 
 def test_a_step_on_void_only_changes_no_weight(tiles):

@@ -1,0 +1,55 @@
+"""Parts of the section train that are mappings themselves, and the rules that they follow together."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.params.section import Fraction, Section, Share
+
+Zoom = tuple[Annotated[float, Field(ge=0.25, le=1)], Annotated[float, Field(ge=1, le=4)]]
+
+
+class Phase(Section):
+    """A phase of training before the last one, which the section train itself describes."""
+
+    share: Share
+    """Of train.epochs, rounded to whole ones."""
+    scale: Annotated[float, Field(ge=0.125, le=1)]
+    """Factor by which tiles are shrunk: a quarter of the pixels, and of the time, at 0.5."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of this phase."""
+    final_rate: Fraction
+    """As train.final_rate, in this phase."""
+    zoom: Zoom
+    """As train.zoom, in this phase."""
+
+
+class ImageLoss(Section):
+    """A loss of whole images: a surrogate of a score of each class that an image shows, whatever its size."""
+
+    name: Literal["lovasz_softmax", "dice"]
+    """A key of pipeline.core.image_losses.IMAGE_LOSSES."""
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Its share in the loss; that of pixels has the rest. 1: alone."""
+
+
+def check_phases(phases: Sequence[Phase], epochs: int, warmup_epochs: float) -> None:
+    """Check that the phases before the last one fit into a training.
+
+    Raises:
+        ValueError: a phase, or the last one, would have no epoch, or the warm-up does not end within the first.
+    """
+    shares = {f"early_phases.{i}": phase.share for i, phase in enumerate(phases)}
+    shares["the last phase"] = 1 - sum(shares.values())
+    for what, share in shares.items():
+        if round(share * epochs, 6) < 1:
+            raise ValueError(
+                f"expected at least one of {epochs} epochs for {what}, got {share * epochs:.2g}; change epochs or the "
+                "shares of early_phases"
+            )
+    if phases and warmup_epochs >= phases[0].share * epochs:
+        raise ValueError(
+            f"expected warmup_epochs < the {phases[0].share * epochs:g} epochs of the first phase, got "
+            f"{warmup_epochs:g}; change one"
+        )
