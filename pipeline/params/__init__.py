@@ -20,7 +20,10 @@ from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, 
 from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
-_EARLIER = {"train": {"epochs_per_validation": 1, "compile": False, "recompute": False}}
+_EARLIER: dict[str, dict[str, Any]] = {
+    "model": {"start_from": None},
+    "train": {"epochs_per_validation": 1, "compile": False, "recompute": False},
+}
 """What programs did before params.yaml had these keys, so that the params of their versions can be read."""
 _MAX_BYTES, _MAX_PARTS = 50_000, 100_000
 _ADD = ", got nothing; add the key (presets/ shows every key)"

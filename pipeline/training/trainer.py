@@ -20,11 +20,11 @@ from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics, sampler
 from pipeline.core.augment import Augmentation, augment, draw
-from pipeline.core.models import MODELS, vgg
 from pipeline.core.optim import schedule_factor
-from pipeline.training import pretrained
+from pipeline.training import initial
 from pipeline.training.errors import TrainingError
 from pipeline.training.feed import Feed, fits
+from pipeline.training.initial import Initial
 from pipeline.training.late import Late
 from pipeline.training.learner import Learner, all_reduce
 
@@ -41,10 +41,11 @@ class Job:
 
     tiles: Path
     model: "Model"
-    """Paths in it are absolute, and visible to all nodes."""
     settings: "Train"
     class_weights: tuple[float, ...]
     """The weight of each class in the loss."""
+    initial: Initial | None = None
+    """What the network's weights are set from; None: they are random. Its path is visible to all nodes."""
     remote: "Remote | None" = None
     """Where nodes find the job's files that do not see these paths."""
 
@@ -67,10 +68,8 @@ class Trainer:
         self.classes = self.tiles["train"].header.classes
         self._check()
         torch.manual_seed(self.settings.seed)
-        model = MODELS[job.model.name](len(self.classes), job.model.width)
-        if (trained := job.model.vgg16) is not None:
-            path = Path(trained.path) if job.remote is None else job.remote.weights()
-            vgg.load_vgg16(model, pretrained.read(path), vgg.PREPROCESSING[trained.trained_on])
+        copy = None if job.remote is None or job.initial is None else job.remote.weights()
+        model = initial.network(job.model, self.classes.names, job.initial, copy)
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.learner = Learner(model, job.settings, job.class_weights)
         self._feeds = {
