@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline import params
 from pipeline.cluster.run import Place, Plan, run_on_workers
-from pipeline.tracking import runs
+from pipeline.tracking import registered, runs
 from pipeline.training import progress, remote, run, train
 from stages import execute, option
 
@@ -16,7 +16,7 @@ REPORTS = Path("reports")
 def main(*, fresh: bool = False) -> None:
     """Train on Ray's workers and record one MLflow run; the same inputs resume where they stopped, unless `fresh`."""
     settings = params.load()
-    job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs())
+    job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs(), registered.fetch)
     with remote.begun(settings.storage, made_of, fresh=fresh) as begun:
         tracked, job = runs.start(settings.tracking.experiment, begun.folder.name), begun.publish(job)
         place = Place(begun.folder, train.reads(job), is_shared=begun.lease is None)

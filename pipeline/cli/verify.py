@@ -67,6 +67,7 @@ def trace(
         "models/segnet": origin.hashes["models/segnet"],
         "test mIoU": scored.metrics["test/miou"],
     }
+    source = origin.start_from
     lost = [path for path in origin.changed if path != evidence.PARAMS]
     if json:
         tree = {"commands": commands, "expected": expected, "differed_from_the_commit": lost, **asdict(origin)}
@@ -74,6 +75,9 @@ def trace(
         return
     if origin.commit == "unknown":
         say("# It was registered outside a git checkout: start from the code that trained it.")
+    if source is not None:  # an alias may point elsewhere by now
+        at = f"set model.start_from to {source['version']} in its params.yaml" if source["version"] else "from a folder"
+        say(f"# It started from the model of training {source['run']}, SHA-256 {source['sha256']}: {at}.")
     for path in lost:
         say(f"# {path} differed from the commit, and only its hash is kept: the result may differ.")
     say(*commands)

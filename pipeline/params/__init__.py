@@ -19,7 +19,7 @@ from pipeline.params.training import Model, Train
 
 PATH = Path("params.yaml")
 _EARLIER: dict[str, dict[str, Any]] = {
-    "model": {"dropout": 0.0},
+    "model": {"dropout": 0.0, "start_from": None},
     "train": {
         "epochs_per_validation": 1,
         "compile": False,

@@ -1,14 +1,17 @@
 """The sections model and train: which network, and how it is trained."""
 
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
 from pipeline.files import repository
-from pipeline.files.redact import is_secret
+from pipeline.files.redact import is_secret, redact
 from pipeline.params.recipe import ImageLoss, Phase, Zoom, check_phases
 from pipeline.params.section import Fraction, Positive, Section, Seed, Text
+
+_VERSION = r"models:/[^/@]+(@[^/@]+|/[0-9]+)"
 
 
 class Vgg16(Section):
@@ -74,6 +77,32 @@ class Model(Section):
     have 0.5, and others their own. 0: none."""
     vgg16: Vgg16 | None
     """What the encoder starts from; null: random weights, Caffe's MSRA filler."""
+    start_from: Text | None
+    """The trained model that the network starts from: a version in MLflow's registry, models:/NAME@ALIAS or
+    models:/NAME/NUMBER, or a folder that a train stage wrote, outside this pipeline's own. Its layers must be those of
+    `name` at `width`; classes of the same name keep its weights, others are new. null: none. Another model makes a new
+    training, but DVC does not watch it, nor where an alias points: run dvc repro -f train."""
+
+    @model_validator(mode="after")
+    def _starts_from_one_place(self) -> Self:
+        if self.start_from is None:
+            return self
+        if self.vgg16 is not None:
+            raise ValueError(
+                f"expected vgg16 or start_from, got both, the latter {self.start_from}; set one of them to null"
+            )
+        if re.match(r"[a-z0-9+]+:/", self.start_from):
+            if not re.fullmatch(_VERSION, self.start_from):
+                raise ValueError(
+                    "expected start_from to be a folder, models:/NAME@ALIAS or models:/NAME/NUMBER, got "
+                    f"{redact(self.start_from)}; correct it"
+                )
+        elif (written := repository.written_folder(repository.user_path(self.start_from))) is not None:
+            raise ValueError(
+                f"expected start_from to be a folder outside {written}, whose content this pipeline replaces, got "
+                f"{self.start_from}; copy the model to another folder, or name its version in the registry"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_places_for_dropout(self) -> Self:

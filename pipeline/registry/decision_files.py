@@ -1,6 +1,7 @@
 """What a decision leaves beside its version: the verdict, the log so far, the model card, and tags."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -77,6 +78,14 @@ def describe(version: Version, verdict: Verdict) -> card.Card:
         )
 
 
+def _source(source: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the row of the model that the training started from; none if it started from none."""
+    if source is None:
+        return {}
+    place = source["version"] or "a folder"
+    return {"started from": f"{place}, training run {source['run']}, weights' SHA-256 {source['sha256']}"}
+
+
 def _lineage_rows(origin: Lineage) -> dict[str, str]:
     """Return the rows of the card's lineage table."""
     training: dict[str, Any] = dict(origin.training)
@@ -88,6 +97,7 @@ def _lineage_rows(origin: Lineage) -> dict[str, str]:
         "data/tiles (DVC's MD5)": origin.hashes.get("data/tiles", "unknown"),
         "models/segnet (DVC's MD5)": origin.hashes.get("models/segnet", "unknown"),
         "training run": str(training.get("run", "unknown")),
+        **_source(origin.start_from),
         "trained at commit": str(training.get("commit", "unknown")),
         "Ray workers": ", ".join(map(str, training.get("workers", []))) or "unknown",
         "Python": str(training.get("python", "unknown")),

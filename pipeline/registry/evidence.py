@@ -7,7 +7,7 @@ digest, which also names their folder there.
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,10 +42,14 @@ class Lineage:
     """MD5 of every dep and out of the stages, as DVC computes it, by path."""
     training: Mapping[str, Any]
     """What the training recorded: name, commit, workers, seed, versions of Python and of packages, and so on."""
+    start_from: Mapping[str, Any] | None = None
+    """The model that the training started from: its version, training, classes and the SHA-256 of its weights."""
 
 
 def gather(root: Path, into: Path, origin: Lineage) -> dict[str, str]:
     """Copy the evidence from the working tree `root` into an existing empty folder; return the version's tags.
+
+    To the lineage, it adds the model that the training started from, which train.json names.
 
     Raises:
         ValueError: a file is missing.
@@ -55,7 +59,8 @@ def gather(root: Path, into: Path, origin: Lineage) -> dict[str, str]:
             shutil.copyfile(root / source, into / name)
         except OSError as err:
             raise ValueError(f"expected {source}, which an earlier stage writes: {err}; run dvc repro") from err
-    write_lineage(into, origin)
+    inputs = json.loads((into / "train.json").read_text("utf-8")).get("inputs", {})
+    write_lineage(into, replace(origin, start_from=inputs.get("start_from")))
     return {
         "evidence": evidence_name(into),
         "git_commit": origin.commit,

@@ -1,7 +1,6 @@
 """The files of registered models: what is uploaded with a version, and what is read back."""
 
 import json
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,10 +14,10 @@ from pipeline.files.redact import redact
 from pipeline.registry import file_record, versions
 from pipeline.registry.versions import RegisteredModel, Version
 from pipeline.tracking import store
+from pipeline.tracking.registered import download as download  # part of this module's interface
 from pipeline.tracking.runs import Run
 
 EVIDENCE = file_record.EVIDENCE
-_ADDRESS = re.compile(r"models:/[^/@]+(@[^/@]+|/[0-9]+)")
 
 
 def add(
@@ -119,31 +118,6 @@ def fetch(version: Version, path: str, into: Path) -> Path:
         owner = f"version {version.number} of {version.model.name} in {uri}"
         raise ValueError(redact(f"expected {path} beside {owner}: {err}")) from err
     return Path(copy)
-
-
-def download(uri: str, address: str, into: Path) -> Path:
-    """Copy the model's folder from a registered version; return the path of the copy, in `into`.
-
-    Args:
-        uri: the store's.
-        address: models:/<name>@<alias> or models:/<name>/<number>.
-        into: an existing empty folder.
-
-    Raises:
-        ValueError: the address is malformed, there is no such version, or the register stage did not make it.
-    """
-    if not _ADDRESS.fullmatch(address):
-        raise ValueError(f"expected models:/<name>@<alias> or models:/<name>/<number>, got {address}")
-    store.select(uri)
-    from mlflow import MlflowException, artifacts
-
-    try:
-        copy = artifacts.download_artifacts(
-            f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
-        )
-    except (MlflowException, OSError) as err:
-        raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
-    return next(Path(copy).iterdir())
 
 
 def served_code() -> dict[str, Path]:

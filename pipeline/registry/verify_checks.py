@@ -19,23 +19,17 @@ from pipeline.registry import (
     file_record,
     judge,
     model_files,
+    verify_source,
     versions,
 )
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.standing import fingerprint
+from pipeline.registry.verify_errors import AbsentError as AbsentError, BrokenError as BrokenError, agree
 from pipeline.registry.versions import Version
 from pipeline.tracking import environment, runs
 from pipeline.training.run import run_name
 
 _NOT_COMPARED = ("model.vgg16.path",)  # recorded as an absolute path
-
-
-class BrokenError(ValueError):
-    """Two things that must agree do not; the message says which, what was expected and what was found."""
-
-
-class AbsentError(ValueError):
-    """Something that a link compares is not available; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +56,6 @@ class Subject:
     def origin(self) -> Lineage:
         """Return its lineage, as its evidence records it."""
         return evidence.read_lineage(self.evidence)
-
-
-def agree(what: str, expected: object, actual: object) -> None:
-    """Raise BrokenError unless `actual` equals `expected`."""
-    if expected != actual:
-        raise BrokenError(f"expected {what} to be {expected}, got {actual}")
 
 
 def _evidence(subject: Subject) -> str:
@@ -157,6 +145,14 @@ def _training_run(subject: Subject) -> str:
     return f"{name}, the hash of its data, params and code"
 
 
+def _started_from(subject: Subject) -> str:
+    """The model that the training started from, if any, has the weights that the training recorded."""
+    inputs = json.loads((subject.evidence / "train.json").read_text("utf-8"))["inputs"]
+    source = inputs.get("start_from")
+    agree("start_from in lineage.json", source, subject.origin.start_from)
+    return verify_source.check(source, inputs["model"].get("start_from"), subject.version.model.uri, subject.root)
+
+
 def _validation(subject: Subject) -> str:
     """The data passed validation."""
     report = validation.read(subject.evidence / "validation.json")
@@ -233,6 +229,7 @@ LINKS: Mapping[str, Callable[[Subject], str]] = {
     "scores": _scores,
     "params": _params,
     "training run": _training_run,
+    "started from": _started_from,
     "validation": _validation,
     "commit": _commit,
     "data": _data,

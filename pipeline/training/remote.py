@@ -1,6 +1,6 @@
 """Training on machines that have no disk in common, but a storage: what they read, and what they resume from.
 
-Tiles and pretrained weights are published by their SHA-256 (files/blobs.py), and each machine fetches what its workers
+Tiles and initial weights are published by their SHA-256 (files/blobs.py), and each machine fetches what its workers
 ask for. Checkpoints are written on the first worker's machine and copied to the storage (training/copies.py). On an
 object store, a lease takes the place of the lock of a run's folder.
 """
@@ -36,7 +36,7 @@ class Remote:
 
     cache: Cache
     sha256: dict[str, str]
-    """Of tiles.json, and of the pretrained weights if there are any."""
+    """Of tiles.json, and of the file of initial weights if there is one."""
     lease: Lease | None
     """Of the run; None where the run's folder lies in the storage and is locked there."""
 
@@ -50,7 +50,7 @@ class Remote:
         return header if name == tileset.HEADER else self.cache.path(tileset.sha256(header)[name])
 
     def weights(self) -> Path:
-        """Return the path of the pretrained weights on this machine, fetched if they are missing."""
+        """Return the path of the initial weights on this machine, fetched if they are missing."""
         return self.cache.path(self.sha256[_WEIGHTS])
 
     def copies(self, run_folder: Path) -> Copies | None:
@@ -83,10 +83,9 @@ class Begun:
         header = job.tiles / tileset.HEADER
         own = {tileset.HEADER: file_sha256(header)}
         files = {digest: job.tiles / name for name, digest in (own | tileset.sha256(header)).items()}
-        if job.model.vgg16 is not None:
-            path = Path(job.model.vgg16.path)
-            own[_WEIGHTS] = file_sha256(path)
-            files[own[_WEIGHTS]] = path
+        if job.initial is not None:
+            own[_WEIGHTS] = file_sha256(job.initial.file)
+            files[own[_WEIGHTS]] = job.initial.file
         blobs.publish(self.cache.storage, files)
         return replace(job, remote=Remote(self.cache, own, self.lease))
 

@@ -3,6 +3,7 @@
 Ray, MLflow and the command line stay outside: stages/train.py wires them. `fit` is what each worker runs.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from math import isfinite
@@ -16,16 +17,17 @@ from pipeline.artifacts.shard import Header
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.class_weights import WEIGHTINGS
 from pipeline.files import atomic, csv_table, digest, repository, source_code
-from pipeline.training import loop
+from pipeline.training import initial, loop
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.errors import TrainingError as TrainingError  # part of what this module offers
-from pipeline.training.pretrained import locate
+from pipeline.training.initial import Fetch
 from pipeline.training.run import Inputs, worked_on
 from pipeline.training.trainer import Job
 
 if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
 
+_log = logging.getLogger(__name__)
 # They affect where, how fast and how safely a model is trained, but not the result.
 _NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
 # What these modules import within these packages determines the weights, and so is part of a run's name. All other
@@ -36,15 +38,17 @@ _DECIDING_PACKAGES = ("pipeline.core.", "pipeline.artifacts.", "pipeline.trainin
 _OF_THE_MACHINES = {"images_per_second", "workers", "precision_bits"}
 
 
-def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> tuple[Job, Header, Inputs]:
+def prepare(
+    tiles: Path, model: "Model", settings: "Train", downloads: Path, fetch: Fetch
+) -> tuple[Job, Header, Inputs]:
     """Return the workers' job, the tiles' header, and the run's `inputs`.
 
-    Class weights are computed from the training tiles. VGG16's weights are downloaded into the folder `downloads` if
-    their path is a web address.
+    Class weights are computed from the training tiles. Initial weights that lie in the registry or on the web are
+    copied into the folder `downloads`; `fetch` copies a registered version.
 
     Raises:
-        ValueError: the tile stage did not write `tiles`, class weights do not match the classes, or VGG16's weights
-            are not available.
+        ValueError: the tile stage did not write `tiles`, class weights do not match the classes, or the initial weights
+            are not available, or are those of another network.
     """
     tileset = Tileset(tiles, "train")
     classes, choice = tileset.header.classes, settings.class_weights
@@ -59,18 +63,20 @@ def prepare(tiles: Path, model: "Model", settings: "Train", downloads: Path) -> 
             f"train.class_weights: expected {len(classes)} weights, one for each of {', '.join(classes.names)}, "
             f"got {len(weights)}; list them all, or choose median_frequency"
         )
-    made_of = inputs(tiles, model, settings)
-    if model.vgg16 is not None:  # absolute, since a worker has another current folder
-        path = str(locate(model.vgg16.path, model.vgg16.sha256, downloads))
-        model = model.model_copy(update={"vgg16": model.vgg16.model_copy(update={"path": path})})
-    return Job(tiles.resolve(), model, settings, weights), tileset.header, made_of
+    start = initial.locate(model, downloads, fetch)
+    if start is not None:
+        initial.network(model, classes.names, start)  # fails here, before workers are started
+        if start.source is not None:
+            _log.info(initial.matched(start.source, classes.names))
+    job = Job(tiles.resolve(), model, settings, weights, start)
+    return job, tileset.header, inputs(job)
 
 
 def reads(job: Job) -> tuple[Path, ...]:
     """Return the files and folders that workers read, absolute, which all nodes must see; none, if they fetch them."""
     if job.remote is not None:
         return ()
-    return (job.tiles, *([] if job.model.vgg16 is None else [Path(job.model.vgg16.path)]))
+    return (job.tiles, *([] if job.initial is None else [job.initial.file]))
 
 
 def spec(job: Job, tiles: Header, run: str) -> Spec:
@@ -88,8 +94,10 @@ def spec(job: Job, tiles: Header, run: str) -> Spec:
 
 
 def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
-    """Return the params recorded with a run: the sections that determine it, class weights and tiles."""
+    """Return the params recorded with a run: the sections that determine it, where it starts, class weights, tiles."""
+    start = initial.recorded(job.initial)
     return {
+        **({} if start is None else {"start_from": start}),
         "model": job.model.model_dump(mode="json"),
         "train": job.settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
         "class_weight": dict(zip(tiles.classes.names, job.class_weights, strict=True)),
@@ -98,18 +106,18 @@ def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
     }
 
 
-def inputs(tiles: Path, model: "Model", settings: "Train") -> Inputs:
-    """Return everything that determines a training run, and so its name: data, model, train and code.
+def inputs(job: Job) -> Inputs:
+    """Return everything that determines a training run, and so its name: data, model, initial weights, train and code.
 
-    The number of workers does not. A file of weights that `model` names is hashed, and so is the code that determines
-    the weights.
+    The number of workers does not. A file of initial weights is hashed, and so is the code that determines the weights.
     """
-    vgg16 = model.vgg16
+    vgg16 = job.model.vgg16
     return {
-        "data": digest.directory_md5(tiles),
-        "model": model.model_dump(mode="json"),
+        "data": digest.directory_md5(job.tiles),
+        "model": job.model.model_dump(mode="json"),
         "vgg16": None if vgg16 is None else vgg16.sha256 or digest.file_md5(repository.user_path(vgg16.path)),
-        "train": settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
+        "start_from": initial.recorded(job.initial),
+        "train": job.settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
         "code": code_sha256(),
     }
 

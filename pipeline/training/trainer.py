@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,12 +20,10 @@ from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics, sampler
 from pipeline.core.augment import draw
-from pipeline.core.models import MODELS, vgg
-from pipeline.core.models.bayesian import place_dropout
-from pipeline.core.models.encoder_decoder import EncoderDecoder
-from pipeline.training import pretrained
+from pipeline.training import initial
 from pipeline.training.errors import TrainingError
 from pipeline.training.feed import Feed, fits
+from pipeline.training.initial import Initial
 from pipeline.training.late import Late
 from pipeline.training.learner import Learner, all_reduce
 from pipeline.training.phases import Phase, phases
@@ -44,10 +42,11 @@ class Job:
 
     tiles: Path
     model: "Model"
-    """Paths in it are absolute, and visible to all nodes."""
     settings: "Train"
     class_weights: tuple[float, ...]
     """The weight of each class in the loss."""
+    initial: Initial | None = None
+    """What the network's weights are set from; None: they are random. Its path is visible to all nodes."""
     remote: "Remote | None" = None
     """Where nodes find the job's files that do not see these paths."""
 
@@ -71,12 +70,8 @@ class Trainer:
         self._phases = phases(self.settings, self.steps_before)
         self._check()
         torch.manual_seed(self.settings.seed)
-        model = MODELS[job.model.name](len(self.classes), job.model.width)
-        if job.model.dropout:
-            place_dropout(cast(EncoderDecoder, model), job.model.dropout)
-        if (trained := job.model.vgg16) is not None:
-            path = Path(trained.path) if job.remote is None else job.remote.weights()
-            vgg.load_vgg16(model, pretrained.read(path), vgg.PREPROCESSING[trained.trained_on])
+        copy = None if job.remote is None or job.initial is None else job.remote.weights()
+        model = initial.network(job.model, self.classes.names, job.initial, copy)
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.learner = Learner(model, job.settings, job.class_weights)
         self._feeds = {

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from typer.testing import CliRunner
 from pipeline.artifacts.model import read_spec
 from pipeline.cli import app
 from pipeline.files import digest
-from pipeline.registry import versions
+from pipeline.registry import evidence, versions
 from pipeline.registry.versions import RegisteredModel
 from stages import register as stage
 from tests.support import project as tree
@@ -44,6 +45,16 @@ def test_trace_prints_the_commands_that_reproduce_it(uri):
     run = versions.version(RegisteredModel(uri, MODEL), "1").tags["training_run"]
     assert lines[-1] == f"# Expected result: training run {run}, models/segnet {md5}, test mIoU 0.375"
     assert command("trace", "1", "--params") == Path("params.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("version", "todo"), [("models:/segnet-a/3", "set model.start_from to models:/segnet-a/3"), (None, "from a folder")]
+)
+def test_trace_names_the_model_that_it_started_from_since_an_alias_may_move(uri, monkeypatch, version, todo):
+    read = evidence.read_lineage
+    source = {"version": version, "run": "0123", "sha256": "ab", "classes": ["road"]}
+    monkeypatch.setattr(evidence, "read_lineage", lambda folder: replace(read(folder), start_from=source))
+    assert f"# It started from the model of training 0123, SHA-256 ab: {todo}" in command("trace", "1")
 
 
 def test_trace_names_what_differed_from_the_commit(uri):

@@ -118,6 +118,11 @@ def test_the_card_says_what_the_version_was_made_from():
     assert decision_files._lineage_rows(ORIGIN) == ROWS
     without_ray = replace(ORIGIN, training={"packages": {"torch": "4"}})
     assert decision_files._lineage_rows(without_ray)["packages"] == "torch 4"
+    source = {"version": "models:/segnet-a/3", "run": "0123", "sha256": "ab", "classes": ["road"]}
+    started = decision_files._lineage_rows(replace(ORIGIN, start_from=source))["started from"]
+    assert started == "models:/segnet-a/3, training run 0123, weights' SHA-256 ab"
+    copied = decision_files._lineage_rows(replace(ORIGIN, start_from={**source, "version": None}))["started from"]
+    assert copied.startswith("a folder, training run 0123")
     nothing = decision_files._lineage_rows(Lineage("unknown", (), {}, {}))
     assert nothing == {**dict.fromkeys(ROWS, "unknown"), "changed since the commit": "nothing"}
 

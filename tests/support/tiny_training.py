@@ -12,7 +12,7 @@ from tests.support import SCENES
 
 ANYWHERE = params.load(SCENES).placement
 CPU = torch.device("cpu")
-TINY = Model(name="segnet", width=1 / 16, dropout=0.0, vgg16=None)
+TINY = Model(name="segnet", width=1 / 16, dropout=0.0, vgg16=None, start_from=None)
 # Three epochs of nine tiles in steps of four end after 3, 5 and 7 steps; every checkpoint is kept.
 SETTINGS = params.load(SCENES).train.model_copy(
     update={
@@ -27,11 +27,11 @@ SETTINGS = params.load(SCENES).train.model_copy(
 )
 
 
-def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0)):
+def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0), initial=None):
     """Train; return the reports, the messages and the last checkpoint."""
     folder.mkdir(exist_ok=True)
     reports, messages = [], []
-    job = Job(tiles, network, settings, weights)
+    job = Job(tiles, network, settings, weights, initial)
     train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=messages.append)
     precisions = [text for text in messages if text.startswith("computing in ")]
     others = [text for text in messages if text not in precisions]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.artifacts.model import read_spec
-from pipeline.registry import model_files
+from pipeline.registry import model_files, versions
 from pipeline.registry.versions import RegisteredModel
-from pipeline.tracking import runs
+from pipeline.tracking import runs, store
 
 OPTIONS = {"overlap": 0.25, "precision": "bfloat16", "flip": True, "samples": 0, "seed": 1}
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)  # larger than the model's tiles
@@ -28,3 +28,12 @@ def registered(name, folder, uri):
         model = RegisteredModel(run.uri, name)
         version = model_files.add(run, model, folder, OPTIONS, spec, evidence=Path(evidence), tags=tags)
         yield version.address
+
+
+def laid_out(uri, name, *folders):
+    """Add versions whose files lie as the register stage leaves them: <folder>/artifacts/segnet; 1 becomes champion."""
+    client = store.client(uri)
+    client.create_registered_model(name)
+    for folder in folders:
+        client.create_model_version(name, str(folder))
+    versions.set_alias(RegisteredModel(uri, name), "champion", "1")

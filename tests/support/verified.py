@@ -17,8 +17,8 @@ from tests.support import project as tree
 
 MODEL = "segnet-verified"
 LOG = f"promotions-of-{MODEL}"
-ORDER = ["evidence", "weights", "served code", "files", "scores", "params", "training run", "validation", "commit"]
-ORDER += ["data", "log", "verdict"]
+ORDER = ["evidence", "weights", "served code", "files", "scores", "params", "training run", "started from"]
+ORDER += ["validation", "commit", "data", "log", "verdict"]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.tracking import registered
 from pipeline.training import checkpoint, loop, train
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS, TINY, fit
@@ -99,7 +100,7 @@ def test_epochs_that_are_not_validated_have_no_scores_and_cannot_become_the_mode
     assert all(torch.equal(value, published[name]) for name, value in result.state.best.items())
     every = fit(tiles, SETTINGS, tmp_path / "every").state.model  # training itself is the same
     assert all(torch.equal(value, every[name]) for name, value in result.state.model.items())
-    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles, registered.fetch)
     train.write_outcome(result.state, train.spec(job, header, "a"), job, {}, model=tmp_path / "model", reports=tmp_path)
     columns = pd.read_csv(tmp_path / "history.csv")[["train/loss", "val/miou"]]
     assert columns.isna().to_numpy().tolist() == [[False, True], [False, False], [False, False]]

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from pipeline.files import lease
 from pipeline.files.storage import LOCAL, VARIABLE, Storage
 from pipeline.params.steps import Storage as Settings
 from pipeline.training import remote, run, train
+from pipeline.training.initial import Initial
 from pipeline.training.trainer import Job
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
@@ -106,14 +106,12 @@ def test_a_finished_run_is_not_trained_again_and_fresh_starts_over(machine, addr
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
 
 
-def test_pretrained_weights_travel(machine, address, tiles, tmp_path):
-    vgg16 = SimpleNamespace(path="", trained_on="torchvision")
-    network = SimpleNamespace(name="segnet", width=1 / 16, dropout=0.0, vgg16=vgg16)
-    network.vgg16.path = str(tmp_path / "none.safetensors")
-    save_file({"a": torch.zeros(1)}, network.vgg16.path)
+def test_initial_weights_travel(machine, address, tiles, tmp_path):
+    start = Initial(tmp_path / "none.safetensors")
+    save_file({"a": torch.zeros(1)}, start.file)
     with machine("driver", address) as begun:
-        job = begun.publish(Job(tiles, network, SETTINGS, (1.0, 1.0)))
-        (tmp_path / "none.safetensors").unlink()
+        job = begun.publish(Job(tiles, TINY, SETTINGS, (1.0, 1.0), start))
+        start.file.unlink()
         assert job.remote.weights().stat().st_size > 0
 
 

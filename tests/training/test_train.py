@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from pipeline.artifacts.model import read_model
 from pipeline.params.training import Model, Vgg16
+from pipeline.tracking import registered
 from pipeline.training import checkpoint, train, trainer
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job, Trainer
@@ -37,7 +38,7 @@ def equal(one, other):
 
 # Dropout, a moving average and accumulated gradients: whatever a checkpoint could miss.
 FORGETFUL = SETTINGS.model_copy(update={"ema_decay": 0.9, "accumulation": 2, "checkpoint_minutes": 1e-9})
-DROPOUT = SimpleNamespace(name="bayesian_segnet_basic", width=1 / 16, dropout=0.0, vgg16=None)
+DROPOUT = SimpleNamespace(name="bayesian_segnet_basic", width=1 / 16, dropout=0.0, vgg16=None, start_from=None)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,9 @@ def test_progress_is_reported_within_an_epoch(tiles, tmp_path):
 
 def test_class_weights_are_the_ones_asked_for(tiles):
     def weights(choice):
-        job, _, _ = train.prepare(tiles, TINY, SETTINGS.model_copy(update={"class_weights": choice}), tiles)
+        job, _, _ = train.prepare(
+            tiles, TINY, SETTINGS.model_copy(update={"class_weights": choice}), tiles, registered.fetch
+        )
         return job.class_weights
 
     assert weights("none") == (1, 1)
@@ -185,7 +188,7 @@ def test_class_weights_are_the_ones_asked_for(tiles):
 def test_a_wrong_number_of_class_weights_is_refused(tiles, choice, got):
     settings = SETTINGS.model_copy(update={"class_weights": choice})
     with pytest.raises(ValueError, match=f"expected 2 weights, one for each of road, sky, got {got}"):
-        train.prepare(tiles, TINY, settings, tiles)
+        train.prepare(tiles, TINY, settings, tiles, registered.fetch)
 
 
 def test_the_encoder_is_initialised_from_a_file_of_vgg16_weights(tiles, tmp_path, monkeypatch):
@@ -197,8 +200,8 @@ def test_the_encoder_is_initialised_from_a_file_of_vgg16_weights(tiles, tmp_path
     save_file(trained, tmp_path / "vgg16.safetensors")
     monkeypatch.chdir(tmp_path)
     vgg16 = Vgg16(path="vgg16.safetensors", sha256=None, trained_on="caffe")
-    model = Model(name="segnet", width=1.0, dropout=0.0, vgg16=vgg16)
-    job, _, before = train.prepare(tiles, model, SETTINGS, tiles)
+    model = Model(name="segnet", width=1.0, dropout=0.0, vgg16=vgg16, start_from=None)
+    job, _, before = train.prepare(tiles, model, SETTINGS, tiles, registered.fetch)
     monkeypatch.chdir(tmp_path.parent)  # as in a Ray worker
     weights = Trainer(job, CPU).learner.published().state_dict()
     assert weights["encoder.4.2.0.weight"].eq(0.01).all()
@@ -206,12 +209,12 @@ def test_the_encoder_is_initialised_from_a_file_of_vgg16_weights(tiles, tmp_path
 
     monkeypatch.chdir(tmp_path)
     save_file({**trained, "conv1_1.bias": torch.zeros(64)}, tmp_path / "vgg16.safetensors")
-    assert train.inputs(tiles, model, SETTINGS)["vgg16"] != before["vgg16"]
+    assert train.inputs(job)["vgg16"] != before["vgg16"]
 
 
 def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
     state = fit(tiles, SETTINGS, tmp_path / "run").state
-    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles, registered.fetch)
     spec = train.spec(job, header, "abc")
     for name in ("a", "b"):
         folder = tmp_path / name
@@ -239,7 +242,7 @@ def test_the_outcome_is_the_best_model_with_its_history(tiles, tmp_path):
 def test_the_history_has_a_curve_for_a_class_of_any_name(tiles, tmp_path):
     state, names = fit(tiles, SETTINGS, tmp_path / "run").state, ["val/iou/=a, b", 'val/iou/the "old"\r\nroad']
     history = tuple({**epoch, names[0]: 0.25, names[1]: 0.5} for epoch in state.history)
-    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles, registered.fetch)
     renamed = replace(state, history=history)
     train.write_outcome(renamed, train.spec(job, header, "a"), job, {}, model=tmp_path / "model", reports=tmp_path)
     assert pd.read_csv(tmp_path / "history.csv")[names].to_numpy().tolist() == [[0.25, 0.5]] * 3

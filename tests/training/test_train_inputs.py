@@ -4,7 +4,6 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -13,7 +12,9 @@ from pipeline.artifacts.model import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.models import MODELS
 from pipeline.params.training import Vgg16
+from pipeline.tracking import registered
 from pipeline.training import checkpoint, train
+from pipeline.training.initial import Initial
 from pipeline.training.run import differences, run_name
 from pipeline.training.trainer import Job
 from tests.support import ROOT, SCENES
@@ -31,7 +32,7 @@ def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, mon
 
     def name(code="c", folder=tiles, **changes):
         monkeypatch.setattr(train, "code_sha256", lambda: code)
-        return run_name(train.inputs(folder, model, SETTINGS.model_copy(update=changes)))
+        return run_name(train.inputs(Job(folder, model, SETTINGS.model_copy(update=changes), (1.0, 3.0))))
 
     same = {"num_workers": 2, "max_failures": 9, "checkpoint_minutes": 1.0, "keep_states": 1}
     assert {name(**{key: value}) for key, value in same.items()} == {name()}
@@ -39,18 +40,15 @@ def test_a_runs_name_changes_with_its_inputs_but_not_with_its_workers(tiles, mon
     assert len({name(), *others}) == 6
 
 
-def test_workers_read_the_tiles_and_the_weights_that_the_encoder_starts_from(tiles):
+def test_workers_read_the_tiles_and_the_file_of_initial_weights(tiles):
     assert train.reads(Job(tiles, TINY, SETTINGS, (1.0, 1.0))) == (tiles,)
-    vgg16 = Vgg16(
-        path="/data/vgg16.pth", sha256=None, trained_on=get_args(Vgg16.model_fields["trained_on"].annotation)[0]
-    )
-    model = TINY.model_copy(update={"vgg16": vgg16})
-    assert train.reads(Job(tiles, model, SETTINGS, (1.0, 1.0))) == (tiles, Path("/data/vgg16.pth"))
+    start = Initial(Path("/data/vgg16.pth"))
+    assert train.reads(Job(tiles, TINY, SETTINGS, (1.0, 1.0), start)) == (tiles, Path("/data/vgg16.pth"))
 
 
 def test_inputs_have_the_names_by_which_differences_are_shown(tiles):
-    before, after = (train.inputs(tiles, params.load(SCENES).model, SETTINGS) for _ in range(2))
-    assert list(before) == ["data", "model", "vgg16", "train", "code"]
+    before, after = (train.inputs(Job(tiles, params.load(SCENES).model, SETTINGS, (1.0,))) for _ in range(2))
+    assert list(before) == ["data", "model", "vgg16", "start_from", "train", "code"]
     assert differences(before, {**after, "data": "e", "code": "f"}) == ["code", "data"]
 
 
@@ -59,16 +57,16 @@ def test_weights_that_the_encoder_starts_from_are_an_input_by_their_digest(tiles
     Path("vgg16.pth").write_bytes(b"abc")
     for sha256, digest in ((None, "900150983cd24fb0d6963f7d28e17f72"), ("e" * 64, "e" * 64)):
         model = TINY.model_copy(update={"vgg16": Vgg16(path="vgg16.pth", sha256=sha256, trained_on="caffe")})
-        assert train.inputs(tiles, model, SETTINGS)["vgg16"] == digest
-    assert train.inputs(tiles, TINY, SETTINGS)["vgg16"] is None
+        assert train.inputs(Job(tiles, model, SETTINGS, (1.0, 3.0)))["vgg16"] == digest
+    assert train.inputs(Job(tiles, TINY, SETTINGS, (1.0, 3.0)))["vgg16"] is None
 
 
 def test_a_run_is_recorded_with_what_determines_it(tiles):
     settings = SETTINGS.model_copy(update={"class_weights": (1.0, 3.0)})
-    job, header, made_of = train.prepare(tiles, TINY, settings, tiles)
+    job, header, made_of = train.prepare(tiles, TINY, settings, tiles, registered.fetch)
     recorded = train.mlflow_params(job, header)
     assert list(recorded) == ["model", "train", "class_weight", "tile", "dataset"]
-    of_the_model = {"name": "segnet", "width": 1 / 16, "dropout": 0.0, "vgg16": None}
+    of_the_model = {"name": "segnet", "width": 1 / 16, "dropout": 0.0, "vgg16": None, "start_from": None}
     assert recorded["model"] == made_of["model"] == of_the_model
     assert recorded["train"] == made_of["train"]
     apart = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
@@ -87,7 +85,7 @@ def test_the_spec_of_a_model_is_that_of_its_job_and_tiles(tiles):
 
 
 def test_the_outcome_leaves_out_what_is_undefined_and_what_the_machines_decide(tiles, tmp_path):
-    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles)
+    job, header, _ = train.prepare(tiles, TINY, SETTINGS, tiles, registered.fetch)
     nan, weights = float("nan"), MODELS["segnet"](2, 1 / 16).state_dict()
     history = tuple(
         {"epoch": epoch, "val/miou": miou, "val/loss": nan, "workers": 2.0, "images_per_second": 9.0}
@@ -128,6 +126,7 @@ PACKAGES = {
     "params/training.py": False,
     "registry/gate.py": False,
     "tracking/outbox.py": False,
+    "training/initial.py": True,
     "training/learner.py": True,
     "training/loop.py": True,
     "training/progress.py": False,

@@ -22,7 +22,7 @@ from tests.support.tiny_training import CPU, SETTINGS, TINY
 VOID, SKY = 2, 1
 # Adam divides by a gradient's magnitude, and so amplifies errors where a gradient is zero.
 SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.01})
-PLAIN = SimpleNamespace(name="plain", width=1.0, dropout=0.0, vgg16=None)
+PLAIN = SimpleNamespace(name="plain", width=1.0, dropout=0.0, vgg16=None, start_from=None)
 # name -> (dtype, network, changed settings)
 CASES = {
     "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
