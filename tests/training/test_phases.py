@@ -8,6 +8,7 @@ import torch.multiprocessing as mp
 
 from pipeline.artifacts.model import read_model
 from pipeline.params.recipe import ImageLoss, Phase
+from pipeline.tracking import registered
 from pipeline.training import checkpoint, phases, train, trainer
 from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job, Trainer
@@ -155,7 +156,7 @@ def test_dropout_is_trained_with_and_not_published(tiles, tmp_path):
     ]
     assert rates == [0.25] * 6
     one_epoch = SETTINGS.model_copy(update={"epochs": 1})
-    job, header, _ = train.prepare(tiles, network, one_epoch, tiles)
+    job, header, _ = train.prepare(tiles, network, one_epoch, tiles, registered.fetch)
     state = fit(tiles, one_epoch, tmp_path / "run", network=network).state
     train.write_outcome(state, train.spec(job, header, "a"), job, {}, model=tmp_path / "model", reports=tmp_path)
     assert not any(isinstance(m, torch.nn.Dropout) for m in read_model(tmp_path / "model")[1].modules())
