@@ -1,6 +1,6 @@
 """Annotations that are not masks: polygons and segments, with the images that they belong to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -36,17 +36,27 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[list[Pair], di
     if kind == "labelme":
         pairs = pairing.find(root, images, masks)
         return pairs, {pair: partial(labelme.draw, root / pair.mask) for pair in pairs if pair.mask is not None}
-    image_files, annotation_files = pairing.matches(root, images, masks)
+    return read_files(root, *pairing.matches(root, images, masks), kind)
+
+
+def read_files(
+    root: Path, images: Iterable[str], files: Iterable[str], kind: str
+) -> tuple[list[Pair], dict[Pair, Drawing]]:
+    """Return what `read` returns for the images and the files of annotations that the globs match.
+
+    Raises:
+        ValueError: as for `read`.
+    """
     drawings: dict[Pair, Drawing] = {}
     file_of: dict[str, str] = {}
-    for file in sorted(annotation_files):
+    for file in sorted(files):
         of_name = _FILES[kind](root / file)
-        for name, image in image_of(of_name, image_files, file).items():
+        for name, image in image_of(of_name, images, file).items():
             if (other := file_of.setdefault(image, file)) != file:
                 raise ValueError(
                     f"expected the annotations of an image in one file, got those of {image} in {other} and {file}; "
                     "narrow dataset.masks"
                 )
             drawings[Pair(image, file)] = of_name[name]
-    alone = [Pair(image, None) for image in image_files - file_of.keys()]
+    alone = [Pair(image, None) for image in set(images) - file_of.keys()]
     return sorted([*drawings, *alone], key=lambda pair: pair.path), drawings
