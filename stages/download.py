@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pipeline import params
-from pipeline.artifacts.manifest import SPLITS
 from pipeline.data import download
 from pipeline.files.terminal import say
 from stages import execute
@@ -16,7 +15,7 @@ def main() -> None:
     settings = params.load()
     manifest = download.run(settings.dataset, settings.download, RAW)
     images = manifest.images["split"].value_counts()
-    counts = ", ".join(f"{split} {images.get(split, 0)}" for split in SPLITS)
+    counts = ", ".join(f"{split} {images.get(split, 0)}" for split in manifest.splits)
     say(manifest.licence)
     say(f"download: {manifest.dataset}: {counts} images; {len(manifest.classes)} classes")
 

@@ -22,7 +22,7 @@ def main() -> None:
     """Predict all test images, write scores and report page, and add them to the training's MLflow run."""
     settings, source = params.load(), manifest.read(RAW)
     predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
-    images = gallery.Gallery(source.classes, max_characters=gallery.budget((source.usable["split"] == "test").sum()))
+    images = gallery.Gallery(source.classes, max_characters=gallery.budget(len(evaluate.scored_images(source))))
     result = evaluate.run(predictor, source, RAW, on_image=images.add)
     intervals = evaluate.intervals(result, settings.evaluate)
     scores.write(REPORTS, result, intervals)
@@ -30,10 +30,9 @@ def main() -> None:
     report.write(REPORTS / "evaluation.html", page)
     run = runs.resume(settings.tracking.experiment, result.run)
     with runs.running(run):
-        runs.log_scores(run, result.metrics)
+        runs.log_scores(run, evaluate.recorded(result))
         runs.log_files(run, [REPORTS / name for name in FILES])
-    shown = ", ".join(f"{name.removeprefix('test/')} {result.metrics[name]:.4f}" for name in scores.HEADLINE)
-    say(f"evaluate: {len(result.ids)} test images, {shown}")
+    say(f"evaluate: {evaluate.in_words(result)}")
 
 
 if __name__ == "__main__":

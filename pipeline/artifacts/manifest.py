@@ -46,6 +46,13 @@ class Manifest:
     """Licence notice of the data, one paragraph."""
     images: pd.DataFrame
     """One row per image, sorted by id: COLUMNS and PIXELS."""
+    splits: tuple[str, ...] = SPLITS
+    """The splits that there are: all, or all but test."""
+
+    @property
+    def scored_split(self) -> str:
+        """Return the split that models are scored on: test, or val where there is no test split."""
+        return self.splits[-1]
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -64,6 +71,7 @@ def write(manifest: Manifest, folder: Path) -> None:
     with atomic.replacing(folder / TABLE) as temporary:
         table.to_parquet(temporary, index=False)
     tree = {"dataset": manifest.dataset, "classes": manifest.classes.to_json(), "licence": manifest.licence}
+    tree |= {"splits": list(manifest.splits)}
     atomic.write_json(folder / HEAD, tree)
 
 
@@ -75,6 +83,8 @@ def read(folder: Path) -> Manifest:
     """
     try:
         head = strict_json.parse((folder / HEAD).read_bytes(), _Head)
+        if head.splits not in (SPLITS, SPLITS[:-1]):
+            raise ValueError(f"expected the splits {', '.join(SPLITS)}, or all but the last, got {head.splits}")
         images = tables.read_frame(folder / TABLE, COLUMNS, {PIXELS: len(head.classes) + 1})
         for column in ("image", "mask", "outside_mask"):
             tables.check_paths(images[column])
@@ -82,7 +92,7 @@ def read(folder: Path) -> Manifest:
         raise ValueError(
             f"{folder}: expected the manifest that the download stage writes: {err}; run it again"
         ) from err
-    return Manifest(head.dataset, head.classes, head.licence, images)
+    return Manifest(head.dataset, head.classes, head.licence, images, head.splits)
 
 
 @dataclass(frozen=True)
@@ -92,3 +102,4 @@ class _Head:
     dataset: str
     classes: ClassTable
     licence: str
+    splits: tuple[str, ...] = SPLITS

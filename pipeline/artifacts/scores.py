@@ -45,7 +45,7 @@ class Scores:
     """Name of the training run."""
     dataset: str
     test_data: str
-    """Digest of the test images and masks; only scores with the same digest are comparable."""
+    """Digest of the scored images and masks; only scores with the same digest are comparable."""
     names: tuple[str, ...]
     """Names of the C classes."""
     ids: tuple[str, ...]
@@ -58,6 +58,8 @@ class Scores:
     """(N, C, 5) int64 boundary pixels, as core/boundary.py counts them."""
     reliability: Reliability
     """Over all images."""
+    split: str = "test"
+    """The images' split: test, or val where there are no test images; `metrics` has the same names for both."""
 
     @property
     def confusion(self) -> Counts:
@@ -89,10 +91,13 @@ def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
         "run": scores.run,
         "dataset": scores.dataset,
         "test_data": scores.test_data,
+        "split": scores.split,
         "images": len(scores.ids),
         "counted_classes": metrics.scores(scores.confusion).counted_classes,
         # Per class, only the IoU: dvc metrics show prints one long line. The other scores are in classes.csv.
-        "test": _nested({name: value for name, value in values.items() if "/" not in name or name.startswith("iou/")}),
+        scores.split: _nested(
+            {name: value for name, value in values.items() if "/" not in name or name.startswith("iou/")}
+        ),
     }
     bounds = {
         name: {"low": number_or_null(float(low)), "high": number_or_null(float(high))}
@@ -160,9 +165,10 @@ def read(folder: Path) -> Scores:
         ids, sequences = (tuple(map(str, table[name].to_pylist())) for name in ("id", "sequence"))
         counts, boundaries = (_array(table[name], shape) for name, shape in zip(lists, shapes, strict=True))
         reliability = _reliability(folder / "reliability.csv")
+        split = str(head.get("split", "test"))  # an earlier program scored test images alone
     except (OSError, KeyError, TypeError, ValueError, OverflowError, pa.ArrowException) as err:
         raise ValueError(f"{folder}: expected scores that the evaluate stage wrote: {err}; run it again") from err
-    return Scores(run, dataset, test_data, names, ids, sequences, counts, boundaries, reliability)
+    return Scores(run, dataset, test_data, names, ids, sequences, counts, boundaries, reliability, split)
 
 
 def read_intervals(folder: Path) -> Intervals:

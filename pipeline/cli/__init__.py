@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from pipeline.files import log, terminal
 
 COMMANDS = {
+    "init": "init",
     "predict": "predict",
     "export": "export",
     "compare": "compare",

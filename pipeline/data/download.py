@@ -49,7 +49,7 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
         paths = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
         rows = on_all_cores(describe, source.entries, "reading images", images=paths)
         images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
-        result = Manifest(source.dataset, source.classes, source.licence, images)
+        result = Manifest(source.dataset, source.classes, source.licence, images, source.splits)
         manifest.write(result, temporary)
         atomic.write_text(temporary / LICENCE, f"{source.licence}\n")
     return result

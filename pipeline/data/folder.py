@@ -1,44 +1,30 @@
 """A user's own images and masks: images are copied unchanged, masks are converted to index masks."""
 
-import hashlib
-import os
-import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
-from pipeline.data import pairing, splits
-from pipeline.data.pairing import Pair
+from pipeline.data import assignment
+from pipeline.data.assignment import Job, is_file
 from pipeline.data.source import Source, SourceImage
 from pipeline.files import repository
 from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask, read_orientation
 from pipeline.files.threads import on_all_cores
-from pipeline.params.dataset import ClassRow, FolderDataset, FolderSplits, ListSplits
+from pipeline.params.dataset import ClassRow, FolderDataset
 
 Labels = npt.NDArray[np.int16]
 
 _OUTSIDE = -1  # label of a pixel that the class table does not name
 _STRIP = 2**20  # pixels converted at once
 _SHOWN = 5  # labels that the class table does not name
-_LONGEST_NAME = 150  # bytes; file systems allow 255, including the suffix
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One image, and the split, sequence and name that it gets."""
-
-    split: str
-    sequence: str
-    name: str
-    pair: Pair
 
 
 def write(settings: FolderDataset, folder: Path) -> Source:
@@ -53,17 +39,17 @@ def write(settings: FolderDataset, folder: Path) -> Source:
     root = repository.user_path(settings.path)
     if not root.is_dir():
         raise ValueError(f"expected a folder as dataset.path, got {settings.path}; correct the path")
-    jobs = _jobs(settings, root, pairing.find(root, settings.images, settings.masks))
+    jobs = assignment.jobs(settings, root)
     for job in jobs:
-        for path in filter(None, (job.pair.image, job.pair.mask)):
-            if _is_file(root / path):
-                _check_place(root, path)
+        for path in (job.pair.image, job.pair.mask):
+            if path is not None and is_file(root / path):
+                _check_place(root, path, is_mask=path == job.pair.mask)
     classes = class_table(settings.classes)
-    convert = partial(_write, root, folder, labels(settings, classes), classes.void)
-    masks = [root / job.pair.mask for job in jobs if job.pair.mask is not None]
-    entries = on_all_cores(convert, jobs, "converting masks", images=masks)
+    convert = partial(_write, root, folder, _reader(settings, classes), classes.void)
+    of_labels = [job.pair.image if job.drawing else job.pair.mask for job in jobs]
+    entries = on_all_cores(convert, jobs, "converting masks", images=[root / path for path in of_labels if path])
     licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
-    return Source(settings.title, classes, licence, tuple(entries))
+    return Source(settings.title, classes, licence, tuple(entries), assignment.splits_of(settings.splits))
 
 
 def class_table(rows: Sequence[ClassRow]) -> ClassTable:
@@ -85,18 +71,20 @@ def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
     table = np.full(2**8 if settings.mask_kind == "index" else 2**24, _OUTSIDE, np.int16)
     for row in settings.classes:
         code = row.value if settings.mask_kind == "index" else int.from_bytes(row.colour)
-        table[code] = classes.void if row.ignore else classes.names.index(row.name)
+        table[int(code or 0)] = classes.void if row.ignore else classes.names.index(row.name)
     return table
 
 
-def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, npt.NDArray[np.bool_], Counter[int]]:
+def to_index(
+    mask: npt.NDArray[np.unsignedinteger], table: Labels, void: int
+) -> tuple[Pixels, npt.NDArray[np.bool_], Counter[int]]:
     """Return the index mask (H, W) uint8, which pixels hold a label that the table does not name, and how many of each.
 
     Such pixels, (H, W) bool, become void. A colour's label is red * 65536 + green * 256 + blue.
 
     Args:
-        mask: values (H, W) or colours (H, W, 3), uint8.
-        table: index of each value or colour, as `labels` returns it.
+        mask: values or codes (H, W), or colours (H, W, 3).
+        table: index of each value, code or colour, as `labels` returns it.
         void: index of unlabelled pixels.
     """
     indices, unknown = np.empty(mask.shape[:2], np.uint8), np.empty(mask.shape[:2], np.bool_)
@@ -115,10 +103,14 @@ def to_index(mask: Pixels, table: Labels, void: int) -> tuple[Pixels, npt.NDArra
     return indices, unknown, outside
 
 
-def _check_place(root: Path, path: str) -> None:
-    """Raise ValueError if a file lies where a stage writes, or a link leads out of the data set to it."""
+def _check_place(root: Path, path: str, *, is_mask: bool) -> None:
+    """Raise ValueError if a file lies where a stage writes, or a link leads out of the data set to it.
+
+    Masks may lie elsewhere, where `masks` says so: they are read, and none is copied.
+    """
     place = (root / path).resolve()
-    if not place.is_relative_to(root.resolve()):
+    elsewhere = is_mask and (Path(path).is_absolute() or ".." in Path(path).parts)
+    if not elsewhere and not place.is_relative_to(root.resolve()):
         raise ValueError(
             f"expected files in {root}, got {path}, a link that leads out of it; copy what it links to, or set "
             "dataset.path to the folder that holds it"
@@ -130,65 +122,68 @@ def _check_place(root: Path, path: str) -> None:
         )
 
 
-def _jobs(settings: FolderDataset, root: Path, pairs: Sequence[Pair]) -> list[_Job]:
-    sequence_of = {pair: _sequence(pair, settings.sequence) for pair in pairs}
-    rule = settings.splits
-    by_split = rule.model_dump(include={"train", "val", "test"})
-    if isinstance(rule, FolderSplits):
-        assigned = splits.by_folder(pairs, by_split)
-    elif isinstance(rule, ListSplits):
-        assigned = splits.by_list(pairs, root, by_split)
-    else:
-        assigned = splits.by_ratio(pairs, [sequence_of[pair] for pair in pairs], by_split, rule.seed)
-    jobs = []
-    for split, members in assigned.items():
-        taken: set[str] = set()
-        for pair in members:
-            name = _name(pair.path, taken)
-            taken.add(name)
-            jobs.append(_Job(split, sequence_of.get(pair, ""), name, pair))
-    return jobs
+@dataclass(frozen=True)
+class _Coded:
+    """A user's mask, and what its pixels mean."""
+
+    pixels: npt.NDArray[np.unsignedinteger]
+    """Values, or codes of labels (H, W), or colours (H, W, 3)."""
+    table: Labels
+    """The index of each value, code or colour."""
+    orientation: int
+    shown: Callable[[int], str]
+    """Returns a value, code or colour as the class table would name it."""
 
 
-def _sequence(pair: Pair, pattern: str) -> str:
-    """Return the text that the pattern's group matches; a mask without an image need not match, and gives ""."""
-    match = re.search(pattern, pair.path)
-    if match is not None and match[1] is not None:
-        return match[1]
-    if pair.image is None:
-        return ""
-    raise ValueError(f"expected dataset.sequence {pattern} to match every image's path, got {pair.path}; widen it")
+def _reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Path, Job], _Coded]:
+    """Return what reads the mask of an image.
+
+    Raises:
+        ImageError: a mask cannot be read.
+        ValueError: an annotation cannot be drawn.
+    """
+    if settings.is_annotated:
+        index_of = {
+            row.value: classes.void if row.ignore else classes.names.index(row.name) for row in settings.classes
+        }
+
+        def draw(path: Path, job: Job) -> _Coded:
+            if job.drawing is None:
+                raise ValueError(f"expected annotations of {job.pair.image} in {path}, got none")
+            drawn = job.drawing()
+            table = np.array([index_of.get(name, _OUTSIDE) for name in drawn.names], np.int16)
+            shown = [name or "no annotation" for name in drawn.names]
+            return _Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
+
+        return draw
+    table = labels(settings, classes)
+    if settings.mask_kind == "index":
+        return lambda path, _: _Coded(read_mask(path), table, read_orientation(path), str)
+    return lambda path, _: _Coded(
+        read_colours(path), table, read_orientation(path), lambda code: str(list(code.to_bytes(3)))
+    )
 
 
-def _name(path: str, taken: set[str]) -> str:
-    """Return the path as a file name without suffix; a hash of the path keeps shortened and equal names apart."""
-    name = re.sub(r"[^\w.-]", "_", str(PurePosixPath(path).with_suffix("")).replace("/", "__"))
-    if name not in taken and len(name.encode()) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(path.encode()).hexdigest()[:16]
-    return f"{name.encode()[-_LONGEST_NAME:].decode(errors='ignore')}-{digest}"
-
-
-def _write(root: Path, folder: Path, table: Labels, void: int, job: _Job) -> SourceImage:
+def _write(root: Path, folder: Path, read: Callable[[Path, Job], _Coded], void: int, job: Job) -> SourceImage:
     entry = SourceImage(job.split, job.sequence, job.name, image=None, mask=None)
-    if job.pair.image is not None and _is_file(root / job.pair.image):
+    if job.pair.image is not None and is_file(root / job.pair.image):
         entry = replace(entry, image=_copy(root / job.pair.image, folder / "images" / job.split / job.name))
     if job.pair.mask is None:
         return entry
     path = root / job.pair.mask
     try:
-        pixels, orientation = read_mask(path) if len(table) == 2**8 else read_colours(path), read_orientation(path)
+        mask = read(path, job)
     except LossyError as err:  # no check can tell how many of the labels are wrong
         raise ValueError(f"{path}: {err}") from err
     except ImageError as err:
         return replace(entry, problem=f"mask: {err}", mask=_copy(path, folder / "masks" / job.split / job.name))
-    indices, unknown, outside = to_index(pixels, table, void)
+    indices, unknown, outside = to_index(mask.pixels, mask.table, void)
     return replace(
         entry,
         mask=_put(indices, folder / "masks" / job.split / f"{job.name}.png"),
-        mask_orientation=orientation,
+        mask_orientation=mask.orientation,
         outside=outside.total(),
-        labels_outside=_shown(outside, is_index=len(table) == 2**8),
+        labels_outside=_shown(outside, mask.shown),
         outside_mask=_put(unknown, folder / "outside" / job.split / f"{job.name}.png") if outside else None,
     )
 
@@ -200,18 +195,11 @@ def _put(mask: Pixels | npt.NDArray[np.bool_], target: Path) -> Path:
     return target
 
 
-def _shown(outside: Counter[int], *, is_index: bool) -> str:
+def _shown(outside: Counter[int], text: Callable[[int], str]) -> str:
     """Return the labels that the class table does not name, the most frequent first: as the table would name them."""
-    texts = [
-        f"{code if is_index else list(code.to_bytes(3))} ({count:,} px)" for code, count in outside.most_common(_SHOWN)
-    ]
+    texts = [f"{text(code)} ({count:,} px)" for code, count in outside.most_common(_SHOWN)]
     more = [f"and {len(outside) - _SHOWN} more"] if len(outside) > _SHOWN else []
     return ", ".join(texts + more)
-
-
-def _is_file(path: Path) -> bool:
-    """Return whether there is such a file: a list may name what no file system holds, for which pathlib raises."""
-    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _copy(source: Path, target: Path) -> Path:

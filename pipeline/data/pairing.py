@@ -4,10 +4,13 @@ import glob
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from pathlib import Path, PurePosixPath
 
 Key = tuple[str, ...]
-_WILDCARD = re.compile(r"(\*\*/|\*|\?|\[.[^\]]*\])")  # one group: re.split keeps what it matches
+_WILDCARD = re.compile(r"(\*\*/|\*|\?|\[.[^\]]*\]|\{[^{}/]*,[^{}/]*\})")  # one group: re.split keeps what it matches
+_MOST = 1000  # globs that braces stand for
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Pair:
 
     image: str | None
     mask: str | None
+    """Of annotations, the file that they are in; absolute, or starting with .., if it lies elsewhere."""
 
     @property
     def path(self) -> str:
@@ -26,24 +30,21 @@ class Pair:
 def find(root: Path, images: str, masks: str) -> list[Pair]:
     """Return every image with its mask, and every image or mask without a partner, sorted by path.
 
-    As in a shell, wildcards skip hidden files; a suffix matches in any case. A file that `masks` matches is not an
-    image. Suffixes are otherwise ignored: images/*.jpg and masks/*.png are pairs if * matches the same text, and so are
-    images/* and masks/*.
+    As in a shell, wildcards skip hidden files, and {a,b} stands for either word; a suffix matches in any case. A file
+    that `masks` matches is not an image. Suffixes are otherwise ignored: images/*.jpg and masks/*.png are pairs if *
+    matches the same text, and so are images/* and masks/*.
 
     Args:
         root: the data set's folder.
         images: glob of the images below it; ** stands for any number of folders.
-        masks: glob of the masks below it.
+        masks: glob of the masks; below it, or elsewhere if it is absolute or starts with .. .
 
     Raises:
-        ValueError: a glob leaves the folder or matches nothing, the globs have different numbers of wildcards, no
-            image has a mask, two files match the same text, a glob ends in part of a suffix, or a name is not UTF-8.
+        ValueError: `images` leaves the folder, a glob matches nothing, the globs have different numbers of wildcards,
+            no image has a mask, two files match the same text, a glob ends in part of a suffix, or a name is not UTF-8.
     """
     images, masks = str(PurePosixPath(images)), str(PurePosixPath(masks))  # ./a//b is a/b
-    mask_files = _matches(root, masks, "masks")
-    image_files = _matches(root, images, "images") - mask_files
-    if not image_files:
-        raise ValueError(f"expected images that dataset.images {images} matches and dataset.masks {masks} does not")
+    image_files, mask_files = matches(root, images, masks)
     if not _pattern(images).groups == _pattern(masks).groups > 0:
         raise ValueError(
             f"expected one or more wildcards, as many in dataset.images as in dataset.masks, suffixes excluded, got "
@@ -60,17 +61,23 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
     return sorted(pairs, key=lambda pair: pair.path)
 
 
-def _matches(root: Path, pattern: str, field: str) -> set[str]:
-    if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
-        raise ValueError(f"expected dataset.{field} to stay below dataset.path, got {pattern}; change dataset.path")
-    suffix = PurePosixPath(pattern).suffix
-    any_case = pattern if _WILDCARD.search(suffix) else f"{pattern.removesuffix(suffix)}.*" if suffix else pattern
-    try:
-        paths = glob.glob(any_case, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's matches hidden files too
-        paths = [path for path in paths if any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()]
-        files = {path for path in paths if (root / path).is_file()}
-    except (OSError, ValueError) as err:  # a name that no file system holds, a folder that may not be read
-        raise ValueError(f"expected a glob as dataset.{field}, got {pattern!r}: {err}; correct it") from err
+def matches(root: Path, images: str, masks: str) -> tuple[set[str], set[str]]:
+    """Return the files that the globs match: images, which are no masks, and masks, or files of annotations.
+
+    Raises:
+        ValueError: as for `find`.
+    """
+    if PurePosixPath(images).is_absolute() or ".." in PurePosixPath(images).parts:
+        raise ValueError(f"expected dataset.images to stay below dataset.path, got {images}; change dataset.path")
+    mask_files = _files(root, masks, "masks")
+    image_files = _files(root, images, "images") - mask_files
+    if not image_files:
+        raise ValueError(f"expected images that dataset.images {images} matches and dataset.masks {masks} does not")
+    return image_files, mask_files
+
+
+def _files(root: Path, pattern: str, field: str) -> set[str]:
+    files = {path for alternative in _alternatives(pattern) for path in _below(root, alternative, field)}
     if not files:
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
     for path in files:
@@ -79,6 +86,26 @@ def _matches(root: Path, pattern: str, field: str) -> set[str]:
         except UnicodeEncodeError as err:
             raise ValueError(f"expected file names in UTF-8, got {path!r} in {root}; rename it") from err
     return files
+
+
+def _below(root: Path, pattern: str, field: str) -> set[str]:
+    suffix = PurePosixPath(pattern).suffix
+    any_case = pattern if _WILDCARD.search(suffix) else f"{pattern.removesuffix(suffix)}.*" if suffix else pattern
+    try:
+        paths = glob.glob(any_case, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's matches hidden files too
+        paths = [path for path in paths if any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()]
+        return {path for path in paths if (root / path).is_file()}
+    except (OSError, ValueError) as err:  # a name that no file system holds, a folder that may not be read
+        raise ValueError(f"expected a glob as dataset.{field}, got {pattern!r}: {err}; correct it") from err
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """Return the globs that a glob with braces stands for."""
+    parts = _WILDCARD.split(pattern)
+    words = [part[1:-1].split(",") if i % 2 and part[0] == "{" else [part] for i, part in enumerate(parts)]
+    if prod(map(len, words)) > _MOST:
+        raise ValueError(f"expected at most {_MOST} alternatives in braces, got {pattern}; use * in place of some")
+    return ["".join(chosen) for chosen in product(*words)]
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
@@ -99,6 +126,8 @@ def _group(wildcard: str) -> str:
             return "([^/]*)"
         case "?":
             return "([^/])"
+    if wildcard[0] == "{":
+        return f"({'|'.join(map(re.escape, wildcard[1:-1].split(',')))})"
     return f"({wildcard.replace('[!', '[^', 1)})"
 
 

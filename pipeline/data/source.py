@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.artifacts.manifest import SPLITS
 from pipeline.core.classes import ClassTable
 
 
@@ -44,3 +45,5 @@ class Source:
     """Licence notice, one paragraph."""
     entries: tuple[SourceImage, ...]
     """One for each image, and one for each mask without an image."""
+    splits: tuple[str, ...] = SPLITS
+    """The splits that there are: all, or all but test."""

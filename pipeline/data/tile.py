@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts import shard, tileset
-from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.manifest import Manifest
 from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
@@ -32,14 +32,14 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         ValueError: a split has no tiles.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
-    shards = [shard for split in SPLITS for shard in _shards(manifest.usable, split, settings)]
+    shards = [shard for split in manifest.splits for shard in _shards(manifest.usable, split, settings)]
     with atomic.replacing(folder) as temporary:
         work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
         paths = [raw / str(path) for path in manifest.usable["image"]]
         rows_by_shard = on_all_cores(work, shards, "tile", images=paths)
         rows = [row for shard_rows in rows_by_shard for row in shard_rows]
         index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
-        for split in SPLITS:
+        for split in manifest.splits:
             if not (index["split"] == split).any():
                 raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")
         tileset.write_index(temporary, header, index)

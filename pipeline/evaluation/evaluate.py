@@ -1,4 +1,7 @@
-"""The evaluate step: predicts the full images of the test split and scores them against their masks at full size."""
+"""The evaluate step: predicts the full images of the test split and scores them against their masks at full size.
+
+Where a data set has no test split, the images are those of val, which chose the best epoch: the scores say so.
+"""
 
 import hashlib
 import os
@@ -14,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.artifacts.manifest import Manifest
-from pipeline.artifacts.scores import Intervals, Scores
+from pipeline.artifacts.scores import HEADLINE, Intervals, Scores
 from pipeline.core import bootstrap, boundary, metrics
 from pipeline.core.arrays import Counts, Pixels
 from pipeline.core.bootstrap import Interval, Resampling
@@ -57,7 +60,7 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         raise ValueError(
             f"expected a model of the classes {classes.names}, got one of {spec.classes.names}; run train again"
         )
-    test = manifest.usable[manifest.usable["split"] == "test"].sort_values("id")
+    test = scored_images(manifest)
     counts, boundaries, reliabilities = [], [], []
     console, cores = Console(stderr=True), os.cpu_count() or 1
     rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
@@ -84,7 +87,29 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         counts=np.stack(counts),
         boundaries=np.stack([counting.result() for counting in boundaries]),
         reliability=sum(reliabilities[1:], start=reliabilities[0]),
+        split=manifest.scored_split,
     )
+
+
+def scored_images(manifest: Manifest) -> pd.DataFrame:
+    """Return the rows of the images that models are scored on, ordered by id."""
+    return manifest.usable[manifest.usable["split"] == manifest.scored_split].sort_values("id")
+
+
+def recorded(scores: Scores) -> dict[str, float]:
+    """Return the metrics under the names that MLflow keeps them by: test/miou, or val_images/miou of validation images.
+
+    In training, val/miou is that of the validation tiles.
+    """
+    prefix = "test" if scores.split == "test" else f"{scores.split}_images"
+    return {f"{prefix}/{name.removeprefix('test/')}": value for name, value in scores.metrics.items()}
+
+
+def in_words(scores: Scores) -> str:
+    """Return the headline scores as one line; it says so if there are no test images."""
+    shown = ", ".join(f"{name.removeprefix('test/')} {scores.metrics[name]:.4f}" for name in HEADLINE)
+    note = "" if scores.split == "test" else "; there are no test images, and these chose the epoch"
+    return f"{len(scores.ids)} {scores.split} images, {shown}{note}"
 
 
 def _predict(predictor: Predictor, image: Pixels, truth: Pixels) -> tuple[Pixels, npt.NDArray[np.float32], Reliability]:

@@ -48,12 +48,22 @@ class ClassRow(Section):
 
     name: Text
     """Name in tables and metrics; rows with the same name are merged into one class."""
-    value: Byte | None
-    """Pixel value in an index mask; null where the masks are coloured."""
+    value: Byte | Text | None
+    """Pixel value in an index mask; label in annotations, where null stands for the pixels that none covers; null where
+    the masks are coloured."""
     colour: tuple[Byte, Byte, Byte]
     """Red, green, blue: the class's pixels in a colour mask, and its colour in overlays."""
     ignore: bool
     """True: these pixels become void, which is neither learnt nor scored."""
+
+
+class Carved(Section):
+    """Validation images that are taken from the training images: entire sequences, drawn at random."""
+
+    share: Share
+    """Fraction of the training images."""
+    seed: Seed
+    """Decides which sequences they are."""
 
 
 class FolderSplits(Section):
@@ -63,26 +73,27 @@ class FolderSplits(Section):
     """Split by folder name."""
     train: Text
     """Folder name of the training images."""
-    val: Text
-    """Folder name of the validation images."""
-    test: Text
-    """Folder name of the test images."""
+    val: Text | Carved
+    """Folder name of the validation images, or {share, seed}: that many of the training images."""
+    test: Text | None
+    """Folder name of the test images; null: there are none, and the validation images are scored in their place."""
 
 
 class ListSplits(Section):
-    """Splits by list files: UTF-8 text with one image path per line, relative to the data set's folder.
+    """Splits by list files: UTF-8 text with one image per line; images that are in no list are left out.
 
-    Images that are in no list are left out.
+    An image is named by its path relative to the data set's folder, or its file name without suffix; where `images` and
+    `masks` are null, a line is the path of an image and that of its mask, of which leading folders may be others.
     """
 
     by: Literal["list"]
     """Split by list files."""
     train: Text
     """List of the training images, relative to the data set's folder."""
-    val: Text
-    """List of the validation images."""
-    test: Text
-    """List of the test images."""
+    val: Text | Carved
+    """List of the validation images, or {share, seed}: that many of the training images."""
+    test: Text | None
+    """List of the test images; null: there are none, and the validation images are scored in their place."""
 
 
 class RatioSplits(Section):
@@ -94,14 +105,14 @@ class RatioSplits(Section):
     """Fraction of the images for training."""
     val: Share
     """Fraction of the images for validation."""
-    test: Share
-    """Fraction of the images for testing."""
+    test: Share | None
+    """Fraction of the images for testing; null: there are none, and the validation images are scored in their place."""
     seed: Seed
     """Decides which sequence goes into which split."""
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:
-        total = self.train + self.val + self.test
+        total = self.train + self.val + (self.test or 0)
         if abs(total - 1) > 1e-6:
             raise ValueError(f"expected train + val + test = 1, got {total:g}; change one of them")
         return self
@@ -116,13 +127,18 @@ class FolderDataset(Section):
     """Short name of the data set: the registered model is segnet-<title>."""
     path: Text
     """The data set's folder, absolute or relative to the repository."""
-    images: Text
-    """Glob of the images in it, such as images/**/*.jpg; files that `masks` also matches are not images."""
-    masks: Text
-    """Glob of the masks, such as masks/**/*_label.png. An image and a mask form a pair if the wildcards of both
-    globs, taken without the suffix, match the same text: images/train/a.jpg and masks/train/a_label.png."""
-    mask_kind: Literal["index", "colour"]
-    """index: a pixel is a class value. colour: a pixel is a class colour."""
+    images: Text | None
+    """Glob of the images in it, such as images/**/*.jpg; files that `masks` also matches are not images. {train,val}
+    stands for either word. null: the lists of `splits` name both images and masks."""
+    masks: Text | None
+    """Glob of the masks, such as masks/**/*_label.png; it may be absolute, or start with .., if they lie elsewhere. An
+    image and a mask form a pair if the wildcards of both globs, taken without the suffix, match the same text:
+    images/train/a.jpg and masks/train/a_label.png. Of panoptic, coco and cvat, the glob of the annotation files, which
+    name their images. null: as `images`."""
+    mask_kind: Literal["index", "colour", "panoptic", "coco", "labelme", "cvat"]
+    """index: a pixel is a class value. colour: a pixel is a class colour. Annotations, whose classes are named by their
+    labels: panoptic: COCO's, a JSON file of segments beside a folder of PNGs. coco: COCO's polygons, a JSON file for
+    many images. labelme: LabelMe's, a JSON file for each image. cvat: CVAT's XML for images."""
     classes: Annotated[tuple[ClassRow, ...], Field(min_length=2)]
     """The class table, in the order of the class indices."""
     sequence: Text
@@ -142,13 +158,33 @@ class FolderDataset(Section):
             raise ValueError(f"expected one group in {pattern!r}, got {num_groups}; put the sequence's name in (...)")
         return pattern
 
+    @property
+    def is_annotated(self) -> bool:
+        """Return whether labels are named, and drawn from annotations."""
+        return self.mask_kind not in ("index", "colour")
+
+    @model_validator(mode="after")
+    def _names_images_and_masks(self) -> Self:
+        listed = isinstance(self.splits, ListSplits) and not self.is_annotated
+        if (self.images is None) != (self.masks is None) or (self.images is None and not listed):
+            raise ValueError(
+                "expected globs as images and masks, or null for both where splits by list name pairs of files, got "
+                f"{self.images} and {self.masks} with splits by {self.splits.by} and mask_kind {self.mask_kind}; "
+                "correct one of them"
+            )
+        return self
+
     @model_validator(mode="after")
     def _class_table_is_usable(self) -> Self:
-        keys: list[object] = [r.value if self.mask_kind == "index" else r.colour for r in self.classes]
-        if None in keys:
+        keys: list[object] = [r.colour if self.mask_kind == "colour" else r.value for r in self.classes]
+        if self.mask_kind == "index" and None in keys:
             raise ValueError("expected a value for every class of an index mask, got null; add value: to each class")
+        kind, word = (str, "a label or null") if self.is_annotated else (int, "a number or null")
+        if wrong := [r.value for r in self.classes if not isinstance(r.value, kind | None)]:
+            raise ValueError(f"expected {word} as value of a class of mask_kind {self.mask_kind}, got {wrong[0]!r}")
         if len(set(keys)) < len(keys):
-            raise ValueError(f"expected each {self.mask_kind} once in the class table, got {keys}; change one")
+            what = "label" if self.is_annotated else self.mask_kind
+            raise ValueError(f"expected each {what} once in the class table, got {keys}; change one")
         if not 2 <= len({row.name for row in self.classes if not row.ignore}) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
         return self

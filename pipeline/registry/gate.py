@@ -16,6 +16,10 @@ from pipeline.registry.comparison import Comparison
 from pipeline.registry.standing import Standing
 
 _BY_HAND = "or promote this version by segnet promote --force"
+_NO_TEST = (
+    "expected scores on test images, got those on the validation images, which chose the epoch and so are too good; "
+    f"name test images in dataset.splits, {_BY_HAND}"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def decide(
     * A class whose IoU falls by more than `max_class_loss` is REJECT if the whole interval lies beyond that loss, and
       HOLD if the estimate does but the interval reaches up to a smaller loss, or too few blocks show the class.
 
-    Models that cannot be compared, also for want of independent blocks, are HOLD. The champion itself stays champion.
+    Models that cannot be compared, also for want of independent blocks, and those that were not scored on test images,
+    are HOLD. The champion itself stays champion.
 
     Args:
         candidate: the model.
@@ -81,6 +86,8 @@ def decide(
         reason = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
         return Verdict(Outcome.PROMOTE, (reason,), candidate.test_data, rule, {})
     findings, gains = [*_limits(scores, gate), *_cost_limits(costs, gate)], dict[str, Difference]()
+    if scores.split != "test":
+        findings.append((Outcome.HOLD, _NO_TEST))
     if champion is None:
         findings.append((Outcome.PROMOTE, "there is no champion yet"))
     else:
@@ -109,11 +116,11 @@ def _limits(scores: Scores, gate: Register) -> Iterator[Ruling]:
         floor = getattr(gate, key)
         outcome, verb = (Outcome.PROMOTE, "reaches") if value >= floor else (Outcome.REJECT, "is below")
         if floor or key == "min_miou":
-            yield outcome, f"test {what} {value:.6f} {verb} register.{key} {floor:g}"
+            yield outcome, f"{scores.split} {what} {value:.6f} {verb} register.{key} {floor:g}"
     if gate.max_calibration_error is not None:
         error, limit = values["test/calibration_error"], gate.max_calibration_error
         outcome, verb = (Outcome.PROMOTE, "keeps within") if error <= limit else (Outcome.REJECT, "exceeds")
-        yield outcome, f"test calibration error {error:.6f} {verb} register.max_calibration_error {limit:g}"
+        yield outcome, f"{scores.split} calibration error {error:.6f} {verb} register.max_calibration_error {limit:g}"
 
 
 def _cost_limits(costs: Costs, gate: Register) -> Iterator[Ruling]:

@@ -162,7 +162,7 @@ def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
         source = manifest.read(rule.raw)
     except ValueError:
         return None
-    if evaluate.digest(source.usable[source.usable["split"] == "test"]) != scores.test_data:
+    if evaluate.digest(evaluate.scored_images(source)) != scores.test_data:
         return None
     uri, address = champion.model.uri, champion.address
     with TemporaryDirectory() as folder:

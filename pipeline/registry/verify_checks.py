@@ -104,7 +104,7 @@ def _scores(subject: Subject) -> str:
     """The scores in the version's tags and in scores.json are those of the counts of each image."""
     tags, counted = subject.version.tags, scores.read(subject.evidence)
     miou = metrics.scores(counted.confusion).miou
-    written = json.loads((subject.evidence / "scores.json").read_text("utf-8"))["test"]["miou"]
+    written = json.loads((subject.evidence / "scores.json").read_text("utf-8"))[counted.split]["miou"]
     for what, expected in (("the tag test_miou", float(tags["test_miou"])), ("the mIoU in scores.json", written)):
         if abs(expected - miou) > 1e-9:
             raise BrokenError(f"expected {what} to be that of the counts, {miou!r}, got {expected!r}")

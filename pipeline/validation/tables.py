@@ -194,12 +194,13 @@ def _classes(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
 
 def _splits(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
     """Return one row per split."""
+    pixels_SK = pixels_SK[: len(manifest.splits)]
     totals_S = pixels_SK.sum(axis=1)
     return pd.DataFrame(
         {
-            "name": SPLITS,
-            "shown": [()] * len(SPLITS),
-            "num_images": [int((manifest.usable["split"] == split).sum()) for split in SPLITS],
+            "name": manifest.splits,
+            "shown": [()] * len(manifest.splits),
+            "num_images": [int((manifest.usable["split"] == split).sum()) for split in manifest.splits],
             "void_share": np.where(totals_S > 0, pixels_SK[:, -1] / np.maximum(totals_S, 1), np.nan),
         }
     )

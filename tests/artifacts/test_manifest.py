@@ -1,3 +1,5 @@
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -112,3 +114,18 @@ def test_an_image_that_lacks_something_is_not_usable(tmp_path, fault):
     found = make(tmp_path)
     assert len(found.usable) == len(found.images) == 9
     assert list(change(found, ["val/1"], **fault).usable["id"]) == [i for i in found.images["id"] if i != "val/1"]
+
+
+def test_a_data_set_may_lack_test_images_and_is_then_scored_on_val(tmp_path):
+    manifest.write(dataclasses.replace(example(), splits=("train", "val")), tmp_path)
+
+    result = manifest.read(tmp_path)
+
+    assert (result.splits, result.scored_split) == (("train", "val"), "val")
+    assert example().scored_split == "test"
+
+
+def test_other_splits_are_refused(tmp_path):
+    manifest.write(dataclasses.replace(example(), splits=("train", "test")), tmp_path)
+    with pytest.raises(ValueError, match=r"expected the splits train, val, test, or all but the last, got "):
+        manifest.read(tmp_path)

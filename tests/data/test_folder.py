@@ -187,7 +187,7 @@ def test_names_are_safe_as_file_names_and_unique(root):
 
 def test_images_without_a_sequence_are_an_error(root):
     with pytest.raises(
-        ValueError, match=r"expected dataset.sequence \(x\+\)_ to match every .*, got images/test/test_1.jpg"
+        ValueError, match=r"expected dataset.sequence \(x\+\)_ to match every .*, got images/train/train_1.jpg"
     ):
         entries(root, sequence="(x+)_")
 

@@ -179,3 +179,26 @@ def test_what_is_no_glob_is_refused(tmp_path, pattern, reason):
 
     with pytest.raises(ValueError, match=reason):
         pairing.find(tmp_path, pattern, "masks/*.png")
+
+
+def test_words_in_braces_are_a_wildcard_and_leave_other_folders_out(tmp_path):
+    make(tmp_path, "train/a.png", "trainannot/a.png", "val/a.png", "valannot/a.png", "test/a.png", "testannot/a.png")
+
+    assert pairing.find(tmp_path, "{train,val}/*.png", "{train,val}annot/*.png") == [
+        Pair("train/a.png", "trainannot/a.png"),
+        Pair("val/a.png", "valannot/a.png"),
+    ]
+
+
+def test_braces_that_stand_for_thousands_of_globs_are_refused(tmp_path):
+    many = "{a,b,c,d}" * 6
+    with pytest.raises(ValueError, match=r"expected at most 1000 alternatives in braces, got .*; use [*] in place of"):
+        pairing.find(make(tmp_path, "a"), many, many)
+
+
+@pytest.mark.parametrize("masks", ["../labels/*.png", "{}/labels/*.png"])
+def test_masks_may_lie_elsewhere(tmp_path, masks):
+    make(tmp_path, "photos/a.jpg", "labels/a.png")
+    masks = masks.format(tmp_path)
+
+    assert pairing.find(tmp_path / "photos", "*.jpg", masks) == [Pair("a.jpg", masks.replace("*", "a"))]

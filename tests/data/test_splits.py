@@ -62,20 +62,94 @@ def test_a_listed_image_that_is_not_there_is_a_pair_without_a_mask(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "got"),
     [
-        ("b\n", "b"),
-        ("b\nc\n", "b"),
-        ("i/b\n", "i/b"),
+        ("d\n", "d"),
         ("i/b.png m/b.png\n", "i/b.png m/b.png"),
         ("i/b.png,m/b.png\n", "i/b.png,m/b.png"),
         ("m/b.png\n", "m/b.png"),
     ],
 )
-def test_a_list_of_stems_or_of_pairs_is_told_what_a_line_is(tmp_path, lines, got):
+def test_a_list_of_no_images_is_told_what_a_line_is(tmp_path, lines, got):
     write_lists(tmp_path, val=lines)
 
     with pytest.raises(ValueError, match=r"lists/val\.txt: expected on each line the path") as caught:
         splits.by_list(pairs("i/a.png", "i/b.png", "i/c.png"), tmp_path, LISTS)
-    assert f"with its suffix, such as i/a.png, got '{got}', and no line is one; correct" in str(caught.value)
+    assert (
+        f"with its suffix, such as i/a.png, or its name without suffix, got '{got}', and no line is one; correct"
+        in str(caught.value)
+    )
+
+
+@pytest.mark.parametrize("lines", ["b\n", "i/b\n", "i/b.png\n"])
+def test_a_list_may_name_images_without_folder_and_suffix(tmp_path, lines):
+    a, b, c = pairs("i/a.png", "i/b.png", "i/c.d.png")
+    write_lists(tmp_path, val=lines, test="c.d")
+
+    assert splits.by_list([a, b, c], tmp_path, LISTS) == {"train": [a], "val": [b], "test": [c]}
+
+
+def test_a_name_without_folder_that_two_images_have_is_refused(tmp_path):
+    write_lists(tmp_path, val="b")
+
+    with pytest.raises(
+        ValueError, match=r"val.txt: expected a name of one image, got b, which is i/b.png and j/b.jpg;"
+    ):
+        splits.by_list(pairs("i/a.png", "j/b.jpg", "i/b.png"), tmp_path, LISTS)
+
+
+def write_pairs(root, lines):
+    for name in ("a", "b b", "c"):
+        for path in (root / f"i/{name}.png", root / f"m/{name}_x.png"):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    write_lists(root, train="i/a.png m/a_x.png", val=lines, test="i/c.png\tm/c_x.png")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "i/b b.png m/b b_x.png",
+        "i/b b.png,m/b b_x.png",
+        "i/b b.png\tm/b b_x.png",
+        "/SegNet/CamVid/i/b b.png /SegNet/CamVid/m/b b_x.png",
+        "./i/b b.png ; /m/b b_x.png",
+    ],
+)
+def test_a_list_of_pairs_names_each_image_with_its_mask(tmp_path, line):
+    write_pairs(tmp_path, line)
+
+    assigned = splits.by_list(None, tmp_path, LISTS)
+
+    assert assigned["val"] == [Pair("i/b b.png", "m/b b_x.png")]
+    assert assigned["test"] == [Pair("i/c.png", "m/c_x.png")]
+
+
+@pytest.mark.parametrize(
+    "line", ["i/b b.png", "i/b b.png m/nothing.png", "../i/a.png m/a_x.png", "i/a.png /etc/passwd"]
+)
+def test_a_line_that_is_no_pair_of_files_is_refused(tmp_path, line):
+    write_pairs(tmp_path, line)
+
+    with pytest.raises(ValueError, match=r"lists/val.txt: expected an image and its mask, two files below .*, on each"):
+        splits.by_list(None, tmp_path, LISTS)
+
+
+def test_an_image_with_two_masks_in_a_list_of_pairs_is_refused(tmp_path):
+    write_pairs(tmp_path, "i/a.png m/a_x.png\ni/a.png m/c_x.png")
+
+    with pytest.raises(ValueError, match=r"val.txt: expected each image once, got i/a.png 2 times; remove one"):
+        splits.by_list(None, tmp_path, LISTS)
+
+
+def test_splits_that_are_not_there_are_not_assigned():
+    train, val = pairs("i/train/a.png", "i/val/a.png")
+
+    assert splits.by_folder([train, val], {"train": "train", "val": "val"}) == {"train": [train], "val": [val]}
+
+
+def test_a_ratio_of_two_splits_uses_all_images():
+    dealt = splits.by_ratio(*numbered(*[1] * 10), {"train": 0.7, "val": 0.3}, seed=1)
+
+    assert {split: len(members) for split, members in dealt.items()} == {"train": 7, "val": 3}
 
 
 def test_an_image_in_two_lists_is_in_both_splits_for_validate_to_judge(tmp_path):

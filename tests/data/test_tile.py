@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,10 @@ def test_an_image_without_a_mask_is_left_out_and_counted(tmp_path, monkeypatch, 
     stage.main()
     assert "tile: 1 of 9 images left out: see the warnings of validate" in capsys.readouterr().out
     assert set(tiles_of(Path("data/tiles"), "train")["source"]) == {"train/0", "train/2"}
+
+
+def test_a_data_set_without_test_images_is_tiled(tmp_path):
+    source = write_raw(tmp_path / "raw", [(32, 32)])
+    without = replace(source, images=source.images[source.images["split"] != "test"], splits=("train", "val"))
+    index = tile.run(without, tmp_path / "raw", tmp_path / "tiles", settings())
+    assert set(index["split"]) == {"train", "val"}

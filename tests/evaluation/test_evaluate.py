@@ -1,5 +1,6 @@
 """The evaluation of full test images."""
 
+import dataclasses
 import math
 import threading
 from types import SimpleNamespace
@@ -152,3 +153,17 @@ def test_a_model_of_other_classes_is_refused(raw):
     other = ClassTable(("cat", "dog"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), None)
     with pytest.raises(ValueError, match=r"expected a model of the classes \('road', 'sky'\), got one of \('cat'"):
         evaluate.run(predictor(other), *raw, on_image=Images())
+
+
+def test_without_test_images_the_validation_images_are_scored_and_it_is_said(raw):
+    source, folder = raw
+    rows = source.images[source.images["split"] != "test"]
+    alone = dataclasses.replace(source, images=rows, splits=("train", "val"))
+    result = evaluate.run(predictor(), alone, folder)
+    assert (result.split, result.ids) == ("val", ("val/0", "val/1"))
+    assert evaluate.in_words(result).endswith("; there are no test images, and these chose the epoch")
+    assert evaluate.in_words(result).startswith("2 val images, miou 0.")
+    names = evaluate.recorded(result)
+    assert {name.partition("/")[0] for name in names} == {"val_images"}
+    assert names["val_images/miou"] == result.metrics["test/miou"]
+    assert evaluate.recorded(evaluate.run(predictor(), source, folder)).keys() == result.metrics.keys()

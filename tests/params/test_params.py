@@ -110,7 +110,11 @@ def test_a_wrong_key_or_value_is_named(tmp_path, old, new, line):
         ("title: fields", "title: My Fields", "dataset.title: expected the pattern '^[a-z0-9][a-z0-9-]*$', got \"My"),
         ("test: 0.15, seed", "test: 0.25, seed", "dataset.splits: expected train + val + test = 1, got 1.1;"),
         ("by: ratio", "by: luck", "dataset.splits.by: expected one of 'folder', 'list', 'ratio', got 'luck'; correct"),
-        ("value: 1", "value: 256", "dataset.classes.1.value: expected less than or equal to 255, got 256; correct"),
+        (
+            "value: 1",
+            "value: 256",
+            "dataset.classes.1.value: expected less than or equal to 255 or a valid string, got 256; correct",
+        ),
         ("value: 1", "value: null", "dataset: expected a value for every class of an index mask, got null; add value:"),
         ("value: 1", "value: 0", "dataset: expected each index once in the class table, got [0, 0, 2, 255]; change"),
     ],

@@ -130,3 +130,13 @@ def test_a_champion_that_cannot_be_read_or_was_lost_holds_the_candidate_back():
     incomparable(
         scores(*[HALF] * 15), lost, "the champion cannot be compared: version 2 was deleted; restore it, run dvc"
     )
+
+
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+def test_scores_on_images_that_chose_the_epoch_hold_a_model_back(champion):
+    verdict = judged(scores(*[(8, 8, 8)] * 15, split="val"), champion, min_miou=0.1)
+    assert verdict.outcome is HOLD
+    assert verdict.reasons[0].startswith(
+        "expected scores on test images, got those on the validation images, which chose"
+    )
+    assert any(reason.startswith("val mIoU ") for reason in verdict.reasons)

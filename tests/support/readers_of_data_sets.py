@@ -79,9 +79,10 @@ def read_lists(folder):
     assigned = splits.by_list(LISTED, folder, {split: f"{split}.txt" for split in manifest.SPLITS})
     for split in manifest.SPLITS:
         text = (folder / f"{split}.txt").read_text("utf-8-sig")
-        assert [pair.image for pair in assigned[split]] == [
-            str(PurePosixPath(line.strip())) for line in text.splitlines() if line.strip()
-        ]
+        lines = [str(PurePosixPath(line.strip())) for line in text.splitlines() if line.strip()]
+        stems = {PurePosixPath(pair.image).stem: pair.image for pair in LISTED}
+        full = {str(PurePosixPath(image).with_suffix("")): image for image in stems.values()}
+        assert [pair.image for pair in assigned[split]] == [{**stems, **full}.get(line, line) for line in lines]
         assert all((pair in LISTED) == (pair.mask is not None) for pair in assigned[split])
         assert not any(".." in PurePosixPath(pair.image).parts or pair.image[0] == "/" for pair in assigned[split])
 

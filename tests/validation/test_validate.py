@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import socket
 import tempfile
@@ -230,3 +231,10 @@ def test_the_same_data_gives_the_same_bytes(project):
     before = stage.REPORT.read_bytes(), stage.PAGE.read_bytes()
     stage.main()
     assert (stage.REPORT.read_bytes(), stage.PAGE.read_bytes()) == before
+
+
+def test_a_split_that_is_not_meant_to_be_is_not_empty(manifest):
+    without = dataclasses.replace(drop(manifest, "test"), splits=("train", "val"))
+    checks = {finding.check: finding for finding in validate.run(without, settings()).findings}
+    assert checks["empty_split"].offenders == ()
+    assert [finding.check for finding in validate.run(drop(manifest, "test"), settings()).errors] == ["empty_split"]

@@ -26,6 +26,7 @@ _PAPER_NOTES = {
     "camvid": "The paper's figures are for SegNet trained on 3,433 road scenes from four data sets (Table 2); CamVid's "
     "own training split has 367."
 }
+_NO_TEST = ", which chose the epoch: the data set has no test images, and these scores are too good"
 
 
 def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, gallery: Gallery) -> Page:
@@ -48,7 +49,7 @@ def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, ga
         facts={
             "network": f"{spec.network}, width {spec.width:g}",
             "data set": scores.dataset,
-            "test images": str(len(scores.ids)),
+            f"{scores.split} images": str(len(scores.ids)) + ("" if scores.split == "test" else _NO_TEST),
             "image scale": f"{spec.scale:g}",
             "training run": scores.run,
         },

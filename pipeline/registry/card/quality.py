@@ -40,10 +40,10 @@ def headline(scores: Scores, intervals: Intervals) -> tuple[Block, ...]:
         for key, (name, meaning) in _MEANINGS.items()
     )
     return (
-        f"On {plural(len(scores.ids), 'test image')} of {plural(len(set(scores.sequences)), 'sequence')}, predicted "
-        f"and scored at full size: {plural(int(scores.confusion.sum()), 'labelled pixel')}. Scores are fractions in "
-        f"[0, 1]. mIoU is the mean over {counted} of {plural(len(scores.names), 'class', 'classes')}; classes that are "
-        "neither in the test images nor predicted are left out.",
+        f"On {plural(len(scores.ids), f'{scores.split} image')} of {plural(len(set(scores.sequences)), 'sequence')}, "
+        f"predicted and scored at full size: {plural(int(scores.confusion.sum()), 'labelled pixel')}. Scores are "
+        f"fractions in [0, 1]. mIoU is the mean over {counted} of {plural(len(scores.names), 'class', 'classes')}; "
+        "classes that are neither in the test images nor predicted are left out.",
         Table(("Score", "Value", _level(intervals), "Meaning"), rows, (1, 2)),
         f"Intervals: {intervals.method}.",
     )

@@ -1,0 +1,62 @@
+"""Annotations that are not masks: polygons and segments, with the images that they belong to."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from pipeline.data import pairing
+from pipeline.data.annotations import coco, cvat, labelme, panoptic
+from pipeline.data.annotations.drawing import Drawing as Drawing, Labelled as Labelled
+from pipeline.data.annotations.matching import image_of
+from pipeline.data.pairing import Pair
+
+_FILES: Mapping[str, Callable[[Path], Mapping[str, Drawing]]] = {
+    "coco": coco.read,
+    "cvat": cvat.read,
+    "panoptic": panoptic.read,
+}
+"""What reads a file of annotations, by `mask_kind`: the drawing of each image that the file names."""
+
+
+def read(root: Path, images: str, masks: str, kind: str) -> tuple[list[Pair], dict[Pair, Drawing]]:
+    """Return all images with the files of their annotations as masks, sorted by path, and what draws each mask.
+
+    An image that no file names is a pair without a mask, one that does not exist is one whose image is missing.
+
+    Args:
+        root: the data set's folder.
+        images: glob of the images below it.
+        masks: glob of the files of annotations. LabelMe's belong to images as masks do; the others name their images.
+        kind: coco, cvat, labelme or panoptic.
+
+    Raises:
+        ValueError: as for `pairing.find`; a file is not of its kind; it is not clear which image one means; or an image
+            has annotations in two files.
+    """
+    if kind == "labelme":
+        pairs = pairing.find(root, images, masks)
+        return pairs, {pair: partial(labelme.draw, root / pair.mask) for pair in pairs if pair.mask is not None}
+    return read_files(root, *pairing.matches(root, images, masks), kind)
+
+
+def read_files(
+    root: Path, images: Iterable[str], files: Iterable[str], kind: str
+) -> tuple[list[Pair], dict[Pair, Drawing]]:
+    """Return what `read` returns for the images and the files of annotations that the globs match.
+
+    Raises:
+        ValueError: as for `read`.
+    """
+    drawings: dict[Pair, Drawing] = {}
+    file_of: dict[str, str] = {}
+    for file in sorted(files):
+        of_name = _FILES[kind](root / file)
+        for name, image in image_of(of_name, images, file).items():
+            if (other := file_of.setdefault(image, file)) != file:
+                raise ValueError(
+                    f"expected the annotations of an image in one file, got those of {image} in {other} and {file}; "
+                    "narrow dataset.masks"
+                )
+            drawings[Pair(image, file)] = of_name[name]
+    alone = [Pair(image, None) for image in set(images) - file_of.keys()]
+    return sorted([*drawings, *alone], key=lambda pair: pair.path), drawings

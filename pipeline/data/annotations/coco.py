@@ -1,0 +1,93 @@
+"""COCO's polygons: a JSON file of images, categories and annotations.
+
+Source: the format of cocodataset.org, "Data format", section "Object Detection". Crowds (iscrowd), which are runs of
+pixels, count as their category.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from pipeline.data.annotations import documents, drawing
+from pipeline.data.annotations.documents import Record
+from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
+
+Id = int | str
+
+
+class Image(Record):
+    """An image of the file."""
+
+    id: Id
+    file_name: str
+    height: int
+    width: int
+
+
+class Category(Record):
+    """A class."""
+
+    id: Id
+    name: str
+
+
+class _Runs(Record):
+    size: tuple[int, int]
+    counts: list[int] | str
+
+
+class _Annotation(Record):
+    id: Id | None = None
+    image_id: Id
+    category_id: Id
+    segmentation: list[list[float]] | _Runs | None = None
+
+
+class _File(Record):
+    images: list[Image]
+    categories: list[Category]
+    annotations: list[_Annotation]
+
+
+def read(path: Path) -> dict[str, Drawing]:
+    """Return what draws the mask of each image that a file names.
+
+    Raises:
+        ValueError: it cannot be read, is not COCO's, or names an image or a category that it does not list.
+    """
+    file = documents.read(path, _File, "COCO's annotations with polygons")
+    names = {category.id: category.name for category in file.categories}
+    by_image: dict[Id, list[_Annotation]] = defaultdict(list)
+    for annotation in file.annotations:
+        if annotation.category_id not in names:
+            raise ValueError(f"{path}: expected a category of the file, got {annotation.category_id}; correct the file")
+        by_image[annotation.image_id].append(annotation)
+    if unknown := by_image.keys() - {image.id for image in file.images}:
+        raise ValueError(f"{path}: expected annotations of the images listed, got one of {min(unknown, key=str)}")
+    return {image.file_name: partial(_draw, path, image, by_image[image.id], names) for image in file.images}
+
+
+def _draw(path: Path, image: Image, annotations: Sequence[_Annotation], names: dict[Id, str]) -> Labelled:
+    regions = (Region(names[each.category_id], partial(_cover, each)) for each in annotations)
+    try:
+        return drawing.draw(image.height, image.width, regions)
+    except ValueError as err:
+        raise ValueError(f"{path}: image {image.file_name}: {err}; correct the file") from err
+
+
+def _cover(annotation: _Annotation, height: int, width: int) -> Covered:
+    shape = annotation.segmentation
+    try:
+        if not isinstance(shape, _Runs):
+            return drawing.polygons(shape or [], height, width)
+        if shape.size != (height, width):
+            raise ValueError(f"expected runs of {width} x {height} pixels, got {shape.size[1]} x {shape.size[0]}")
+        if isinstance(shape.counts, list):
+            return drawing.runs(shape.counts, width, height).T  # they go down the columns
+        return np.asarray(coco_mask.decode({"size": [height, width], "counts": shape.counts.encode()}), np.bool_)
+    except ValueError as err:
+        raise ValueError(f"annotation {annotation.id}: {err}") from err

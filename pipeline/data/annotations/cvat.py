@@ -1,0 +1,70 @@
+"""CVAT's annotations: the XML of its export "CVAT for images 1.1" (docs.cvat.ai, "XML annotation format")."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml
+import numpy as np
+from defusedxml.ElementTree import parse
+
+from pipeline.data.annotations import drawing
+from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
+
+_SHAPES = ("polygon", "box", "mask")
+_OF_THE_IMAGE = ("tag",)  # says something about the image as a whole
+
+
+def read(path: Path) -> dict[str, Drawing]:
+    """Return what draws the mask of each image that a file names.
+
+    Raises:
+        ValueError: it cannot be read, is not CVAT's for images, or declares entities.
+    """
+    try:
+        top = parse(path).getroot()
+        images = {image.attrib["name"]: image for image in top.iter("image")}
+        if top.tag != "annotations" or not images:
+            raise ValueError(f"a {top.tag} without images")
+        return {
+            name: partial(_draw, path, name, int(image.attrib["height"]), int(image.attrib["width"]), _shapes(image))
+            for name, image in images.items()
+        }
+    except (OSError, ParseError, KeyError, ValueError, defusedxml.DefusedXmlException) as err:
+        raise ValueError(
+            f"{path}: expected CVAT's annotations, exported as CVAT for images, got something else: {err}; correct "
+            "dataset.masks or the file"
+        ) from err
+
+
+def _shapes(image: Element) -> Sequence[Element]:
+    return sorted((each for each in image if each.tag not in _OF_THE_IMAGE), key=lambda e: int(e.get("z_order", "0")))
+
+
+def _draw(path: Path, name: str, height: int, width: int, shapes: Sequence[Element]) -> Labelled:
+    try:
+        regions = [Region(shape.attrib["label"], partial(_cover, shape.tag, shape.attrib)) for shape in shapes]
+        return drawing.draw(height, width, regions)
+    except KeyError as err:
+        raise ValueError(f"{path}: image {name}: expected a shape with the attribute {err}; correct the file") from err
+    except ValueError as err:
+        raise ValueError(f"{path}: image {name}: {err}; correct the file") from err
+
+
+def _cover(tag: str, values: Mapping[str, str], height: int, width: int) -> Covered:
+    if tag not in _SHAPES:
+        raise ValueError(f"expected {', '.join(_SHAPES)}, got a {tag}")
+    if tag == "polygon":
+        corners = [float(number) for corner in values["points"].split(";") for number in corner.split(",")]
+        return drawing.polygons([corners], height, width)
+    if tag == "box":
+        left, top, right, bottom = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+        return drawing.polygons([[left, top, right, top, right, bottom, left, bottom]], height, width)
+    left, top, columns, rows = (int(values[key]) for key in ("left", "top", "width", "height"))
+    covered = np.zeros((height, width), np.bool_)
+    part = covered[top : top + rows, left : left + columns] if min(left, top) >= 0 else covered[:0]
+    if part.shape != (rows, columns):
+        raise ValueError(f"expected a mask within {width} x {height}, got {columns} x {rows} at {left}, {top}")
+    part[:] = drawing.runs([int(count) for count in values["rle"].split(",")], rows, columns)
+    return covered

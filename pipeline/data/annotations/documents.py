@@ -1,0 +1,39 @@
+"""Reading files of annotations as records: what they hold beside the declared fields is ignored."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Record(BaseModel):
+    """A JSON object of which some fields are used."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+def read(path: Path, kind: type[Kind], what: str) -> Kind:
+    """Return a JSON file as a record.
+
+    Args:
+        path: the file.
+        kind: the record.
+        what: what the file should be, for the message.
+
+    Raises:
+        ValueError: it cannot be read, or is something else.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        message = (
+            f"{path}: expected {what}, got something else at {where}: {first['msg']}; correct dataset.masks or the file"
+        )
+        raise ValueError(message) from err
+    except OSError as err:
+        raise ValueError(f"{path}: expected {what}, which can be read: {err}") from err

@@ -1,0 +1,99 @@
+"""Drawing annotated regions into one mask: pycocotools decides which pixels a polygon covers."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+Covered = npt.NDArray[np.bool_]
+
+_LARGEST = 20_000  # pixels of a side; polygons may lie outside by as much
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A mask whose pixels are labels by name."""
+
+    codes: npt.NDArray[np.uint16]
+    """(H, W): index into `names`."""
+    names: tuple[str | None, ...]
+    """The label of each code. The first is None: pixels without any annotation."""
+    orientation: int = 1
+    """EXIF orientation that the annotations were turned by, 1 to 8."""
+
+
+Drawing = Callable[[], Labelled]
+"""Draws the mask of one image.
+
+Raises:
+    ValueError: an annotation cannot be drawn.
+"""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The pixels of one annotation."""
+
+    label: str
+    cover: Callable[[int, int], Covered]
+    """Returns which pixels it covers, (H, W), given height and width."""
+
+
+def draw(height: int, width: int, regions: Iterable[Region]) -> Labelled:
+    """Return the mask (height, width) in which later regions cover earlier ones.
+
+    Raises:
+        ValueError: the size is not 1 to 20,000 pixels, there are more than 65,535 labels, or a region cannot be drawn.
+    """
+    check_size(height, width)
+    codes, code_of = np.zeros((height, width), np.uint16), dict[str, int]()
+    for region in regions:
+        code = code_of.setdefault(region.label, len(code_of) + 1)
+        if code > np.iinfo(np.uint16).max:
+            raise ValueError(f"expected at most 65,535 labels, got more, such as {region.label}")
+        codes[region.cover(height, width)] = code
+    return Labelled(codes, (None, *code_of))
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise ValueError unless an image may have this size."""
+    if not (0 < height <= _LARGEST and 0 < width <= _LARGEST):
+        raise ValueError(f"expected an image of 1 to {_LARGEST:,} pixels a side, got {width} x {height}")
+
+
+def polygons(parts: Sequence[Sequence[float]], height: int, width: int) -> Covered:
+    """Return which pixels at least one of several polygons covers, (height, width).
+
+    Args:
+        parts: x, y, x, y, ... of each polygon, in pixels from the top left corner.
+        height: of the image.
+        width: of the image.
+
+    Raises:
+        ValueError: there is no polygon, one has fewer than three corners, or a coordinate is no number or far outside.
+    """
+    for part in parts:
+        if len(part) < 6 or len(part) % 2:
+            raise ValueError(f"expected x and y of three corners or more, got {len(part)} numbers")
+        wrong = [value for value in part if not (math.isfinite(value) and abs(value) <= 2 * _LARGEST)]
+        if wrong:
+            raise ValueError(f"expected corners within {2 * _LARGEST:,} pixels, got {wrong[0]:g}")
+    if not parts:
+        raise ValueError("expected a polygon, got none")
+    runs = coco_mask.frPyObjects([list(map(float, part)) for part in parts], height, width)
+    return np.asarray(coco_mask.decode(coco_mask.merge(runs)), np.bool_)
+
+
+def runs(counts: Sequence[int], height: int, width: int) -> Covered:
+    """Return which pixels runs cover, (height, width): how many are not, then how many are, and so on, row by row.
+
+    Raises:
+        ValueError: they do not add up to height * width.
+    """
+    if min(counts, default=0) < 0 or sum(counts) != height * width:
+        raise ValueError(f"expected runs of {height * width} pixels together, got {sum(counts)}")
+    covered = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    return covered.reshape(height, width)

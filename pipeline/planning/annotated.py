@@ -1,0 +1,112 @@
+"""Files of annotations in a folder: which kind they are, and the globs of them and of their images."""
+
+import json
+from collections.abc import Mapping, Sequence
+from os import path as os_path
+from pathlib import PurePosixPath
+
+from pipeline.data import annotations
+from pipeline.data.annotations import panoptic
+from pipeline.planning import families, globs
+from pipeline.planning.families import Family
+from pipeline.planning.listing import Listing
+
+_LARGEST = 2_000_000_000  # bytes: a JSON file beyond that is not read to see what it is
+_MARK = b"<annotations"
+
+
+def find(listing: Listing) -> tuple[str, str, str] | None:
+    """Return the kind of the annotations in a folder, as `mask_kind`, and the globs of images and annotations.
+
+    None: there are no annotations that are known, or they name no image that is there.
+    """
+    cvat = [path for path in listing.named(".xml") if _MARK in _start(listing, path)]
+    if cvat:
+        return _globs(listing, "cvat", cvat)
+    kinds = _kinds(listing)
+    for kind in ("panoptic", "coco"):
+        files = [path for path, each in kinds.items() if each == kind]
+        if files and (found := _globs(listing, kind, _best(files))) is not None:
+            return found
+    labelme = [path for path in listing.named(".json") if kinds.get(path) == "labelme"]
+    family = families.find([*listing.pictures, *labelme], labelme) if labelme else []
+    return ("labelme", *globs.of(family[0])) if family else None
+
+
+def _start(listing: Listing, path: str) -> bytes:
+    with (listing.root / path).open("rb") as file:
+        return file.read(4096)
+
+
+def _kinds(listing: Listing) -> Mapping[str, str]:
+    """Return the kind of each JSON file of annotations; of LabelMe's, whose files are many, one a folder is read."""
+    kinds: dict[str, str] = {}
+    of_folder: dict[str, str] = {}
+    for path in listing.named(".json"):
+        folder = str(PurePosixPath(path).parent)
+        if of_folder.get(folder) == "labelme":
+            kinds[path] = "labelme"
+        elif (kind := _kind(listing, path)) is not None:
+            kinds[path] = of_folder[folder] = kind
+    return kinds
+
+
+def _kind(listing: Listing, path: str) -> str | None:
+    file = listing.root / path
+    if file.stat().st_size > _LARGEST:
+        return None
+    try:
+        tree = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(tree, dict):
+        return None
+    if {"shapes", "imageHeight"} <= tree.keys():
+        return "labelme"
+    if not {"images", "annotations", "categories"} <= tree.keys() or not tree["annotations"]:
+        return None
+    first = tree["annotations"][0]
+    if not isinstance(first, dict):
+        return None
+    return "panoptic" if "segments_info" in first else "coco" if first.get("segmentation") else None
+
+
+def _best(files: Sequence[str]) -> list[str]:
+    """Return the files of one kind of annotations: of COCO's instances and keypoints, the instances."""
+    instances = [path for path in files if "instances" in PurePosixPath(path).name]
+    return instances or list(files)
+
+
+def _globs(listing: Listing, kind: str, files: Sequence[str]) -> tuple[str, str, str] | None:
+    pictures = set(listing.pictures)
+    if kind == "panoptic":
+        segments = {panoptic.folder_of(listing.root / path).relative_to(listing.root).as_posix() for path in files}
+        pictures = {path for path in pictures if str(PurePosixPath(path).parent) not in segments}
+    pairs, drawings = annotations.read_files(listing.root, pictures, files, kind)
+    named = sorted(str(pair.image) for pair in drawings if pair.image in pictures)
+    if not named:
+        return None
+    family = Family(tuple(pair for pair in pairs if pair.image in set(named)), "", "", "")
+    return kind, globs.of_images(family.pairs), alternatives(files)
+
+
+def alternatives(files: Sequence[str]) -> str:
+    """Return the glob of a few files that differ in one part of their paths.
+
+    Example:
+        >>> alternatives(["a/instances_train2017.json", "a/instances_val2017.json"])
+        'a/instances_{train,val}2017.json'
+
+    Raises:
+        ValueError: they differ in several folders.
+    """
+    if len(files) == 1:
+        return files[0]
+    start = os_path.commonprefix(list(files))  # noqa: RUF071  # of characters, as wanted
+    end = os_path.commonprefix([path[len(start) :][::-1] for path in files])[::-1]  # noqa: RUF071
+    words = [path[len(start) : len(path) - len(end)] for path in files]
+    if any("/" in word or not word for word in words):
+        raise ValueError(
+            f"expected files of annotations that differ in one word, got {files[0]} and {files[1]}; move one"
+        )
+    return f"{start}{{{','.join(words)}}}{end}"

@@ -1,0 +1,121 @@
+"""What the labels of masks are called: as files beside them say, or as known data sets have it."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pipeline.core.classes import CAMVID
+from pipeline.planning.contents import Label
+from pipeline.planning.listing import Listing
+
+_AROUND = " \t,;:\"'"  # what may separate a name from its colour
+_IGNORED = re.compile(r"(?i)(void|ignored?|un-?labell?ed|unknown|dont.?care|other objects?)\W*")
+_VOC = (
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
+)
+"""Pascal VOC's classes by value (host.robots.ox.ac.uk/pascal/VOC/voc2012, section 3)."""
+_CITYSCAPES = {
+    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
+    20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car", 27: "truck",
+    28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
+}  # fmt: skip
+"""The 19 classes that Cityscapes evaluates, by labelId (cityscapesScripts, helpers/labels.py); others are ignored."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a label is called."""
+
+    text: str
+    ignore: bool
+
+
+def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], str]:
+    """Return the names of labels, and where they are from; nothing, "" if no source is known.
+
+    Args:
+        listing: the data set's files.
+        kind: index or colour.
+        masks: path of one mask.
+    """
+    if kind == "index":
+        parts = PurePosixPath(masks).parts
+        if "SegmentationClass" in parts:
+            return _numbered(_VOC.split()), "Pascal VOC's"
+        if masks.endswith("_gtFine_labelIds.png"):
+            ids = (*range(34), 255)
+            return {i: Name(_CITYSCAPES.get(i, "ignored"), i not in _CITYSCAPES) for i in ids}, "Cityscapes'"
+        if any(part in ("trainannot", "valannot", "testannot") for part in parts):
+            return _numbered([*CAMVID.names, "unlabelled"]), "CamVid's in the SegNet release"
+    for path in listing.others:
+        for pattern, reader in _READERS.items():
+            if re.fullmatch(pattern, PurePosixPath(path).name, re.IGNORECASE):
+                try:
+                    names = reader((listing.root / path).read_text("utf-8-sig"), kind)
+                except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+                    continue  # another file of the same name
+                if names:
+                    return names, path
+    return {}, ""
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a name is one that data sets give to pixels that do not count."""
+    return _IGNORED.fullmatch(name) is not None
+
+
+def _numbered(names: list[str]) -> dict[Label, Name]:
+    return {i: Name(name, is_ignored(name)) for i, name in enumerate(names)}
+
+
+def _of_nnunet(text: str, kind: str) -> dict[Label, Name]:
+    """Read dataset.json, labels by name (nnU-Net 2) or by number (1); labels of regions are not read."""
+    labels = json.loads(text)["labels"]
+    pairs = [(value, name) if isinstance(name, int) else (name, int(value)) for value, name in labels.items()]
+    return {number: Name(str(name), is_ignored(str(name))) for name, number in pairs} if kind == "index" else {}
+
+
+def _of_colours(text: str, kind: str) -> dict[Label, Name]:
+    """Read lines of three numbers and a name, or a name and three numbers, in any order of CamVid's and its copies."""
+    found: dict[Label, Name] = {}
+    for line in text.splitlines():
+        numbers = re.search(r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})", line)
+        if numbers is None:
+            continue
+        name = (line[: numbers.start()] or line[numbers.end() :]).strip(_AROUND)
+        name = name or line[numbers.end() :].strip(_AROUND)
+        colour = tuple(map(int, numbers.groups()))
+        if name and max(colour) < 256 and not name.startswith("#"):
+            found[int.from_bytes(bytes(colour))] = Name(name, is_ignored(name))
+    return found if kind == "colour" else {}
+
+
+def _of_ade20k(text: str, kind: str) -> dict[Label, Name]:
+    """Read objectInfo150.txt: the number first, the name last, of which the first synonym is taken."""
+    rows = [row for row in csv.reader(text.splitlines(), delimiter="\t" if "\t" in text else ",") if row]
+    numbered = {int(row[0]): row[-1].replace(";", ",").split(",")[0].strip() for row in rows[1:]}
+    return {0: Name("other objects", ignore=True), **{i: Name(name, ignore=False) for i, name in numbered.items()}}
+
+
+def _of_lines(text: str, kind: str) -> dict[Label, Name]:
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    return _numbered(names) if kind == "index" and len(names) <= 256 else {}
+
+
+_READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
+    r"dataset\.json": _of_nnunet,
+    r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt|.*classes.*\.csv": _of_colours,
+    r"objectinfo150\.(txt|csv)": _of_ade20k,
+    r"(classes|labels|names|class_names)\.txt": _of_lines,
+}
+
+
+def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
+    """Return names to fill in: class_3, or colour_ff0080."""
+    return {
+        label: Name(f"colour_{label:06x}" if kind == "colour" else f"class_{label}", ignore=False) for label in labels
+    }

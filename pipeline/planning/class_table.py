@@ -1,0 +1,131 @@
+"""The class table: what each label that masks hold is called, and what is ignored."""
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.planning import class_names
+from pipeline.planning.class_names import Name
+from pipeline.planning.contents import Colour, Contents, Label
+from pipeline.planning.listing import Listing
+
+_RARE = 1e-4  # share of the pixels below which a colour is a border's, of masks that were drawn smoothly
+_MANY = 255
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label."""
+
+    label: Label
+    name: str
+    colour: Colour
+    ignore: bool
+    share: float
+    """Fraction of the pixels that were read; 0: not found."""
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """All labels, with what could not be decided."""
+
+    rows: tuple[Row, ...]
+    source: str
+    """Where the names are from; "" if they are to be filled in."""
+    questions: tuple[str, ...]
+
+
+def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
+    """Return the class table of what masks were found to hold.
+
+    Args:
+        contents: what was found.
+        listing: files beside the masks, which may say the classes' names.
+        mask: path of one mask, by which known data sets are recognised.
+
+    Raises:
+        ValueError: fewer than two labels remain, or more than 255.
+    """
+    pixels = contents.pixels
+    total = max(1, pixels.total())
+    names, source = class_names.known(listing, contents.kind, mask) if _is_of_pixels(contents) else _labels(pixels)
+    labels = sorted(pixels, key=lambda label: (label is not None, str(label) if isinstance(label, str) else label or 0))
+    if contents.is_sample:
+        labels += [label for label in names if label not in pixels]
+    named = set(names)
+    unknown = [label for label in labels if label not in named]
+    names = {**class_names.placeholders(unknown, contents.kind), **names}
+    ignored, questions = _ignored(labels, names, contents, has_names=bool(source))
+    colours = _colours(labels, contents)
+    names |= {label: Name("ignored", ignore=True) for label in ignored if label not in named}
+    rows = tuple(
+        Row(label, names[label].text, colours[label], label in ignored, pixels[label] / total) for label in labels
+    )
+    num = len({row.name for row in rows if not row.ignore})
+    if not 2 <= num <= _MANY:
+        raise ValueError(
+            f"expected 2 to {_MANY} classes in the masks, got {num} in {len(contents.by_mask)} masks such as {mask}: "
+            "are these masks? Say which are by --masks"
+        )
+    unknown = [label for label in unknown if label not in ignored]
+    if unknown and _is_of_pixels(contents):
+        questions = [
+            f"What are the classes called? Default: {', '.join(names[each].text for each in unknown)}",
+            *questions,
+        ]
+    rare = [row.name for row in rows if 0 < row.share < _RARE]
+    if contents.kind == "colour" and len(rare) > 2 * (len(rows) - len(rare)):
+        questions.append(
+            f"{len(rare)} colours have fewer than 0.01 % of the pixels: were the masks drawn with soft borders?"
+        )
+    return ClassTable(rows, source, tuple(questions))
+
+
+def _is_of_pixels(contents: Contents) -> bool:
+    return contents.kind in ("index", "colour")
+
+
+def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:
+    """Return the names of annotations' labels: their own, and background for what none covers."""
+    rest = "background" if "background" not in pixels else "no annotation"
+    names: dict[Label, Name] = {
+        label: Name(str(label), class_names.is_ignored(str(label))) for label in pixels if label is not None
+    }
+    return names | {None: Name(rest, ignore=False)}, "the annotations'"
+
+
+def _ignored(
+    labels: Sequence[Label], names: Mapping[Label, Name], contents: Contents, *, has_names: bool
+) -> tuple[set[Label], list[str]]:
+    """Return the labels that are ignored, and questions about those that may be."""
+    ignored = {label for label in labels if names[label].ignore}
+    if contents.kind == "panoptic":
+        return ignored | {None}, []
+    if contents.kind == "index":
+        others = [label for label in labels if isinstance(label, int) and label != 255]
+        if 255 in labels and len(others) > 1 and max(others) < 128:
+            return ignored | {255}, []
+        if not has_names and labels == [0, 255]:
+            return ignored, ["Is value 255 a class? Default: yes, the masks hold 0 and 255 alone"]
+        return ignored, []
+    black = {"colour": 0, "coco": None, "labelme": None, "cvat": None}[contents.kind]
+    if not ignored and black in labels and (contents.kind != "colour" or not has_names):
+        what = "black" if contents.kind == "colour" else "what no annotation covers"
+        return ignored, [f"Is {what} a class, or to be ignored? Default: the class {names[black].text}"]
+    return ignored, []
+
+
+def _colours(labels: Sequence[Label], contents: Contents) -> dict[Label, Colour]:
+    if contents.kind == "colour":
+        shown = [int(label or 0).to_bytes(3) for label in labels]
+        return {label: (rgb[0], rgb[1], rgb[2]) for label, rgb in zip(labels, shown, strict=True)}
+    drawn = {label: _spread(i, len(labels)) for i, label in enumerate(labels)}
+    return {label: contents.palette.get(label, colour) for label, colour in drawn.items()}
+
+
+def _spread(i: int, count: int) -> Colour:
+    """Return a colour that differs from those of the other labels; the first is nearly black, 255's is white."""
+    if i == 0:
+        return (32, 32, 32)
+    red, green, blue = colorsys.hsv_to_rgb((i * 0.618) % 1, 0.85 if i % 2 else 0.55, 0.95 - 0.4 * (i / max(1, count)))
+    return (round(red * 255), round(green * 255), round(blue * 255))

@@ -1,0 +1,103 @@
+"""From pairs of files to the two globs that find them."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from pipeline.data.pairing import Pair
+from pipeline.planning.families import Family
+
+_MOST_WORDS = 30
+
+
+def of_images(pairs: Sequence[Pair]) -> str:
+    """Return the glob of the images of pairs; if they lie in several folders, it names these in braces."""
+    alike = [Pair(pair.image, pair.image) for pair in pairs]
+    folders, _ = _folders(alike, in_words=None)
+    return "/".join([*folders, "*" + _suffix(pair.image for pair in pairs)])
+
+
+def of(family: Family, *, without: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """Return the globs of the images and the masks of a family.
+
+    Args:
+        family: the pairs.
+        without: names of folders that are left out: the globs name those beside them in braces.
+
+    Raises:
+        ValueError: no two globs have these pairs.
+    """
+    pairs = [pair for pair in family.pairs if not without & set(PurePosixPath(pair.path).parts)]
+    image_folders, mask_folders = _folders(pairs, in_words=_levels(family.pairs, without))
+    ends = f"*{family.image_end}", f"{family.mask_start}*{family.mask_end}"
+    suffixes = _suffix(pair.image for pair in pairs), _suffix(pair.mask for pair in pairs)
+    masks = "/".join([*mask_folders, ends[1] + suffixes[1]])
+    return "/".join([*image_folders, ends[0] + suffixes[0]]), masks.replace("//", "/", 1)
+
+
+def _suffix(paths: Iterable[str | None]) -> str:
+    suffixes = {PurePosixPath(str(path)).suffix.lower() for path in paths}
+    return suffixes.pop() if len(suffixes) == 1 else ".*"
+
+
+def _levels(pairs: Sequence[Pair], without: frozenset[str]) -> set[int]:
+    """Return the levels of folders, from 0, on which one of `without` lies."""
+    return {level for pair in pairs for level, name in enumerate(PurePosixPath(pair.path).parts) if name in without}
+
+
+def _folders(pairs: Sequence[Pair], *, in_words: set[int] | None) -> tuple[list[str], list[str]]:
+    image_parts = [PurePosixPath(str(pair.image)).parent.parts for pair in pairs]
+    mask_parts = [PurePosixPath(str(pair.mask)).parent.parts for pair in pairs]
+    lengths = {(len(ours), len(theirs)) for ours, theirs in zip(image_parts, mask_parts, strict=True)}
+    if len(lengths) > 1 or len({n for pair in lengths for n in pair}) > 1:
+        return _deep(image_parts, mask_parts)
+    columns = zip(zip(*image_parts, strict=True), zip(*mask_parts, strict=True), strict=True)
+    both = [
+        _column(ours, theirs, in_words=in_words is None or level in in_words)
+        for level, (ours, theirs) in enumerate(columns)
+    ]
+    return [ours for ours, _ in both], [theirs for _, theirs in both]
+
+
+def _deep(image_parts: Sequence[tuple[str, ...]], mask_parts: Sequence[tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """Return two folders below which images and masks lie in folders of the same names, at any depth.
+
+    Raises:
+        ValueError: there are no such folders.
+    """
+    ours, theirs = min(map(_heads, image_parts, mask_parts), key=lambda heads: len(heads[0]) + len(heads[1]))
+    for image, mask in zip(image_parts, mask_parts, strict=True):
+        starts = (image[: len(ours)], mask[: len(theirs)])
+        if starts != (ours, theirs) or image[len(ours) :] != mask[len(theirs) :]:
+            raise ValueError(
+                f"expected images and masks in folders of the same names, got {'/'.join(image)} and {'/'.join(mask)}; "
+                "say which are masks by --masks"
+            )
+    rest = ["**"] if len(set(image_parts)) > 1 else list(image_parts[0][len(ours) :])
+    return [*ours, *rest], [*theirs, *rest]
+
+
+def _heads(image: tuple[str, ...], mask: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the folders of an image and its mask without those at the end that both have."""
+    shared = 0
+    while shared < min(len(image), len(mask)) and image[-1 - shared] == mask[-1 - shared]:
+        shared += 1
+    return image[: len(image) - shared], mask[: len(mask) - shared]
+
+
+def _column(ours: Sequence[str], theirs: Sequence[str], *, in_words: bool) -> tuple[str, str]:
+    """Return the globs of one level of folders, of the images and of the masks."""
+    both = sorted(set(zip(ours, theirs, strict=True)))
+    if len(both) == 1:
+        return both[0]
+    words = [our for our, _ in both]
+    if all(our == their for our, their in both):
+        braces = "{" + ",".join(words) + "}" if in_words and len(words) <= _MOST_WORDS else "*"
+        return braces, braces
+    start, _, end = both[0][1].partition(both[0][0])
+    if all(their == f"{start}{our}{end}" for our, their in both) and len(set(words)) == len(both):
+        braces = "{" + ",".join(words) + "}"
+        return braces, f"{start}{braces}{end}"
+    raise ValueError(
+        f"expected one rule for the folders of images and masks, got {both[0][0]} with {both[0][1]} and {both[1][0]} "
+        f"with {both[1][1]}; say which are masks by --masks"
+    )

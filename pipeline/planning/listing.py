@@ -1,0 +1,43 @@
+"""What lies in a folder that somebody wants to train on."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
+_MOST = 2_000_000  # files: more would be a wrong folder, such as a home
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder, as sorted "/"-separated paths below it; hidden ones are left out."""
+
+    root: Path
+    pictures: tuple[str, ...]
+    others: tuple[str, ...]
+    """Files that are no pictures, such as lists and annotations."""
+
+    def named(self, *suffixes: str) -> list[str]:
+        """Return the files that are no pictures and have one of the suffixes, such as .json."""
+        return [path for path in self.others if PurePosixPath(path).suffix.lower() in suffixes]
+
+
+def read(root: Path) -> Listing:
+    """Return what lies in the folder `root`.
+
+    Raises:
+        ValueError: there is no such folder, it holds no pictures, or more than two million files.
+    """
+    if not root.is_dir():
+        raise ValueError(f"expected a folder of images, got {root}; correct the path")
+    paths: list[str] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(folder).relative_to(root)
+        paths += ((below / name).as_posix() for name in files if not name.startswith("."))
+        if len(paths) > _MOST:
+            raise ValueError(f"expected a data set of up to {_MOST:,} files, got more in {root}; name its own folder")
+    pictures = tuple(sorted(path for path in paths if PurePosixPath(path).suffix.lower() in PICTURES))
+    if not pictures:
+        raise ValueError(f"expected images in {root}, got none of {', '.join(sorted(PICTURES))}; correct the path")
+    return Listing(root, pictures, tuple(sorted(set(paths) - set(pictures))))

@@ -1,0 +1,74 @@
+"""Which family of masks of a data set is meant: told by a pattern, or the most likely one."""
+
+import glob
+from pathlib import Path
+
+from pipeline.planning import families
+from pipeline.planning.families import Family
+from pipeline.planning.listing import PICTURES, Listing
+
+
+def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
+    """Return the masks with their images, and questions where others could be meant.
+
+    Without a pattern, folders beside the data set's are looked at too, if none in it holds masks.
+
+    Args:
+        listing: the data set's files.
+        pattern: glob of the masks, or their folder; below the data set's folder or elsewhere.
+
+    Raises:
+        ValueError: no mask has an image of its name.
+    """
+    if pattern is not None:
+        masks = _matching(listing.root, pattern)
+        found = families.find([*listing.pictures, *(set(masks) - set(listing.pictures))], masks)
+    else:
+        found = families.find(listing.pictures) or families.find(
+            [*listing.pictures, *(near := _beside(listing.root))], near
+        )
+    if not found:
+        asked = f"that --masks {pattern} matches" if pattern is not None else "recognised by their names or folders"
+        raise ValueError(
+            f"expected masks {asked}, with images of the same names in {listing.root}, got none; name the masks, as in "
+            "--masks 'labels/*_mask.png'"
+        )
+    others = [
+        str(each.pairs[0].mask)
+        for each in found[1:]
+        if families.is_second_best(each) <= families.is_second_best(found[0])
+    ]
+    question = f"Are these the masks: {found[0].pairs[0].mask}? Default: yes; others could be {', '.join(others[:4])}"
+    return found[0], [question] if others and pattern is None else []
+
+
+def _matching(root: Path, pattern: str) -> list[str]:
+    """Return the masks that a pattern means, below `root` or as absolute paths."""
+    for base in (root, Path.cwd()):
+        glob_of = f"{pattern}/**/*" if (base / pattern).is_dir() else pattern
+        paths = glob.glob(glob_of, root_dir=base, recursive=True)  # noqa: PTH207  # as pairing.py
+        files = sorted(path for path in paths if Path(path).suffix.lower() in PICTURES and (base / path).is_file())
+        if files and base == root:
+            return [_within(root, path) for path in files]
+        if files:
+            return [_within(root, str((base / path).absolute())) for path in files]
+    return []
+
+
+def _within(root: Path, path: str) -> str:
+    """Return a path below the data set's folder as one relative to it."""
+    place = Path(path)
+    if place.is_absolute() and place.is_relative_to(root.absolute()):
+        return place.relative_to(root.absolute()).as_posix()
+    return place.as_posix()
+
+
+def _beside(root: Path) -> list[str]:
+    """Return the pictures in folders beside the data set's, relative to it."""
+    here = root.absolute()
+    found: list[str] = []
+    for folder in sorted(here.parent.iterdir()):
+        if folder != here and folder.is_dir() and families.is_named_after_masks(folder.name):
+            files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+            found += [f"../{path.relative_to(here.parent).as_posix()}" for path in files]
+    return found

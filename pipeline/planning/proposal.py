@@ -1,0 +1,226 @@
+"""Params for a folder of images and masks, proposed after a look at it. Nothing of it is changed or sent anywhere."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.data import annotations, assignment
+from pipeline.data.pairing import Pair
+from pipeline.files import repository
+from pipeline.files.images import ImageError, read_header
+from pipeline.params.dataset import FolderDataset
+from pipeline.planning import annotated, class_table, contents, globs, mask_files, params_file, sizes, split_rules
+from pipeline.planning.class_table import ClassTable
+from pipeline.planning.contents import Contents
+from pipeline.planning.listing import Listing, read as read_listing
+from pipeline.planning.params_file import line, text_of
+from pipeline.planning.sizes import Machine, Sizes
+from pipeline.planning.split_rules import SplitRule, split_of_folder
+
+_HEADERS = 300  # images whose size is read
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A params.yaml, and what was found and could not be decided."""
+
+    text: str
+    facts: tuple[str, ...]
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Images with masks or annotations, and what the latter hold."""
+
+    images: str | None
+    masks: str | None
+    pairs: tuple[Pair, ...]
+    contents: Contents
+    lists: dict[str, str]
+    questions: tuple[str, ...] = ()
+
+
+def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -> Proposal:
+    """Return params for the data set in the folder `root`.
+
+    Args:
+        root: the folder.
+        path: the folder as dataset.path names it.
+        machine: what will train.
+        masks: glob of the masks, or their folder, if the caller knows it.
+
+    Raises:
+        ValueError: there are no images, or no masks were recognised, or the pipeline could not use them.
+    """
+    if (written := repository.written_folder(root)) is not None:
+        raise ValueError(
+            f"expected a data set outside {written}, whose content this pipeline replaces, got {root}; move the data "
+            "set, for example to data/own"
+        )
+    listing = read_listing(root)
+    found = _annotated(listing) if masks is None else None
+    found = found or (_listed(listing) if masks is None else None) or _paired(listing, masks)
+    table = class_table.propose(found.contents, listing, str(found.pairs[0].mask))
+    found = _without_unlabelled(found, table, listing, masks)
+    images = [str(pair.image) for pair in found.pairs]
+    lists = found.lists or split_rules.by_list(listing, found.pairs)
+    rule = split_rules.propose({} if lists else split_rules.by_folder(images), lists, images)
+    dataset, lines = _dataset(path, root, found, table, rule)
+    jobs = assignment.jobs(dataset, root)
+    counts = Counter(job.split for job in jobs)
+    alone = sum(job.pair.mask is None or job.pair.image is None for job in jobs)
+    chosen = sizes.propose(_sizes(root, images), counts["train"], machine)
+    text = params_file.compose(lines, _values(chosen, machine, alone))
+    params_file.checked(text)
+    return Proposal(text, _facts(found, table, counts, chosen), (*found.questions, *table.questions, *rule.questions))
+
+
+def _annotated(listing: Listing) -> _Found | None:
+    which = annotated.find(listing)
+    if which is None:
+        return None
+    kind, images, masks = which
+    pairs, drawings = annotations.read(listing.root, images, masks, kind)
+    there = {pair: drawing for pair, drawing in drawings.items() if pair.image in set(listing.pictures)}
+    held = contents.of_drawings(listing.root, there, kind)
+    return _Found(images, masks, tuple(pair for pair in pairs if pair in there), held, {})
+
+
+def _listed(listing: Listing) -> _Found | None:
+    lists, pairs = split_rules.lists_of_pairs(listing)
+    if not lists:
+        return None
+    return _Found(None, None, tuple(pairs), contents.of_masks(listing.root, pairs), lists)
+
+
+def _paired(listing: Listing, masks: str | None) -> _Found:
+    family, questions = mask_files.find(listing, masks)
+    images, found_masks = globs.of(family)
+    return _Found(
+        images, found_masks, family.pairs, contents.of_masks(listing.root, family.pairs), {}, tuple(questions)
+    )
+
+
+def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing, masks: str | None) -> _Found:
+    """Leave out a test split whose masks hold nothing but ignored labels, as Cityscapes' does."""
+    ignored = {row.label for row in table.rows if row.ignore}
+    labelled: dict[tuple[str, str] | None, bool] = {}
+    for image, held in found.contents.by_mask.items():
+        split = split_of_folder(image)
+        labelled[split] = labelled.get(split, False) or not held.keys() <= ignored
+    empty = {
+        each[1] for each, has_labels in labelled.items() if each is not None and each[0] == "test" and not has_labels
+    }
+    if not empty or found.images is None or found.contents.kind not in ("index", "colour"):
+        return found
+    family, _ = mask_files.find(listing, masks)
+    images, kept_masks = globs.of(family, without=frozenset(empty))
+    pairs = tuple(pair for pair in found.pairs if not empty & set(Path(str(pair.image)).parts))
+    note = f"The masks in {', '.join(sorted(empty))} hold no labels. Default: these images are left out"
+    return replace(found, images=images, masks=kept_masks, pairs=pairs, questions=(*found.questions, note))
+
+
+def _dataset(path: str, root: Path, found: _Found, table: ClassTable, rule: SplitRule) -> tuple[FolderDataset, str]:
+    """Return the section dataset, and its lines."""
+    title = re.sub(r"[^a-z0-9]+", "-", root.resolve().name.lower()).strip("-") or "own"
+    kind, number = found.contents.kind, len(found.contents.by_mask)
+    rows = []
+    classes: list[dict[str, object]] = []
+    for row in table.rows:
+        value = None if kind == "colour" else row.label
+        tree: dict[str, object] = {"name": row.name, "value": value, "colour": list(row.colour), "ignore": row.ignore}
+        classes.append(tree)
+        rows.append(f"    - {text_of(tree)} # {row.share:.2%}")
+    what = "masks" if kind in ("index", "colour") else "annotated images"
+    share = f"share of the pixels in {number} of {found.contents.num_masks} {what}"
+    names = f"; names: {table.source}" if table.source else "; names to fill in"
+    reason = "each line of the lists names an image and its mask" if found.images is None else ""
+    values: dict[str, object] = {
+        "name": "folder", "title": title, "path": path, "images": found.images, "masks": found.masks,
+        "mask_kind": kind, "classes": classes, "sequence": rule.sequence, "splits": dict(rule.rule),
+    }  # fmt: skip
+    lines = [
+        line("name", "folder", ""),
+        line("title", title, f"the registered model is segnet-{title}"),
+        line("path", path, ""),
+        line("images", found.images, reason or f"{len(found.pairs)} of them have masks"),
+        line("masks", found.masks, reason or "paired by what the wildcards match" if what == "masks" else ""),
+        line("mask_kind", kind, _KINDS[kind]),
+        f"  classes: # {share}{names}",
+        *rows,
+        line("sequence", rule.sequence, rule.sequence_reason),
+        line("splits", dict(rule.rule), rule.reason),
+    ]
+    return FolderDataset.model_validate_json(params_file.as_json(values)), "\n".join(lines)
+
+
+_KINDS = {
+    "index": "a pixel holds the value of its class",
+    "colour": "a pixel holds the colour of its class",
+    "coco": "polygons in COCO's JSON",
+    "panoptic": "COCO's segments: id = R + 256 G + 65536 B",
+    "labelme": "polygons in LabelMe's JSON, a file for each image",
+    "cvat": "shapes in CVAT's XML",
+}
+
+
+def _sizes(root: Path, images: Sequence[str]) -> list[tuple[int, int]]:
+    """Return height and width of up to 300 images, evenly spread; those that cannot be read are left out.
+
+    Raises:
+        ValueError: none can be read.
+    """
+    step = max(1, len(images) / _HEADERS)
+    found, problem = [], ""
+    for i in range(min(_HEADERS, len(images))):
+        try:
+            _, height, width = read_header(root / images[int(i * step)])
+            found.append((height, width))
+        except (ImageError, OSError) as err:
+            problem = f"{images[int(i * step)]}: {err}"
+    if not found:
+        raise ValueError(f"expected images that can be read, got none: {problem}")
+    return found
+
+
+def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str], tuple[object, str]]:
+    whole = "an entire image" if chosen.is_whole else "images differ in size, or are too large to be one tile"
+    stride = "no overlap: a tile is an image" if chosen.is_whole else "tiles overlap by a quarter"
+    time = "20 minutes of training at the usual speed" if not machine.gpus else "6000 steps"
+    values: dict[tuple[str, str], tuple[object, str]] = {
+        ("tile", "scale"): (
+            chosen.scale,
+            "for training; predictions have the images' full size" if chosen.scale < 1 else "",
+        ),
+        ("tile", "height"): (chosen.height, whole),
+        ("tile", "width"): (chosen.width, ""),
+        ("tile", "stride_y"): (chosen.stride_y, stride),
+        ("tile", "stride_x"): (chosen.stride_x, ""),
+        ("model", "width"): (chosen.model_width, f"of the paper's channels, for {machine}"),
+        ("train", "batch_size"): (chosen.batch_size, f"about {chosen.tiles} training tiles"),
+        ("train", "epochs"): (chosen.epochs, f"about {time} on {machine}; segnet plan measures it"),
+    }
+    if alone:
+        reason = f"{alone} images or masks are alone, and left out"
+        values[("validate", "missing_pair")] = ("warning", reason)
+    return values
+
+
+def _facts(found: _Found, table: ClassTable, counts: Counter[str], chosen: Sizes) -> tuple[str, ...]:
+    ignored = [row.name for row in table.rows if row.ignore]
+    names = list(dict.fromkeys(row.name for row in table.rows if not row.ignore))
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    left = f"; ignored: {', '.join(dict.fromkeys(ignored))}" if ignored else ""
+    where = "named by the lists" if found.images is None else f"{found.images} with {found.masks}"
+    splits = ", ".join(f"{split} {counts[split]}" for split in ("train", "val", "test") if counts[split])
+    what = "an image is a tile" if chosen.is_whole else f"about {chosen.tiles} training tiles"
+    return (
+        f"images: {len(found.pairs)}, {where}",
+        f"masks: {found.contents.kind}, {len(names)} classes: {shown}{left}",
+        f"splits: {splits} images",
+        f"tiles: {chosen.width} x {chosen.height} at scale {chosen.scale:g}; {what}",
+        f"training: {chosen.epochs} epochs in batches of {chosen.batch_size}",
+    )

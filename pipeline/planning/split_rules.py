@@ -1,0 +1,140 @@
+"""How images are assigned to train, val and test: as folders, lists or the images' names suggest."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pipeline.data import split_lists
+from pipeline.data.pairing import Pair
+from pipeline.planning.listing import Listing
+
+_WORDS = {
+    "train": re.compile(r"(?i)(images?[_-]?)?train(ing)?[_-]?(\d{4}|images?)?"),
+    "val": re.compile(r"(?i)(images?[_-]?)?val(id|idation)?[_-]?(\d{4}|images?)?"),
+    "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?"),
+}
+EACH_ALONE = "([^/]+)$"
+_BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
+_BY_FOLDER = "([^/]+)/[^/]+$"
+_FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
+_CARVED = {"share": 0.15, "seed": 1}
+_SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """A value for dataset.splits and one for dataset.sequence."""
+
+    rule: Mapping[str, object]
+    sequence: str
+    reason: str
+    sequence_reason: str
+    questions: tuple[str, ...]
+
+
+def split_of_folder(path: str) -> tuple[str, str] | None:
+    """Return the split that one of the folders of a path is named after, with the folder's name."""
+    for folder in PurePosixPath(path).parent.parts:
+        for split, word in _WORDS.items():
+            if word.fullmatch(folder):
+                return split, folder
+    return None
+
+
+def by_folder(images: Sequence[str]) -> dict[str, str]:
+    """Return the folder of each split, if each image is in one; nothing if not, or if there is no folder of train."""
+    found = {split_of_folder(image) for image in images}
+    named = {} if None in found else dict(sorted(each for each in found if each is not None))
+    return named if "train" in named and len(named) == len(found) > 1 else {}
+
+
+def by_list(listing: Listing, pairs: Sequence[Pair]) -> dict[str, str]:
+    """Return the list of each split, of the folder whose lists name the fewest images without masks."""
+    candidates = _list_files(listing)
+    names = {str(pair.image) for pair in pairs} | {PurePosixPath(str(pair.image)).stem for pair in pairs}
+    best: tuple[float, dict[str, str]] = (0.0, {})
+    for lists in candidates:
+        lines = {split: _lines(listing, split, path) for split, path in lists.items()}
+        if "train" in lists and len(lists) > 1 and all(set(each) & names for each in lines.values()):
+            hits = sum(line in names for each in lines.values() for line in each)
+            best = max(best, (hits / sum(map(len, lines.values())), lists), key=lambda each: each[0])
+    return best[1]
+
+
+def lists_of_pairs(listing: Listing) -> tuple[dict[str, str], list[Pair]]:
+    """Return lists each line of which is an image and its mask, and these; nothing if there are no such lists."""
+    for lists in _list_files(listing):
+        try:
+            lines = {split: _lines(listing, split, path) for split, path in lists.items()}
+            found = [split_lists.pairs(listing.root, lists[split], each) for split, each in lines.items()]
+        except ValueError:
+            continue
+        if "train" in lists and len(lists) > 1 and all(found):
+            return lists, [pair for each in found for pair in each]
+    return {}, []
+
+
+def _list_files(listing: Listing) -> list[dict[str, str]]:
+    """Return, of each folder, the text files that are named after splits."""
+    folders: dict[str, dict[str, str]] = {}
+    for path in listing.named(".txt", ".lst"):
+        for split, word in _WORDS.items():
+            if word.fullmatch(PurePosixPath(path).stem):
+                folders.setdefault(str(PurePosixPath(path).parent), {})[split] = path
+    return list(folders.values())
+
+
+def _lines(listing: Listing, split: str, path: str) -> list[str]:
+    try:
+        return split_lists.lines(listing.root, split, path)
+    except ValueError:
+        return []
+
+
+def propose(folders: Mapping[str, str], lists: Mapping[str, str], images: Sequence[str]) -> SplitRule:
+    """Return how to split images.
+
+    Args:
+        folders: the folder of each split, if there are such.
+        lists: the list of each split, if there are such, which count for more.
+        images: paths of the images that have masks.
+    """
+    named = lists or folders
+    kind, what = ("list", "lists") if lists else ("folder", "folders")
+    if not named:
+        shares = dict(_SHARES)
+        pattern, reason, questions = _sequence(images)
+        rule = {"by": "ratio", **shares, "seed": 1}
+        return SplitRule(rule, pattern, "there are no folders or lists named after splits", reason, questions)
+    rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
+    if "val" in named and "test" in named:
+        return SplitRule(rule, EACH_ALONE, f"{what} of the data set", _OWN, ())
+    if "val" in named:
+        question = (
+            "There are no test images: is the validation split to be the test split, and are validation images to be "
+            "taken from train? Default: no; val chooses the epoch and is scored too, and no version becomes champion "
+            f"by itself. If yes: splits: {{by: {kind}, train: {named['train']}, val: {{share: 0.15, seed: 1}}, test: "
+            f"{named['val']}}}"
+        )
+        return SplitRule(rule, EACH_ALONE, f"{what} of the data set, which has no test images", _OWN, (question,))
+    pattern, reason, questions = _sequence(images)
+    return SplitRule(rule, pattern, f"{what} of the data set; val is taken from train", reason, questions)
+
+
+_OWN = "the splits are given"
+
+
+def _sequence(images: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+    """Return dataset.sequence, its reason, and what is to be asked."""
+    for pattern, what in ((_BY_NAME, "what is before the number in a name"), (_BY_FOLDER, "the folder")):
+        matches = [re.search(pattern, image) for image in images]
+        groups = Counter(match[1] for match in matches if match is not None)
+        if all(matches) and _FEWEST <= len(groups) <= len(images) / 2:
+            return pattern, f"{what}: {len(groups)} sequences, each of which stays in one split", ()
+    question = (
+        "Are neighbouring images alike, such as frames of a film? Then let dataset.sequence name what they share, or "
+        "test images are too easy. Default: no, each image is on its own"
+    )
+    return EACH_ALONE, "each image is on its own", (question,)

@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from pipeline.data.annotations import labelme
+
+SQUARE = {"label": "cow", "points": [[1, 1], [3, 1], [3, 3], [1, 3]], "shape_type": "polygon", "group_id": None}
+COVERED = [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5]
+
+
+def drawn(folder, *shapes, **changes):
+    tree = {"version": "5.4.1", "shapes": shapes, "imagePath": "a.jpg", "imageHeight": 4, "imageWidth": 5} | changes
+    (folder / "a.json").write_text(json.dumps(tree))
+    return labelme.draw(folder / "a.json")
+
+
+@pytest.mark.parametrize("changes", [{}, {"shape_type": None}, {"shape_type": "rectangle", "points": [[3, 3], [1, 1]]}])
+def test_polygons_and_rectangles_are_drawn_under_their_label(tmp_path, changes):
+    labelled = drawn(tmp_path, SQUARE | changes)
+    assert (labelled.codes.tolist(), labelled.names) == (COVERED, (None, "cow"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"shape_type": "circle"},
+            "expected a polygon, or a rectangle of two points, got a circle of 4; correct",
+        ),
+        (
+            {"shape_type": "rectangle"},
+            "expected a polygon, or a rectangle of two points, got a rectangle of 4; correct",
+        ),
+        ({"points": [[1, 1], [3, 3]]}, "expected x and y of three corners or more, got 4 numbers; correct the file"),
+    ],
+)
+def test_another_shape_is_refused(tmp_path, changes, reason):
+    with pytest.raises(ValueError, match=f"a.json: shape cow: {reason}"):
+        drawn(tmp_path, SQUARE | changes)
+
+
+def test_another_document_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"a.json: expected LabelMe's annotations, got something else at imageHeight"):
+        drawn(tmp_path, imageHeight=None)

@@ -1,0 +1,62 @@
+import pytest
+
+from pipeline.planning import class_names, listing
+from pipeline.planning.class_names import Name
+
+
+def known(root, files, kind="index", mask="masks/a.png"):
+    (root / "a.png").touch()
+    for path, text in files.items():
+        (root / path).write_text(text)
+    return class_names.known(listing.read(root), kind, mask)
+
+
+_OBJECTS = {0: "other objects", 1: "wall", 2: "edifice"}
+IGNORED = {"Void", "ignore", "other objects"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kind", "expected"),
+    [
+        ("dataset.json", '{"labels": {"soil": 0, "ignore": 3}}', "index", {0: "soil", 3: "ignore"}),
+        ("dataset.json", '{"labels": {"0": "soil", "1": "weed"}}', "index", {0: "soil", 1: "weed"}),
+        ("label_colors.txt", "64 128 64\tAnimal\n0 0 0\t\tVoid\n", "colour", {0x408040: "Animal", 0: "Void"}),
+        ("class_dict.csv", "name,r,g,b\nAnimal,64,128,64\nVoid,0,0,0\n", "colour", {0x408040: "Animal", 0: "Void"}),
+        ("labelmap.txt", "# label:color_rgb:parts:actions\ncow:1,2,3::\n", "colour", {0x010203: "cow"}),
+        (
+            "objectInfo150.txt",
+            "Idx\tName\n1\twall\n2\tedifice, building\n",
+            "index",
+            {0: "other objects", 1: "wall", 2: "edifice"},
+        ),
+        ("classes.txt", "soil\nweed\n", "index", {0: "soil", 1: "weed"}),
+    ],
+)
+def test_names_are_read_from_the_files_that_data_sets_have(tmp_path, file, text, kind, expected):
+    names, source = known(tmp_path, {file: text}, kind)
+    assert ({label: name.text for label, name in names.items()}, source) == (expected, file)
+    assert {name.text for name in names.values() if name.ignore} <= {"Void", "ignore", "other objects"}
+    assert any(name.ignore for name in names.values()) == bool(
+        {"Void", "ignore", "other objects"} & set(expected.values())
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"labels": 3}', '{"labels": {"a": [1, 2]}}', "\xff\xfe"])
+def test_another_file_of_that_name_is_passed_over(tmp_path, text):
+    (tmp_path / "dataset.json").write_bytes(text.encode("latin-1"))
+    assert known(tmp_path, {}) == ({}, "")
+
+
+def test_well_known_sets_are_recognised_by_their_names(tmp_path):
+    voc, _ = known(tmp_path, {}, mask="VOC2012/SegmentationClass/2007_1.png")
+    assert (voc[0].text, voc[15].text, voc[20].text, len(voc)) == ("background", "person", "tvmonitor", 21)
+    cities, _ = known(tmp_path, {}, mask="gtFine/train/ulm/ulm_1_2_gtFine_labelIds.png")
+    assert (cities[7], cities[33], cities[0]) == (Name("road", False), Name("bicycle", False), Name("ignored", True))
+    assert sum(not name.ignore for name in cities.values()) == 19
+    camvid, _ = known(tmp_path, {}, mask="trainannot/0001.png")
+    assert (camvid[0].text, camvid[11]) == ("Sky", Name("unlabelled", True))
+
+
+def test_placeholders_say_the_value_or_the_colour():
+    assert class_names.placeholders([3], "index") == {3: Name("class_3", False)}
+    assert class_names.placeholders([0xFF0080], "colour") == {0xFF0080: Name("colour_ff0080", False)}

@@ -1,0 +1,66 @@
+"""Which masks are meant, and the globs that find them."""
+
+import pytest
+
+from pipeline.data import pairing
+from pipeline.planning import globs, listing, mask_files
+
+
+def look(root, *paths, pattern=None):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return mask_files.find(listing.read(root), pattern)
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (("a.jpg", "b.jpg", "a_mask.png", "b_mask.png"), ("*.jpg", "*_mask.png")),
+        (("a.jpg", "b.jpg", "mask_a.png", "mask_b.png"), ("*.jpg", "mask_*.png")),
+        (("a.jpg", "b.jpg", "a.png", "b.png"), ("*.jpg", "*.png")),
+        (("a_sat.jpg", "a_mask.png", "b_sat.jpg", "b_mask.png"), ("*_sat.jpg", "*_mask.png")),
+        (("image/a.jpg", "image/b.png", "mask/a.png", "mask/b.png"), ("image/*.*", "mask/*.png")),
+        (("i/x/a.jpg", "i/y/z/a.jpg", "masks/x/a.png", "masks/y/z/a.png"), ("i/**/*.jpg", "masks/**/*.png")),
+        (("t/image/a.jpg", "v/image/b.jpg", "t/label/a.png", "v/label/b.png"), ("*/image/*.jpg", "*/label/*.png")),
+        (("train/a.png", "train_labels/a_L.png", "val/b.png", "val_labels/b_L.png"),
+         ("{train,val}/*.png", "{train,val}_labels/*_L.png")),
+        (("images/a_image.png", "annotations/a_annot.png"), ("images/*_image.png", "annotations/*_annot.png")),
+    ],
+)  # fmt: skip
+def test_masks_are_recognised_and_the_globs_pair_all_of_them(tmp_path, paths, expected):
+    family, questions = look(tmp_path, *paths)
+    assert globs.of(family) == expected
+    found = pairing.find(tmp_path, *expected)
+    assert {path for pair in found for path in (pair.image, pair.mask)} == set(paths)
+    assert questions == []
+
+
+def test_of_several_kinds_of_masks_it_asks_which_are_meant(tmp_path):
+    _, questions = look(tmp_path, "images/1_image.png", "masks/1_mask.png", "annotations/1_annotation.png")
+    assert questions == [
+        "Are these the masks: annotations/1_annotation.png? Default: yes; others could be masks/1_mask.png"
+    ]
+
+
+def test_a_pattern_says_which(tmp_path):
+    family, questions = look(
+        tmp_path, "images/1_image.png", "masks/1_mask.png", "annotations/1_annotation.png", pattern="masks/*"
+    )
+    assert (globs.of(family)[1], questions) == ("masks/*_mask.png", [])
+
+
+def test_folders_that_no_rule_pairs_are_refused(tmp_path):
+    family, _ = look(tmp_path, "x/a.jpg", "y/b.jpg", "mask1/a.png", "mask2/b.png", pattern="mask?/*.png")
+    with pytest.raises(ValueError, match="one rule for the folders of images and masks, got x with mask1 and y with"):
+        globs.of(family)
+    family, _ = look(tmp_path, "z/deep/c.jpg", "w/d.jpg", "mask3/c.png", "mask4/q/d.png", pattern="mask[34]/**/*.png")
+    with pytest.raises(ValueError, match="expected images and masks in folders of the same names, got "):
+        globs.of(family)
+
+
+def test_a_folder_that_is_none_or_holds_no_images_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a folder of images, got .*nowhere; correct the path"):
+        listing.read(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"expected images in .*, got none of .bmp, .*; correct the path"):
+        listing.read(tmp_path)

@@ -1,0 +1,35 @@
+import pytest
+
+from pipeline.files import safe_yaml
+from pipeline.planning import params_file
+
+DATASET = "  name: folder"
+
+
+@pytest.mark.parametrize(
+    "value", ["a: b", "no", "null", "#x", "[a", "ä ö", "a'b\\d", r"([^/]+?)[_-]\d+$", "*.jpg", "1e3", "- a", "", "a\nb"]
+)
+def test_any_text_comes_back_from_the_file(tmp_path, value):
+    (tmp_path / "a.yaml").write_text(params_file.line("key", [value, {"k": value}, None, 0.5, True], "a reason"))
+    assert safe_yaml.read(tmp_path / "a.yaml") == {"key": [value, {"k": value}, None, 0.5, True]}
+
+
+def test_values_replace_those_of_the_preset_and_say_their_reason():
+    values = {("tile", "scale"): (0.5, "small\nmachine"), ("validate", "missing_pair"): ("warning", "3 are alone")}
+    text = params_file.compose(DATASET, values)
+    assert "\n  scale: 0.5 # small machine\n" in text
+    assert "\n    missing_pair: warning # 3 are alone\n" in text
+    assert text.count("missing_pair") == 1
+    assert "dataset:\n  name: folder\n\ndownload:\n" in text
+
+
+@pytest.mark.parametrize("key", [("tile", "nothing"), ("nothing", "scale")])
+def test_a_preset_that_lacks_a_key_is_an_error(key):
+    with pytest.raises(ValueError, match=rf"expected {key[0]}.{key[1]} in .*folder.yaml, got none; restore that file"):
+        params_file.compose(DATASET, {key: (1, "")})
+
+
+def test_without_presets_it_says_where_to_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(params_file, "PRESETS", tmp_path)
+    with pytest.raises(ValueError, match=r"expected the presets beside the program: .*; run it from a clone"):
+        params_file.compose(DATASET, {})

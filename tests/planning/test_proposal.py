@@ -1,0 +1,126 @@
+"""Each layout of the field, made small, comes in by `segnet init` alone."""
+
+from collections import Counter
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline import params
+from pipeline.artifacts import manifest
+from pipeline.artifacts.tileset import Tileset
+from pipeline.cli import app
+from pipeline.files.images import read_mask
+from stages import download, tile, validate
+from tests.support import layouts
+
+# mask_kind, images by split, names of the classes, whether there are ignored labels.
+EXPECTED = {
+    "voc": ("index", (4, 2, 0), ("background", "dog"), True),
+    "ade20k": ("index", (6, 2, 0), ("wall", "sky"), True),
+    "cityscapes": ("index", (4, 2, 0), ("road", "car"), True),
+    "segnet_camvid": ("index", (3, 3, 3), ("Sky", "Road"), True),
+    "camvid_raw": ("colour", (12, 2, 2), ("Animal", "Archway"), True),
+    "nnunet": ("index", (6, 1, 1), ("background", "road"), False),
+    "coco": ("coco", (5, 3, 0), ("background", "dog"), False),
+    "panoptic": ("panoptic", (5, 3, 0), ("sea", "sky"), True),
+    "labelme": ("labelme", (6, 1, 1), ("background", "cow"), False),
+    "cvat": ("cvat", (6, 1, 1), ("background", "cow"), False),
+    "one_folder": ("index", (6, 1, 1), ("class_0", "class_255"), False),
+    "masks_elsewhere": ("index", (6, 1, 1), ("class_1", "class_2"), False),
+    "train_and_test": ("index", (7, 1, 2), ("class_1", "class_2"), False),
+}
+PIXELS = layouts.HEIGHT * layouts.WIDTH
+# Of the first training image by id: pixels of each class, then of void; counted in what layouts.py draws.
+POLYGON = 36 * 26
+COUNTS = {
+    "voc": (PIXELS // 2, PIXELS // 2 - 40, 40),
+    "coco": (PIXELS - POLYGON, POLYGON, 0),
+    "labelme": (PIXELS - POLYGON, POLYGON, 0),
+    "cvat": (PIXELS - POLYGON, POLYGON, 0),
+    "panoptic": (PIXELS // 2 - 40, PIXELS // 2, 40),
+    "segnet_camvid": (PIXELS // 2, PIXELS // 2 - 40, 40),
+    "cityscapes": (PIXELS // 2, PIXELS // 2 - 40, 40),
+}
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["init", *words], catch_exceptions=False)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder):
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_layout_is_expected():
+    assert [build.__name__ for build in layouts.BUILDERS] == list(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_layout_comes_in_by_init_alone(name, project):
+    root = project / "data/own/photos"
+    root.mkdir(parents=True)
+    getattr(layouts, name)(root)
+    before = contents(project)
+    done = run("data/own/photos")
+    assert done.exit_code == 0, done.output
+    assert {path: each for path, each in contents(project).items() if path.name != "params.yaml"} == before
+    kind, counts, classes, has_ignored = EXPECTED[name]
+    settings = params.load()
+    assert settings.dataset.mask_kind == kind
+    assert any(row.ignore for row in settings.dataset.classes) == has_ignored
+
+    for stage in (download, validate, tile):
+        stage.main()
+
+    source = manifest.read(download.RAW)
+    found = Counter(source.usable["split"])
+    assert tuple(found[split] for split in manifest.SPLITS) == counts
+    assert source.splits == (manifest.SPLITS if counts[2] else manifest.SPLITS[:2])
+    assert source.classes.names == classes
+    assert len(Tileset(tile.TILES, "train").index) == counts[0]
+    if name in COUNTS:
+        assert tuple(source.images[source.images["split"] == "train"].iloc[0]["pixels"]) == COUNTS[name]
+    first = source.usable.iloc[0]
+    assert read_mask(download.RAW / first["mask"]).shape == (layouts.HEIGHT, layouts.WIDTH)
+
+
+def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions(project):
+    layouts.voc(project / "voc")
+    done = run("voc")
+    text = (project / "params.yaml").read_text()
+    for words in (
+        "images: JPEGImages/*.jpg # 6 of them have masks",
+        "mask_kind: index # a pixel holds the value of its class",
+        "{name: dog, value: 12, colour: [12, 243, 6], ignore: false} # 48.21%",
+        "{name: ignored, value: 255, colour: [255, 0, 127], ignore: true} # 1.79%",
+        "val: ImageSets/Segmentation/val.txt, test: null} # lists of the data set, which has no test images",
+        "epochs: 100 # about 20 minutes of training",
+    ):
+        assert words in text.replace('"', "")
+    assert "? There are no test images: is the validation split to be the test split" in done.output
+    assert "splits: train 4, val 2 images" in done.output
+    assert "? Are these the masks" not in done.output
+
+
+def test_masks_may_be_named(project):
+    for i, place in enumerate(layouts.PLACES):
+        layouts.picture(project / f"own/photos/{place}.png", i)
+        layouts.mask(project / f"own/b/{place}.png", 1, 2)
+        layouts.mask(project / f"elsewhere/{place}.png", 3, 4)
+    refused = CliRunner().invoke(app, ["init", "own"])
+    assert refused.exit_code == 1
+    assert "expected masks recognised by their names or folders, with images of the same names" in str(
+        refused.exception
+    )
+    assert not (project / "params.yaml").exists()
+    for pattern, values in (("b/*.png", [1, 2]), ("b", [1, 2]), ("elsewhere", [3, 4])):
+        assert run("own", "--masks", pattern, "--force").exit_code == 0
+        assert [row.value for row in params.load().dataset.classes] == values
+    with pytest.raises(ValueError, match=r"expected masks that --masks c/[*] matches, with images of the same names"):
+        run("own", "--masks", "c/*", "--force")
