@@ -13,9 +13,9 @@ from pipeline.core.arrays import Counts, Floats
 from pipeline.core.calibration import Reliability
 from pipeline.core.classes import ClassTable
 from pipeline.core.metrics import ratio
-from pipeline.evaluation.report import charts
+from pipeline.evaluation.report import reliability_chart
 from pipeline.evaluation.report.gallery import UNSURE, WRONG, Gallery
-from pipeline.files import atomic, templates
+from pipeline.files import atomic, charts, templates
 
 PRINTED = 12
 """Number of images shown when the page is printed."""
@@ -86,7 +86,7 @@ def write(path: Path, page: Page) -> None:
     entries = page.gallery.worst_first()
     html = environment.get_template("evaluation.html.j2").render(
         page=page,
-        style=style,
+        style=templates.style("charts.css") + style,
         script=script,
         palette=[_rgb(colour) for colour in page.classes.colours],
         void_colour=_rgb(page.classes.void_colour),
@@ -97,6 +97,7 @@ def write(path: Path, page: Page) -> None:
         confusions=_confusions(page),
         calibration=_calibration(page.reliability),
         charts=charts,
+        fractions=reliability_chart.fractions(),
         losses=charts.learning(page.history, _LOSSES, "{:.3g}".format),
         scores_chart=charts.learning(page.history, _SCORES, lambda score: f"{100 * score:.3g}%"),
         data={
@@ -170,7 +171,7 @@ def _calibration(reliability: Reliability) -> dict[str, Any]:
         "error": reliability.expected_calibration_error,
         "confidence": float(ratio(reliability.confidence.sum(), pixels)),
         "accuracy": float(ratio(reliability.correct.sum(), pixels)),
-        "bins": charts.reliability(reliability),
+        "bins": reliability_chart.bins(reliability),
     }
 
 
