@@ -10,6 +10,8 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 50, 438, 14, 236
 """The plotted area."""
+_LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
+_SCORES = {"val/miou": "mIoU", "val/class_accuracy": "class accuracy", "val/global_accuracy": "global accuracy"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,16 @@ def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show
         tuple(Tick(y(tick / top), show(tick)) for tick in y_ticks),
         tuple(Curve(name, tuple(dot(*pair, name) for pair in curve)) for name, curve in curves.items() if curve),
     )
+
+
+def losses(rows: Sequence[Mapping[str, float]]) -> Chart:
+    """Return the chart of a training history's losses."""
+    return learning(rows, _LOSSES, "{:.3g}".format)
+
+
+def scores(rows: Sequence[Mapping[str, float]]) -> Chart:
+    """Return the chart of a training history's validation scores."""
+    return learning(rows, _SCORES, lambda score: f"{100 * score:.3g}%")
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:

@@ -20,8 +20,6 @@ from pipeline.files import atomic, charts, templates
 PRINTED = 12
 """Number of images shown when the page is printed."""
 _MAX_CONFUSIONS = 6
-_LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
-_SCORES = {"val/miou": "mIoU", "val/class_accuracy": "class accuracy", "val/global_accuracy": "global accuracy"}
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,8 @@ def write(path: Path, page: Page) -> None:
         calibration=_calibration(page.reliability),
         charts=charts,
         fractions=reliability_chart.fractions(),
-        losses=charts.learning(page.history, _LOSSES, "{:.3g}".format),
-        scores_chart=charts.learning(page.history, _SCORES, lambda score: f"{100 * score:.3g}%"),
+        losses=charts.losses(page.history),
+        scores_chart=charts.scores(page.history),
         data={
             "classes": page.classes.names,
             "colours": [_rgb(colour) for colour in page.classes.colours],
