@@ -33,7 +33,7 @@ def main() -> None:
         runs.log_scores(run, result.metrics)
         runs.log_files(run, [REPORTS / name for name in FILES])
     shown = ", ".join(f"{name.removeprefix('test/')} {result.metrics[name]:.4f}" for name in scores.HEADLINE)
-    say(f"evaluate: {len(result.ids)} test images, {shown}")
+    say(f"evaluate: {len(result.ids)} test images, {shown}; see {REPORTS / 'evaluation.html'}")
 
 
 if __name__ == "__main__":
