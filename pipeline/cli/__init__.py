@@ -17,6 +17,7 @@ from pipeline.files import log, terminal
 COMMANDS = {
     "predict": "predict",
     "export": "export",
+    "params": "params",
     "compare": "compare",
     "status": "promotion",
     "promote": "promotion",
