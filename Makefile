@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 # threads must not spin while they wait for each other: two processes on two cores took twice as long.
 PYTEST := OMP_WAIT_POLICY=PASSIVE pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro setup test test-all torture mutants check format lock clean
+.PHONY: repro setup test test-all torture mutants check format docs lock clean
 
 repro: setup # the whole pipeline; what has not changed is not rerun
 	dvc repro
@@ -47,6 +47,10 @@ check: setup
 format: setup
 	ruff check --fix
 	ruff format
+
+docs: setup # what is made from the code: tests check that it is current
+	segnet params > docs/params.md
+	segnet params --schema > params.schema.json
 
 # The newest versions that pyproject.toml allows, resolved in an empty environment. Test before committing.
 lock:

@@ -51,7 +51,7 @@ def under_ray(job: Job, folder: Path) -> list[float]:
         Place(folder, train.reads(job)), job.settings.num_workers, 0, TrainingError, params.load(PARAMS).placement
     )
     listener = partial(_keep, speeds)
-    run_on_workers(train.fit, job, plan, on_report=listener, on_progress=lambda now: None)
+    run_on_workers(train.fit, job, plan, on_report=listener, on_progress=_ignore, on_pictures=_ignore)
     return speeds
 
 
@@ -79,9 +79,13 @@ def _worker(rank: int, job: Job, folder: Path) -> None:
 
 def _fit(job: Job, folder: Path) -> list[float]:
     speeds: list[float] = []
-    silent: dict[str, Any] = {"progress": lambda now: None, "say": lambda text: None}
+    silent: dict[str, Any] = dict.fromkeys(("progress", "say", "pictures"), _ignore)
     train.fit(job, folder=folder, device=torch.device("cpu"), report=partial(_keep, speeds), **silent)
     return speeds
+
+
+def _ignore(_: Any) -> None:
+    pass
 
 
 def _keep(speeds: list[float], epoch: dict[str, float]) -> None:

@@ -32,7 +32,7 @@ def main() -> None:
     with runs.running(run):
         runs.log_scores(run, evaluate.recorded(result))
         runs.log_files(run, [REPORTS / name for name in FILES])
-    say(f"evaluate: {evaluate.in_words(result)}")
+    say(f"evaluate: {evaluate.in_words(result)}; see {REPORTS / 'evaluation.html'}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pipeline import params
 from pipeline.artifacts import scores
 from pipeline.artifacts.verdict import write_verdict
 from pipeline.files.terminal import say
-from pipeline.registry import register, standing
+from pipeline.registry import advice, register, standing
 from pipeline.registry.judge import Rule
 from pipeline.tracking import runs
 from stages import execute
@@ -29,6 +29,7 @@ def main() -> None:
     name, reasons = version.model.name, "; ".join(verdict.reasons)
     write_verdict(REPORTS / "registration.json", name, version.number, verdict)
     say(f"register: {verdict.outcome.name} {name} version {version.number}: {reasons}")
+    say(*advice.advice(version, verdict, result, "reports/evaluation.html"))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Train on data/tiles; write models/segnet, reports/train.json and reports/history.csv: python -m stages.train."""
+"""Train on data/tiles; write models/segnet, reports/{train.json,history.csv,batches.html}: python -m stages.train."""
 
 from pathlib import Path
 
 from pipeline import params
 from pipeline.cluster.run import Place, Plan, run_on_workers
 from pipeline.tracking import registered, runs
-from pipeline.training import progress, remote, run, train
+from pipeline.training import batches, live, remote, run, train
 from stages import execute, option
 
 TILES = Path("data/tiles")
@@ -21,17 +21,15 @@ def main(*, fresh: bool = False) -> None:
         tracked, job = runs.start(settings.tracking.experiment, begun.folder.name), begun.publish(job)
         place = Place(begun.folder, train.reads(job), is_shared=begun.lease is None)
         plan = Plan(place, job.settings.num_workers, job.settings.max_failures, train.TrainingError, settings.placement)
-        with runs.running(tracked), runs.system_metrics(tracked), progress.TrainingLine(settings.train.epochs) as line:
-
-            def log(epoch: dict[str, float]) -> None:
-                line.report(epoch)
-                runs.log_history(tracked, [epoch])
-
+        batches.write_page(REPORTS / "batches.html", job)
+        watching = live.watched(begun.folder, job, lambda epoch: runs.log_history(tracked, [epoch]))
+        with runs.running(tracked), runs.system_metrics(tracked), watching as watched:
             runs.log_environment(tracked)
             runs.log_params(tracked, train.mlflow_params(job, tiles))
             runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
-            run_on_workers(train.fit, job, plan, on_report=log, on_progress=line.progress)
+            run_on_workers(train.fit, job, plan, **watched.listeners)
             result, spec = begun.result(), train.spec(job, tiles, begun.folder.name)
+            watched.finish(result)
             runs.log_history(tracked, result.history)  # again, for epochs that could not be sent at the time
             runs.log_files(tracked, train.write_outcome(result, spec, job, made_of, model=MODEL, reports=REPORTS))
 

@@ -92,6 +92,7 @@ class Tileset:
         Raises:
             ValueError: not a folder that the tile stage wrote, or a shard and the index do not agree.
         """
+        self._split = split
         self._find, self._is_near = (place.joinpath, True) if isinstance(place, Path) else (place, False)
         self.header, index = _read_index(self._find, {"split": "str", "shard": "str", "row": "int64"})
         index = index[index["split"] == split]
@@ -181,6 +182,11 @@ class Tileset:
                 return shard
         raise AssertionError  # count does not end
 
+    def sources(self, tiles: Sequence[int]) -> list[str]:
+        """Return the ids of the images that tiles were cut from; they are read now, since training needs none."""
+        _, index = _read_index(self._find, {"split": "str", "source": "str"})
+        return index.loc[index["split"] == self._split, "source"].iloc[list(tiles)].tolist()
+
     def pixels(self) -> npt.NDArray[np.int64]:
         """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles."""
         return self._pixels
@@ -200,9 +206,11 @@ def _read_index(find: Find, columns: Mapping[str, str]) -> tuple[Header, pd.Data
     header = Header(**{each.name: getattr(document, each.name) for each in fields(Header)})
     try:
         index = tables.read_frame(find(INDEX), columns, {PIXELS: len(header.classes) + 1})
-        tables.check_paths(index["shard"])
-        if missing := sorted({*index["shard"]} - document.sha256.keys()):
-            raise ValueError(f"expected the SHA-256 of each shard, got none of {', '.join(missing[:3])}")
+        if "shard" in columns:
+            shards = index["shard"].unique()
+            tables.check_paths(shards)
+            if missing := sorted({*shards} - document.sha256.keys()):
+                raise ValueError(f"expected the SHA-256 of each shard, got none of {', '.join(missing[:3])}")
     except (OSError, ValueError) as err:
         raise ValueError(
             f"{find(INDEX).parent}: expected tiles that the tile stage wrote: {err}; run it again"

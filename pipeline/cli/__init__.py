@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "init",
     "predict": "predict",
     "export": "export",
+    "params": "params",
     "compare": "compare",
     "status": "promotion",
     "promote": "promotion",

@@ -59,6 +59,8 @@ def listen(
         kind, content = message
         if kind == "workers":
             running = content > 0
+            if running:
+                _log.info(f"{content} worker{'' if content == 1 else 's'} ready")
         elif kind == "error":
             error = ClusterError(content)
         elif error is None:

@@ -47,6 +47,7 @@ class Function(Protocol):
         report: Listener,
         progress: Listener,
         say: Callable[[str], None],
+        pictures: Callable[[Any], None],
     ) -> None:
         """Work, resuming from what an earlier call left in `folder`."""
 
@@ -78,7 +79,15 @@ class Plan:
     """On which nodes."""
 
 
-def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Listener, on_progress: Listener) -> None:
+def run_on_workers(
+    function: Function,
+    job: Any,
+    plan: Plan,
+    *,
+    on_report: Listener,
+    on_progress: Listener,
+    on_pictures: Callable[[Any], None],
+) -> None:
     """Run `function` on workers until it ends; if one fails, all are restarted. Their messages are logged.
 
     The cluster is the one that RAY_ADDRESS names, or a local one that lasts as long as the call.
@@ -87,9 +96,10 @@ def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Liste
         function: called once in each worker, within torch's process group (nccl with GPUs, else gloo).
         job: its first argument.
         plan: where and on how many workers.
-        on_report: called in this process, in a separate thread, with what a worker reports. An error in it, or in
-            `on_progress`, ends the calls and is raised once the workers have ended.
+        on_report: called in this process, in a separate thread, with what a worker reports. An error in it, or in one
+            of the following, ends the calls and is raised once the workers have ended.
         on_progress: likewise, with a worker's progress.
+        on_pictures: likewise, with what a worker shows of its network.
 
     Raises:
         ClusterError: the cluster lacks the resources, its nodes lack what workers need, or workers failed too often or
@@ -99,7 +109,9 @@ def run_on_workers(function: Function, job: Any, plan: Plan, *, on_report: Liste
     set_environment(is_local=is_local)
     place: AbstractContextManager[dict[str, Any]] = local.options() if is_local else nullcontext({})
     with place as options:
-        error = _run(function, job, plan, options, {"report": on_report, "progress": on_progress, "say": _log.info})
+        _log.info("starting Ray on this machine" if is_local else f"joining Ray at {os.environ['RAY_ADDRESS']}")
+        listeners = {"report": on_report, "progress": on_progress, "say": _log.info, "pictures": on_pictures}
+        error = _run(function, job, plan, options, listeners)
     if error:
         raise error
 

@@ -66,7 +66,7 @@ def work(config: dict[str, Any]) -> None:
         return lambda content: queue.put((kind, content))
 
     try:
-        call(device=get_device(), **{kind: sender(kind) for kind in ("report", "progress", "say")})
+        call(device=get_device(), **{kind: sender(kind) for kind in ("report", "progress", "say", "pictures")})
     except config["certain"] as err:  # not raised: Ray would restart the workers
         if context.get_world_rank() == 0:
             queue.put(("error", str(err)))

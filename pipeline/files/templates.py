@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import jinja2
@@ -15,7 +16,7 @@ def shown(value: Any) -> Any:
 
 
 def environment(package: str, *, autoescape: bool = True, finalize: Callable[[Any], Any] = shown) -> jinja2.Environment:
-    """Return the environment of the templates beside a package's modules.
+    """Return the environment of the templates beside a package's modules, which may import those beside this one.
 
     Args:
         package: its full name.
@@ -23,7 +24,7 @@ def environment(package: str, *, autoescape: bool = True, finalize: Callable[[An
         finalize: called with every value that a template inserts; the JSON of `tojson` is made of shown values.
     """
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader(package, "."),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package, "."), jinja2.PackageLoader(__package__, ".")]),
         autoescape=autoescape,  # noqa: S701  # the callers choose the escaping
         finalize=finalize,
         undefined=jinja2.StrictUndefined,
@@ -32,6 +33,11 @@ def environment(package: str, *, autoescape: bool = True, finalize: Callable[[An
     )
     made.policies["json.dumps_function"] = lambda tree, **options: json.dumps(_shown_tree(tree), **options)
     return made
+
+
+def style(*names: str) -> str:
+    """Return the style sheets of these names, which lie beside this module: what pages have in common."""
+    return "".join(resources.files(__package__).joinpath(name).read_text("utf-8") for name in names)
 
 
 def _shown_tree(tree: Any) -> Any:

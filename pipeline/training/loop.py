@@ -32,6 +32,7 @@ def fit(
     report: Callable[[Metrics], None],
     progress: Callable[[Metrics], None],
     say: Callable[[str], None],
+    validated: Callable[[Trainer, nn.Module], None],
 ) -> None:
     """Train for the remaining epochs in this process, as one of torch.distributed's workers if that is initialised.
 
@@ -44,6 +45,7 @@ def fit(
             the worker, again with the same ones after the epoch was repeated.
         progress: called by the first worker within an epoch, about once a second.
         say: called by the first worker with a message when it resumes from a checkpoint or finds a broken one.
+        validated: called by the first worker after each validation, with the network that was validated.
 
     Raises:
         TrainingError: the loss is not finite, settings and tiles do not match, or an operation is not deterministic.
@@ -65,7 +67,7 @@ def fit(
 
         hardware = precision.on_gpus(trainer.learner.precision, is_deterministic=settings.deterministic)
         with hardware, Writer(write) as writer:
-            _continue(trainer, state, writer, report=report, progress=progress)
+            _continue(trainer, state, writer, report=report, progress=progress, validated=validated)
             writer.finish()
 
 
@@ -84,6 +86,7 @@ def _continue(
     *,
     report: Callable[[Metrics], None],
     progress: Callable[[Metrics], None],
+    validated: Callable[[Trainer, nn.Module], None],
 ) -> None:
     """Train, validate and hand over checkpoints that are due, and the last one, until the training is over."""
     settings = trainer.settings
@@ -107,7 +110,10 @@ def _continue(
             metrics |= trainer.validate()
         state = replace(state, sums=checkpoint.beginning().sums, history=(*state.history, metrics))
         if is_validated:
-            state = _with_best(state, settings, trainer.learner.published())
+            network = trainer.learner.published()
+            state = _with_best(state, settings, network)
+            if trainer.rank == 0:
+                validated(trainer, network)
         if trainer.is_due() or settings.checkpoint_minutes is None or _is_over(state, settings):
             save(state.sums)
         if trainer.rank == 0:

@@ -1,6 +1,7 @@
 """Training progress on the terminal."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,9 +11,12 @@ from rich.text import Text
 
 from pipeline.artifacts.model import Metrics
 
+EVERY = 30.0
+"""Seconds after which something is said where the output is no terminal, whatever the training does."""
+
 
 class TrainingLine:
-    """A live line if the output is a terminal, and a plain line per finished epoch in any case."""
+    """A live line if the output is a terminal, else one every 30 s; and a plain line per finished epoch."""
 
     def __init__(self, num_epochs: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Start; the remaining time is estimated from the epochs that this process sees."""
@@ -20,36 +24,66 @@ class TrainingLine:
         self._began: tuple[float, float] | None = None
         self._console = Console(file=sys.stdout, highlight=False)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
+        self._start = self._said = self._heard = time.monotonic()
+        self._newest = ""
+        self._ended = threading.Event()
+        self._speaker = threading.Thread(target=self._speak, daemon=True)
 
     def __enter__(self) -> "TrainingLine":
         """Show the line."""
         if self._console.is_terminal:
             self._live.start()
+        else:
+            self._speaker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Remove the line."""
         self._live.stop()
+        self._ended.set()
+        if self._speaker.is_alive():
+            self._speaker.join()
 
     def progress(self, now: Metrics) -> None:
         """Show the epoch in progress: its keys are epoch, done (a fraction), train/loss and images_per_second."""
         done = now["epoch"] - 1 + now["done"]
         if self._began is None:
             self._began = (self._clock(), done)
+            self._say(f"first batch after {time.monotonic() - self._start:.0f} s")
+        text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
+        self._newest, self._heard = (
+            f"{text}{now['images_per_second']:.1f} images/s  {self.left(done)}",
+            time.monotonic(),
+        )
         if self._console.is_terminal:
-            text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
-            self._live.update(Text(f"{text}{now['images_per_second']:.1f} images/s  {self._left(done)}"), refresh=True)
+            self._live.update(Text(self._newest), refresh=True)
 
     def report(self, epoch: Metrics) -> None:
         """Print a finished epoch."""
         scores = {"val loss": "val/loss", "val mIoU": "val/miou"}  # if the epoch was validated
         shown = "".join(f"{name} {epoch[key]:.3f}  " for name, key in scores.items() if key in epoch)
         text = f"epoch {epoch['epoch']:.0f}/{self._num_epochs}  loss {epoch['train/loss']:.3f}  {shown}"
-        text += f"{epoch['images_per_second']:.1f} images/s  {self._left(epoch['epoch'])}"
-        self._console.print(text, soft_wrap=True)
+        self._say(f"{text}{epoch['images_per_second']:.1f} images/s  {self.left(epoch['epoch'])}")
 
-    def _left(self, done: float) -> str:
+    def left(self, done: float) -> str:
+        """Return how long the rest takes, after `done` epochs."""
         if self._began is None or done <= self._began[1]:
             return "time left: not known yet"
         seconds = (self._clock() - self._began[0]) / (done - self._began[1]) * (self._num_epochs - done)
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(text, soft_wrap=True)
+
+    def _speak(self) -> None:
+        """Say the newest progress where nothing was said for a while, and how old it is if it is old."""
+        while not self._ended.wait(max(0.0, self._said + EVERY - time.monotonic())):
+            now = time.monotonic()
+            if now < self._said + EVERY:
+                continue
+            age = now - self._heard
+            if not self._newest:
+                self._say(f"waiting for the first batch, for {now - self._start:.0f} s")
+            else:
+                self._say(f"{self._newest}, {age:.0f} s ago" if age >= EVERY else self._newest)

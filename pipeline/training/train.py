@@ -15,12 +15,14 @@ import torch
 from pipeline.artifacts.model import Metrics, Spec, write_model
 from pipeline.artifacts.shard import Header
 from pipeline.artifacts.tileset import Tileset
+from pipeline.core.arrays import Pixels
 from pipeline.core.class_weights import WEIGHTINGS
 from pipeline.files import atomic, csv_table, digest, repository, source_code
 from pipeline.training import initial, loop
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.errors import TrainingError as TrainingError  # part of what this module offers
 from pipeline.training.initial import Fetch
+from pipeline.training.predictions import predicted
 from pipeline.training.run import Inputs, worked_on
 from pipeline.training.trainer import Job
 
@@ -136,14 +138,25 @@ def fit(
     report: Callable[[Metrics], None],
     progress: Callable[[Metrics], None],
     say: Callable[[str], None],
+    pictures: Callable[[list[Pixels]], None],
 ) -> None:
     """Run `loop.fit` on one worker, and make the next process that begins this run wait until it has ended.
+
+    `pictures` is called by the first worker after each validation with what training/predictions.py shows of it.
 
     In an object store there is no lock for that: a worker that outlives its driver finds, before it commits a
     checkpoint, that another process holds the run's lease, and ends.
     """
     with worked_on(folder) if job.remote is None or job.remote.lease is None else nullcontext():
-        loop.fit(job, folder=folder, device=device, report=report, progress=progress, say=say)
+        loop.fit(
+            job,
+            folder=folder,
+            device=device,
+            report=report,
+            progress=progress,
+            say=say,
+            validated=lambda trainer, network: pictures(predicted(trainer, network)),
+        )
 
 
 def write_outcome(

@@ -1,25 +1,22 @@
 """reports/validation.html: the verdict on a data set as one self-contained page, with thumbnails of the offenders."""
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.validation import Finding, Offender, Validation
-from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
-from pipeline.files import atomic, images, templates
+from pipeline.files import atomic, images, pictures, templates
 from pipeline.files.images import read_mask
+from pipeline.validation import samples
 
 MAX_FIGURES = 24
 """Maximum number of offenders of one check that are shown with images."""
 MAX_NAMES = 500
 """Maximum number of further offenders of one check that are named on the page; the JSON names all."""
-_HEIGHT, _WIDTH = 144, 192
+_BOX = 144, 192  # height and width of a picture, pixels
 _MARKS = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255), (0, 0, 0))  # for labels outside the table
 
 
@@ -30,6 +27,9 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
         .get_template("validation.html.j2")
         .render(
             validation=validation,
+            style=templates.style("page.css"),
+            images=samples.of_images(manifest, folder),
+            classes=samples.of_classes(manifest, folder),
             colours=[f"rgb{colour}" for colour in manifest.classes.colours],
             mark=f"rgb{_mark(manifest.classes)}",
             largest_share=max(share for split in validation.splits for share in split.shares.values()),
@@ -74,21 +74,15 @@ def _image_uri(path: Path) -> str:
         return _preview_uri(path)
     except OSError:
         return ""
-    return _jpeg_uri(pixels)
+    return pictures.jpeg_uri(pixels, _BOX)
 
 
 def _preview_uri(path: Path) -> str:
     """Return an image or mask that is refused as a small JPEG in a data URI, "" if it cannot be decoded."""
     try:
-        return _jpeg_uri(images.read_preview(path))
+        return pictures.jpeg_uri(images.read_preview(path), _BOX)
     except images.ImageError:
         return ""
-
-
-def _jpeg_uri(pixels: Pixels) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(images.resize_image(pixels, _small(pixels))).save(buffer, "JPEG", quality=80)
-    return _data_uri("jpeg", buffer.getvalue())
 
 
 def _mask_uri(path: Path, outside: Path, classes: ClassTable) -> str:
@@ -103,25 +97,14 @@ def _mask_uri(path: Path, outside: Path, classes: ClassTable) -> str:
         return _preview_uri(path)
     except OSError:
         return ""
-    height, width = _small(mask)
+    height, width = pictures.size_within(mask, _BOX)
     colours = classes.palette()[images.resize_mask(mask, (height, width))]
     rows, columns = np.nonzero(marked)
     colours[rows * height // len(mask), columns * width // mask.shape[1]] = _mark(classes)
-    return _data_uri("png", images.encode_png(colours))
+    return pictures.png_uri(colours)
 
 
 def _mark(classes: ClassTable) -> tuple[int, int, int]:
     """Return the colour of labels outside the table: of a few, the one that no class has nearby."""
     taken = np.array([*classes.colours, classes.void_colour])
     return max(_MARKS, key=lambda mark: np.abs(taken - mark).sum(axis=1).min())
-
-
-def _small(pixels: Pixels) -> tuple[int, int]:
-    """Return height and width of the thumbnail; a small image keeps its size."""
-    height, width = pixels.shape[:2]
-    scale = min(1, _HEIGHT / height, _WIDTH / width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

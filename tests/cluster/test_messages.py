@@ -34,12 +34,12 @@ def listen(*items, waiting=lambda: "waiting", **listeners):
 
 def test_while_no_workers_run_it_is_said_every_ten_seconds(said):
     assert listen("nothing", "nothing", ("workers", 2), "nothing", "nothing") is None
-    assert said() == ["waiting", "waiting"]
+    assert said() == ["waiting", "waiting", "2 workers ready"]
 
 
 def test_after_a_failure_workers_are_waited_for_again(said):
     listen(("workers", 2), "nothing", ("workers", 0), "nothing", ("workers", 1), "nothing")
-    assert said() == ["waiting"]
+    assert said() == ["2 workers ready", "waiting", "1 worker ready"]
 
 
 def test_on_one_machine_nothing_is_said(said):

@@ -1,6 +1,7 @@
 """Tested on real local Ray clusters."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -35,7 +36,7 @@ def logged(caplog):
     def logged():
         messages = [record.getMessage() for record in caplog.records if record.name.startswith("pipeline")]
         caplog.clear()
-        return [text for text in messages if not text.startswith("computing in ")]
+        return [text for text in messages if not re.match(r"computing in |starting Ray|\d+ workers? ready", text)]
 
     return logged
 
@@ -45,21 +46,29 @@ def run(tiles, tmp_path):
     """Return a function that trains on Ray's workers and returns the reports and the last checkpoint."""
 
     def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, **changes):
-        reports, progress = [], []
+        reports, progress, pictures = [], [], []
         job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
         plan = Plan(Place(tmp_path / "toy", train.reads(job)), num_workers, max_failures, TrainingError, ANYWHERE)
-        cluster.run_on_workers(function, job, plan, on_report=on_report or reports.append, on_progress=progress.append)
-        return SimpleNamespace(state=checkpoint.last(plan.place.folder), reports=reports, progress=progress)
+        listeners = {"on_report": on_report or reports.append, "on_progress": progress.append}
+        cluster.run_on_workers(function, job, plan, **listeners, on_pictures=pictures.append)
+        state = checkpoint.last(plan.place.folder)
+        return SimpleNamespace(state=state, reports=reports, progress=progress, pictures=pictures)
 
     return run
 
 
 @pytest.mark.ray
-def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged):
+def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged, caplog):
     first = run(2)
     assert [(epoch["epoch"], epoch["workers"]) for epoch in first.reports] == [(1, 2), (2, 2)]
     assert first.progress[0]["epoch"] == 1
+    assert [len(masks) for masks in first.pictures] == [4, 4]
     assert list(first.state.history) == first.reports
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if "Ray" in text or "ready" in text] == [
+        "starting Ray on this machine",
+        "2 workers ready",
+    ]
     assert logged() == []
 
     again = run(2, epochs=3)  # the same folder: training resumes from there

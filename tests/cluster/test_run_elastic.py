@@ -14,7 +14,7 @@ from pipeline.training import checkpoint, train
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job
 from tests.support.tiny_data import write_tiles
-from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY
+from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY, ignore
 
 EPOCHS = 10
 # The nodes run in a separate process, since the driver starts and shuts down its own Ray.
@@ -82,14 +82,14 @@ def test_workers_join_and_leave_and_the_model_is_the_one_that_one_worker_trains(
             seen.append("removed")
 
     plan = Plan(Place(tmp_path / "elastic", train.reads(job)), (1, 2), 3, TrainingError, ANYWHERE)
-    cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=lambda _: None)
+    cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=ignore, on_pictures=ignore)
     workers = [entry[1] for entry in seen if entry != "removed"]
     assert (workers[0], 2 in workers, workers[-1]) == (1, True, 1)
     elastic = checkpoint.last(plan.place.folder)
     assert [epoch["epoch"] for epoch in elastic.history] == list(range(1, EPOCHS + 1))
 
     alone = tmp_path / "alone"
-    quiet = {"report": lambda _: None, "progress": lambda _: None, "say": lambda _: None}
+    quiet = dict.fromkeys(("report", "progress", "say", "pictures"), ignore)
     alone.mkdir()
     torch.set_default_dtype(torch.float64)
     try:

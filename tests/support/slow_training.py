@@ -15,7 +15,7 @@ from pipeline.files import log
 from pipeline.training import train
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job
-from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY
+from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY, ignore
 
 EPOCHS = 8
 
@@ -44,7 +44,12 @@ def main(tiles, folder, failures, seconds):
     job = Job(tiles, TINY, SETTINGS.model_copy(update=changes), (1.0, 1.0))
     plan = Plan(Place(folder, train.reads(job)), 2, failures, TrainingError, ANYWHERE)
     cluster.run_on_workers(
-        slowly, job, plan, on_report=lambda epoch: say(f"epoch {epoch['epoch']:g}"), on_progress=lambda _: None
+        slowly,
+        job,
+        plan,
+        on_report=lambda epoch: say(f"epoch {epoch['epoch']:g}"),
+        on_progress=ignore,
+        on_pictures=ignore,
     )
     say("ended")
 

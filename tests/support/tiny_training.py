@@ -27,12 +27,17 @@ SETTINGS = params.load(SCENES).train.model_copy(
 )
 
 
+def ignore(_):
+    """Do nothing, as a listener."""
+
+
 def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0), initial=None):
     """Train; return the reports, the messages and the last checkpoint."""
     folder.mkdir(exist_ok=True)
     reports, messages = [], []
     job = Job(tiles, network, settings, weights, initial)
-    train.fit(job, folder=folder, device=CPU, report=reports.append, progress=lambda now: None, say=messages.append)
+    quiet = {"progress": ignore, "pictures": ignore}
+    train.fit(job, folder=folder, device=CPU, report=reports.append, say=messages.append, **quiet)
     precisions = [text for text in messages if text.startswith("computing in ")]
     others = [text for text in messages if text not in precisions]
     return SimpleNamespace(reports=reports, messages=others, precisions=precisions, state=checkpoint.last(folder))

@@ -1,5 +1,9 @@
+import re
+import time
+
 import pytest
 
+from pipeline.training import progress
 from pipeline.training.progress import TrainingLine
 
 EPOCH = {"epoch": 2.0, "train/loss": 0.5, "val/loss": 0.75, "val/miou": 0.25, "images_per_second": 12.5}
@@ -11,7 +15,7 @@ def test_a_finished_epoch_is_a_line_with_the_time_left(capsys):
         line.progress({"epoch": 1.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
         line.report(EPOCH)  # two epochs took 60 s, two are left
     assert capsys.readouterr().out == (
-        "epoch 2/4  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  60 s left\n"
+        "first batch after 0 s\nepoch 2/4  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  60 s left\n"
     )
 
 
@@ -41,7 +45,42 @@ def test_where_the_output_is_no_terminal_an_epoch_in_progress_is_not_shown(capsy
     with TrainingLine(3) as line:
         line.progress({"epoch": 1.0, "done": 0.5, "train/loss": 1.0, "images_per_second": 1.0})
         assert not line._live.is_started
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "first batch after 0 s\n"
+
+
+def said_in(intervals, monkeypatch, capsys, *events):
+    """Return the lines of a training that goes on for so many intervals after its events."""
+    monkeypatch.setattr(progress, "EVERY", 0.2)
+    with TrainingLine(3) as line:
+        for event in events:
+            line.progress(event)
+        time.sleep(0.2 * intervals + 0.1)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_where_the_output_is_no_terminal_something_is_said_in_each_interval(monkeypatch, capsys):
+    now = {"epoch": 1.0, "done": 0.5, "train/loss": 0.5, "images_per_second": 2.0}
+    first, *later = said_in(3, monkeypatch, capsys, now)
+    assert first == "first batch after 0 s"
+    assert 2 <= len(later) <= 3
+    text = "epoch 1/3  50%  loss 0.500  2.0 images/s  time left: not known yet"
+    assert all(re.fullmatch(rf"{re.escape(text)}(, \d s ago)?", line) for line in later)
+    assert later[-1].endswith(" ago")  # no news since then
+
+
+def test_before_the_first_batch_it_says_what_it_waits_for(monkeypatch, capsys):
+    lines = said_in(2, monkeypatch, capsys)
+    assert 1 <= len(lines) <= 2
+    assert all(re.fullmatch(r"waiting for the first batch, for \d s", line) for line in lines)
+
+
+def test_where_epochs_are_said_often_nothing_is_added(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "EVERY", 0.8)
+    with TrainingLine(3) as line:
+        for _ in range(6):
+            line.report(EPOCH)
+            time.sleep(0.2)
+    assert [text.partition("  ")[0] for text in capsys.readouterr().out.splitlines()] == ["epoch 2/3"] * 6
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(44.5, "89 s left"), (45.0, "2 min left"), (300.0, "10 min left")])

@@ -15,7 +15,7 @@ from pipeline.training import remote, run, train
 from pipeline.training.initial import Initial
 from pipeline.training.trainer import Job
 from tests.support.tiny_data import write_tiles
-from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
+from tests.support.tiny_training import CPU, SETTINGS, TINY, fit, ignore
 
 INPUTS = {"data": "x.dir", "train": {"epochs": 3}}
 
@@ -47,7 +47,7 @@ def trained(begun, tiles, *, network=TINY, on_report=lambda epoch: None, say=lam
     job = begun.publish(Job(tiles, network, settings, (1.0, 3.0)))
     # The paths that only the driver sees are gone.
     job = replace(job, tiles=tiles / "none")
-    train.fit(job, folder=begun.folder, device=CPU, report=on_report, progress=lambda now: None, say=say)
+    train.fit(job, folder=begun.folder, device=CPU, report=on_report, progress=ignore, pictures=ignore, say=say)
 
 
 def same(one, other):

@@ -19,7 +19,7 @@ from pipeline.training import checkpoint, train, trainer
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
-from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
+from tests.support.tiny_training import CPU, SETTINGS, TINY, fit, ignore
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_a_batch_that_does_not_divide_is_refused(tiles, tmp_path):
 def test_progress_is_reported_within_an_epoch(tiles, tmp_path):
     updates = []
     job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 1}), (1.0, 1.0))
-    silent = {"report": lambda epoch: None, "say": lambda text: None}
+    silent = dict.fromkeys(("report", "say", "pictures"), ignore)
     train.fit(job, folder=tmp_path, device=CPU, progress=updates.append, **silent)
     assert updates[-1]["epoch"] == 1
     assert updates[-1]["done"] == 1

@@ -13,15 +13,13 @@ from pipeline.core.arrays import Counts, Floats
 from pipeline.core.calibration import Reliability
 from pipeline.core.classes import ClassTable
 from pipeline.core.metrics import ratio
-from pipeline.evaluation.report import charts
+from pipeline.evaluation.report import reliability_chart
 from pipeline.evaluation.report.gallery import UNSURE, WRONG, Gallery
-from pipeline.files import atomic, templates
+from pipeline.files import atomic, charts, templates
 
 PRINTED = 12
 """Number of images shown when the page is printed."""
 _MAX_CONFUSIONS = 6
-_LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
-_SCORES = {"val/miou": "mIoU", "val/class_accuracy": "class accuracy", "val/global_accuracy": "global accuracy"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def write(path: Path, page: Page) -> None:
     entries = page.gallery.worst_first()
     html = environment.get_template("evaluation.html.j2").render(
         page=page,
-        style=style,
+        style=templates.style("charts.css") + style,
         script=script,
         palette=[_rgb(colour) for colour in page.classes.colours],
         void_colour=_rgb(page.classes.void_colour),
@@ -97,8 +95,9 @@ def write(path: Path, page: Page) -> None:
         confusions=_confusions(page),
         calibration=_calibration(page.reliability),
         charts=charts,
-        losses=charts.learning(page.history, _LOSSES, "{:.3g}".format),
-        scores_chart=charts.learning(page.history, _SCORES, lambda score: f"{100 * score:.3g}%"),
+        fractions=reliability_chart.fractions(),
+        losses=charts.losses(page.history),
+        scores_chart=charts.scores(page.history),
         data={
             "classes": page.classes.names,
             "colours": [_rgb(colour) for colour in page.classes.colours],
@@ -170,7 +169,7 @@ def _calibration(reliability: Reliability) -> dict[str, Any]:
         "error": reliability.expected_calibration_error,
         "confidence": float(ratio(reliability.confidence.sum(), pixels)),
         "accuracy": float(ratio(reliability.correct.sum(), pixels)),
-        "bins": charts.reliability(reliability),
+        "bins": reliability_chart.bins(reliability),
     }
 
 

@@ -1,4 +1,4 @@
-"""Positions of the marks in the evaluation page's charts; the template draws them.
+"""Positions of the marks in a page's charts; charts.html.j2 draws them.
 
 Positions are in the units of an SVG of WIDTH x HEIGHT, from its upper left corner.
 """
@@ -7,14 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from pipeline.core.calibration import Reliability
-
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 50, 438, 14, 236
 """The plotted area."""
-_SHARES = 60  # height of the tallest of the bars that show each bin's share of the pixels
+_LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
+_SCORES = {"val/miou": "mIoU", "val/class_accuracy": "class accuracy", "val/global_accuracy": "global accuracy"}
 
 
 @dataclass(frozen=True)
@@ -56,18 +53,6 @@ class Chart:
     curves: tuple[Curve, ...]
 
 
-@dataclass(frozen=True)
-class Bin:
-    """A confidence bin, `left` to `left + width`: its dot, and its bar of height `share_height`."""
-
-    dot: Dot
-    sure_y: float
-    """Where the dot would lie if accuracy equalled confidence."""
-    left: float
-    width: float
-    share_height: float
-
-
 def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show: Callable[[float], str]) -> Chart:
     """Return a chart of columns of the training history over its epochs; values that are not finite are left out.
 
@@ -83,44 +68,30 @@ def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show
     pairs = [pair for curve in curves.values() for pair in curve]
     if not pairs:
         return Chart((), (), ())
-    x_ticks = ticks(min(x for x, _ in pairs), max(x for x, _ in pairs), whole=True)
-    y_ticks = ticks(0, max(y for _, y in pairs))
-    first, last = min(x for x, _ in pairs), max(x for x, _ in pairs)
+    epochs, values = zip(*pairs, strict=True)
+    first, last = min(epochs), max(epochs)
+    x_ticks, y_ticks = ticks(first, last, whole=True), ticks(0, max(values))
     top = y_ticks[-1]
 
-    def dot(x: float, y: float, name: str) -> Dot:
-        across = _x((x - first) / (last - first)) if last > first else (LEFT + RIGHT) / 2
-        return Dot(across, _y(y / top), f"epoch {x:g}: {name} {show(y)}")
+    def dot(epoch: float, value: float, name: str) -> Dot:
+        across = x((epoch - first) / (last - first)) if last > first else (LEFT + RIGHT) / 2
+        return Dot(across, y(value / top), f"epoch {epoch:g}: {name} {show(value)}")
 
     return Chart(
-        tuple(Tick(dot(x, 0, "").x, f"{x:g}") for x in x_ticks if first <= x <= last),
-        tuple(Tick(_y(y / top), show(y)) for y in y_ticks),
-        tuple(Curve(name, tuple(dot(x, y, name) for x, y in curve)) for name, curve in curves.items() if curve),
+        tuple(Tick(dot(tick, 0, "").x, f"{tick:g}") for tick in x_ticks if first <= tick <= last),
+        tuple(Tick(y(tick / top), show(tick)) for tick in y_ticks),
+        tuple(Curve(name, tuple(dot(*pair, name) for pair in curve)) for name, curve in curves.items() if curve),
     )
 
 
-def reliability(counts: Reliability) -> tuple[Bin, ...]:
-    """Return the bins that have pixels, over axes of confidence and accuracy from 0 to 1."""
-    num_bins, total = len(counts.pixels), counts.pixels.sum()
-    shares = counts.pixels / max(total, 1)
-    bins = []
-    for b in np.flatnonzero(counts.pixels).tolist():
-        confidence, accuracy = float(counts.confidences[b]), float(counts.accuracies[b])
-        text = (
-            f"confidence {b / num_bins:.0%} to {(b + 1) / num_bins:.0%}: mean confidence {confidence:.1%}, accuracy "
-            f"{accuracy:.1%}; {shares[b]:.1%} of the pixels"
-        )
-        left = _x(b / num_bins)
-        width = round(_x((b + 1) / num_bins) - left, 2)
-        height = round(float(_SHARES * shares[b] / shares.max()), 2)
-        bins.append(Bin(Dot(_x(confidence), _y(accuracy), text), _y(confidence), left, width, height))
-    return tuple(bins)
+def losses(rows: Sequence[Mapping[str, float]]) -> Chart:
+    """Return the chart of a training history's losses."""
+    return learning(rows, _LOSSES, "{:.3g}".format)
 
 
-def fractions() -> tuple[tuple[Tick, ...], tuple[Tick, ...]]:
-    """Return the ticks of two axes from 0 to 1."""
-    values = (0, 0.2, 0.4, 0.6, 0.8, 1)
-    return tuple(Tick(_x(v), f"{v:.0%}") for v in values), tuple(Tick(_y(v), f"{v:.0%}") for v in values)
+def scores(rows: Sequence[Mapping[str, float]]) -> Chart:
+    """Return the chart of a training history's validation scores."""
+    return learning(rows, _SCORES, lambda score: f"{100 * score:.3g}%")
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
@@ -139,9 +110,11 @@ def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     return [float(f"{i * step:.12g}") for i in range(start, math.ceil(high / step) + 1)]
 
 
-def _x(fraction: float) -> float:
+def x(fraction: float) -> float:
+    """Return the place of a fraction of the horizontal axis."""
     return round(LEFT + fraction * (RIGHT - LEFT), 2)
 
 
-def _y(fraction: float) -> float:
+def y(fraction: float) -> float:
+    """Return the place of a fraction of the vertical axis."""
     return round(BOTTOM - fraction * (BOTTOM - TOP), 2)

@@ -1,8 +1,6 @@
-import numpy as np
 import pytest
 
-from pipeline.core.calibration import Reliability
-from pipeline.evaluation.report import charts
+from pipeline.files import charts
 
 
 def test_a_curve_runs_over_the_plotted_area():
@@ -33,11 +31,3 @@ def test_a_single_epoch_stands_in_the_middle():
 )
 def test_ticks_are_round_numbers(low, high, whole, expected):
     assert charts.ticks(low, high, whole=whole) == expected
-
-
-def test_a_bin_lies_where_its_confidence_and_accuracy_are():
-    pixels, correct, confidence = np.array([0, 100, 0, 300]), np.array([0, 20, 0, 210]), np.array([0, 40.0, 0, 270])
-    low, high = charts.reliability(Reliability(pixels, correct, confidence))
-    assert (low.dot.x, low.dot.y, low.sure_y) == (205.2, 191.6, 147.2)  # 0.4 of 388; 0.2 and 0.4 of 222
-    assert (high.left, high.width, high.share_height, low.share_height) == (341, 97, 60, 20)
-    assert high.dot.text == "confidence 75% to 100%: mean confidence 90.0%, accuracy 70.0%; 75.0% of the pixels"

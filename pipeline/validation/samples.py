@@ -1,0 +1,109 @@
+"""What a data set looks like: a few images with their masks laid over, and each class where it is seen best."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.artifacts.manifest import PIXELS, SPLITS, Manifest
+from pipeline.core.arrays import Pixels
+from pipeline.files import images, pictures
+
+NUM_IMAGES = 6
+_LARGE, _SMALL = (288, 384), (144, 192)  # height and width of a picture, pixels
+_MARGIN = 0.25  # around a class's pixels, of the sides of the box that holds them
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of the page."""
+
+    name: str
+    """The image's, or the class's."""
+    caption: str
+    uri: str
+    """"": there is no picture."""
+
+
+def of_images(manifest: Manifest, folder: Path) -> list[Sample]:
+    """Return NUM_IMAGES of the images that can be used, or all if there are fewer, with their masks laid over them.
+
+    They are spread evenly over each split, and over the splits as far as these have images.
+    """
+    found = []
+    for row in _spread(manifest.usable):
+        try:
+            image, mask = _read(row, folder)
+            uri = pictures.overlay_uri(image, mask, manifest.classes, _LARGE)
+        except (images.ImageError, OSError):
+            uri = ""
+        found.append(Sample(row["id"], f"{row['width']} x {row['height']} pixels", uri))
+    return found
+
+
+def of_classes(manifest: Manifest, folder: Path) -> list[Sample]:
+    """Return each class in the image in which it has the largest share, cut out around its pixels, all others faded.
+
+    That is a training image, unless none shows the class.
+    """
+    usable = manifest.usable
+    counts = np.array(usable[PIXELS].tolist(), np.int64).reshape(len(usable), len(manifest.classes) + 1)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    preferred = shares + (shares > 0) * (usable["split"] == "train").to_numpy()[:, None]
+    found = {}
+    for label, name in enumerate(manifest.classes.names):
+        best = int(preferred[:, label].argmax()) if len(usable) else 0
+        if not len(usable) or not shares[best, label]:
+            found[label] = Sample(name, "no pixel in any split", "")
+            continue
+        row = usable.iloc[best].to_dict()
+        try:
+            uri = pictures.jpeg_uri(_cut_out(*_read(row, folder), label), _SMALL)
+        except (images.ImageError, OSError):
+            uri = ""
+        found[label] = Sample(name, f"{shares[best, label]:.1%} of {row['id']}", uri)
+    return list(found.values())
+
+
+def _spread(usable: pd.DataFrame) -> Iterator[Mapping[Any, Any]]:
+    """Yield the rows of a few images, by split."""
+    splits = {split: usable[usable["split"] == split] for split in SPLITS}
+    wanted = dict.fromkeys(SPLITS, 0)
+    for _ in range(min(NUM_IMAGES, len(usable))):
+        left = [split for split in SPLITS if wanted[split] < len(splits[split])]
+        wanted[min(left, key=lambda split: wanted[split])] += 1
+    for split, number in wanted.items():
+        for i in range(number):
+            yield splits[split].iloc[(2 * i + 1) * len(splits[split]) // (2 * number)].to_dict()
+
+
+def _read(row: Mapping[Any, Any], folder: Path) -> tuple[Pixels, Pixels]:
+    """Return an image and its mask.
+
+    Raises:
+        ImageError: one cannot be read, or they no longer have one size.
+    """
+    image, mask = images.read_image(folder / row["image"]), images.read_mask(folder / row["mask"])
+    if image.shape[:2] != mask.shape:
+        raise images.ImageError(f"expected image and mask of one size, got {image.shape[:2]} and {mask.shape}")
+    return image, mask
+
+
+def _cut_out(image: Pixels, mask: Pixels, label: int) -> Pixels:
+    """Return the part of an image (H, W, 3) around the pixels of a class, with all others grey and pale."""
+    part = tuple(_around((mask == label).any(axis=1 - axis), least) for axis, least in enumerate(_SMALL))
+    image, shown = image[part], (mask[part] == label)[:, :, None]
+    pale = 160 + images.to_grey(image)[:, :, None] // 4  # 160..223
+    return np.where(shown, image, pale).astype(np.uint8)
+
+
+def _around(holds: npt.NDArray[np.bool_], least: int) -> slice:
+    """Return the rows or columns to show around those that hold a class: with a margin, and at least so many."""
+    where = np.flatnonzero(holds)
+    start, end = int(where[0]), int(where[-1]) + 1
+    margin = max(round(_MARGIN * (end - start)), -(-(least - (end - start)) // 2))
+    return slice(max(0, start - margin), end + margin)

@@ -1,0 +1,77 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.files import pictures
+from pipeline.training import batches
+from pipeline.training.trainer import Job, Trainer
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import CPU, SETTINGS, TINY, ignore
+
+AUGMENTED = SETTINGS.model_copy(update={"flip": 0.5, "zoom": (0.5, 2.0), "colour_jitter": 0.3, "epochs": 1})
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """Write nine tiles per split: an epoch has three steps of four."""
+    return write_tiles(tmp_path_factory.mktemp("toy"))
+
+
+def page(tiles, folder, **changes):
+    batches.write_page(folder / "batches.html", Job(tiles, TINY, AUGMENTED.model_copy(update=changes), (1.0, 3.0)))
+    return (folder / "batches.html").read_text()
+
+
+def learnt(tiles):
+    """Return the images and masks of an epoch's steps, as the network of a real training gets them."""
+    trainer, seen = Trainer(Job(tiles, TINY, AUGMENTED, (1.0, 3.0)), CPU), []
+
+    def learn(images, masks, **_):
+        seen.append((images.permute(0, 2, 3, 1).round().to(torch.uint8).numpy(), masks.numpy()))
+        return torch.ones(4, dtype=torch.float64)
+
+    trainer.learner.learn = learn
+    trainer.train(0, torch.zeros(0, 4, dtype=torch.float64), progress=ignore, save=ignore)
+    return seen
+
+
+def test_the_page_shows_exactly_what_the_network_is_given(tiles, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(pictures, "overlay_uri", lambda image, mask, *_: shown.append((image, mask)) or "data:,")
+    page(tiles, tmp_path)
+    expected = [pair for images, masks in learnt(tiles) for pair in zip(images, masks, strict=True)]
+    assert len(shown) == len(expected) == 12
+    for (image, mask), (given, target) in zip(shown, expected, strict=True):
+        assert np.array_equal(image, given)
+        assert np.array_equal(mask, target)
+
+
+def test_each_tile_is_shown_alone_and_with_its_mask(tiles, tmp_path):
+    html = page(tiles, tmp_path)
+    encoded = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    assert len(encoded) == 3 * 4 * 2
+    sizes = {Image.open(io.BytesIO(base64.b64decode(text))).size for text in encoded}
+    assert sizes == {(32, 32)}
+    assert html.count("<h2>Step ") == 3
+    assert "train.zoom 0.5 to 2.0" in html
+    assert " more</p>" not in html
+
+
+def test_of_a_large_batch_eight_tiles_are_shown(tiles, tmp_path):
+    html = page(tiles, tmp_path, batch_size=9)
+    assert html.count("<h2>Step ") == 1  # one epoch of nine tiles is one step
+    assert html.count("<figure>") == 8
+    assert "and 1 more" in html
+
+
+def test_the_same_job_gives_the_same_bytes_and_no_network_is_needed(tiles, tmp_path):
+    html = page(tiles, tmp_path)
+    assert html == page(tiles, tmp_path)
+    targets = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert all(target.startswith("data:") for target in targets)
+    assert "<script" not in html
