@@ -91,6 +91,14 @@ def test_no_batches_are_none(folder):
     assert list(Tileset(folder, "train").batches([])) == []
 
 
+def test_tiles_name_the_images_that_they_were_cut_from(folder):
+    named = [
+        {**row, "source": f"image {i}"} for i, row in enumerate(rows("val", "b.arrow", 2) + rows("train", "a.arrow", 5))
+    ]
+    tileset.write_index(folder, HEADER, pd.DataFrame(named))
+    assert Tileset(folder, "train").sources([4, 0]) == ["image 6", "image 2"]
+
+
 def test_pixel_counts_are_those_of_the_split(folder):
     assert Tileset(folder, "val").pixels().tolist() == [[20, 0, 0]] * 2
 

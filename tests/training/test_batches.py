@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from pipeline.files import pictures
+from pipeline.params.recipe import Phase
 from pipeline.training import batches
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
@@ -49,6 +50,13 @@ def test_the_page_shows_exactly_what_the_network_is_given(tiles, tmp_path, monke
     for (image, mask), (given, target) in zip(shown, expected, strict=True):
         assert np.array_equal(image, given)
         assert np.array_equal(mask, target)
+
+
+def test_the_first_phases_tiles_are_shown_as_small_as_they_are(tiles, tmp_path):
+    phase = Phase(share=0.5, scale=0.5, learning_rate=0.1, final_rate=0.1, zoom=(1.0, 1.0))
+    html = page(tiles, tmp_path, early_phases=(phase,), epochs=2)
+    encoded = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    assert {Image.open(io.BytesIO(base64.b64decode(text))).size for text in encoded} == {(16, 16)}
 
 
 def test_each_tile_is_shown_alone_and_with_its_mask(tiles, tmp_path):

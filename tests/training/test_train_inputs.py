@@ -124,6 +124,7 @@ PACKAGES = {
     "files/atomic.py": False,
     "inference/predict.py": False,
     "params/training.py": False,
+    "planning/proposal.py": False,
     "registry/gate.py": False,
     "tracking/outbox.py": False,
     "training/initial.py": True,
