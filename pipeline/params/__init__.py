@@ -14,6 +14,7 @@ from pipeline.files.printable import ManyLinesError
 from pipeline.params.dataset import Dataset
 from pipeline.params.evaluation import Evaluate, Register
 from pipeline.params.section import Section
+from pipeline.params.sizes import check_sizes
 from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, Validate
 from pipeline.params.training import Model, Train
 
@@ -28,6 +29,14 @@ _EARLIER: dict[str, dict[str, Any]] = {
         "final_rate": 0.0,
         "label_smoothing": 0.0,
         "image_loss": None,
+        "crop": None,
+        "vertical_flip": 0.0,
+        "turns": False,
+        "aspect": 1.0,
+        "rotation": 0.0,
+        "border": "void",
+        "gamma": 1.0,
+        "hue": 0.0,
     },
 }
 """What programs did before params.yaml had these keys, so that the params of their versions can be read."""
@@ -64,6 +73,11 @@ class Params(Section):
                 "train.class_weights: expected weights other than published, which only camvid has, got published "
                 f"for {self.dataset.name}; choose other weights"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_tiles(self) -> Self:
+        check_sizes((self.tile.height, self.tile.width), self.train)
         return self
 
 

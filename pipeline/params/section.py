@@ -8,7 +8,9 @@ Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Side = Annotated[int, Field(ge=32, le=20_000)]
+SMALLEST = 32
+"""Pixels of the shortest side of an image that every network takes."""
+Side = Annotated[int, Field(ge=SMALLEST, le=20_000)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Text = Annotated[str, Field(min_length=1)]
 

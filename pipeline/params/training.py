@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.files import repository
 from pipeline.files.redact import is_secret, redact
 from pipeline.params.recipe import ImageLoss, Phase, Zoom, check_phases
-from pipeline.params.section import Fraction, Positive, Section, Seed, Text
+from pipeline.params.section import Fraction, Positive, Section, Seed, Side, Text
 
 _VERSION = r"models:/[^/@]+(@[^/@]+|/[0-9]+)"
 
@@ -173,12 +173,31 @@ class Train(Section):
     sync_batch_norm: bool
     """True: batch statistics over the batches of all workers, so that N workers train as one does. False: over each
     worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""
+    crop: tuple[Side, Side] | None
+    """Height and width of the part of a tile, at a random place, that a step sees; in an early phase, of a tile shrunk
+    by its scale, which shrinks the part too. Validation sees whole tiles. null: the whole tile."""
     flip: Fraction
     """Probability of a horizontal flip."""
+    vertical_flip: Fraction
+    """Probability of a vertical flip, for images without an up and down."""
+    turns: bool
+    """Whether tiles are turned by 0, 90, 180 or 270 degrees, each as often; they must be square, or the crop."""
     zoom: Zoom
-    """Range of the random scale; the scaled tile is cropped, or padded with void, to its original size. [1, 1]: off."""
+    """Range of the random scale; the scaled tile is cropped, or padded as `border` says, to its original size. [1, 1]:
+    off."""
+    aspect: Annotated[float, Field(ge=1, le=2)]
+    """Largest ratio by which a tile is stretched in width against height, or the reverse. 1: off."""
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    """Largest angle of rotation in either direction, degrees. 0: off."""
+    border: Literal["void", "mirror"]
+    """What lies beyond a tile's edges where zoom, aspect and rotation show it: void, in which nothing is learnt, or
+    the tile's mirror image with its mask."""
     colour_jitter: Fraction
     """Largest relative change of brightness, contrast and saturation. 0: off."""
+    gamma: Annotated[float, Field(ge=1, le=4)]
+    """Largest exponent of the colours, as values from 0 to 1, and the inverse of the smallest. 1: off."""
+    hue: Annotated[float, Field(ge=0, le=180)]
+    """Largest angle by which colours are turned around grey in either direction, degrees. 0: off."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights, which is then validated and published in their place;
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""

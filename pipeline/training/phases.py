@@ -68,10 +68,27 @@ def phases(settings: "Train", steps_before: Callable[[int], int]) -> list[Phase]
             0 if part.start else warmup,
             settings.schedule,
             *(learning_rate, final_rate, scale),
-            Augmentation(settings.flip, zoom, settings.colour_jitter),
+            _augmentation(settings, scale, zoom),
         )
         for part, (learning_rate, final_rate, scale, zoom) in zip(steps, values, strict=True)
     ]
+
+
+def _augmentation(settings: "Train", scale: float, zoom: tuple[float, float]) -> Augmentation:
+    crop = settings.crop
+    return Augmentation(
+        settings.flip,
+        zoom,
+        settings.colour_jitter,
+        crop=crop and (round(crop[0] * scale), round(crop[1] * scale)),
+        border=settings.border,
+        vertical_flip=settings.vertical_flip,
+        turns=settings.turns,
+        rotation=settings.rotation,
+        aspect=settings.aspect,
+        gamma=settings.gamma,
+        hue=settings.hue,
+    )
 
 
 def first_epochs(settings: "Train") -> list[int]:

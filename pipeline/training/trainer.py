@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pipeline.params.training import Model, Train
     from pipeline.training.remote import Remote
 
-_SMALLEST = 32  # pixels of a tile's side, which the networks take
 _CHECK_EVERY = 16  # steps between checks of loss and clock, each of which waits for the device
 
 
@@ -59,7 +58,7 @@ class Trainer:
 
         Raises:
             TrainingError: the batch size is not a multiple of workers times accumulation, or exceeds the training
-                split, or tiles are too small in a phase.
+                split.
         """
         self.settings, self.device = job.settings, device
         self.rank = dist.get_rank() if dist.is_initialized() else 0
@@ -90,13 +89,6 @@ class Trainer:
             )
         if batch > tiles:
             raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
-        header = self.tiles["train"].header
-        for i, phase in enumerate(self._phases[:-1]):
-            if min(size := phase.size(header.height, header.width)) < _SMALLEST:
-                raise TrainingError(
-                    f"train.early_phases.{i}.scale: expected tiles of at least {_SMALLEST} x {_SMALLEST} pixels, got "
-                    f"{size[0]} x {size[1]} at scale {phase.scale:g}; raise it"
-                )
 
     def steps_before(self, epoch: int) -> int:
         """Return the number of steps before an epoch (0-based)."""

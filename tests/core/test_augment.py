@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.core.augment import Augmentation, augment, draw, shrink
+from pipeline.core.augment import NUM_DRAWS, Augmentation, augment, draw, shrink
 from pipeline.files.images import resize_image, resize_mask
 
 VOID = 3
@@ -17,6 +17,7 @@ def pair(height=6, width=8):
 
 def random(**columns):
     names = ["flip", "zoom", "top", "left", "brightness", "contrast", "saturation"]
+    names += ["vertical_flip", "turn", "rotation", "aspect", "gamma", "hue"]
     return torch.tensor([[columns.get(name, 0.5) for name in names]])
 
 
@@ -106,4 +107,88 @@ def test_random_numbers_depend_on_seed_and_position_alone():
     together = draw(9, [4, 5, 6])
     assert torch.equal(together[1:2], draw(9, [5]))
     assert not torch.equal(draw(9, [5]), draw(10, [5]))
-    assert together.shape == (3, 7)
+    assert together.shape == (3, NUM_DRAWS)
+
+
+def test_the_first_seven_numbers_are_those_of_earlier_versions():
+    # numpy.random.default_rng([9, 5]).random(7, dtype=numpy.float32), which is what they drew.
+    expected = np.random.default_rng([9, 5]).random(7, dtype=np.float32)
+    assert draw(9, [5])[0, :7].tolist() == expected.tolist()
+
+
+def augmented(image, mask, random_ND, **settings):
+    off = {"flip": 0.0, "zoom": (1, 1), "colour_jitter": 0.0}
+    return augment(image, mask, random_ND, Augmentation(**{**off, **settings}), void=VOID)
+
+
+@pytest.mark.parametrize(("turn", "quarters"), [(0.0, 0), (0.25, 1), (0.5, 2), (0.99, 3)])
+def test_turns_are_by_right_angles(turn, quarters):
+    image, mask = pair(6, 6)
+    images, masks = augmented(image, mask, random(turn=turn), turns=True)
+    assert torch.equal(masks[0], mask[0].rot90(quarters))
+    torch.testing.assert_close(images, image.rot90(quarters, (2, 3)), atol=1e-3, rtol=0)
+
+
+def test_a_vertical_flip_mirrors_up_and_down():
+    image, mask = pair()
+    _, masks = augmented(image, mask, random(vertical_flip=0.2), vertical_flip=0.3)
+    assert torch.equal(masks, mask.flip(1))
+    _, masks = augmented(image, mask, random(vertical_flip=0.4), vertical_flip=0.3)
+    assert torch.equal(masks, mask)
+
+
+def test_a_rotation_keeps_distances_in_pixels():
+    # By 90 degrees, so that the middle 6 x 6 of 6 x 8 pixels are turned exactly, and the rest lies beyond the edges.
+    image, mask = pair()
+    images, masks = augmented(image, mask, random(rotation=1.0), rotation=90.0)
+    assert torch.equal(masks[0, :, 1:7], mask[0, :, 1:7].rot90())
+    assert (masks[0, :, [0, 7]] == VOID).all()
+    assert images[0, :, :, 0].abs().max() < 1e-3
+
+
+def test_aspect_stretches_one_side_and_shrinks_the_other():
+    # A ratio of 4: the width is doubled and the height halved.
+    image, mask = pair(8, 8)
+    _, masks = augmented(image, mask, random(aspect=1.0), aspect=4.0)
+    assert (masks[0, [0, 1, 6, 7]] == VOID).all()
+    assert torch.equal(masks[0, 2:6, ::2], masks[0, 2:6, 1::2])
+    assert masks[0, 2:6].max() < VOID
+
+
+@pytest.mark.parametrize(("top", "left", "place"), [(0.0, 0.0, (0, 0)), (0.999, 0.0, (2, 0)), (0.5, 0.999, (1, 4))])
+def test_a_crop_is_a_part_of_the_pair_pixel_by_pixel(top, left, place):
+    image, mask = pair()
+    images, masks = augmented(image, mask, random(top=top, left=left), crop=(4, 4))
+    rows, columns = slice(place[0], place[0] + 4), slice(place[1], place[1] + 4)
+    assert torch.equal(masks[0], mask[0, rows, columns])
+    torch.testing.assert_close(images[0], image[0, :, rows, columns], atol=1e-3, rtol=0)
+
+
+def test_a_crop_of_a_zoomed_pair_shows_that_much_less():
+    image, mask = pair()
+    _, masks = augmented(image, mask, random(zoom=1.0, top=0.0, left=0.0), zoom=(1, 2), crop=(4, 6))
+    assert torch.equal(masks[0], mask[0, :2, :3].repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_beyond_the_edges_lies_the_mirror_image_if_told():
+    # At a third, the output's rows 0 to 7 show the pair's rows -7, -4, -1, 2, 5, 8, 11 and 14.
+    image, mask = pair(8, 8)
+    images, masks = augmented(image, mask, random(zoom=0.0), zoom=(1 / 3, 1), border="mirror")
+    shown = [6, 3, 0, 2, 5, 7, 4, 1]
+    assert torch.equal(masks[0], mask[0][shown][:, shown])
+    torch.testing.assert_close(images, image[:, :, shown][..., shown], atol=1e-3, rtol=0)
+
+
+def test_gamma_worked_by_hand():
+    # Exponents 2 and 1/2 of 0.2 and 0.6 of the range.
+    image = torch.tensor([51.0, 153.0, 255.0]).reshape(1, 3, 1, 1)
+    for number, exponent in ((1.0, 2.0), (0.0, 0.5)):
+        images, _ = augmented(image, torch.zeros(1, 1, 1), random(gamma=number), gamma=2.0)
+        assert images.flatten().tolist() == pytest.approx([255 * 0.2**exponent, 255 * 0.6**exponent, 255])
+
+
+def test_a_third_of_the_circle_turns_red_into_green_and_leaves_grey():
+    image = torch.tensor([[200.0, 90.0], [10.0, 90.0], [30.0, 90.0]]).reshape(1, 3, 1, 2)
+    images, _ = augmented(image, torch.zeros(1, 1, 2), random(hue=1.0), hue=120.0)
+    assert images[0, :, 0, 0].tolist() == pytest.approx([30, 200, 10], abs=1e-3)
+    assert images[0, :, 0, 1].tolist() == pytest.approx([90, 90, 90], abs=1e-3)

@@ -42,6 +42,13 @@ def with_phases(*phases, text=TEXT):
         ("label_smoothing: 0.0", "label_smoothing: 1.0", "train.label_smoothing: expected less than 1, got 1.0;"),
         ("image_loss: null", "image_loss: {name: dice, share: 0}", "image_loss.share: expected greater than 0, got 0;"),
         ("image_loss: null", "image_loss: {name: iou, share: 1}", "expected 'lovasz_softmax' or 'dice', got \"iou\";"),
+        ("aspect: 1.0", "aspect: 0.5", "train.aspect: expected greater than or equal to 1, got 0.5; correct the value"),
+        ("gamma: 1.0", "gamma: 5.0", "train.gamma: expected less than or equal to 4, got 5.0; correct the value"),
+        ("rotation: 0.0", "rotation: 200", "train.rotation: expected less than or equal to 180, got 200; correct"),
+        ("border: void", "border: grey", "train.border: expected 'void' or 'mirror', got \"grey\"; correct the value"),
+        ("crop: null", "crop: [16, 32]", "train.crop.0: expected greater than or equal to 32, got 16; correct"),
+        ("crop: null", "crop: [96, 129]", "train.crop: expected at most the 96 x 128 pixels of a tile, got 96 x 129;"),
+        ("turns: false", "turns: true", "train.turns: expected square tiles or crops, got 96 x 128 pixels; set train."),
         ("schedule: cosine", "schedule: step", "train.schedule: expected 'constant', 'cosine' or 'poly', got \"step\""),
     ],
 )
@@ -61,6 +68,13 @@ def test_a_wrong_value_is_named(tmp_path, old, new, line):
 )
 def test_other_choices_are_read(tmp_path, old, new):
     load(tmp_path, changed(TEXT, old, new))
+
+
+def test_square_crops_can_be_turned(tmp_path):
+    text = changed(changed(TEXT, "turns: false", "turns: true"), "crop: null", "crop: [64, 64]")
+    assert load(tmp_path, text).train.crop == (64, 64)
+    line = "train.early_phases.0.scale: expected at least 32 x 32 pixels, got 26 x 26 at scale 0.4; raise it"
+    assert line in refusal(tmp_path, with_phases({"scale": 0.4}, text=text))
 
 
 def test_dropout_may_be_chosen_for_both_segnets(tmp_path):
@@ -87,6 +101,10 @@ def test_phases_are_read_in_their_order(tmp_path):
             "train: expected at least one of 16 epochs for early_phases.0, got 0.8; change epochs or the shares of",
         ),
         ([{}, {}], "train: expected at least one of 16 epochs for the last phase, got 0; change epochs or the shares"),
+        (
+            [{"scale": 0.3}],
+            "train.early_phases.0.scale: expected at least 32 x 32 pixels, got 29 x 38 at scale 0.3; raise it",
+        ),
         ([{"share": 0.0625}], "train: expected warmup_epochs < the 1 epochs of the first phase, got 1; change one"),
     ],
 )

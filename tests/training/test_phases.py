@@ -10,12 +10,12 @@ from pipeline.artifacts.model import read_model
 from pipeline.params.recipe import ImageLoss, Phase
 from pipeline.tracking import registered
 from pipeline.training import checkpoint, phases, train, trainer
-from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
 
 SMALL = Phase(share=0.4, scale=0.5, learning_rate=0.4, final_rate=0.5, zoom=(0.5, 1.0))
+ONES = torch.ones(4, dtype=torch.float64)
 # Of three epochs (3, 2 and 2 steps), 1.2 and so one is in the early phase.
 PHASES = SETTINGS.model_copy(
     update={"early_phases": (SMALL,), "learning_rate": 0.1, "optimizer": "sgd", "schedule": "cosine"}
@@ -59,7 +59,7 @@ def test_each_step_is_given_tiles_of_its_phase(tiles, monkeypatch):
 
     def learn(images, masks, *, step, learning_rate):
         seen.append((step, tuple(images.shape), tuple(masks.shape), learning_rate))
-        return torch.ones(4, dtype=torch.float64)
+        return ONES
 
     def noted(images, masks, random, settings, *, void):
         zooms.append(settings.zoom)
@@ -140,11 +140,12 @@ def test_two_workers_train_the_phases_that_one_would(tiles, tmp_path):
             torch.testing.assert_close(value, expected[name], rtol=1e-9, atol=1e-9)
 
 
-def test_tiles_that_would_be_too_small_are_refused_before_anything_is_trained(tiles):
-    settings = PHASES.model_copy(update={"early_phases": (SMALL.model_copy(update={"scale": 0.4}),)})
-    message = r"train\.early_phases\.0\.scale: expected tiles of at least 32 x 32 pixels, got 26 x 26 at scale 0\.4"
-    with pytest.raises(TrainingError, match=message):
-        Trainer(Job(tiles, TINY, settings, (1.0, 3.0)), CPU)
+def test_a_crop_is_shrunk_with_its_tile(tiles):
+    worker, seen = Trainer(Job(tiles, TINY, PHASES.model_copy(update={"crop": (64, 32)}), (1.0, 3.0)), CPU), []
+    worker.learner.learn = lambda images, masks, **_: seen.append((images.shape[2:], masks.shape[1:])) or ONES
+    for epoch in range(2):
+        worker.train(epoch, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
+    assert seen == [((32, 16), (32, 16))] * 3 + [((64, 32), (64, 32))] * 2
 
 
 def test_dropout_is_trained_with_and_not_published(tiles, tmp_path):

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 import torch
 
+from pipeline.core.augment import NUM_DRAWS
 from pipeline.training import checkpoint, trainer
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
@@ -85,7 +86,7 @@ def test_dropout_draws_by_seed_step_and_worker(tiles):
     def drawn(seed=5, step=2, rank=0):
         worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"seed": seed}), (1.0, 3.0)), CPU)
         worker.rank, worker.learner.learn = rank, lambda *_, **__: torch.rand(4)
-        return tuple(worker._step(step, IMAGES, MASKS, torch.rand(4, 7)).tolist())
+        return tuple(worker._step(step, IMAGES, MASKS, torch.rand(4, NUM_DRAWS)).tolist())
 
     assert drawn() == drawn()
     assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5
