@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "verify",
     "trace": "verify",
     "leaderboard": "leaderboard",
+    "crossvalidate": "crossvalidate",
     "submit": "jobs",
     "jobs": "jobs",
     "attach": "jobs",

@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline import params
+from pipeline.crossvalidation.spread import DEVIATION, MEAN
 from pipeline.files.printable import printable
 from pipeline.files.terminal import say_json
 from pipeline.registry import leaderboard as tracking
@@ -153,13 +154,20 @@ def _columns(ranking: Ranking) -> Iterator[tuple[str, list[str]]]:
     entries, missing = ranking.entries, [_NONE] * len(ranking.unranked)
     yield "rank", [str(number) for number in range(1, len(ranking.ranked) + 1)] + missing
     yield "run", [entry.name for entry in entries]
-    yield ranking.metric, [f"{entry.metrics[ranking.metric]:.6g}" for entry in ranking.ranked] + missing
+    yield ranking.metric, [_value(entry, ranking.metric) for entry in ranking.ranked] + missing
     for key in differing(entries):
         yield key, _shortened([entry.params.get(key, _NONE) for entry in entries])
     if any(entry.versions for entry in entries):
         yield "version", [_versions(entry) for entry in entries]
     yield "started (UTC)", [f"{entry.started:%Y-%m-%d %H:%M}" for entry in entries]
     yield "status", [entry.status for entry in entries]
+
+
+def _value(entry: LoggedRun, metric: str) -> str:
+    """Return the value of a metric; with the standard deviation if it is a mean over folds."""
+    value = f"{entry.metrics[metric]:.6g}"
+    deviation = entry.metrics.get(f"{DEVIATION}{metric.removeprefix(MEAN)}") if metric.startswith(MEAN) else None
+    return value if deviation is None else f"{value} ± {deviation:.2g}"
 
 
 def _versions(entry: LoggedRun) -> str:

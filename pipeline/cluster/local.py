@@ -29,7 +29,7 @@ def options() -> Iterator[dict[str, Any]]:
         ValueError: TMPDIR is too long for them, and /tmp cannot be written to.
     """
     settings: dict[str, Any] = {
-        "num_cpus": os.cpu_count(),
+        "num_cpus": len(os.sched_getaffinity(0)),  # those that this process may use, as under taskset
         "include_dashboard": False,
         "object_store_memory": STORE_BYTES,
     }

@@ -4,18 +4,24 @@ from pathlib import Path
 
 WRITTEN = ("data/raw", "data/tiles", "models/segnet", "reports")
 """Where stages write, below the repository: DVC, or a stage, removes what is there before."""
-_COPIES = (".dvc", "tmp", "exps")
+FOLDS = ("runs", "folds")
+_COPIES = ((".dvc", "tmp", "exps"), FOLDS)
 
 
 def root() -> Path:
     """Return the folder of the repository, as a relative path if it is the current folder.
 
-    `dvc exp run --temp` and `--queue` work in a copy, .dvc/tmp/exps/.../<name>, which DVC removes afterwards; in a
-    copy, this is the folder of the original repository.
+    `dvc exp run --temp` and `--queue` work in a copy, .dvc/tmp/exps/.../<name>, which DVC removes afterwards, and
+    `segnet crossvalidate` in a folder for each fold, runs/folds/.../<number>; there, this is the folder of the original
+    repository.
     """
-    here = Path.cwd()
-    above = [folder for folder in here.parents if folder.parts[-len(_COPIES) :] == _COPIES]
-    return above[-1].parents[len(_COPIES) - 1] if above else Path()
+    above = [
+        folder.parents[len(place) - 1]
+        for place in _COPIES
+        for folder in Path.cwd().parents
+        if folder.parts[-len(place) :] == place
+    ]
+    return min(above, key=lambda folder: len(folder.parts), default=Path())
 
 
 def user_path(path: str) -> Path:

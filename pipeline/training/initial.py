@@ -116,12 +116,12 @@ def network(model: "Model", classes: Sequence[str], initial: Initial | None, fil
     if model.vgg16 is not None:
         vgg.load_vgg16(built, pretrained.read(path), vgg.PREPROCESSING[model.vgg16.trained_on])
     elif (source := initial.source) is not None:
+        tensors = pretrained.read(path)
         if (sha256 := file_sha256(path)) != source.sha256:
             raise TrainingError(
                 f"model.start_from: expected {path} to have the SHA-256 {source.sha256}, got {sha256}: it was changed "
                 "since the training began; run dvc repro again"
             )
-        tensors = pretrained.read(path)
         try:
             transfer.load_trained(built, model.name, tensors, classes=classes, trained_classes=source.classes)
         except ValueError as err:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 # They affect where, how fast and how safely a model is trained, but not the result.
-_NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
+NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
 # What these modules import within these packages determines the weights, and so is part of a run's name. All other
 # code reports, stores or schedules; editing it must not make days of training start over.
 _DECIDING_MODULES = ("pipeline.training.loop", "pipeline.core.class_weights")
@@ -101,7 +101,7 @@ def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
     return {
         **({} if start is None else {"start_from": start}),
         "model": job.model.model_dump(mode="json"),
-        "train": job.settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
+        "train": job.settings.model_dump(mode="json", exclude=NOT_PART_OF_A_RUN),
         "class_weight": dict(zip(tiles.classes.names, job.class_weights, strict=True)),
         "tile": {"height": tiles.height, "width": tiles.width, "scale": tiles.scale},
         "dataset": tiles.dataset,
@@ -119,7 +119,7 @@ def inputs(job: Job) -> Inputs:
         "model": job.model.model_dump(mode="json"),
         "vgg16": None if vgg16 is None else vgg16.sha256 or digest.file_md5(repository.user_path(vgg16.path)),
         "start_from": initial.recorded(job.initial),
-        "train": job.settings.model_dump(mode="json", exclude=_NOT_PART_OF_A_RUN),
+        "train": job.settings.model_dump(mode="json", exclude=NOT_PART_OF_A_RUN),
         "code": code_sha256(),
     }
 

@@ -34,6 +34,13 @@ def test_a_short_tmpdir_is_used(monkeypatch):
         assert "_temp_dir" not in options
 
 
+def test_a_cluster_has_the_cores_that_this_process_may_use(monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    monkeypatch.setattr(local.os, "sched_getaffinity", lambda process: {1, 5, 6})
+    with local.options() as options:
+        assert options["num_cpus"] == 3
+
+
 def test_without_a_short_folder_it_is_said_what_to_do(temporary, monkeypatch):
     temporary(120)
 

@@ -1,0 +1,150 @@
+"""`segnet crossvalidate`: how good params.yaml's recipe is on images that it did not see, without the test split."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from pipeline import params as settings
+from pipeline.artifacts import validation
+from pipeline.cluster import overrides
+from pipeline.crossvalidation import crossvalidate as step
+from pipeline.crossvalidation.crossvalidate import Outcome, Recipe
+from pipeline.crossvalidation.folds import GAP
+from pipeline.crossvalidation.processes import Slot, slots
+from pipeline.crossvalidation.spread import Spread
+from pipeline.files import digest, signals
+from pipeline.files.terminal import say, say_json
+from pipeline.params import Params
+from pipeline.tracking import registered, store
+from pipeline.training import initial, run as training_runs, train
+
+RAW, VALIDATION = Path("data/raw"), Path("reports/validation.json")
+_DECIDE = ("tile", "model", "train", "evaluate")
+_ALLOWED = (*_DECIDE, "placement", "storage", "tracking")
+_SCORES = ("miou", "class_accuracy", "global_accuracy", "boundary_f1")
+
+
+def crossvalidate(
+    *,
+    folds: Annotated[int, typer.Option(min=3, help="Number of folds.")] = 5,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Folds in work at once; default: one per GPU or, without one, per four cores."),
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("-S", "--set-param", help="A value of params.yaml for this recipe: key=value.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the scores of the folds as JSON.")] = False,
+) -> None:
+    """Score the recipe of params.yaml on parts of the training and validation images that its models did not see.
+
+    The test images are not read, and data/, models/ and reports/ stay as they are. An interrupted one resumes.
+    """
+    with signals.handled("segnet crossvalidate"):
+        own, text = _params(override or ())
+        _check_data()
+        outcome = step.run(_recipe(own, text), RAW, folds, _slots(jobs))
+    if json:
+        say_json(step.as_json(outcome))
+    else:
+        _show(outcome)
+
+
+def _params(wanted: Sequence[str]) -> tuple[Params, bytes]:
+    """Return the params with overrides, and their text.
+
+    Raises:
+        ValueError: an override cannot be obeyed, or the params are invalid.
+    """
+    for each in wanted:
+        if each.partition(".")[0] not in _ALLOWED:
+            raise ValueError(
+                f"-S: expected a value of {', '.join(_ALLOWED)}, got {each!r}; folds are made of data/raw as it is: "
+                "edit params.yaml and run dvc repro validate"
+            )
+    text = overrides.overridden(settings.PATH.read_bytes(), wanted)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / settings.PATH.name
+        path.write_bytes(text)
+        try:
+            return settings.load(path), text
+        except settings.ParamsError as err:
+            raise settings.ParamsError(*(str(line).replace(f"{folder}/", "") for line in err.args)) from err
+
+
+def _check_data() -> None:
+    """Raise ValueError unless data/raw is what params.yaml describes, and passed validation."""
+    command = ("dvc", "status", "--quiet", "validate")
+    try:
+        is_current = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603  no shell
+    except OSError as err:
+        raise ValueError(f"expected the command dvc on PATH: {err}; source .venv/bin/activate") from err
+    if not is_current or not VALIDATION.exists() or not validation.read(VALIDATION).ok:
+        raise ValueError(
+            "expected data/raw as params.yaml describes it, validated, got another or none (dvc status validate tells "
+            "what changed); run dvc repro validate"
+        )
+
+
+def _recipe(own: Params, text: bytes) -> Recipe:
+    """Return what is cross-validated; an alias is replaced by the version that it stands for now."""
+    start = initial.locate(own.model, training_runs.all_runs(), registered.fetch)
+    model = own.model.model_dump(mode="json")
+    if start is not None and start.source is not None and start.source.version is not None:
+        model["start_from"] = start.source.version
+        text = overrides.overridden(text, [f"model.start_from={start.source.version}"])
+    train_section = own.train.model_dump(mode="json", exclude=train.NOT_PART_OF_A_RUN)
+    decides: dict[str, Any] = {
+        "tile": own.tile.model_dump(mode="json"),
+        "model": model,
+        "weights": None if start is None else digest.file_sha256(start.file),
+        "start_from": initial.recorded(start),
+        "train": train_section,
+        "evaluate": own.evaluate.model_dump(mode="json"),
+    }
+    tile = {key: decides["tile"][key] for key in ("height", "width", "scale")}
+    recorded = {"model": model, "train": train_section, "tile": tile}
+    return Recipe(text, decides, recorded, store.experiment_name(own.tracking.experiment))
+
+
+def _slots(wanted: int | None) -> tuple[Slot, ...]:
+    """Return the parts of this machine; where RAY_ADDRESS names a cluster, that divides itself."""
+    if "RAY_ADDRESS" in os.environ:
+        return (Slot(frozenset(), None),) * (wanted or 1)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    return slots(wanted, gpus, sorted(os.sched_getaffinity(0)))
+
+
+def _show(outcome: Outcome) -> None:
+    for number, each in enumerate(outcome.folds, 1):
+        learnt, chosen, held, left = each.images
+        close = f", {left} within {GAP} steps of them left out" if left else ""
+        say(
+            f"fold {number}, {each.fold[:60]}: mIoU {_text(each.metrics['miou'])} on {held} images held out; {learnt} "
+            f"learnt from, {chosen} to choose the epoch{close}"
+        )
+    say(f"{outcome.name}: mean and standard deviation over {len(outcome.folds)} folds")
+    names = [*_SCORES, *(name for name in outcome.spreads if name.startswith("iou/"))]
+    width = max(map(len, names))
+    for name in names:
+        say(f"{name:{width}}  {_spread(outcome.spreads[name], len(outcome.folds))}")
+
+
+def _spread(found: Spread, folds: int) -> str:
+    if not found.folds:
+        return "in none of the folds"
+    some = f"  in {found.folds} of {folds} folds" if found.folds < folds else ""
+    spread = "" if isnan(found.deviation) else f" ± {found.deviation:.4f}"
+    return f"{found.mean:.4f}{spread}{some}"
+
+
+def _text(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"

@@ -1,0 +1,160 @@
+"""`segnet crossvalidate` without trainings; with them: tests/test_crossvalidation.py."""
+
+import json
+import subprocess
+from math import nan
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline import params
+from pipeline.artifacts import validation
+from pipeline.artifacts.validation import Finding, Validation
+from pipeline.cli import app, crossvalidate as command
+from pipeline.crossvalidation import crossvalidate as step
+from pipeline.crossvalidation.crossvalidate import Outcome, Scored
+from pipeline.crossvalidation.processes import Slot
+from pipeline.crossvalidation.spread import spreads
+from tests.support import SCENES
+from tests.support.tiny_model import SPEC, write_model
+
+SCORES = {"miou": 0.25, "class_accuracy": 0.5, "global_accuracy": 0.75, "boundary_f1": 0.125}
+FOLDS = (
+    Scored("s1", "run-1", (4, 2, 2, 0), {**SCORES, "iou/sky": 0.5, "iou/car": None, "iou/lamp": None}),
+    Scored("s2", "run-2", (3, 2, 2, 1), {**SCORES, "miou": 0.75, "iou/sky": 1.0, "iou/car": 0.5, "iou/lamp": None}),
+)
+KNOWN = [{key: nan if value is None else value for key, value in fold.metrics.items()} for fold in FOLDS]
+OUTCOME = Outcome("folds-a", FOLDS, spreads(KNOWN))
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """What the step was called with, in a folder with validated data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(SCENES.read_text())
+    validation.write(Validation("toy", (), ()), tmp_path / "reports" / "validation.json")
+    status = SimpleNamespace(returncode=0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: status)
+    calls = SimpleNamespace(status=status, made=[])
+    monkeypatch.setattr(step, "run", lambda *arguments: calls.made.append(arguments) or OUTCOME)
+    return calls
+
+
+def segnet(*arguments, code=0):
+    done = CliRunner().invoke(app, ["crossvalidate", *arguments])
+    assert done.exit_code == code, (done.output, done.exception)
+    return done
+
+
+def error(*arguments):
+    return str(segnet(*arguments, code=1).exception)
+
+
+def test_mean_and_deviation_are_shown_with_what_was_held_out(asked):
+    assert segnet("--jobs", "1").stdout.splitlines() == [
+        "fold 1, s1: mIoU 0.2500 on 2 images held out; 4 learnt from, 2 to choose the epoch",
+        "fold 2, s2: mIoU 0.7500 on 2 images held out; 3 learnt from, 2 to choose the epoch, 1 within 5 steps of them "
+        "left out",
+        "folds-a: mean and standard deviation over 2 folds",
+        "miou             0.5000 ± 0.3536",
+        "class_accuracy   0.5000 ± 0.0000",
+        "global_accuracy  0.7500 ± 0.0000",
+        "boundary_f1      0.1250 ± 0.0000",
+        "iou/sky          0.7500 ± 0.3536",
+        "iou/car          0.5000  in 1 of 2 folds",
+        "iou/lamp         in none of the folds",
+    ]
+
+
+def test_json_has_each_fold_and_each_score(asked):
+    tree = json.loads(segnet("--json", "--jobs", "1").stdout)
+    assert tree == json.loads(json.dumps(step.as_json(OUTCOME)))
+    assert tree["scores"]["iou/lamp"] == {"mean": None, "deviation": None, "folds": 0}
+    assert tree["folds"][0]["metrics"]["iou/car"] is None
+
+
+def test_values_for_this_recipe_are_part_of_it_and_what_changes_no_score_is_not(asked):
+    segnet("--folds", "4", "--jobs", "1", "-S", "train.learning_rate=0.05", "-S", "train.num_workers=1")
+    segnet("--jobs", "1")
+    (recipe, raw, count, slots), (plain, _, five, _) = asked.made
+    assert (str(raw), count, five, len(slots)) == ("data/raw", 4, 5, 1)
+    assert recipe.decides["train"]["learning_rate"] == recipe.recorded["train"]["learning_rate"] == 0.05
+    assert b"learning_rate: 0.05" in recipe.params
+    changed = {**recipe.decides, "train": {**recipe.decides["train"], "learning_rate": 0.003}}
+    assert changed == plain.decides
+    assert recipe.experiment == params.load(SCENES).tracking.experiment
+
+
+def test_the_experiment_is_that_of_the_environment(asked, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    segnet("--jobs", "1")
+    assert asked.made[0][0].experiment == "mine"
+
+
+def test_the_model_that_training_starts_from_is_part_of_the_recipe(asked, tmp_path):
+    write_model(tmp_path / "kept", SPEC, seed=1)
+    for seed in (1, 2):
+        write_model(tmp_path / "kept", SPEC, seed)
+        segnet("--jobs", "1", "-S", "model.start_from=kept")
+    first, second = (arguments[0].decides for arguments in asked.made)
+    assert first["weights"] != second["weights"]
+    assert first["start_from"]["run"] == SPEC.run
+
+
+def test_an_alias_is_fixed_to_its_version_while_folds_are_trained(asked, tmp_path, monkeypatch):
+    folder = write_model(tmp_path / "kept", SPEC)
+    monkeypatch.setattr(command.registered, "fetch", lambda address, into: (folder, "models:/segnet-a/3"))
+    segnet("--jobs", "1", "-S", "model.start_from=models:/segnet-a@champion")
+    recipe = asked.made[0][0]
+    assert b"start_from: models:/segnet-a/3\n" in recipe.params
+    assert recipe.decides["model"]["start_from"] == recipe.recorded["model"]["start_from"] == "models:/segnet-a/3"
+
+
+@pytest.mark.parametrize("override", ["dataset.seed=1", "register.min_miou=0.5", "validate.max_void_share=1.0", "no"])
+def test_a_value_that_the_folds_cannot_obey_is_refused(asked, override):
+    message = error("-S", override)
+    assert message.startswith(
+        "-S: expected a value of tile, model, train, evaluate, placement, storage, tracking, got "
+    )
+    assert message.endswith(": edit params.yaml and run dvc repro validate")
+
+
+def test_params_are_checked_before_anything_is_done(asked):
+    assert "train.flip: expected" in "".join(segnet("-S", "train.flip=2", code=1).exception.args)
+    assert "-S: expected section.key=value" in error("-S", "train.flop=2")
+    assert asked.made == []
+
+
+def test_data_that_is_not_what_params_describe_is_refused(asked, tmp_path):
+    message = (
+        r"expected data/raw as params.yaml describes it, validated, got another or none (dvc status validate tells"
+    )
+    asked.status.returncode = 1
+    assert error().startswith(message)
+    asked.status.returncode = 0
+    failed = Validation("toy", (), (Finding("empty_split", "error", False, "an image", "none", ()),))
+    validation.write(failed, tmp_path / "reports" / "validation.json")
+    assert error().startswith(message)
+    (tmp_path / "reports" / "validation.json").unlink()
+    assert error().endswith("; run dvc repro validate")
+
+
+def test_without_dvc_the_command_says_so(asked, monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError("dvc")
+
+    monkeypatch.setattr(subprocess, "run", missing)
+    assert error() == "expected the command dvc on PATH: dvc; source .venv/bin/activate"
+
+
+def test_a_cluster_divides_itself(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert command._slots(None) == (Slot(frozenset(), None),)
+    assert command._slots(3) == (Slot(frozenset(), None),) * 3
+
+
+def test_gpus_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    monkeypatch.setattr(command.os, "sched_getaffinity", lambda process: {0, 1})
+    assert [each.gpu for each in command._slots(None)] == ["2", "5"]
