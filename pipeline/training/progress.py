@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from pipeline.artifacts.model import Metrics
+from pipeline.training import estimate
 
 
 class TrainingLine:
@@ -18,6 +19,7 @@ class TrainingLine:
         """Start; the remaining time is estimated from the epochs that this process sees."""
         self._num_epochs, self._clock = num_epochs, clock
         self._began: tuple[float, float] | None = None
+        self._is_estimated = False
         self._console = Console(file=sys.stdout, highlight=False)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
 
@@ -36,6 +38,11 @@ class TrainingLine:
         done = now["epoch"] - 1 + now["done"]
         if self._began is None:
             self._began = (self._clock(), done)
+        elif not self._is_estimated and done > self._began[1]:
+            self._is_estimated = True
+            seconds = (self._clock() - self._began[0]) / (done - self._began[1])
+            text = estimate.in_words(seconds, round(self._num_epochs - self._began[1]))
+            self._console.print(f"estimate: {text}", soft_wrap=True)
         if self._console.is_terminal:
             text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
             self._live.update(Text(f"{text}{now['images_per_second']:.1f} images/s  {self._left(done)}"), refresh=True)
