@@ -16,6 +16,7 @@ from pipeline.files import log, terminal
 
 COMMANDS = {
     "init": "init",
+    "plan": "plan",
     "predict": "predict",
     "export": "export",
     "params": "params",

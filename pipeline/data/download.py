@@ -45,14 +45,19 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
     with atomic.replacing(raw) as temporary:
         temporary.mkdir()
         source = _write(dataset, limits, temporary)
-        describe = partial(_describe, below=temporary, num_classes=len(source.classes))
-        paths = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
-        rows = on_all_cores(describe, source.entries, "reading images", images=paths)
-        images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
+        images = described(source, temporary)
         result = Manifest(source.dataset, source.classes, source.licence, images, source.splits)
         manifest.write(result, temporary)
         atomic.write_text(temporary / LICENCE, f"{source.licence}\n")
     return result
+
+
+def described(source: Source, folder: Path) -> pd.DataFrame:
+    """Return the manifest's rows of the images that were written into `folder`."""
+    describe = partial(_describe, below=folder, num_classes=len(source.classes))
+    paths = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
+    rows = on_all_cores(describe, source.entries, "reading images", images=paths)
+    return pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
 
 
 def _refuse_foreign_files(raw: Path) -> None:

@@ -37,9 +37,18 @@ def write(settings: FolderDataset, folder: Path) -> Source:
             of the folder, or a mask was compressed with losses.
     """
     root = repository.user_path(settings.path)
+    check(root, settings.path)
+    return write_jobs(settings, root, assignment.jobs(settings, root), folder)
+
+
+def check(root: Path, path: str) -> None:
+    """Raise ValueError unless the data set's folder is there; `path` is what dataset.path calls it."""
     if not root.is_dir():
-        raise ValueError(f"expected a folder as dataset.path, got {settings.path}; correct the path")
-    jobs = assignment.jobs(settings, root)
+        raise ValueError(f"expected a folder as dataset.path, got {path}; correct the path")
+
+
+def write_jobs(settings: FolderDataset, root: Path, jobs: Sequence[Job], folder: Path) -> Source:
+    """Put some of the images, with index masks, into `folder`; see `write`."""
     for job in jobs:
         for path in (job.pair.image, job.pair.mask):
             if path is not None and is_file(root / path):

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from pipeline.artifacts.model import Metrics
+from pipeline.training import estimate
 
 EVERY = 30.0
 """Seconds after which something is said where the output is no terminal, whatever the training does."""
@@ -22,6 +23,7 @@ class TrainingLine:
         """Start; the remaining time is estimated from the epochs that this process sees."""
         self._num_epochs, self._clock = num_epochs, clock
         self._began: tuple[float, float] | None = None
+        self._is_estimated = False
         self._console = Console(file=sys.stdout, highlight=False)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._start = self._said = self._heard = time.monotonic()
@@ -50,6 +52,10 @@ class TrainingLine:
         if self._began is None:
             self._began = (self._clock(), done)
             self._say(f"first batch after {time.monotonic() - self._start:.0f} s")
+        elif not self._is_estimated and done > self._began[1]:
+            self._is_estimated = True
+            seconds = (self._clock() - self._began[0]) / (done - self._began[1])
+            self._say(f"estimate: {estimate.in_words(seconds, round(self._num_epochs - self._began[1]))}")
         text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
         self._newest, self._heard = (
             f"{text}{now['images_per_second']:.1f} images/s  {self.left(done)}",

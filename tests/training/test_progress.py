@@ -38,7 +38,17 @@ def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, don
     with TrainingLine(3, clock=lambda: next(times)) as line:
         for now in (0.0, done):
             line.progress({"epoch": 1.0, "done": now, "train/loss": 1.0, "images_per_second": 1.0})
-    assert f"epoch 1/3 {done:4.0%}  loss 1.000  1.0 images/s  {left}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert ("estimate: 40 s an epoch, 2 min for 3 epochs\n" in shown) == (done > 0)
+    assert f"epoch 1/3 {done:4.0%}  loss 1.000  1.0 images/s  {left}" in shown
+
+
+def test_the_estimate_is_said_once_and_without_a_terminal_too(capsys):
+    times = iter([0.0, 30.0])  # three quarters of an epoch take 30 s
+    with TrainingLine(12, clock=lambda: next(times)) as line:
+        for done in (0.25, 1.0, 1.0):
+            line.progress({"epoch": 1.0, "done": done, "train/loss": 1.0, "images_per_second": 1.0})
+    assert capsys.readouterr().out == "estimate: 40 s an epoch, 8 min for 12 epochs\n"
 
 
 def test_where_the_output_is_no_terminal_an_epoch_in_progress_is_not_shown(capsys):
@@ -95,7 +105,7 @@ def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
 def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal then
     monkeypatch.setenv("TERM", "xterm")
-    times = iter([100.0, 160.0])
+    times = iter([100.0, 160.0, 160.0])
     with TrainingLine(4, clock=lambda: next(times)) as line:
         line.progress({"epoch": 2.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
         line.progress({"epoch": 2.0, "done": 0.5, "train/loss": 0.25, "images_per_second": 12.5})

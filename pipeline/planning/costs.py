@@ -1,0 +1,178 @@
+"""What the pipeline costs with given params: a few images go through its stages, and the rest is multiplication."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import psutil
+import torch
+
+from pipeline.artifacts.model import Spec, write_model
+from pipeline.artifacts.tileset import Tileset
+from pipeline.core import sampler
+from pipeline.core.models import MODELS
+from pipeline.data import tile
+from pipeline.evaluation import evaluate
+from pipeline.inference import predict
+from pipeline.params import Params
+from pipeline.planning import sample as samples, steps
+from pipeline.planning.sample import Sample
+from pipeline.planning.steps import Timing
+from pipeline.training import estimate
+from pipeline.validation import validate
+
+_OPTIONS = ("overlap", "batch_size", "precision", "flip", "samples", "seed")  # of evaluate, for predict.load
+_COPIES = {"adamw": 2, "sgd": 1}  # of the weights, that an optimizer keeps
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Estimates for one run of the pipeline on this machine."""
+
+    minutes: Mapping[str, float]
+    """Of each stage; register, and the start of Ray, are not measured."""
+    epoch_seconds: float
+    """With its validation."""
+    step_seconds: float
+    steps_per_epoch: int
+    training_tiles: int
+    epochs: int
+    workers: int
+    device: str
+    memory_bytes: int
+    """Peak of training, of each worker."""
+    available_bytes: int
+    """Of the GPU's memory, or the machine's."""
+    disk_bytes: Mapping[str, int]
+    """Of data/raw, data/tiles and the checkpoints in runs."""
+    free_bytes: int
+    """On the disk of the current folder."""
+    note: str
+
+
+def measure(settings: Params) -> Costs:
+    """Time a few images and steps with these params on this machine.
+
+    Raises:
+        ValueError: the data set's files do not match its params, or give no tiles.
+        TrainingError: the training settings do not fit each other.
+    """
+    with TemporaryDirectory() as temporary:
+        raw, tiles, model = (Path(temporary) / name for name in ("raw", "tiles", "model"))
+        raw.mkdir()
+        sample = samples.take(settings.dataset, raw)
+        samples.write(sample, raw)
+        times = {"download": sample.seconds}
+        times["validate"], _ = _timed(lambda: validate.run(sample.manifest, settings.validation))
+        cut, index = _timed(lambda: tile.run(sample.manifest, raw, tiles, settings.tile))
+        times["tile"] = cut / max(1, len(sample.manifest.usable))
+        per_image = index["split"].value_counts() / sample.manifest.usable["split"].value_counts()
+        num_tiles = {split: round(per_image[split] * sample.counts[split]) for split in ("train", "val")}
+        workers = _workers(settings)
+        timing = steps.measure(tiles, settings.model, settings.train, max(1, settings.train.batch_size // workers))
+        times["evaluate"] = _evaluating(settings, sample, raw, tiles, model)
+        sizes = {"data/raw": samples.written(raw), "data/tiles": samples.written(tiles)}
+    return _total(settings, sample, timing, times, (num_tiles, sizes, workers))
+
+
+def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    began = time.monotonic()
+    result = work()
+    return time.monotonic() - began, result
+
+
+def _workers(settings: Params) -> int:
+    """Return how many workers train on this machine."""
+    number = settings.train.num_workers
+    if number == "auto":
+        return max(1, torch.cuda.device_count())
+    return number[1] if isinstance(number, tuple) else number
+
+
+def _evaluating(settings: Params, sample: Sample, raw: Path, tiles: Path, folder: Path) -> float:
+    """Return the seconds that a scored image takes; the network has random weights."""
+    header = Tileset(tiles, "train").header
+    network = MODELS[settings.model.name](len(header.classes), settings.model.width)
+    spec = Spec(
+        settings.model.name, settings.model.width, header.classes, header.dataset, header.height, header.width,
+        header.scale, "untrained",
+    )  # fmt: skip
+    write_model(folder, spec, network.state_dict())
+    predictor = predict.load(folder, **settings.evaluate.model_dump(include=set(_OPTIONS)))
+    seconds, _ = _timed(lambda: evaluate.run(predictor, sample.manifest, raw))
+    return seconds / len(evaluate.scored_images(sample.manifest))
+
+
+def _total(
+    settings: Params,
+    sample: Sample,
+    timing: Timing,
+    seconds: Mapping[str, float],
+    sizes: tuple[Mapping[str, int], Mapping[str, int], int],
+) -> Costs:
+    """Multiply what was measured."""
+    num_tiles, sample_bytes, workers = sizes
+    train, images = settings.train, sample.counts.total()
+    num_steps = max(1, sampler.steps_before(1, num_tiles["train"], train.batch_size))
+    validation = num_tiles["val"] / train.batch_size * timing.forward_seconds / train.epochs_per_validation
+    epoch = num_steps * timing.step_seconds + validation
+    scored = sample.counts[sample.manifest.scored_split]
+    scale = images / max(1, len(sample.manifest.images))
+    copies = 2 + _COPIES[train.optimizer] + bool(train.ema_decay)  # the weights, the best ones, and the optimizer's
+    return Costs(
+        minutes={
+            "download": seconds["download"] * images / 60,
+            "validate": seconds["validate"] / 60,
+            "tile": seconds["tile"] * images / 60,
+            "train": epoch * train.epochs / 60,
+            "evaluate": seconds["evaluate"] * scored / 60,
+        },
+        epoch_seconds=epoch,
+        step_seconds=timing.step_seconds,
+        steps_per_epoch=num_steps,
+        training_tiles=num_tiles["train"],
+        epochs=train.epochs,
+        workers=workers,
+        device=timing.device,
+        memory_bytes=timing.peak_bytes,
+        available_bytes=_available(),
+        disk_bytes={
+            **{name: round(size * scale) for name, size in sample_bytes.items()},
+            "runs": timing.state_bytes * copies * train.keep_states,
+        },
+        free_bytes=shutil.disk_usage(Path()).free,
+        note=sample.note,
+    )
+
+
+def _available() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return int(psutil.virtual_memory().total)
+
+
+def in_words(costs: Costs) -> list[str]:
+    """Return the estimates as lines."""
+    stages = ", ".join(f"{name} {estimate.duration(60 * minutes)}" for name, minutes in costs.minutes.items())
+    disk = ", ".join(f"{name} {_size(size)}" for name, size in costs.disk_bytes.items())
+    workers = "" if costs.workers == 1 else f"; {costs.workers} workers, as fast as this one each"
+    total = sum(costs.minutes.values())
+    lines = [
+        f"train: {estimate.in_words(costs.epoch_seconds, costs.epochs)}",
+        f"  {costs.steps_per_epoch} steps of {estimate.duration(costs.step_seconds)} an epoch, {costs.training_tiles} "
+        f"tiles, on {costs.device}{workers}",
+        f"stages: {stages}; {estimate.duration(60 * total)} in all, without register and the start of Ray",
+        f"memory: training takes {_size(costs.memory_bytes)} of {_size(costs.available_bytes)}",
+        f"disk: {disk}, and data and model again in DVC's cache; {_size(costs.free_bytes)} are free",
+    ]
+    return lines + ([f"note: {costs.note}"] if costs.note else [])
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{max(num_bytes / 1e6, 0.1):.1f} MB"

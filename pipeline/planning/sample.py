@@ -1,0 +1,99 @@
+"""A few images of a data set, brought into the form of data/raw: what is timed before all of them are."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.artifacts import manifest
+from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.data import assignment, download, folder
+from pipeline.data.assignment import Job
+from pipeline.data.scenes import dataset as scenes
+from pipeline.data.source import Source
+from pipeline.files import repository
+from pipeline.params.dataset import CamvidDataset, Dataset, FolderDataset, ScenesDataset, SplitCounts
+
+_EACH = 4  # images of a split
+_CAMVID = {"train": 367, "val": 101, "test": 233}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images of each split, in a folder like data/raw."""
+
+    manifest: Manifest
+    counts: Counter[str]
+    """How many images each split has in all."""
+    seconds: float
+    """What an image took to bring here, on all cores."""
+    note: str
+    """What the images stand for, if they are not the data set's own."""
+
+
+def take(dataset: Dataset, raw: Path) -> Sample:
+    """Write up to four images of each split into the empty folder `raw`.
+
+    CamVid's are drawn scenes of the same size: nothing is downloaded.
+
+    Raises:
+        ValueError: a folder's globs, lists or masks do not match.
+    """
+    begun, note = 0.0, ""
+    if isinstance(dataset, FolderDataset):
+        began = time.monotonic()
+        source, counts = _of_folder(dataset, raw)
+    else:
+        if isinstance(dataset, CamvidDataset):
+            note = "CamVid is not downloaded for this: drawn scenes of its size stand for it"
+        begun = _starting(dataset, raw)
+        began = time.monotonic()
+        source, counts = _drawn(dataset, raw, _EACH)
+    rows = download.described(source, raw)
+    seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
+    return Sample(Manifest(source.dataset, source.classes, source.licence, rows, source.splits), counts, seconds, note)
+
+
+def _of_folder(dataset: FolderDataset, raw: Path) -> tuple[Source, Counter[str]]:
+    root = repository.user_path(dataset.path)
+    folder.check(root, dataset.path)
+    jobs = assignment.jobs(dataset, root)
+    counts = Counter(job.split for job in jobs)
+    chosen = [job for split in SPLITS for job in _spread([job for job in jobs if job.split == split])]
+    return folder.write_jobs(dataset, root, chosen, raw), counts
+
+
+def _spread(jobs: Sequence[Job]) -> list[Job]:
+    """Return up to four jobs that have an image and a mask, from all over the list."""
+    whole = [job for job in jobs if job.pair.image is not None and job.pair.mask is not None]
+    step = max(1, len(whole) / _EACH)
+    return [whole[int(i * step)] for i in range(min(_EACH, len(whole)))]
+
+
+def _starting(dataset: ScenesDataset | CamvidDataset, raw: Path) -> float:
+    """Return the seconds until the processes that draw have started, which any number of images takes once."""
+    began = time.monotonic()
+    with TemporaryDirectory(dir=raw.parent) as folder_:
+        _drawn(dataset, Path(folder_), 1)
+    return time.monotonic() - began
+
+
+def _drawn(dataset: ScenesDataset | CamvidDataset, raw: Path, each: int) -> tuple[Source, Counter[str]]:
+    few = SplitCounts(train=each, val=each, test=each)
+    if isinstance(dataset, ScenesDataset):
+        counts = Counter(dataset.images.model_dump())
+        return scenes.write(dataset.model_copy(update={"images": few}), raw), counts
+    stand_in = ScenesDataset(name="scenes", seed=1, height=360, width=480, images=few, images_per_sequence=2)
+    return replace(scenes.write(stand_in, raw), dataset="camvid"), Counter(_CAMVID)
+
+
+def written(folder_: Path) -> int:
+    """Return the size of a folder's files, bytes."""
+    return sum(path.stat().st_size for path in folder_.rglob("*") if path.is_file())
+
+
+def write(sample: Sample, raw: Path) -> None:
+    """Write the manifest that belongs to the sample's images."""
+    manifest.write(sample.manifest, raw)

@@ -1,0 +1,109 @@
+"""Timing real training steps on this machine, in a process of its own: what it held is free again afterwards."""
+
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline.artifacts.tileset import Tileset
+from pipeline.core.augment import Augmentation, augment, draw
+from pipeline.core.models import MODELS
+from pipeline.params.training import Model, Train
+from pipeline.training import precision
+from pipeline.training.learner import Learner
+
+_SECONDS, _MOST = 6.0, 20  # of timing, and steps
+_WARM_UP = 1  # steps, which load libraries and compile
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What was measured."""
+
+    step_seconds: float
+    """Of a step on one worker's share of a batch, tiles read and augmented."""
+    forward_seconds: float
+    """Of the prediction of as many tiles, as in validation."""
+    peak_bytes: int
+    """Memory: of the process, or of the GPU if there is one."""
+    state_bytes: int
+    """Of the weights."""
+    device: str
+    """The GPU's name, or the CPU with its threads."""
+
+
+def measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
+    """Return what steps of `share` tiles take here, with random weights and classes of equal weight.
+
+    Raises:
+        ValueError: there are no training tiles.
+        TrainingError: the settings do not fit each other.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measure, tiles, model, settings, share).result()
+
+
+def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
+    tileset, device = Tileset(tiles, "train"), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    classes = tileset.header.classes
+    torch.manual_seed(settings.seed)
+    network = MODELS[model.name](len(classes), model.width).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
+    learner = Learner(network, settings, (1.0,) * len(classes))
+    augmentation = Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
+    positions = [i % len(tileset) for i in range(share)]
+
+    def batch() -> tuple[torch.Tensor, torch.Tensor]:
+        images, masks = (torch.from_numpy(part).to(device) for part in next(iter(tileset.batches([positions]))))
+        return images.permute(0, 3, 1, 2).float(), masks.long()
+
+    def step(number: int) -> None:
+        images, masks = augment(*batch(), draw(settings.seed, positions).to(device), augmentation, void=classes.void)
+        learner.learn(images, masks, step=number, learning_rate=settings.learning_rate / 1000)
+
+    def predict(_: int) -> None:
+        images, _masks = batch()
+        learner.logits(network.eval(), images)
+
+    with precision.on_gpus(learner.precision, is_deterministic=settings.deterministic):
+        step_seconds = _mean_seconds(step, device)
+        peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _resident_bytes()
+        with torch.inference_mode():
+            forward_seconds = _mean_seconds(predict, device)
+    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    return Timing(step_seconds, forward_seconds, peak, size, _name(device))
+
+
+def _mean_seconds(work: Callable[[int], None], device: torch.device) -> float:
+    """Return the time of a call, without that of the first."""
+    times: list[float] = []
+    began = time.monotonic()
+    for number in range(_WARM_UP + _MOST):
+        start = time.monotonic()
+        work(number)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.monotonic() - start)
+        if number >= _WARM_UP and time.monotonic() - began > _SECONDS:
+            break
+    rest = times[_WARM_UP:]
+    return sum(rest) / len(rest)
+
+
+def _resident_bytes() -> int:
+    """Return the largest resident size of this process so far."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else size * 1024
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"

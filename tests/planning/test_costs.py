@@ -1,0 +1,112 @@
+"""What segnet plan estimates."""
+
+import json
+from collections import Counter
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from pipeline import params
+from pipeline.artifacts.manifest import Manifest
+from pipeline.cli import app
+from pipeline.planning import costs, params_file, proposal, sample, steps
+from pipeline.planning.sample import Sample
+from pipeline.planning.sizes import Machine
+from pipeline.planning.steps import Timing
+from tests.support import SCENES, layouts
+from tests.support.tiny_dataset import CLASSES
+
+TIMING = Timing(step_seconds=2.0, forward_seconds=0.5, peak_bytes=3 * 10**9, state_bytes=10**6, device="the CPU")
+SECONDS = {"download": 0.5, "validate": 12.0, "tile": 0.25, "evaluate": 3.0}
+
+
+def settings(**train):
+    loaded = params.load(SCENES)
+    values = {"batch_size": 4, "epochs": 10, "epochs_per_validation": 1, "keep_states": 2, "ema_decay": 0.0}
+    return loaded.model_copy(update={"train": loaded.train.model_copy(update=values | {"optimizer": "adamw"} | train)})
+
+
+def total(splits=("train", "val", "test"), **train):
+    images = pd.DataFrame({"id": range(6)})
+    drawn = Sample(Manifest("toy", CLASSES, "", images, splits), Counter(train=40, val=10, test=10), 0.5, "")
+    sizes = {"train": 80, "val": 16}, {"data/raw": 600, "data/tiles": 60}, 1
+    return costs._total(settings(**train), drawn, TIMING, SECONDS, sizes)
+
+
+def test_the_costs_of_a_few_images_are_multiplied():
+    found = total()
+    # 80 tiles in batches of 4 are 20 steps of 2 s; 16 validation tiles are 4 batches of 0.5 s.
+    assert (found.steps_per_epoch, found.epoch_seconds) == (20, 42.0)
+    assert found.minutes == {"download": 0.5, "validate": 0.2, "tile": 0.25, "train": 7.0, "evaluate": 0.5}
+    # 60 images where 6 were taken. Two checkpoints of the weights, the best ones, and two of the optimizer's.
+    assert found.disk_bytes == {"data/raw": 6000, "data/tiles": 600, "runs": 8 * 10**6}
+    assert found.free_bytes > 0
+    assert found.available_bytes > 0
+
+
+def test_what_params_save_or_cost_is_counted():
+    assert total(epochs_per_validation=4).epoch_seconds == 40.5
+    assert total(optimizer="sgd", ema_decay=0.9, keep_states=1).disk_bytes["runs"] == 4 * 10**6
+    assert total(splits=("train", "val")).minutes["evaluate"] == 0.5
+
+
+def test_the_estimates_are_said_in_words():
+    lines = costs.in_words(total())
+    assert lines[:3] == [
+        "train: 42 s an epoch, 7 min for 10 epochs",
+        "  20 steps of 2.0 s an epoch, 80 tiles, on the CPU",
+        "stages: download 30 s, validate 12 s, tile 15 s, train 7 min, evaluate 30 s; 8 min in all, without register "
+        "and the start of Ray",
+    ]
+    assert lines[3].startswith("memory: training takes 3.0 GB of ")
+    assert lines[4].startswith(
+        "disk: data/raw 0.1 MB, data/tiles 0.1 MB, runs 8.0 MB, and data and model again in DVC's"
+    )
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of eight images in the current folder, with params that `segnet init` proposes."""
+    monkeypatch.chdir(tmp_path)
+    layouts.one_folder(tmp_path / "own")
+    text = proposal.propose(tmp_path / "own", "own", Machine(2, 0, 0)).text
+    (tmp_path / "params.yaml").write_text(text.replace("width: 0.25", "width: 0.0625"))
+    monkeypatch.setattr(steps, "measure", steps._measure)
+    monkeypatch.setattr(steps, "_SECONDS", 0.01)
+    return tmp_path
+
+
+def test_a_folder_is_estimated_from_a_few_of_its_images_and_nothing_stays(own):
+    before = sorted(own.rglob("*"))
+    done = CliRunner().invoke(app, ["plan", "--json"], catch_exceptions=False)
+    found = json.loads(done.stdout)
+    assert (found["training_tiles"], found["steps_per_epoch"], found["epochs"], found["workers"]) == (6, 2, 100, 1)
+    assert found["minutes"].keys() == {"download", "validate", "tile", "train", "evaluate"}
+    assert min(found["minutes"].values()) > 0
+    assert found["step_seconds"] > 0
+    assert 10**8 < found["memory_bytes"] < found["available_bytes"]
+    assert found["disk_bytes"]["data/tiles"] > 8 * layouts.HEIGHT * layouts.WIDTH * 4
+    assert sorted(own.rglob("*")) == before
+    said = CliRunner().invoke(app, ["plan"], catch_exceptions=False)
+    assert said.stdout.startswith("train: ")
+
+
+def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
+    drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path, 1)
+    assert drawn[1] == Counter(train=367, val=101, test=233)
+    assert (drawn[0].dataset, len(drawn[0].entries)) == ("camvid", 3)
+
+
+def test_a_folder_that_is_not_there_is_an_error(own):
+    (own / "own").rename(own / "other")
+    with pytest.raises(ValueError, match=r"expected a folder as dataset.path, got own; correct the path"):
+        CliRunner().invoke(app, ["plan"], catch_exceptions=False)
+
+
+@pytest.mark.slow
+def test_the_steps_are_timed_in_a_process_of_their_own(own, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(own)
+    done = CliRunner().invoke(app, ["plan"], catch_exceptions=False)
+    assert "6 tiles, on " in done.stdout
