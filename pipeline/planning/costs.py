@@ -22,7 +22,7 @@ from pipeline.params import Params
 from pipeline.planning import sample as samples, steps
 from pipeline.planning.sample import Sample
 from pipeline.planning.steps import Timing
-from pipeline.training import estimate
+from pipeline.training import estimate, phases
 from pipeline.validation import validate
 
 _OPTIONS = ("overlap", "batch_size", "precision", "flip", "samples", "seed")  # of evaluate, for predict.load
@@ -38,7 +38,7 @@ class Costs:
     minutes: Mapping[str, float]
     """Of each stage; register, and the start of Ray, are not measured."""
     epoch_seconds: float
-    """With its validation."""
+    """At the tiles' full size, with its validation."""
     step_seconds: float
     steps_per_epoch: int
     training_tiles: int
@@ -122,6 +122,7 @@ def _total(
     num_steps = max(1, sampler.steps_before(1, num_tiles["train"], train.batch_size))
     validation = num_tiles["val"] / train.batch_size * timing.forward_seconds / train.epochs_per_validation
     epoch = num_steps * timing.step_seconds + validation
+    steps_seconds = num_steps * timing.step_seconds * phases.full_epochs(train, train.epochs)
     scored = sample.counts[sample.manifest.scored_split]
     scale = images / max(1, len(sample.manifest.images))
     copies = 2 + _COPIES[train.optimizer] + bool(train.ema_decay)  # the weights, the best ones, and the optimizer's
@@ -130,7 +131,7 @@ def _total(
             "download": seconds["download"] * images / 60,
             "validate": seconds["validate"] / 60,
             "tile": seconds["tile"] * images / 60,
-            "train": epoch * train.epochs / 60,
+            "train": (steps_seconds + validation * train.epochs) / 60,
             "evaluate": seconds["evaluate"] * scored / 60,
         },
         epoch_seconds=epoch,
@@ -162,9 +163,9 @@ def in_words(costs: Costs) -> list[str]:
     stages = ", ".join(f"{name} {estimate.duration(60 * minutes)}" for name, minutes in costs.minutes.items())
     disk = ", ".join(f"{name} {_size(size)}" for name, size in costs.disk_bytes.items())
     workers = "" if costs.workers == 1 else f"; {costs.workers} workers, as fast as this one each"
-    total = sum(costs.minutes.values())
+    total, training = sum(costs.minutes.values()), 60 * costs.minutes["train"]
     lines = [
-        f"train: {estimate.in_words(costs.epoch_seconds, costs.epochs)}",
+        f"train: {estimate.in_words(costs.epoch_seconds, training, costs.epochs)}",
         f"  {costs.steps_per_epoch} steps of {estimate.duration(costs.step_seconds)} an epoch, {costs.training_tiles} "
         f"tiles, on {costs.device}{workers}",
         f"stages: {stages}; {estimate.duration(60 * total)} in all, without register and the start of Ray",

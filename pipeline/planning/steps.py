@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 
 from pipeline.artifacts.tileset import Tileset
-from pipeline.core.augment import Augmentation, augment, draw
-from pipeline.core.models import MODELS
+from pipeline.core.augment import draw
 from pipeline.params.training import Model, Train
-from pipeline.training import precision
+from pipeline.training import initial, precision
 from pipeline.training.learner import Learner
+from pipeline.training.phases import phases
 
 _SECONDS, _MOST = 6.0, 20  # of timing, and steps
 _WARM_UP = 1  # steps, which load libraries and compile
@@ -53,10 +53,10 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
     tileset, device = Tileset(tiles, "train"), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classes = tileset.header.classes
     torch.manual_seed(settings.seed)
-    network = MODELS[model.name](len(classes), model.width).to(device)
+    network = initial.network(model.model_copy(update={"vgg16": None}), classes.names, None).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
     learner = Learner(network, settings, (1.0,) * len(classes))
-    augmentation = Augmentation(settings.flip, settings.zoom, settings.colour_jitter)
+    phase = phases(settings, lambda epoch: epoch)[-1]
     positions = [i % len(tileset) for i in range(share)]
 
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,7 +64,7 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
         return images.permute(0, 3, 1, 2).float(), masks.long()
 
     def step(number: int) -> None:
-        images, masks = augment(*batch(), draw(settings.seed, positions).to(device), augmentation, void=classes.void)
+        images, masks = phase.transform(*batch(), draw(settings.seed, positions).to(device), void=classes.void)
         learner.learn(images, masks, step=number, learning_rate=settings.learning_rate / 1000)
 
     def predict(_: int) -> None:

@@ -13,8 +13,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def in_words(seconds_per_epoch: float, num_epochs: float) -> str:
-    """Return how long an epoch takes and how long the training, as one line."""
-    return (
-        f"{duration(seconds_per_epoch)} an epoch, {duration(seconds_per_epoch * num_epochs)} for {num_epochs:g} epochs"
-    )
+def in_words(epoch_seconds: float, whole_seconds: float, num_epochs: float) -> str:
+    """Return how long an epoch takes at the tiles' full size, and how long the training, as one line.
+
+    Example:
+        >>> in_words(42, 420, 10)
+        '42 s an epoch, 7 min for 10 epochs'
+        >>> in_words(42, 168, 10)
+        '42 s an epoch at full size, 3 min for 10 epochs, of which some are smaller'
+    """
+    is_uniform = abs(whole_seconds - epoch_seconds * num_epochs) <= 0.001 * whole_seconds
+    size, smaller = ("", "") if is_uniform else (" at full size", ", of which some are smaller")
+    return f"{duration(epoch_seconds)} an epoch{size}, {duration(whole_seconds)} for {num_epochs:.0f} epochs{smaller}"

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.artifacts.tileset import Tileset
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic, charts, csv_table, images, pictures, templates
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.phases import full_epochs
 from pipeline.training.predictions import BOX, shown
 from pipeline.training.progress import TrainingLine
 from pipeline.training.trainer import Job
@@ -118,7 +120,7 @@ class Watched:
 @contextmanager
 def watched(folder: Path, job: Job, log: Callable[[Metrics], None]) -> Iterator[Watched]:
     """Show a training on the terminal and in its run's folder; `log` is called with each finished epoch."""
-    with TrainingLine(job.settings.epochs) as line:
+    with TrainingLine(job.settings.epochs, work=partial(full_epochs, job.settings)) as line:
         watched = Watched(folder, job, line, log)
         watched.write("running")
         _log.info(f"watch it in a browser: {folder / PAGE}")

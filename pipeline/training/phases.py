@@ -91,6 +91,13 @@ def _augmentation(settings: "Train", scale: float, zoom: tuple[float, float]) ->
     )
 
 
+def full_epochs(settings: "Train", done: float) -> float:
+    """Return how many epochs at the tiles' full size take as long as the first `done` epochs: a small one is a part."""
+    ends = pairwise([*first_epochs(settings), settings.epochs])
+    scales = [*(phase.scale for phase in settings.early_phases), 1.0]
+    return sum(scale**2 * max(0.0, min(done, end) - start) for (start, end), scale in zip(ends, scales, strict=True))
+
+
 def first_epochs(settings: "Train") -> list[int]:
     """Return the epoch (0-based) with which each phase begins."""
     # Halves are rounded up, so that a phase with a share of one epoch or more always has one.

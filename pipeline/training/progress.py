@@ -19,9 +19,21 @@ EVERY = 30.0
 class TrainingLine:
     """A live line if the output is a terminal, else one every 30 s; and a plain line per finished epoch."""
 
-    def __init__(self, num_epochs: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start; the remaining time is estimated from the epochs that this process sees."""
-        self._num_epochs, self._clock = num_epochs, clock
+    def __init__(
+        self,
+        num_epochs: int,
+        *,
+        work: Callable[[float], float] = lambda done: done,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start; the remaining time is estimated from the epochs that this process sees.
+
+        Args:
+            num_epochs: of the training.
+            work: returns how long the first so many epochs take, in any unit; by default, all take the same.
+            clock: returns seconds.
+        """
+        self._num_epochs, self._work, self._clock = num_epochs, work, clock
         self._began: tuple[float, float] | None = None
         self._is_estimated = False
         self._console = Console(file=sys.stdout, highlight=False)
@@ -54,8 +66,10 @@ class TrainingLine:
             self._say(f"first batch after {time.monotonic() - self._start:.0f} s")
         elif not self._is_estimated and done > self._began[1]:
             self._is_estimated = True
-            seconds = (self._clock() - self._began[0]) / (done - self._began[1])
-            self._say(f"estimate: {estimate.in_words(seconds, round(self._num_epochs - self._began[1]))}")
+            first, last = self._began[1], self._num_epochs
+            seconds = (self._clock() - self._began[0]) / (self._work(done) - self._work(first))
+            whole = seconds * (self._work(last) - self._work(first))
+            self._say(f"estimate: {estimate.in_words(seconds, whole, last - first)}")
         text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
         self._newest, self._heard = (
             f"{text}{now['images_per_second']:.1f} images/s  {self.left(done)}",
@@ -75,7 +89,8 @@ class TrainingLine:
         """Return how long the rest takes, after `done` epochs."""
         if self._began is None or done <= self._began[1]:
             return "time left: not known yet"
-        seconds = (self._clock() - self._began[0]) / (done - self._began[1]) * (self._num_epochs - done)
+        past, left = self._work(done) - self._work(self._began[1]), self._work(self._num_epochs) - self._work(done)
+        seconds = (self._clock() - self._began[0]) / past * left
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
     def _say(self, text: str) -> None:

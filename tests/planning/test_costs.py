@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from pipeline import params
 from pipeline.artifacts.manifest import Manifest
 from pipeline.cli import app
+from pipeline.params.recipe import Phase
 from pipeline.planning import costs, params_file, proposal, sample, steps
 from pipeline.planning.sample import Sample
 from pipeline.planning.sizes import Machine
@@ -49,6 +50,15 @@ def test_what_params_save_or_cost_is_counted():
     assert total(epochs_per_validation=4).epoch_seconds == 40.5
     assert total(optimizer="sgd", ema_decay=0.9, keep_states=1).disk_bytes["runs"] == 4 * 10**6
     assert total(splits=("train", "val")).minutes["evaluate"] == 0.5
+
+
+def test_epochs_of_small_tiles_take_a_part_of_the_time():
+    half = Phase(share=0.8, scale=0.5, learning_rate=0.1, final_rate=0.0, zoom=(1.0, 1.0))
+    found = total(early_phases=(half,))
+    assert found.minutes["train"] == (8 * 40 / 4 + 2 * 40 + 10 * 2) / 60
+    assert costs.in_words(found)[0] == (
+        "train: 42 s an epoch at full size, 3 min for 10 epochs, of which some are smaller"
+    )
 
 
 def test_the_estimates_are_said_in_words():

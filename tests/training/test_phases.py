@@ -161,3 +161,9 @@ def test_dropout_is_trained_with_and_not_published(tiles, tmp_path):
     state = fit(tiles, one_epoch, tmp_path / "run", network=network).state
     train.write_outcome(state, train.spec(job, header, "a"), job, {}, model=tmp_path / "model", reports=tmp_path)
     assert not any(isinstance(m, torch.nn.Dropout) for m in read_model(tmp_path / "model")[1].modules())
+
+
+def test_the_work_of_epochs_counts_the_pixels_of_their_tiles():
+    early = (Phase(share=0.5, scale=0.5, learning_rate=0.1, final_rate=0.1, zoom=(1.0, 1.0)),)
+    settings = SETTINGS.model_copy(update={"epochs": 8, "early_phases": early})
+    assert [phases.full_epochs(settings, done) for done in (0, 2, 4, 5.5, 8)] == [0, 0.5, 1, 2.5, 5]

@@ -44,11 +44,22 @@ def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, don
 
 
 def test_the_estimate_is_said_once_and_without_a_terminal_too(capsys):
-    times = iter([0.0, 30.0])  # three quarters of an epoch take 30 s
+    times = iter([0.0, *[30.0] * 3])  # three quarters of an epoch take 30 s
     with TrainingLine(12, clock=lambda: next(times)) as line:
         for done in (0.25, 1.0, 1.0):
             line.progress({"epoch": 1.0, "done": done, "train/loss": 1.0, "images_per_second": 1.0})
-    assert capsys.readouterr().out == "estimate: 40 s an epoch, 8 min for 12 epochs\n"
+    assert capsys.readouterr().out == "first batch after 0 s\nestimate: 40 s an epoch, 8 min for 12 epochs\n"
+
+
+def test_small_epochs_count_for_what_they_take(capsys):
+    times = iter([0.0, 30.0, 30.0])  # of eight small epochs and two four times as long, half an epoch took 30 s
+    with TrainingLine(10, work=lambda done: min(done, 8) / 4 + max(done - 8, 0), clock=lambda: next(times)) as line:
+        for done in (0.0, 0.5):
+            line.progress({"epoch": 1.0, "done": done, "train/loss": 1.0, "images_per_second": 1.0})
+        assert line._newest.endswith("16 min left")  # 3.875 of 4 epochs at full size, 240 s each
+    assert "estimate: 4 min an epoch at full size, 16 min for 10 epochs, of which some are smaller" in (
+        capsys.readouterr().out
+    )
 
 
 def test_where_the_output_is_no_terminal_an_epoch_in_progress_is_not_shown(capsys):
