@@ -32,6 +32,7 @@ COMMANDS = {
     "fetch": "jobs",
     "stop": "jobs",
     "sync": "sync",
+    "ui": "ui",
     "doctor": "doctor",
     "prune": "prune",
 }
