@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline import params
 from pipeline.files.terminal import say
 from pipeline.tracking import store
 
@@ -22,7 +23,8 @@ def ui(
     if uri.startswith(("http://", "https://")):
         say(f"open {uri} in a browser: this server has MLflow's pages")
         return
-    store.client(uri)  # creates the tables of a new store
-    say(f"open http://127.0.0.1:{port} in a browser; Ctrl-C ends it")
+    experiment = store.experiment_id(uri, store.experiment_name(params.load().tracking.experiment))
+    # At any other address, MLflow 3.17 opens an experiment on the traces of language models, whatever its kind.
+    say(f"open http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning; Ctrl-C ends it")
     options = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])  # noqa: S606  # our own arguments

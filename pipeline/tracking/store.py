@@ -30,7 +30,7 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # with MLflow's default, 7, and pauses, a call fails after four minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-# MLflow's UI opens such an experiment on its training runs, and others without runs on the traces of language models.
+# What MLflow's UI calls machine learning, in place of language models; its views still depend on the address (3.17).
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _PROBE_SECONDS = 5  # a call's own timeout, two minutes, must suffice for an upload

@@ -4,7 +4,10 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from pipeline import params
 from pipeline.cli import app
+from pipeline.tracking import store
+from tests.support import SCENES
 
 
 @pytest.fixture
@@ -15,10 +18,16 @@ def started(monkeypatch):
     return calls
 
 
-def test_mlflows_pages_are_opened_on_the_pipelines_store(mlflow_store, started):
+def test_mlflows_pages_are_opened_on_the_pipelines_store_at_the_training_runs(
+    mlflow_store, started, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(SCENES.read_text())
+    number = store.experiment_id(mlflow_store, params.load(SCENES).tracking.experiment)
     result = CliRunner().invoke(app, ["ui", "--port", "5123"])
     assert result.exit_code == 0, result.output
-    assert result.stdout == "open http://127.0.0.1:5123 in a browser; Ctrl-C ends it\n"
+    page = f"http://127.0.0.1:5123/#/experiments/{number}/runs?workflowType=machine_learning"
+    assert result.stdout == f"open {page}; Ctrl-C ends it\n"
     options = ["--backend-store-uri", mlflow_store, "--host", "127.0.0.1", "--port", "5123"]
     assert started == [(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])]
 

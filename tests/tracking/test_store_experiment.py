@@ -1,7 +1,7 @@
 from pipeline.tracking import store
 
 
-def test_an_experiment_opens_on_its_training_runs_in_mlflows_pages(mlflow_store):
+def test_an_experiment_is_of_the_kind_that_mlflow_calls_machine_learning(mlflow_store):
     client, kind = store.client(mlflow_store), "mlflow.experimentKind"
     number = store.experiment_id(mlflow_store, "of-this-program")
     assert client.get_experiment(number).tags[kind] == "custom_model_development"
