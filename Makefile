@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
+PIP := python -m pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 # Tests of one file share expensive set-up, so a file stays on one process; tests/conftest.py sets the order. torch's
@@ -15,13 +16,19 @@ repro: setup # the whole pipeline; what has not changed is not rerun
 
 setup: .venv/ready
 
+# uv takes the build of torch that fits the machine: on Linux, plain pip brings CUDA even where there is no GPU.
 # The stamp is touched last: an interrupted set-up is repeated.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
 	  "expected Python 3.11 to 3.13, got %d.%d (%s); name another: make setup PYTHON=python3.12" % (v + (sys.executable,)))'
+	@echo "set-up: $$(grep -c == requirements.lock) packages into .venv: 2.7 GB with torch for the CPU, more with CUDA; some minutes"
 	$(PYTHON) -m venv .venv
-	python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@{ $(PIP) "$$(grep '^uv==' requirements.lock)" \
+	  && uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock; } \
+	  > .venv/uv.log 2>&1 \
+	  || { echo "set-up: uv could not install (see .venv/uv.log); pip takes over, with the torch that its index offers"; \
+	       $(PIP) --requirement requirements.lock; }
+	$(PIP) --no-build-isolation --no-deps --editable .
 	touch $@
 
 test: setup

@@ -17,7 +17,7 @@ VIOLATIONS = {
     "The pipeline does not know its stages": ("pipeline/files/atomic.py", "import stages"),
     "Stages do not know each other": ("stages/tile.py", "import stages.train"),
     "Steps, the gate and the command line read params": ("pipeline/files/atomic.py", "import pipeline.params"),
-    "Only evaluation, planning, the registry and the command line predict": (
+    "Only evaluation, planning, the registry, the command line and notebooks predict": (
         "pipeline/data/tile.py",
         "import pipeline.inference.predict",
     ),

@@ -35,6 +35,7 @@ COMMANDS = {
     "fetch": "jobs",
     "stop": "jobs",
     "sync": "sync",
+    "ui": "ui",
     "doctor": "doctor",
     "prune": "prune",
 }

@@ -8,6 +8,7 @@ import torch
 import typer
 from rich.console import Console
 
+from pipeline.cli import completion
 from pipeline.core.models import MODELS
 from pipeline.files.terminal import say, say_json
 from pipeline.inference import compare as step
@@ -42,7 +43,10 @@ PUBLISHED = {
 
 
 def compare(
-    networks: Annotated[list[str] | None, typer.Argument(help="Names as in params.yaml; default: all.")] = None,
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names as in params.yaml; default: all.", autocompletion=completion.networks),
+    ] = None,
     *,
     height: Annotated[int, typer.Option(help="Image height, pixels.")] = 360,
     width: Annotated[int, typer.Option(help="Image width, pixels.")] = 480,

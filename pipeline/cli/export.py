@@ -8,6 +8,7 @@ import typer
 from pipeline.cli import model as models
 from pipeline.files.terminal import say
 from pipeline.inference import export as step
+from pipeline.registry.model_files import located
 
 
 def export(
@@ -17,7 +18,7 @@ def export(
     model: models.Address = "models/segnet",
 ) -> None:
     """Write a model as a single file that runs without this program, and check that it gives the same logits."""
-    with models.folder(model) as (folder, _):
+    with located(model) as (folder, _):
         report = step.export(folder, target, format=format)
     for (height, width), difference in report.differences.items():
         say(f"{width}x{height}: logits differ by at most {difference:.1e} of the largest")

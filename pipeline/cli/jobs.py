@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline import params as settings
+from pipeline.cli import completion
 from pipeline.cluster import fetch as fetching, following, overrides, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
@@ -37,7 +38,13 @@ def submit(
     detach: Annotated[bool, typer.Option("--detach", help="Do not follow the job.")] = False,
     job_id: Annotated[str | None, typer.Option("--id", help="The job's name; by default a hash of its inputs.")] = None,
     override: Annotated[
-        list[str] | None, typer.Option("-S", "--set-param", help="A value of params.yaml for this job: key=value.")
+        list[str] | None,
+        typer.Option(
+            "-S",
+            "--set-param",
+            help="A value of params.yaml for this job: key=value.",
+            autocompletion=completion.param_keys,
+        ),
     ] = None,
 ) -> None:
     """Run the pipeline on a Ray cluster: what git tracks is sent, with params.yaml and dvc.lock as they are.

@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline import params
+from pipeline.cli import completion
 from pipeline.crossvalidation.spread import DEVIATION, MEAN
 from pipeline.files.printable import printable
 from pipeline.files.terminal import say_json
@@ -50,7 +51,10 @@ def leaderboard(
         str | None,
         typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="Experiment; default: tracking.experiment in params.yaml."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="Metric to rank by; the latest value of each run counts.")] = "test/miou",
+    metric: Annotated[
+        str,
+        typer.Option(help="Metric to rank by; the latest value of each run counts.", autocompletion=completion.metrics),
+    ] = "test/miou",
     ascending: Annotated[
         bool | None,
         typer.Option(

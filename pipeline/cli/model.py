@@ -1,28 +1,34 @@
-"""Find the model that a command is told to use, or the registered model that it is about."""
+"""How a command is told which model to use, or which registered model it is about."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pipeline.artifacts.model import read_spec
-from pipeline.registry import model_files, versions
+from pipeline.cli import completion
+from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 
 Address = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="A folder such as models/segnet, or models:/NAME@ALIAS, or models:/NAME/NUMBER."
+        "--model",
+        "-m",
+        help="A folder such as models/segnet, or models:/NAME@ALIAS, or models:/NAME/NUMBER.",
+        autocompletion=completion.addresses,
     ),
 ]
 
 Name = Annotated[
     str | None,
-    typer.Option("--name", "-n", help="Registered model; default: that of models/segnet, or the only one."),
+    typer.Option(
+        "--name",
+        "-n",
+        help="Registered model; default: that of models/segnet, or the only one.",
+        autocompletion=completion.registered_models,
+    ),
 ]
 _TRAINED = Path("models/segnet")
 
@@ -45,20 +51,3 @@ def named(name: str | None) -> RegisteredModel:
             f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}"
         )
     return RegisteredModel(uri, name)
-
-
-@contextmanager
-def folder(address: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the folder of a model (artifacts/model.py) and the options of predict.load that it was registered with.
-
-    The copy of a registered version is removed afterwards.
-
-    Raises:
-        ValueError: there is no such registered version.
-    """
-    if not address.startswith("models:"):
-        yield Path(address), {}
-        return
-    with TemporaryDirectory() as temporary:
-        uri = store.address()
-        yield model_files.download(uri, address, Path(temporary)), model_files.options(uri, address)

@@ -18,6 +18,7 @@ from pipeline.files.decoding import suffixes
 from pipeline.files.images import ImageError, encode_png, read_image
 from pipeline.files.terminal import error_line, say, say_json
 from pipeline.inference.predict import Predictor, load
+from pipeline.registry.model_files import located
 
 
 def predict(
@@ -40,7 +41,7 @@ def predict(
     """
     paths_by_name = dict(_named(images))
     given = {"overlap": overlap, "flip": flip, "samples": samples}
-    with models.folder(model) as (folder, options):
+    with located(model) as (folder, options):
         predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
     console = Console(stderr=True)
     done: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline import params
+from pipeline.cli import completion
 from pipeline.cli.model import Name, named
 from pipeline.files.printable import printable
 from pipeline.files.terminal import complain, say, say_json
@@ -58,7 +59,7 @@ def status(*, name: Name = None, json: Json = False) -> None:
 
 
 def promote(
-    version: Annotated[str, typer.Argument(help="Version number.")],
+    version: Annotated[str, typer.Argument(help="Version number.", autocompletion=completion.version_numbers)],
     *,
     name: Name = None,
     force: Annotated[

@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from pipeline.artifacts import scores
+from pipeline.cli import completion
 from pipeline.cli.model import Name, named
 from pipeline.cli.promotion import Json
 from pipeline.files.redact import redact
 from pipeline.files.terminal import complain, error_line, say, say_file, say_json
 from pipeline.registry import evidence, model_files, verify as step, versions
 
-Number = Annotated[str, typer.Argument(help="Version number.", metavar="VERSION")]
+Number = Annotated[
+    str, typer.Argument(help="Version number.", metavar="VERSION", autocompletion=completion.version_numbers)
+]
 
 
 def verify(version: Number, *, name: Name = None, json: Json = False) -> None:

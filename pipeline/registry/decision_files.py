@@ -43,12 +43,21 @@ def keep(version: Version, entry: Entry) -> None:
         tags["promoted_at"] = entry.at
     tags["decision"] = str(entry.number)
     tags["decision_mark"] = entry.mark  # last, as it marks the decision as complete
-    versions.describe(version, tags, "; ".join(entry.verdict.reasons))
+    versions.describe(version, tags, _summary(version, entry, entry.verdict))
 
 
 def folder_of(entry: Entry) -> str:
     """Return the folder of a decision among the files of its version."""
     return f"{file_record.DECISIONS}/{entry.number:06}"
+
+
+def _summary(version: Version, entry: Entry, verdict: Verdict) -> str:
+    """Return a version's description: the decision, its reasons, and where its card lies, in Markdown."""
+    decision = "forced by hand" if entry.kind == "forced" else verdict.outcome.name
+    page = versions.files_page(version)
+    card_file = f"{folder_of(entry)}/card.html"
+    where = card_file if page is None else f"[{card_file}]({page})"
+    return f"Model card: {where}\n\n{decision}: {'; '.join(verdict.reasons)}"  # a long text is cut at its end
 
 
 def describe(version: Version, verdict: Verdict) -> card.Card:

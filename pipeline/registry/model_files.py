@@ -120,6 +120,25 @@ def fetch(version: Version, path: str, into: Path) -> Path:
     return Path(copy)
 
 
+@contextmanager
+def located(address: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folder of a model (artifacts/model.py) and the options of predict.load that it was registered with.
+
+    Args:
+        address: the folder itself, which has no options; or as in `download`, of the store that MLFLOW_TRACKING_URI
+            names. The copy of a registered version is removed afterwards.
+
+    Raises:
+        ValueError: there is no such registered version.
+    """
+    if not address.startswith("models:"):
+        yield Path(address), {}
+        return
+    with TemporaryDirectory() as temporary:
+        uri = store.address()
+        yield download(uri, address, Path(temporary)), options(uri, address)
+
+
 def served_code() -> dict[str, Path]:
     """Return the files of this program that the served model imports, by path in a version's folder `code`."""
     files = source_code.imported_files("pipeline.inference.served_model")

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.model import Spec, read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.registry import evidence, model_files, promote, versions
 from pipeline.registry.evidence import Lineage
@@ -36,9 +36,20 @@ def run(run: Run, folder: Path, standing: Standing, options: Mapping[str, Any], 
     with store.reached(run.uri), TemporaryDirectory() as temporary:
         tags = evidence.gather(Path(), Path(temporary), _lineage(run)) | standing.tags()
         version = model_files.add(run, model, folder, options, asdict(spec), evidence=Path(temporary), tags=tags)
+        versions.introduce(model, _introduction(model, spec))
         versions.set_alias(model, versions.CHALLENGER, version.number)
         _, verdict = promote.consider(version, rule)
     return version, verdict
+
+
+def _introduction(model: RegisteredModel, spec: Spec) -> str:
+    """Return what a registered model is, in Markdown."""
+    return (
+        f"Semantic segmentation of the data set {spec.dataset}: encoded images in, index masks out, of the classes "
+        f"{', '.join(spec.classes.names)}. Each version is a model that was trained and evaluated on it.\n\n"
+        f"models:/{model.name}@champion is the one to use, and models:/{model.name}@challenger the newest; "
+        "segnet status says why. Each version's description links its model card."
+    )
 
 
 def _lineage(run: Run) -> Lineage:

@@ -156,6 +156,29 @@ def describe_model(model: RegisteredModel, tags: Mapping[str, str]) -> None:
         store.client(model.uri).set_registered_model_tag(model.name, key, value)
 
 
+def introduce(model: RegisteredModel, text: str) -> None:
+    """Set the description of a registered model, in Markdown, unless it has one: somebody may have written another."""
+    found = _find(model)
+    if found is not None and not found.description:
+        store.client(model.uri).update_registered_model(model.name, text)
+
+
+def files_page(version: Version) -> str | None:
+    """Return the address of the page of a version's files in MLflow's UI, within it; None: it has none there."""
+    if not version.model_id:
+        return None
+    client = store.client(version.model.uri)
+    from mlflow import MlflowException
+
+    try:
+        experiment = client.get_logged_model(version.model_id).experiment_id
+    except MlflowException as err:
+        if err.error_code in NOT_THERE:
+            return None
+        raise
+    return f"#/experiments/{experiment}/models/{version.model_id}/artifacts"
+
+
 def with_tag(model: RegisteredModel, key: str, value: str) -> Version | None:
     """Return the newest version of `model` whose tag `key` is `value`, or None."""
     tagged = store.client(model.uri).search_model_versions(f"name = '{model.name}' and tag.{key} = '{value}'")

@@ -30,6 +30,8 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # with MLflow's default, 7, and pauses, a call fails after four minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
+# What MLflow's UI calls machine learning, in place of language models; its views still depend on the address (3.17).
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _PROBE_SECONDS = 5  # a call's own timeout, two minutes, must suffice for an upload
 _LOGIN_REFUSED = (401, 403)
@@ -169,7 +171,7 @@ def experiment_id(uri: str, name: str) -> str:
         from mlflow import MlflowException
 
         try:
-            return client(uri).create_experiment(name, location)
+            return client(uri).create_experiment(name, location, _KIND)
         except MlflowException as err:
             if err.error_code != "RESOURCE_ALREADY_EXISTS":  # created by another process in the meantime
                 raise
@@ -179,6 +181,9 @@ def experiment_id(uri: str, name: str) -> str:
             f"expected an experiment {name} in {redact(uri)}, got a deleted one; restore it "
             f"(mlflow experiments restore --experiment-id {experiment.experiment_id}) or choose another name"
         )
+    for key, value in _KIND.items():
+        if key not in experiment.tags:  # of an earlier program; whoever changed it wants it so
+            client(uri).set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)
 
 

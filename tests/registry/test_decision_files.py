@@ -45,6 +45,7 @@ def kept(tmp_path, monkeypatch):
             "upload",
             lambda version, folder, into: calls.extend((into, shutil.copytree(folder, tmp_path / "copy"))),
         )
+        monkeypatch.setattr(versions, "files_page", lambda version: "#/experiments/7/models/m-1/artifacts")
         monkeypatch.setattr(versions, "describe", lambda version, *described: calls.extend(described))
         decision_files.keep(Version(MODEL, "2", tags), entry)
         return calls
@@ -74,7 +75,9 @@ def test_a_decision_is_kept_with_the_log_until_then(kept, number, status, promot
         ("decision", str(number)),
         ("decision_mark", f"mark {number}"),  # last, as it marks the decision as complete
     ]
-    assert description == "no gain; no loss"
+    decided = {"held": "HOLD", "forced": "forced by hand"}[status]
+    where = f"[decisions/00000{number}/card.html](#/experiments/7/models/m-1/artifacts)"
+    assert description == f"Model card: {where}\n\n{decided}: no gain; no loss"
 
 
 def test_a_decision_that_is_not_in_the_log_is_kept_with_all_of_it(kept):

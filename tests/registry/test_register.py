@@ -68,7 +68,15 @@ def test_a_better_model_is_promoted_on_evidence_and_an_equal_one_held(spec, mlfl
         ("decided", "2", "2", "1"),
     )
     assert holder(mlflow_store, spec, "previous_champion").number == "1"
-    described = store.client(mlflow_store).get_model_version(name, "2").description
+    client = store.client(mlflow_store)
+    introduced = client.get_registered_model(name).description
+    assert introduced.startswith(
+        f"Semantic segmentation of the data set {spec.dataset}: encoded images in, index masks"
+    )
+    assert f"models:/{name}@champion is the one to use" in introduced
+    described = client.get_model_version(name, "2").description
+    page = f"#/experiments/{client.get_run(holder(mlflow_store, spec, 'champion').run_id).info.experiment_id}/models/m-"
+    assert described.startswith(f"Model card: [decisions/000004/card.html]({page}")
     assert "the 97.5% interval for challenger 1 on these test images +0.625000 to +0.625000 lies above" in described
 
 

@@ -54,6 +54,21 @@ def test_a_version_tells_its_run_and_where_its_files_are(mlflow_store):
     assert client.get_registered_model(model.name).description == "what it is"
 
 
+def test_a_model_is_introduced_once(mlflow_store):
+    model, client = make(mlflow_store, "segnet-introduced", 1), store.client(mlflow_store)
+    client.update_registered_model(model.name, "")
+    versions.introduce(model, "what it is")
+    versions.introduce(model, "another text")
+    assert client.get_registered_model(model.name).description == "what it is"
+    versions.introduce(RegisteredModel(mlflow_store, "segnet-missing"), "nothing happens")
+
+
+def test_files_that_mlflow_does_not_show_have_no_page(mlflow_store):
+    model = RegisteredModel(mlflow_store, "segnet-gone")
+    assert versions.files_page(Version(model, "1", {}, None, "https://models.invalid/a")) is None
+    assert versions.files_page(Version(model, "1", {}, None, "models:/m-0123")) is None
+
+
 def test_aliases_tags_and_models_are_told(mlflow_store):
     model = make(mlflow_store, "segnet-aliased", 3)
     make(mlflow_store, "promotions-of-segnet-aliased", 0)

@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pipeline
+from pipeline.artifacts import scores as evaluated
+from tests.support import ROOT, scored, tiny_model
+from tests.support.tiny_version import registered
+
+PUBLIC = ["draw_overlay", "load_predictor", "predict", "read_image", "read_scores"]
+NOTEBOOK = ROOT / "docs/predict.ipynb"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """What the stages leave in a repository, with one image."""
+    tiny_model.write_model(tmp_path / "models/segnet")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
+    for folder in ("data/raw/images/test", "reports", "docs"):
+        (tmp_path / folder).mkdir(parents=True)
+    Image.fromarray(pixels).save(tmp_path / "data/raw/images/test/a.png")
+    names = tiny_model.SPEC.classes.names
+    counts = np.tile(np.eye(len(names), dtype=np.int64), (2, 1, 1))
+    boundaries = np.zeros((2, len(names), 5), np.int64)
+    evaluated.write(
+        tmp_path / "reports", scored.scores(names=names, counts=counts, boundaries=boundaries), scored.INTERVALS
+    )
+    return tmp_path
+
+
+def cells():
+    return [
+        "".join(cell["source"]) for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"
+    ]
+
+
+def test_the_example_notebook_runs(tree):
+    program = "\n".join([*cells(), "assert mask.shape == image.shape[:2] == (40, 70)", "print(scores['share'].sum())"])
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tree / "docs", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(1)
+
+
+def test_the_example_notebook_holds_no_outputs_and_uses_every_function():
+    written = json.loads(NOTEBOOK.read_text())
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in written["cells"])
+    assert all(f"{name}(" in "\n".join(cells()) for name in PUBLIC)
+
+
+def test_five_functions_are_public_and_imported_when_they_are_used():
+    assert pipeline.__all__ == PUBLIC
+    assert all(getattr(pipeline, name).__doc__ for name in PUBLIC)
+    with pytest.raises(AttributeError, match="has no attribute 'train_model'; it offers draw_overlay, load_predictor"):
+        _ = pipeline.train_model
+    program = "import sys, pipeline; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'mlflow')))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_mask_is_the_predictors_and_is_laid_over_the_image(tree):
+    predictor = pipeline.load_predictor(tree / "models/segnet")
+    image = pipeline.read_image(str(tree / "data/raw/images/test/a.png"))
+    mask = pipeline.predict(predictor, image)
+    assert np.array_equal(mask, predictor.mask(image))
+    drawn = pipeline.draw_overlay(image, mask, predictor.spec.classes)
+    red, green, blue = predictor.spec.classes.colours[mask[3, 5]]
+    assert drawn[3, 5].tolist() == [
+        part // 2 + own // 2 for part, own in zip(image[3, 5], (red, green, blue), strict=True)
+    ]
+    with pytest.raises(ValueError, match=r"expected a mask of the image's size \(40, 70\), got \(9, 70\)"):
+        pipeline.draw_overlay(image, mask[:9], predictor.spec.classes)
+
+
+def test_scores_are_a_table_of_the_classes(tree, tmp_path):
+    table = pipeline.read_scores(tree / "reports")
+    assert list(table.index) == list(tiny_model.SPEC.classes.names)
+    assert table["iou"].tolist() == [1.0] * len(table)
+    assert table["boundary_f1"].isna().all()
+    for content in (None, "", "a,b\n1,2\n", "class,iou\nroad,high\n"):
+        if content is not None:
+            (tmp_path / "classes.csv").write_text(content)
+        with pytest.raises(ValueError, match=r"classes\.csv: expected the scores that the evaluate stage wrote"):
+            pipeline.read_scores(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_registered_model_predicts_as_its_folder_does(tree, mlflow_store):
+    folder = tree / "models/segnet"
+    image = pipeline.read_image(tree / "data/raw/images/test/a.png")
+    with registered("segnet-noted", folder, mlflow_store) as address:
+        mask = pipeline.predict(pipeline.load_predictor(address), image)
+    assert np.array_equal(mask, pipeline.load_predictor(folder).mask(image))
