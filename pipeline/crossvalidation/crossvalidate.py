@@ -105,7 +105,7 @@ def run(recipe: Recipe, raw: Path, count: int, slots: Sequence[Slot]) -> Outcome
     """
     source, folds = plan(raw, count)
     name = name_of(recipe, source, folds)
-    place = repository.root().joinpath(*repository.FOLDS, name).absolute()
+    place = (repository.root() / repository.FOLDS / name).absolute()
     with ExitStack() as stack:
         stack.enter_context(locks.held(place.with_suffix(".lock")))
         tracked = runs.start(recipe.experiment, name)

@@ -5,9 +5,9 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +69,16 @@ class Processes:
         Raises:
             StageError: the first that a task raised.
         """
-        with ThreadPoolExecutor(self._count) as threads, self._ended():
+        with ThreadPoolExecutor(self._count) as threads:
             futures = [threads.submit(self._in_a_slot, task) for task in tasks]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            _raise_first(done)
+            try:
+                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                    future.result()
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                self._end()
+                raise
 
     def run(self, stage: str, folder: Path, log: Path, slot: Slot, variables: Mapping[str, str]) -> None:
         """Run a stage in `folder`; what it prints is added to the file `log`.
@@ -102,7 +108,8 @@ class Processes:
                 with suppress(ProcessLookupError):  # it has ended
                     os.sched_setaffinity(process.pid, slot.cores)
             status = process.wait()
-        self._running.discard(process)
+        with self._changing:
+            self._running.discard(process)
         if status:
             raise StageError(f"{stage} failed: {_last_line(log, start) or f'exit status {status}'}; all it said: {log}")
 
@@ -113,22 +120,12 @@ class Processes:
         finally:
             self._places.put(place)
 
-    @contextmanager
-    def _ended(self) -> Iterator[None]:
-        """End what runs, if the block fails; stages clean up, and so resume."""
-        try:
-            yield
-        except BaseException:
-            with self._changing:
-                self._is_over = True
-                for process in self._running:
-                    process.terminate()
-            raise
-
-
-def _raise_first(done: set[Future[None]]) -> None:
-    for future in done:
-        future.result()
+    def _end(self) -> None:
+        """End what runs, and start no more; stages clean up, and so resume."""
+        with self._changing:
+            self._is_over = True
+            for process in self._running:
+                process.terminate()
 
 
 def _python_path() -> str:

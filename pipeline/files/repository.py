@@ -1,11 +1,13 @@
 """The folder of what outlasts an experiment: checkpoints, MLflow's database, and records not sent to a server yet."""
 
+import re
 from pathlib import Path
 
 WRITTEN = ("data/raw", "data/tiles", "models/segnet", "reports")
 """Where stages write, below the repository: DVC, or a stage, removes what is there before."""
-FOLDS = ("runs", "folds")
-_COPIES = ((".dvc", "tmp", "exps"), FOLDS)
+FOLDS = "runs/folds"
+"""Where `segnet crossvalidate` works, below the repository."""
+_COPY = re.compile(r"(?P<root>.*?)/(\.dvc/tmp/exps|runs/folds/folds-[0-9a-f]{16})/.+")
 
 
 def root() -> Path:
@@ -15,13 +17,8 @@ def root() -> Path:
     `segnet crossvalidate` in a folder for each fold, runs/folds/.../<number>; there, this is the folder of the original
     repository.
     """
-    above = [
-        folder.parents[len(place) - 1]
-        for place in _COPIES
-        for folder in Path.cwd().parents
-        if folder.parts[-len(place) :] == place
-    ]
-    return min(above, key=lambda folder: len(folder.parts), default=Path())
+    match = _COPY.fullmatch(Path.cwd().as_posix())
+    return Path(match["root"] or "/") if match else Path()
 
 
 def user_path(path: str) -> Path:

@@ -17,9 +17,11 @@ from pipeline.files import repository
         ("outer/.dvc/tmp/exps/tmpa1/.dvc/tmp/exps/tmpb2", "outer"),
         ("repository/.dvc/tmp/exps", Path()),  # not a copy
         ("dvc/tmp/exps/tmpa1", Path()),
-        ("repository/runs/folds/folds-a/1", "repository"),
-        ("repository/runs/folds", Path()),
-        ("outer/.dvc/tmp/exps/tmpa1/runs/folds/folds-a/1", "outer"),
+        ("repository/runs/folds/folds-0123456789abcdef/1", "repository"),
+        ("repository/runs/folds/folds-0123456789abcdef", Path()),
+        ("somewhere/runs/folds/repository", Path()),  # a repository of the user's
+        ("outer/.dvc/tmp/exps/tmpa1/runs/folds/folds-0123456789abcdef/1", "outer"),
+        ("outer/runs/folds/folds-0123456789abcdef/1/.dvc/tmp/exps/a", "outer"),
     ],
 )
 def test_the_home_of_a_copy_is_the_repository(tmp_path, monkeypatch, here, expected):
