@@ -137,3 +137,18 @@ def test_counts_below_zero_are_refused(tmp_path):
     files.write(tmp_path, replace(result, boundaries=result.boundaries - 1), INTERVALS)
     with pytest.raises(ValueError, match="expected counts of pixels, got -1; run it again"):
         files.read(tmp_path)
+
+
+def test_scores_of_validation_images_say_so_and_come_back(tmp_path):
+    files.write(tmp_path, scores(split="val"), INTERVALS)
+    tree = json.loads((tmp_path / "scores.json").read_text())
+    assert (tree["split"], tree["val"]["miou"], "test" in tree) == ("val", pytest.approx(0.775), False)
+    assert files.read(tmp_path).split == "val"
+
+
+def test_scores_of_a_program_that_knew_test_images_alone_are_theirs(tmp_path):
+    files.write(tmp_path, scores(), INTERVALS)
+    tree = json.loads((tmp_path / "scores.json").read_text())
+    del tree["split"]
+    (tmp_path / "scores.json").write_text(json.dumps(tree))
+    assert files.read(tmp_path).split == "test"

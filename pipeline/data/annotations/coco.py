@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
 from pipeline.data.annotations import documents, drawing
 from pipeline.data.annotations.documents import Record
 from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
@@ -86,8 +83,7 @@ def _cover(annotation: _Annotation, height: int, width: int) -> Covered:
             return drawing.polygons(shape or [], height, width)
         if shape.size != (height, width):
             raise ValueError(f"expected runs of {width} x {height} pixels, got {shape.size[1]} x {shape.size[0]}")
-        if isinstance(shape.counts, list):
-            return drawing.runs(shape.counts, width, height).T  # they go down the columns
-        return np.asarray(coco_mask.decode({"size": [height, width], "counts": shape.counts.encode()}), np.bool_)
+        counts = shape.counts if isinstance(shape.counts, list) else drawing.unpacked(shape.counts)
+        return drawing.runs(counts, width, height).T  # they go down the columns
     except ValueError as err:
         raise ValueError(f"annotation {annotation.id}: {err}") from err

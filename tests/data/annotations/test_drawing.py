@@ -1,5 +1,9 @@
+import contextlib
+
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
+from pycocotools import mask as coco_mask
 
 from pipeline.data.annotations import drawing
 from pipeline.data.annotations.drawing import Region
@@ -70,3 +74,35 @@ def test_more_labels_than_codes_are_refused():
     regions = (Region(str(i), everything) for i in range(65_536))
     with pytest.raises(ValueError, match="expected at most 65,535 labels, got more, such as 65535"):
         drawing.draw(1, 1, regions)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_compressed_runs_are_what_pycocotools_packed(seed):
+    generator = np.random.default_rng(seed)
+    wanted = np.zeros((200, 300), np.uint8)
+    for _ in range(seed):
+        top, left = generator.integers(0, 200, 2)
+        wanted[top : top + 90, left : left + generator.integers(1, 90)] ^= 1
+    packed = coco_mask.encode(np.asfortranarray(wanted))["counts"].decode()
+    assert (wanted == drawing.runs(drawing.unpacked(packed), 300, 200).T).all()
+
+
+@pytest.mark.parametrize("text", ["5 2", "\xff", "5P", "o" * 40, "/"])
+def test_a_text_that_is_no_runs_is_refused(text):
+    with pytest.raises(ValueError, match="expected compressed runs, got "):
+        drawing.unpacked(text)
+
+
+@given(st.text(max_size=30), st.integers(1, 50), st.integers(1, 50))
+def test_any_text_gives_a_mask_or_is_refused(text, height, width):
+    with contextlib.suppress(ValueError):
+        assert drawing.runs(drawing.unpacked(text), height, width).shape == (height, width)
+
+
+COORDINATES = st.floats(-40_000, 40_000) | st.floats(-5, 60) | st.sampled_from((0.0, 1e-300, 40_000.0))
+
+
+@given(st.lists(COORDINATES, min_size=6, max_size=12))
+def test_any_polygon_covers_pixels_of_the_image_or_is_refused(corners):
+    with contextlib.suppress(ValueError):
+        assert drawing.polygons([corners], 20, 30).shape == (20, 30)

@@ -66,3 +66,10 @@ def test_a_broken_history_is_refused(history, text):
     history.write_text(text)
     with pytest.raises(ValueError, match=r"history\.csv: expected the curves that the train stage wrote: .*; run it"):
         page(history)
+
+
+def test_without_test_images_the_page_says_what_was_scored(history):
+    facts = page(history, split="val").facts
+    note = ", which chose the epoch: the data set has no test images, and these scores are too good"
+    assert (facts["val images"], "test images" in facts) == (f"2{note}", False)
+    assert page(history).facts["test images"] == "2"
