@@ -67,6 +67,8 @@ class Trainer:
         place = job.tiles if job.remote is None else job.remote.find
         self.tiles = {split: Tileset(place, split) for split in ("train", "val")}
         self.classes = self.tiles["train"].header.classes
+        rare = self.settings.rare_class_share
+        self._tile_shares = sampler.shares_by_class(self.tiles["train"].pixels(), rare) if rare else ()
         self._phases = phases(self.settings, self.steps_before)
         self._check()
         torch.manual_seed(self.settings.seed)
@@ -114,7 +116,7 @@ class Trainer:
         settings, num_tiles = self.settings, len(self.tiles["train"])
         first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
         positions = [self._share(step) for step in range(first + len(done), last)]
-        tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
+        tiles = [sampler.tiles_at(part, num_tiles, settings.seed, self._tile_shares) for part in positions]
         sums = self._no_losses(last - first)
         sums[: len(done)] = done if len(done) else 0
         began = reported = time.monotonic()
