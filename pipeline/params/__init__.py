@@ -29,6 +29,7 @@ _EARLIER: dict[str, dict[str, Any]] = {
         "final_rate": 0.0,
         "label_smoothing": 0.0,
         "image_loss": None,
+        "rare_class_share": 0.0,
         "crop": None,
         "vertical_flip": 0.0,
         "turns": False,

@@ -173,6 +173,9 @@ class Train(Section):
     sync_batch_norm: bool
     """True: batch statistics over the batches of all workers, so that N workers train as one does. False: over each
     worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""
+    rare_class_share: Fraction
+    """The share of an epoch's tiles that is given to classes, as many to each, and by them to the tiles that show most
+    of them; so tiles with rare classes are seen more often. 0: every tile is seen once per pass."""
     crop: tuple[Side, Side] | None
     """Height and width of the part of a tile, at a random place, that a step sees; in an early phase, of a tile shrunk
     by its scale, which shrinks the part too. Validation sees whole tiles. null: the whole tile."""

@@ -66,6 +66,7 @@ class Trainer:
         place = job.tiles if job.remote is None else job.remote.find
         self.tiles = {split: Tileset(place, split) for split in ("train", "val")}
         self.classes = self.tiles["train"].header.classes
+        self._shares = tile_shares(self.tiles["train"], self.settings)
         self._phases = phases(self.settings, self.steps_before)
         self._check()
         torch.manual_seed(self.settings.seed)
@@ -109,7 +110,7 @@ class Trainer:
         settings, num_tiles = self.settings, len(self.tiles["train"])
         first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
         positions = [self._share(step) for step in range(first + len(done), last)]
-        tiles = [sampler.tiles_at(part, num_tiles, settings.seed) for part in positions]
+        tiles = [sampler.tiles_at(part, num_tiles, settings.seed, self._shares) for part in positions]
         sums = self._no_losses(last - first)
         sums[: len(done)] = done if len(done) else 0
         began = reported = time.monotonic()
@@ -217,6 +218,12 @@ class Trainer:
 
     def _phase(self, step: int) -> Phase:
         return next(phase for phase in self._phases if step in phase.steps)
+
+
+def tile_shares(tiles: Tileset, settings: "Train") -> tuple[float, ...]:
+    """Return the share of a pass that each training tile has, as `sampler.tiles_at` takes it."""
+    rare = settings.rare_class_share
+    return sampler.shares_by_class(tiles.pixels(), rare) if rare else ()
 
 
 def _check_finite(rows: Tensor, epoch: int, first: int) -> None:

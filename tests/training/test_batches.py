@@ -28,9 +28,9 @@ def page(tiles, folder, **changes):
     return (folder / "batches.html").read_text()
 
 
-def learnt(tiles):
+def learnt(tiles, **changes):
     """Return the images and masks of an epoch's steps, as the network of a real training gets them."""
-    trainer, seen = Trainer(Job(tiles, TINY, AUGMENTED, (1.0, 3.0)), CPU), []
+    trainer, seen = Trainer(Job(tiles, TINY, AUGMENTED.model_copy(update=changes), (1.0, 3.0)), CPU), []
 
     def learn(images, masks, **_):
         seen.append((images.permute(0, 2, 3, 1).round().to(torch.uint8).numpy(), masks.numpy()))
@@ -41,11 +41,12 @@ def learnt(tiles):
     return seen
 
 
-def test_the_page_shows_exactly_what_the_network_is_given(tiles, tmp_path, monkeypatch):
+@pytest.mark.parametrize("changes", [{}, {"rare_class_share": 0.9, "border": "mirror", "rotation": 10.0}])
+def test_the_page_shows_exactly_what_the_network_is_given(tiles, tmp_path, monkeypatch, changes):
     shown = []
     monkeypatch.setattr(pictures, "overlay_uri", lambda image, mask, *_: shown.append((image, mask)) or "data:,")
-    page(tiles, tmp_path)
-    expected = [pair for images, masks in learnt(tiles) for pair in zip(images, masks, strict=True)]
+    page(tiles, tmp_path, **changes)
+    expected = [pair for images, masks in learnt(tiles, **changes) for pair in zip(images, masks, strict=True)]
     assert len(shown) == len(expected) == 12
     for (image, mask), (given, target) in zip(shown, expected, strict=True):
         assert np.array_equal(image, given)

@@ -31,6 +31,7 @@ CASES = {
     "lovasz": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="lovasz_softmax", share=0.5)}),
     "dice": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="dice", share=1.0), "loss": "focal"}),
     "smoothed": (torch.float64, PLAIN, {"label_smoothing": 0.1}),
+    "rare": (torch.float64, PLAIN, {"rare_class_share": 0.5}),
     "moved": (torch.float64, PLAIN, {"rotation": 20.0, "border": "mirror", "hue": 30.0, "crop": (16, 24)}),
     "hard": (torch.float64, PLAIN, {"loss": "hard_pixels", "learning_rate": 1.0}),
 }

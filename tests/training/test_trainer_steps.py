@@ -2,9 +2,11 @@
 
 from itertools import count
 
+import numpy as np
 import pytest
 import torch
 
+from pipeline.artifacts.tileset import Tileset
 from pipeline.core.augment import NUM_DRAWS
 from pipeline.training import checkpoint, trainer
 from pipeline.training.trainer import Job, Trainer
@@ -90,6 +92,20 @@ def test_dropout_draws_by_seed_step_and_worker(tiles):
 
     assert drawn() == drawn()
     assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5
+
+
+def test_tiles_with_rare_classes_are_seen_more_often(tiles, monkeypatch):
+    pixels = np.zeros((9, 3), np.int64)
+    pixels[:, 0], pixels[4, 1] = 1, 1  # the sky is in the fifth tile alone, which has 10/18 of each pass of nine: five
+    monkeypatch.setattr(Tileset, "pixels", lambda self: pixels)
+    worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"rare_class_share": 1.0}), (1.0, 3.0)), CPU)
+    worker.learner.learn, seen = lambda *_, **__: torch.ones(4, dtype=torch.float64), []
+    batches = worker._feeds["train"].batches
+    worker._feeds["train"].batches = lambda parts, draws: seen.extend(parts) or batches(parts, draws)
+    for epoch in range(3):
+        worker.train(epoch, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
+    numbers = [number for part in seen for number in part]
+    assert [numbers[start : start + 9].count(4) for start in (0, 9, 18)] == [5, 5, 5]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 9])
