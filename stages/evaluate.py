@@ -15,7 +15,7 @@ RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
 FILES = (*scores.READ, "intervals.json", "classes.csv", "confusion.csv", "evaluation.html")
-OPTIONS = ("overlap", "batch_size", "precision", "flip", "samples", "seed")
+OPTIONS = ("overlap", "batch_size", "precision", "flip", "scales", "samples", "seed")
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ from stages import execute
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
-OPTIONS = ("overlap", "precision", "flip", "samples", "seed")  # of evaluate: the served model predicts as evaluated
+OPTIONS = ("overlap", "precision", "flip", "scales", "samples", "seed")  # the served model predicts as evaluated
 
 
 def main() -> None:
     """Register the model as a version and challenger, as champion if the gate allows; write and print the verdict."""
     settings, result = params.load(), scores.read(REPORTS)
-    options = settings.evaluate.model_dump(include=set(OPTIONS))
+    options = settings.evaluate.model_dump(mode="json", include=set(OPTIONS))
     scored = standing.of(MODEL, result, options)
     rule = Rule(settings.registration, settings.evaluate, RAW)
     run = runs.resume(settings.tracking.experiment, scored.run)

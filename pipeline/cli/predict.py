@@ -32,6 +32,10 @@ def predict(
         float | None, typer.Option(min=0, max=0.95, help="Fraction by which windows overlap; default: as registered.")
     ] = None,
     flip: Annotated[bool | None, typer.Option(help="Average with the mirror image's prediction.")] = None,
+    scale: Annotated[
+        list[float] | None,
+        typer.Option(min=0.25, max=4, help="Resize by this; repeated: average over all; default: as registered."),
+    ] = None,
     samples: Annotated[int | None, typer.Option(min=0, help="Passes with dropout, for Bayesian networks.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -40,7 +44,7 @@ def predict(
     An image that cannot be read is reported, and the others are still predicted; the exit code is then 1.
     """
     paths_by_name = dict(_named(images))
-    given = {"overlap": overlap, "flip": flip, "samples": samples}
+    given = {"overlap": overlap, "flip": flip, "scales": scale or None, "samples": samples}
     with located(model) as (folder, options):
         predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
     console = Console(stderr=True)

@@ -3,11 +3,8 @@
 Images are RGB, uint8; the networks take them as float in 0..255, without normalisation (pipeline/core/models).
 """
 
-import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,53 +20,12 @@ from pipeline.core.fuse import fold
 from pipeline.core.models.bayesian import sample_dropout
 from pipeline.core.sliding_window import Place, interpolate, stitch
 from pipeline.files.images import resize_image
+from pipeline.inference.averaging import averaged
+from pipeline.inference.band import Band
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SMALLEST = 32
 """Pixels of the shortest side that is computed, since the networks pool five times; a shorter one is padded."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """The prediction for some full rows of an image; tensors are on the predictor's device."""
-
-    top: int
-    """The first row."""
-    probabilities: Tensor
-    """(C, rows, W) float32, in [0, 1]: probability of each class; they sum to 1."""
-    variance: Tensor | None
-    """(C, rows, W) float32, in [0, 0.25]: variance of each class's probability over the samples; None without them."""
-
-    @property
-    def rows(self) -> slice:
-        """Return the rows as an index into arrays of the full image."""
-        return slice(self.top, self.top + self.probabilities.shape[1])
-
-    @cached_property
-    def mask(self) -> Tensor:
-        """Return the most probable class of each pixel, the first in a tie, (rows, W) uint8."""
-        return self.probabilities.max(dim=0).indices.to(torch.uint8)  # on a CPU three times as fast as argmax
-
-    @property
-    def uncertainty(self) -> Tensor:
-        """Return the model's uncertainty at each pixel, (rows, W) float32.
-
-        With samples: their variance, averaged over the classes, in [0, 0.25] (Kendall et al., arXiv 1511.02680, Sec. 3;
-        the release's test_bayesian_segnet.py). Without: the entropy of the probabilities, divided by that of C equal
-        ones, in [0, 1].
-        """
-        if self.variance is not None:
-            return self.variance.mean(dim=0)
-        entropy: Tensor = torch.special.entr(self.probabilities).sum(dim=0) / math.log(len(self.probabilities))
-        return entropy.clamp(0, 1)
-
-    @property
-    def shade(self) -> Tensor:
-        """Return the uncertainty for display, (rows, W) float32 in [0, 1].
-
-        A variance, small nearly everywhere, is shown as twice its square root, the standard deviation.
-        """
-        return self.uncertainty if self.variance is None else (2 * self.uncertainty.sqrt()).clamp(0, 1)
 
 
 class Predictor:
@@ -83,6 +39,7 @@ class Predictor:
         overlap: float,
         batch_size: int,
         flip: bool = False,
+        scales: Sequence[float] = (1.0,),
         samples: int = 0,
         seed: int = 1,
     ) -> None:
@@ -95,6 +52,7 @@ class Predictor:
             overlap: of neighbouring windows, as a fraction of their side, in [0, 1).
             batch_size: number of windows of one image that are predicted together.
             flip: whether to average with the prediction for the mirrored image.
+            scales: the factors by which each window is resized, and over which predictions are averaged.
             samples: number of forward passes of each window with dropout, whose mean is the prediction; 0: a single
                 one without dropout.
             seed: with a window's place, determines what dropout drops there; >= 0.
@@ -104,7 +62,7 @@ class Predictor:
         """
         if samples:
             sample_dropout(model)
-        self.spec, self._batch_size, self._flip = spec, batch_size, flip
+        self.spec, self._batch_size, self._flip, self._scales = spec, batch_size, flip, tuple(scales)
         self._samples, self._seed = samples, seed
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device)
@@ -199,9 +157,8 @@ class Predictor:
         return torch.cat([mean, squares / self._samples], dim=1)
 
     def _forward(self, x_N3hw: Tensor) -> Tensor:
-        """Return probabilities (N, C, h, w), averaged with those of the mirrored image if `flip` was set."""
-        p_NChw = self._network(x_N3hw)
-        return (p_NChw + self._network(x_N3hw.flip(3)).flip(3)) / 2 if self._flip else p_NChw
+        """Return probabilities (N, C, h, w), averaged over `scales`, and with the mirror image's if `flip` was set."""
+        return averaged(self._network, x_N3hw, flip=self._flip, scales=self._scales)
 
     def _network(self, x_N3hw: Tensor) -> Tensor:
         """Return probabilities (N, C, h, w); an image too small for the network is padded with black."""
@@ -220,6 +177,7 @@ def load(
     batch_size: int = 4,
     precision: str = "float32",
     flip: bool = False,
+    scales: Sequence[float] = (1.0,),
     samples: int = 0,
     seed: int = 1,
 ) -> Predictor:
@@ -233,7 +191,16 @@ def load(
     """
     spec, model = read_model(folder)
     network = fold(model).to(PRECISIONS[precision])
-    return Predictor(spec, network, overlap=overlap, batch_size=batch_size, flip=flip, samples=samples, seed=seed)
+    return Predictor(
+        spec,
+        network,
+        overlap=overlap,
+        batch_size=batch_size,
+        flip=flip,
+        scales=scales,
+        samples=samples,
+        seed=seed,
+    )
 
 
 def latency_ms(predictor: Predictor, *, repeats: int) -> float:

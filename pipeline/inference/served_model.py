@@ -24,7 +24,7 @@ from pipeline.core.arrays import Pixels
 from pipeline.files import images
 from pipeline.files.fair_lock import FairLock
 from pipeline.inference import predict
-from pipeline.inference.predict import Band
+from pipeline.inference.band import Band
 
 MAX_PIXELS = 4096 * 4096
 """Of all images of a request together: about as many as a narrow model predicts on two cores within the minute after

@@ -19,6 +19,9 @@ class Evaluate(Section):
     memory on a processor or GPU that computes in it (AVX512-BF16, AMX, Ampere), and longer on others."""
     flip: bool
     """Average with the prediction for the mirror image; takes twice the time."""
+    scales: Annotated[tuple[Annotated[float, Field(ge=0.25, le=4)], ...], Field(min_length=1)]
+    """Factors by which an image, or a window of it, is resized; the predictions are averaged. Each takes the time and
+    memory of its pixels: 1.25 more than half as much again. [1.0]: its own size alone."""
     samples: Annotated[int, Field(ge=0)]
     """Forward passes with dropout, whose mean is the prediction and whose variance is its uncertainty; for networks
     with dropout, above all the Bayesian ones. 0: one pass without dropout."""

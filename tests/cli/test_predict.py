@@ -97,8 +97,13 @@ def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_p
     with registered("segnet-predicting", model, mlflow_store) as number:
         versions.set_alias(RegisteredModel(mlflow_store, "segnet-predicting"), "champion", number.rpartition("/")[2])
     address = "models:/segnet-predicting@champion"
-    changed = {"overlap": 0.5, "precision": OPTIONS["precision"]}
-    for given, expected in (((), OPTIONS), (("--no-flip", "--overlap", "0.5"), changed)):
+    changed = {"overlap": 0.5, "precision": OPTIONS["precision"], "scales": OPTIONS["scales"]}
+    sizes = ("--scale", "1.25", "--scale", "0.75")
+    for given, expected in (
+        ((), OPTIONS),
+        (("--no-flip", "--overlap", "0.5"), changed),
+        (sizes, {**OPTIONS, "scales": (1.25, 0.75)}),
+    ):
         result = run(image, "--model", address, "--out", tmp_path / "out", "--probabilities", *given)
         assert result.exit_code == 0, result.output
         found = np.load(tmp_path / "out/a_probabilities.npy")

@@ -127,6 +127,18 @@ def test_flip_averages_with_the_mirror_image():
     np.testing.assert_allclose(predictor(model, flip=True).probabilities(pixels), expected, rtol=0, atol=1e-7)
 
 
+def test_scales_average_with_the_resized_image():
+    pixels, model = image(32, 48), network()
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        doubled = model(F.interpolate(x, size=(64, 96), mode="bilinear")).softmax(dim=1)
+    large = F.interpolate(doubled, size=(32, 48), mode="bilinear", antialias=True)[0].numpy()
+    expected = (predictor(model).probabilities(pixels) + large) / 2
+    found = predictor(model, scales=(1.0, 2.0)).probabilities(pixels)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    assert np.abs(found - predictor(model).probabilities(pixels)).max() > 1e-3
+
+
 # Loading ----------------------------------------------------------------------------------------------------------
 
 

@@ -60,6 +60,12 @@ def test_a_list_of_class_weights_is_kept_in_order(tmp_path):
         ),
         ("[0.75, 1.5]", "[0.75, 1, 1]", "train.zoom: expected at most 2 items"),
         ("[0.75, 1.5]", "[0.75, 9]", "train.zoom.1: expected less than or equal to 4, got 9; correct the value"),
+        (
+            "scales: [1.0]",
+            "scales: []",
+            "evaluate.scales: expected at least 1 item after validation, not 0, got a list;",
+        ),
+        ("scales: [1.0]", "scales: [1, 5]", "evaluate.scales.1: expected less than or equal to 4, got 5; correct"),
         ("min_gain: 0.0", "min_gain: null", "register.min_gain: expected a valid number, got null; correct the value"),
         ("experiment: segnet", "experiment: ''", 'tracking.experiment: expected at least 1 character, got ""'),
         ("val: 48, ", "", "dataset.images.val: expected a value, got nothing; add the key"),

@@ -13,7 +13,7 @@ from pipeline.registry import model_files, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
 
-OPTIONS = {"overlap": 0.25, "precision": "bfloat16", "flip": True, "samples": 0, "seed": 1}
+OPTIONS = {"overlap": 0.25, "precision": "bfloat16", "flip": True, "scales": [1.0, 0.5], "samples": 0, "seed": 1}
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)  # larger than the model's tiles
 
 
