@@ -124,6 +124,7 @@ PACKAGES = {
     "evaluation/evaluate.py": False,
     "files/atomic.py": False,
     "inference/predict.py": False,
+    "notebook/__init__.py": False,
     "params/training.py": False,
     "planning/proposal.py": False,
     "registry/gate.py": False,
