@@ -13,10 +13,11 @@ from pipeline.files import safe_yaml
 from pipeline.files.printable import ManyLinesError
 from pipeline.params.dataset import Dataset
 from pipeline.params.evaluation import Evaluate, Register
+from pipeline.params.model import Model
 from pipeline.params.section import Section
 from pipeline.params.sizes import check_sizes
 from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, Validate
-from pipeline.params.training import Model, Train
+from pipeline.params.training import Train
 
 PATH = Path("params.yaml")
 _EARLIER: dict[str, dict[str, Any]] = {

@@ -13,7 +13,8 @@ import torch
 
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.augment import draw
-from pipeline.params.training import Model, Train
+from pipeline.params.model import Model
+from pipeline.params.training import Train
 from pipeline.training import initial, precision
 from pipeline.training.learner import Learner
 from pipeline.training.phases import phases

@@ -19,7 +19,7 @@ from pipeline.training import pretrained
 from pipeline.training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from pipeline.params.training import Model
+    from pipeline.params.model import Model
 
 Fetch = Callable[[str, Path], tuple[Path, str]]
 """Copies a registered version, models:/..., into a folder; returns the model there and models:/NAME/NUMBER."""

@@ -27,7 +27,8 @@ from pipeline.training.run import Inputs, worked_on
 from pipeline.training.trainer import Job
 
 if TYPE_CHECKING:
-    from pipeline.params.training import Model, Train
+    from pipeline.params.model import Model
+    from pipeline.params.training import Train
 
 _log = logging.getLogger(__name__)
 # They affect where, how fast and how safely a model is trained, but not the result.

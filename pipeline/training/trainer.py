@@ -29,7 +29,8 @@ from pipeline.training.learner import Learner, all_reduce
 from pipeline.training.phases import Phase, phases
 
 if TYPE_CHECKING:
-    from pipeline.params.training import Model, Train
+    from pipeline.params.model import Model
+    from pipeline.params.training import Train
     from pipeline.training.remote import Remote
 
 _CHECK_EVERY = 16  # steps between checks of loss and clock, each of which waits for the device

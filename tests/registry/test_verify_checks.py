@@ -11,7 +11,7 @@ from pipeline.artifacts import scores, validation
 from pipeline.artifacts.validation import Finding, Validation
 from pipeline.files import atomic
 from pipeline.files.digest import directory_md5, file_md5
-from pipeline.params.training import Vgg16
+from pipeline.params.model import Vgg16
 from pipeline.registry import evidence, file_record, model_files, verify_checks
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.standing import fingerprint

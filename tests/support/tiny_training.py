@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 from pipeline import params
-from pipeline.params.training import Model
+from pipeline.params.model import Model
 from pipeline.training import checkpoint, train
 from pipeline.training.trainer import Job
 from tests.support import SCENES

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.artifacts.model import read_model
-from pipeline.params.training import Model, Vgg16
+from pipeline.params.model import Model, Vgg16
 from pipeline.tracking import registered
 from pipeline.training import checkpoint, train, trainer
 from pipeline.training.train import TrainingError

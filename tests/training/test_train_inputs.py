@@ -11,7 +11,7 @@ from pipeline import params
 from pipeline.artifacts.model import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.models import MODELS
-from pipeline.params.training import Vgg16
+from pipeline.params.model import Vgg16
 from pipeline.tracking import registered
 from pipeline.training import checkpoint, train
 from pipeline.training.initial import Initial

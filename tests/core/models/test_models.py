@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipeline.core.models import MODELS
-from pipeline.params.training import Model
+from pipeline.params.model import Model
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (61, 32)])
