@@ -97,6 +97,8 @@ def stage(tiles: Path, options: argparse.Namespace) -> Steps:
     settings = params.load(PRESET).train.model_copy(
         update={
             "batch_size": options.batch,
+            "early_phases": (),
+            "optimizer": "sgd",
             "precision": options.precision,
             "ema_decay": DECAY,
             "flip": AUGMENTATION.flip,
