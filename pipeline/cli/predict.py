@@ -1,6 +1,6 @@
 """`segnet predict`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,16 +13,17 @@ from rich.text import Text
 
 from pipeline.cli import model as models
 from pipeline.core.arrays import Pixels
-from pipeline.files import atomic
+from pipeline.files import atomic, pictures, video
 from pipeline.files.decoding import suffixes
 from pipeline.files.images import ImageError, encode_png, read_image
 from pipeline.files.terminal import error_line, say, say_json
+from pipeline.files.video import VideoError
 from pipeline.inference.predict import Predictor, load
 from pipeline.registry.model_files import located
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Images, and folders of images.")],
+    images: Annotated[list[Path], typer.Argument(help="Images, folders of images, and videos.")],
     *,
     model: models.Address = "models/segnet",
     out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")] = Path("predictions"),
@@ -41,9 +42,15 @@ def predict(
 ) -> None:
     """Predict the class of each pixel: NAME_mask.png holds the classes, NAME_overlay.png shows them in colour.
 
+    Of a video, NAME_overlay.mp4 shows the classes of each frame, without sound; videos are named one by one, since
+    those in a folder are left alone.
     An image that cannot be read is reported, and the others are still predicted; the exit code is then 1.
     """
     paths_by_name = dict(_named(images))
+    if (probabilities or uncertainty) and (clip := next(filter(_is_video, paths_by_name.values()), None)):
+        raise ValueError(
+            f"expected images with --probabilities and --uncertainty, got the video {clip}; leave them out"
+        )
     given = {"overlap": overlap, "flip": flip, "scales": scale or None, "samples": samples}
     with located(model) as (folder, options):
         predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
@@ -51,20 +58,28 @@ def predict(
     done: list[dict[str, Any]] = []
     for name, path in track(paths_by_name.items(), "predict", console=console, disable=not console.is_terminal):
         try:
-            image = read_image(path)
-        except ImageError as err:
+            files = _write(predictor, path, out / name, probabilities=probabilities, uncertainty=uncertainty)
+        except (ImageError, VideoError) as err:
             done.append({"image": str(path), "error": str(err)})
             console.print(Text(error_line(f"segnet: {path}: {err}")), style="red", soft_wrap=True)
             continue
-        files = _write(predictor, image, out / name, probabilities=probabilities, uncertainty=uncertainty)
         done.append({"image": str(path), **{kind: str(file) for kind, file in files.items()}})
     failed = sum("error" in each for each in done)
     if json:
         say_json({"classes": predictor.spec.classes.names, "images": done})
     else:
-        say(f"{len(done) - failed} of {len(done)} images predicted, in {out}")
+        say(f"{len(done) - failed} of {len(done)} {_kind(paths_by_name.values())} predicted, in {out}")
     if failed:
         raise typer.Exit(1)
+
+
+def _kind(paths: Collection[Path]) -> str:
+    videos = sum(map(_is_video, paths))
+    return "images" if not videos else "videos" if videos == len(paths) else "images and videos"
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in video.SUFFIXES
 
 
 def _is_image(path: Path) -> bool:
@@ -103,6 +118,20 @@ def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def _write(
+    predictor: Predictor, path: Path, target: Path, *, probabilities: bool, uncertainty: bool
+) -> dict[str, Path]:
+    """Predict an image or a video and write its files; return them by kind.
+
+    Raises:
+        ImageError: it cannot be read.
+        VideoError: likewise.
+    """
+    if _is_video(path):
+        return {"overlay": _write_video(predictor, path, target)}
+    return _write_image(predictor, read_image(path), target, probabilities=probabilities, uncertainty=uncertainty)
+
+
+def _write_image(
     predictor: Predictor, image: Pixels, target: Path, *, probabilities: bool, uncertainty: bool
 ) -> dict[str, Path]:
     """Predict an image and write its files; return them by kind. At most one band of probabilities is in memory."""
@@ -122,9 +151,18 @@ def _write(
             shades[band.rows] = (255 * band.shade).round().cpu().numpy()
             if table is not None:
                 table[:, band.rows] = band.probabilities.cpu().numpy()
-    pictures = {"mask": mask, "overlay": image // 2 + classes.palette()[mask] // 2, "uncertainty": shades}
+    shown = {"mask": mask, "overlay": pictures.overlay(image, mask, classes), "uncertainty": shades}
     for kind, path in paths.items():
-        if kind in pictures:
+        if kind in shown:
             with atomic.replacing(path) as temporary:
-                temporary.write_bytes(encode_png(pictures[kind]))
+                temporary.write_bytes(encode_png(shown[kind]))
     return paths
+
+
+def _write_video(predictor: Predictor, path: Path, target: Path) -> Path:
+    """Predict each frame of a video and write the overlays as a video; return its path. One frame is in memory."""
+    file = target.with_name(f"{target.name}_overlay.mp4")
+    with atomic.replacing(file) as temporary, video.writing(temporary) as write:
+        for frame, time in video.frames(path):
+            write(pictures.overlay(frame, predictor.mask(frame), predictor.spec.classes), time)
+    return file

@@ -1,6 +1,7 @@
 """`segnet predict` on images and folders."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.files import video
 from pipeline.files.images import read_image, read_mask
+from pipeline.files.pictures import overlay as overlaid
 from pipeline.inference import predict
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel
@@ -120,3 +123,40 @@ def test_hidden_files_are_no_images_and_every_format_is_one_in_any_case(model, t
     done = run(folder, "--model", model, "--out", tmp_path / "out")
     assert done.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "out").rglob("*_mask.png")) == [f"{x}_mask.png" for x in "abcdef"]
+
+
+def test_each_frame_of_a_video_is_predicted(pictures, model, tmp_path):
+    clip, out = tmp_path / "clip.MP4", tmp_path / "out"
+    frames = np.random.default_rng(2).integers(0, 256, (3, 6, 8, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    with video.writing(clip) as write:
+        for i, frame in enumerate(frames):
+            write(frame, Fraction(i, 10))
+    result = run(clip, pictures / "a.png", "--model", model, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 images and videos predicted" in result.stdout
+    assert sorted(path.name for path in out.iterdir()) == ["a_mask.png", "a_overlay.png", "clip_overlay.mp4"]
+    predictor = predict.load(model)
+    for (overlay, time), (frame, expected_time) in zip(
+        video.frames(out / "clip_overlay.mp4"), video.frames(clip), strict=True
+    ):
+        expected = overlaid(frame, predictor.mask(frame), SPEC.classes)
+        assert time == expected_time
+        # H.264 is lossy in colours above all, of which a pixel shares one with its neighbours.
+        assert abs(overlay.mean(axis=2) - expected.mean(axis=2)).mean() < 9
+        assert abs(frame.mean(axis=2) - expected.mean(axis=2)).mean() > 18
+
+
+def test_a_bad_video_is_reported_and_leaves_nothing(pictures, model, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    result = run(tmp_path / "bad.mp4", pictures / "a.png", "--model", model, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.mp4: expected a video, got one that cannot be decoded" in result.stderr
+    assert "1 of 2 images and videos predicted" in result.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_mask.png", "a_overlay.png"]
+
+
+def test_what_a_video_does_not_have_is_refused_before_any_work(model, tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    result = run(tmp_path / "clip.mp4", "--model", model, "--uncertainty", "--out", tmp_path / "out")
+    assert "expected images with --probabilities and --uncertainty, got the video" in str(result.exception)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,100 @@
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.files import video
+from pipeline.files.video import VideoError
+
+TIMES = [Fraction(0), Fraction(1, 25), Fraction(2, 25), Fraction(5, 25), Fraction(6, 25)]  # not evenly spaced
+
+
+def write(path, frames, times=TIMES):
+    with video.writing(path) as sink:
+        for frame, time in zip(frames, times, strict=True):
+            sink(frame, time)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Five frames of 48 x 64 pixels, each of one grey."""
+    write(tmp_path / "clip.mp4", [np.full((48, 64, 3), 40 * i, np.uint8) for i in range(5)])
+    return tmp_path / "clip.mp4"
+
+
+def test_frames_come_back_at_their_times(clip):
+    pixels, times = zip(*video.frames(clip), strict=True)
+    assert list(times) == TIMES
+    for i, frame in enumerate(pixels):
+        assert frame.shape == (48, 64, 3)
+        assert abs(frame.astype(int) - 40 * i).max() <= 2  # H.264 is lossy
+
+
+def test_the_file_is_h264_that_every_browser_plays(clip):
+    with av.open(str(clip)) as container:
+        context = container.streams.video[0].codec_context
+        assert (container.format.name, context.name, context.pix_fmt) == ("mov,mp4,m4a,3gp,3g2,mj2", "h264", "yuv420p")
+
+
+def test_an_odd_row_and_column_are_repeated(tmp_path):
+    frame = np.zeros((33, 47, 3), np.uint8)
+    frame[-1], frame[:, -1] = 200, 200
+    write(tmp_path / "odd.mp4", [frame], TIMES[:1])
+    ((pixels, _),) = video.frames(tmp_path / "odd.mp4")
+    assert pixels.shape == (34, 48, 3)
+    assert pixels[-2:, 10:30].min() > 150
+    assert pixels[10:20, -2:].min() > 150
+
+
+@pytest.mark.parametrize(("rotation", "bright"), [(90, np.s_[48:]), (-90, np.s_[:16]), (180, np.s_[:, 48:])])
+def test_a_frame_is_turned_as_players_turn_it(tmp_path, rotation, bright):
+    with av.open(str(tmp_path / "phone.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.set_display_rotation(rotation)  # degrees counterclockwise
+        frame = np.zeros((48, 64, 3), np.uint8)
+        frame[:, :16] = 255  # the left edge
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    ((pixels, _),) = video.frames(tmp_path / "phone.mp4")
+    assert pixels.shape == ((48, 64, 3) if rotation == 180 else (64, 48, 3))
+    assert pixels[bright].mean() > 240
+    assert pixels.mean() < 75
+
+
+def test_what_is_no_video_is_an_error(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    message = r"expected a video, got one that cannot be decoded after 0 frames: .*; convert or repair it"
+    with pytest.raises(VideoError, match=message):
+        list(video.frames(tmp_path / "a.mp4"))
+
+
+def test_a_file_with_sound_alone_is_an_error(tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=44_100)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 44_100
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    with pytest.raises(VideoError, match="expected a video, got a file without pictures; name another file"):
+        list(video.frames(tmp_path / "a.mp4"))
+
+
+def test_a_damaged_video_says_how_far_it_was_read(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, (5, 48, 64, 3), np.uint8)
+    write(tmp_path / "noise.mp4", noise)
+    data = bytearray((tmp_path / "noise.mp4").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    (tmp_path / "noise.mp4").write_bytes(data)
+    with pytest.raises(VideoError, match=r"cannot be decoded after \d frames"):
+        list(video.frames(tmp_path / "noise.mp4"))
+
+
+def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    message = r"expected PyAV, which reads and writes videos, got none; pip install 'segnet-pipeline\[video\]'"
+    with pytest.raises(ValueError, match=message):
+        next(video.frames(tmp_path / "a.mp4"))
