@@ -45,6 +45,6 @@ def test_results_of_a_job_that_trains_on_another_node_reach_the_users_tree(clust
     record = json.loads((share / "storage/jobs/hosts/results.json").read_text())
     assert record["origin"]["commit"] == made.run("git", "rev-parse", "HEAD").strip()
     fetched = made.run(_BIN / "segnet", "fetch", "hosts", "--storage", f"file://{share / 'storage'}")
-    assert fetched.startswith("hosts succeeded: 15 files fetched: dvc.lock, models/, reports/")
+    assert fetched.startswith("hosts succeeded: 16 files fetched: dvc.lock, models/, reports/")
     assert made.status() == ["download", "validate", "tile", "train", "evaluate", "register"]  # they lack the data
     assert "models/segnet" not in made.run("dvc", "status")
