@@ -19,7 +19,7 @@ from pipeline.crossvalidation.crossvalidate import Outcome, Recipe
 from pipeline.crossvalidation.folds import GAP
 from pipeline.crossvalidation.processes import Slot, slots
 from pipeline.crossvalidation.spread import Spread
-from pipeline.files import digest, signals
+from pipeline.files import cores, digest, signals
 from pipeline.files.terminal import say, say_json
 from pipeline.params import Params
 from pipeline.tracking import registered, store
@@ -120,7 +120,7 @@ def _slots(wanted: int | None) -> tuple[Slot, ...]:
         return (Slot(frozenset(), None),) * (wanted or 1)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    return slots(wanted, gpus, sorted(os.sched_getaffinity(0)))
+    return slots(wanted, gpus, cores.usable())
 
 
 def _show(outcome: Outcome) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline.files import cores
+
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
 # A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
 # Nobody takes this machine away with notice: watching for that is a process that imports Ray Train.
@@ -29,7 +31,7 @@ def options() -> Iterator[dict[str, Any]]:
         ValueError: TMPDIR is too long for them, and /tmp cannot be written to.
     """
     settings: dict[str, Any] = {
-        "num_cpus": len(os.sched_getaffinity(0)),  # those that this process may use, as under taskset
+        "num_cpus": len(cores.usable()),
         "include_dashboard": False,
         "object_store_memory": STORE_BYTES,
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import source_code
+from pipeline.files.cores import confine
 
 _CORES = 4  # of a process by default: more make a small network little faster
 _LONGEST = 300  # characters of an error
@@ -106,7 +107,7 @@ class Processes:
                 self._running.add(process)
             if slot.cores:
                 with suppress(ProcessLookupError):  # it has ended
-                    os.sched_setaffinity(process.pid, slot.cores)
+                    confine(process.pid, slot.cores)
             status = process.wait()
         with self._changing:
             self._running.discard(process)

@@ -1,10 +1,11 @@
 """Tile, scale, batch and epochs for images of given sizes on a given machine."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+
+from pipeline.files import cores
 
 _SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
 _CPU_PIXELS = 250_000
@@ -61,10 +62,9 @@ def this_machine() -> Machine:
     """Return what this process may use."""
     import torch  # takes a second
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus = torch.cuda.device_count()
     memory = min((torch.cuda.get_device_properties(i).total_memory for i in range(gpus)), default=0)
-    return Machine(cores, gpus, memory)
+    return Machine(len(cores.usable()), gpus, memory)
 
 
 def propose(sizes: Sequence[tuple[int, int]], num_training: int, machine: Machine) -> Sizes:
