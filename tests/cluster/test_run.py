@@ -36,7 +36,11 @@ def logged(caplog):
     def logged():
         messages = [record.getMessage() for record in caplog.records if record.name.startswith("pipeline")]
         caplog.clear()
-        return [text for text in messages if not re.match(r"computing in |starting Ray|\d+ workers? ready", text)]
+        return [
+            text
+            for text in messages
+            if not re.match(r"computing in |starting Ray|waiting for |\d+ workers? ready", text)
+        ]
 
     return logged
 

@@ -62,13 +62,17 @@ def cluster(share):
         yield cluster
 
 
+# What any training says.
+OF_ANY = "waiting for|computing in|watch it in a browser|(joining|starting) Ray|[0-9] workers? ready|best epoch"
+
+
 def trained(cluster, project, **settings):
     """Run the stage; return its error lines, without those of any training, and the model's bytes if it succeeded."""
     done = cluster.python("-m", "stages.train", folder=project, MLFLOW_TRACKING_URI=cluster.mlflow(), **settings)
     assert "\x1b" not in done.stdout + done.stderr
     model = project / "models" / "segnet" / "model.safetensors"
     return SimpleNamespace(
-        errors=[line for line in done.stderr.splitlines() if not re.search("waiting for|computing in", line)],
+        errors=[line for line in done.stderr.splitlines() if not re.search(OF_ANY, line)],
         status=done.returncode,
         model=model.exists() and model.read_bytes(),
     )
