@@ -45,6 +45,11 @@ class Watched:
         """Return what is called with workers' messages, by the names that `run_on_workers` gives them."""
         return {"on_report": self.report, "on_progress": self.progress, "on_pictures": self.pictures}
 
+    def start(self) -> None:
+        """Show that the training runs; the page of one that has all its epochs stays, with its last predictions."""
+        if len(self._history) < self._num_epochs or not (self._folder / PAGE).exists():
+            self.write("running")
+
     def progress(self, now: Metrics) -> None:
         """Show the epoch in progress."""
         self._line.progress(now)
@@ -70,7 +75,8 @@ class Watched:
     def finish(self, result: Checkpoint) -> None:
         """Show the whole training, which has ended, and log its best epoch."""
         self._history, self._now = list(result.history), None
-        self.write("finished")
+        if self._written > -math.inf:
+            self.write("finished")
         score = result.history[result.best_epoch][f"val/{self._select_by}"]
         best = f"best epoch {result.best_epoch + 1} of {len(result.history)}, val {self._select_by} {score:.3f}"
         _log.info(f"{best}; curves and pictures: {self._folder / PAGE}")
@@ -122,7 +128,7 @@ def watched(folder: Path, job: Job, log: Callable[[Metrics], None]) -> Iterator[
     """Show a training on the terminal and in its run's folder; `log` is called with each finished epoch."""
     with TrainingLine(job.settings.epochs, work=partial(full_epochs, job.settings)) as line:
         watched = Watched(folder, job, line, log)
-        watched.write("running")
+        watched.start()
         _log.info(f"watch it in a browser: {folder / PAGE}")
         try:
             yield watched

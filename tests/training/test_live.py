@@ -108,6 +108,26 @@ def test_the_end_is_shown_with_all_epochs_and_the_best_is_said(job, tmp_path, ca
     assert caplog.messages[-1] == f"best epoch 2 of 3, val miou 0.750; curves and pictures: {page}"
 
 
+def test_the_page_of_a_finished_training_stays_when_it_is_not_trained_again(job, tmp_path):
+    tile = np.zeros((32, 32), np.uint8)
+    history = [epoch(number, 0.25) for number in (1, 2, 3)]
+    result = replace(checkpoint.beginning(), history=history, best_epoch=0)
+    with live.watched(tmp_path, job, ignore) as watched:
+        watched.pictures([tile] * 4)
+        for row in history:
+            watched.report(row)
+        watched.finish(result)
+    before = (tmp_path / "live.html").read_bytes()
+    assert b"not yet</div>" not in before
+    with live.watched(tmp_path, job, ignore) as watched:
+        watched.finish(result)
+    assert (tmp_path / "live.html").read_bytes() == before
+    (tmp_path / "live.html").unlink()
+    with live.watched(tmp_path, job, ignore) as watched:
+        watched.finish(result)
+    assert "Finished" in text_of(tmp_path)
+
+
 def test_a_training_that_ends_early_is_shown_as_stopped(job, tmp_path):
     def interrupt():
         with live.watched(tmp_path, job, ignore) as watched:
