@@ -40,8 +40,8 @@ WITHOUT_RAY = """
 import torch
 from stages import train
 
-def run(function, job, plan, *, on_report, on_progress):
-    listeners = {"report": on_report, "progress": on_progress, "say": print}
+def run(function, job, plan, *, on_report, on_progress, on_pictures):
+    listeners = {"report": on_report, "progress": on_progress, "pictures": on_pictures, "say": print}
     function(job, folder=plan.place.folder, device=torch.device("cpu"), **listeners)
 
 train.run_on_workers = run
