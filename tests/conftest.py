@@ -14,6 +14,8 @@ SETTINGS = (
     "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_EXPERIMENT_ID",
     "MLFLOW_RUN_ID",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
     "RAY_ADDRESS",
     "RAY_API_SERVER_ADDRESS",
     "SEGNET_MIRROR",
@@ -31,9 +33,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def without_user_settings(monkeypatch):
-    """Hide the environment variables that name servers, clusters and mirrors."""
+    """Hide the environment variables that name servers, clusters and mirrors; those of a test end with it."""
     for name in SETTINGS:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that one that the program itself sets meanwhile is removed afterwards
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

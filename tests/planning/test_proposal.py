@@ -83,7 +83,7 @@ def test_a_layout_comes_in_by_init_alone(name, project):
     assert tuple(found[split] for split in manifest.SPLITS) == counts
     assert source.splits == (manifest.SPLITS if counts[2] else manifest.SPLITS[:2])
     assert source.classes.names == classes
-    assert len(Tileset(tile.TILES, "train").index) == counts[0]
+    assert len(Tileset(tile.TILES, "train")) == counts[0]
     if name in COUNTS:
         assert tuple(source.images[source.images["split"] == "train"].iloc[0]["pixels"]) == COUNTS[name]
     first = source.usable.iloc[0]
