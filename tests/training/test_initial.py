@@ -19,7 +19,7 @@ from pipeline.training.trainer import Trainer
 from tests.support import tiny_version
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_model import SPEC, write_model
-from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
+from tests.support.tiny_training import CPU, SETTINGS, TINY, fit, ignore
 
 NAME = "segnet-started"
 # The tiles' classes are road and sky.
@@ -124,7 +124,7 @@ def test_a_training_that_was_killed_resumes_to_the_same_weights(tiles, tmp_path)
 
     (tmp_path / "b").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        train.fit(job, folder=tmp_path / "b", device=CPU, report=lose, progress=lambda now: None, say=lambda text: None)
+        train.fit(job, folder=tmp_path / "b", device=CPU, report=lose, progress=ignore, pictures=ignore, say=ignore)
     resumed = fit(tiles, SETTINGS, tmp_path / "b", network=model, initial=job.initial)
     assert resumed.messages == ["resuming run b at epoch 2 of 3, step 4"]
     assert all(torch.equal(value, undisturbed.model[name]) for name, value in resumed.state.model.items())

@@ -138,9 +138,7 @@ def test_without_a_storage_nothing_is_copied(machine, tiles, undisturbed, tmp_pa
     with machine("driver", "local") as begun:
         job = Job(tiles, TINY, SETTINGS, (1.0, 3.0))
         assert begun.publish(job) is job
-        silent = partial(
-            train.fit, device=CPU, report=lambda now: None, progress=lambda now: None, say=lambda now: None
-        )
+        silent = partial(train.fit, device=CPU, report=ignore, progress=ignore, pictures=ignore, say=ignore)
         silent(job, folder=begun.folder)
         assert same(begun.result().model, undisturbed.model)
     assert not (tmp_path / "driver" / "cache").exists()
