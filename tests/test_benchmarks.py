@@ -63,6 +63,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_path):
     path = tmp_path / "gpu.json"
     command = [sys.executable, "-c", WITHOUT, str(BENCHMARKS / "gpu.py"), "--dry", "--json", str(path)]

@@ -40,6 +40,7 @@ def test_it_finds_what_plain_loops_find_whatever_bands_and_block(bands, max_bits
     assert max_bits < 8 or (np.array(expected[0]) >= 0).sum() > 20
 
 
+@pytest.mark.slow
 def test_of_a_million_hashes_only_those_that_share_a_band_are_compared(monkeypatch):
     generator = np.random.default_rng(3)
     hashes = generator.integers(0, 2**64, 1_000_000, dtype=np.uint64)

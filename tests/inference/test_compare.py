@@ -113,6 +113,7 @@ def test_the_command_prints_a_table():
     assert [line.split(" |")[0] for line in result.stdout.splitlines()[2:]] == ["| segnet", "| unet"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_nothing_else():
     result = CliRunner().invoke(app, [*COMMAND, "--json"])
     assert result.exit_code == 0, result.output
