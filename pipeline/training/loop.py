@@ -112,11 +112,11 @@ def _continue(
         if is_validated:
             network = trainer.learner.published()
             state = _with_best(state, settings, network)
-            if trainer.rank == 0:
-                validated(trainer, network)
         if trainer.is_due() or settings.checkpoint_minutes is None or _is_over(state, settings):
             save(state.sums)
         if trainer.rank == 0:
+            if is_validated:
+                validated(trainer, network)  # after the checkpoint, which matters more
             report(metrics)
 
 

@@ -96,6 +96,8 @@ def test_a_lost_worker_is_restarted_and_the_cause_is_logged(run, logged):
 
         def train_or_die(self, epoch, done, **listeners):
             if epoch == 1 and self.rank == 1 and not (folder / "killed").exists():
+                while checkpoint.newest(folder)[0] is None:  # the first worker writes it
+                    time.sleep(0.05)
                 (folder / "killed").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return train_an_epoch(self, epoch, done, **listeners)
