@@ -91,7 +91,7 @@ def check(path: Path, *, force: bool) -> str:
         if preset.read_bytes() == now:
             return f"{path} was a copy of presets/{preset.name}"
     if now == _committed(path):
-        return f"the earlier {path} can be had back: git checkout {path}"
+        return f"git checkout {path} restores the earlier file"
     if not force:
         raise ValueError(
             f"expected {path} to be as git or a preset has it, got one with changes of its own; commit it, or give "

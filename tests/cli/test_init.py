@@ -51,7 +51,7 @@ def test_a_committed_params_file_is_replaced_and_it_is_said(project):
     who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
     for words in (["init", "-q"], ["add", "params.yaml"], [*who, "commit", "-qm", "a"]):
         subprocess.run(["git", *words], cwd=project, check=True)
-    assert "the earlier params.yaml can be had back: git checkout params.yaml" in run().output
+    assert "git checkout params.yaml restores the earlier file" in run().output
     (project / "params.yaml").write_text("seed: 2\n")
     assert run().exit_code == 1
 
