@@ -8,8 +8,9 @@ from PIL import Image
 
 import pipeline
 from pipeline.artifacts import scores as evaluated
+from pipeline.inference import predict as inference
 from tests.support import ROOT, scored, tiny_model
-from tests.support.tiny_version import registered
+from tests.support.tiny_version import OPTIONS, registered
 
 PUBLIC = ["draw_overlay", "load_predictor", "predict", "read_image", "read_scores"]
 NOTEBOOK = ROOT / "docs/predict.ipynb"
@@ -89,9 +90,10 @@ def test_scores_are_a_table_of_the_classes(tree, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_registered_model_predicts_as_its_folder_does(tree, mlflow_store):
+def test_a_registered_model_predicts_with_the_options_it_was_registered_with(tree, mlflow_store):
     folder = tree / "models/segnet"
     image = pipeline.read_image(tree / "data/raw/images/test/a.png")
     with registered("segnet-noted", folder, mlflow_store) as address:
         mask = pipeline.predict(pipeline.load_predictor(address), image)
-    assert np.array_equal(mask, pipeline.load_predictor(folder).mask(image))
+    assert np.array_equal(mask, inference.load(folder, **OPTIONS).mask(image))
+    assert not np.array_equal(mask, pipeline.load_predictor(folder).mask(image))  # a folder has none
