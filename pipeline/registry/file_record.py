@@ -16,6 +16,8 @@ FILE = "files.json"
 EVIDENCE, DECISIONS = "evidence", "decisions"
 DECISION_FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
 TAG, DECISION_TAG = "files", "decision_files"
+BYTECODE = "__pycache__"
+"""Where Python keeps bytecode; in a version, a file of that name takes its place."""
 _ADDED_BY_MLFLOW = "registered_model_meta"  # to every copy of a registered version
 
 
@@ -55,7 +57,7 @@ def check(files: Path, tags: Mapping[str, str]) -> str:
     names = sorted(name for name in recorded.keys() | found.keys() if recorded.get(name) != found.get(name))
     others = [*_others(files, tags)]
     if names or others:
-        differences = [f"{_what(name, recorded, found)} {name}" for name in names] + others
+        differences = [*dict.fromkeys(_difference(name, recorded, found) for name in names), *others]
         raise ValueError(f"expected the {len(recorded)} files that were registered, got {', '.join(differences[:5])}")
     return f"{len(recorded)} files"
 
@@ -78,8 +80,12 @@ def _read(record: Path) -> Mapping[str, str]:
         raise ValueError(f"expected {FILE} as the register stage writes it: {err}") from err
 
 
-def _what(name: str, recorded: Mapping[str, str], found: Mapping[str, str]) -> str:
-    return "an added" if name not in recorded else "no" if name not in found else "a changed"
+def _difference(name: str, recorded: Mapping[str, str], found: Mapping[str, str]) -> str:
+    if name in recorded:
+        return f"{'a changed' if name in found else 'no'} {name}"
+    if f"/{BYTECODE}/" in f"/{name}":  # of a version that an earlier program registered
+        return f"added bytecode, as Python writes when it loads a model (delete the folders named {BYTECODE})"
+    return f"an added {name}"
 
 
 def _others(files: Path, tags: Mapping[str, str]) -> list[str]:

@@ -161,6 +161,26 @@ def options(uri: str, address: str) -> dict[str, Any]:
         raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
 
 
+def _block_bytecode(folder: Path) -> None:
+    """Write a file where Python would keep the bytecode of each folder of code in a version's folder.
+
+    MLflow loads a version from where it lies if that is this machine: bytecode would be an added file there.
+    """
+    for name in {Path(), *(Path("code", name).parent for name in served_code())}:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / file_record.BYTECODE).write_text("a file, so that loading adds no bytecode here\n")
+
+
+@contextmanager
+def _without_bytecode() -> Iterator[None]:
+    """Keep Python from writing bytecode: MLflow imports the code of a model before it uploads its folder."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
 def _add_version(
     run: Run,
     model: RegisteredModel,
@@ -178,7 +198,7 @@ def _add_version(
     from pipeline.inference import served_model  # imported here since it imports MLflow
 
     script = Path(served_model.__file__)
-    with TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
+    with _without_bytecode(), TemporaryDirectory() as temporary, mlflow.start_run(run.run_id):
         package = Path(temporary, "pipeline")
         for name, file in served_code().items():
             (Path(temporary) / name).parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +215,9 @@ def _add_version(
             metadata=json.loads(json.dumps(metadata)),  # MLflow's YAML has no tuples
         )
     client = store.client(run.uri)
+    with TemporaryDirectory() as temporary:
+        _block_bytecode(Path(temporary))
+        client.log_model_artifacts(info.model_id, temporary)
     with TemporaryDirectory() as temporary:
         copy, path = mlflow.artifacts.download_artifacts(info.model_uri, dst_path=temporary), sys.path.copy()
         record = {file_record.TAG: file_record.write(Path(copy), Path(temporary))}

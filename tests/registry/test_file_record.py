@@ -92,6 +92,19 @@ def test_what_came_later_is_checked_too(version, name, detail):
         file_record.check(files, tags)
 
 
+def test_bytecode_is_said_once_with_its_mend(version):
+    files, tags = version
+    for name in ("__pycache__/served_model.cpython-311.pyc", "code/pipeline/__pycache__/core.cpython-311.pyc"):
+        (files / name).parent.mkdir()
+        (files / name).touch()
+    mend = r"got added bytecode, as Python writes when it loads a model \(delete the folders named __pycache__\)$"
+    with pytest.raises(ValueError, match=mend):
+        file_record.check(files, tags)
+    (files / "start.pth").touch()
+    with pytest.raises(ValueError, match=r"__pycache__\), an added start\.pth$"):
+        file_record.check(files, tags)
+
+
 def test_the_record_itself_is_bound_by_its_tag(version):
     files, tags = version
     (files / "files.json").write_text('{"files": {}}')

@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import grimp
 import pytest
@@ -121,6 +125,21 @@ def test_a_model_that_cannot_predict_is_not_registered(mlflow_store, tmp_path):
     with pytest.raises(ValueError, match=r"model\.safetensors"), registered("segnet-broken", folder, mlflow_store):
         pytest.fail("it was registered")
     assert versions.versions(RegisteredModel(mlflow_store, "segnet-broken")) == []
+
+
+def test_loading_a_version_from_where_it_lies_adds_nothing_to_it(mlflow_store, tmp_path):
+    load = "import mlflow, sys; print(mlflow.pyfunc.load_model(sys.argv[1]).metadata.flavors.keys())"
+    settings = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_store, "PYTHONDONTWRITEBYTECODE": ""}
+    with registered("segnet-loaded", write_model(tmp_path / "segnet"), mlflow_store) as address:
+        version = versions.version(RegisteredModel(mlflow_store, "segnet-loaded"), "1")
+        location = store.client(mlflow_store).get_logged_model(version.model_id).artifact_location
+        before = files_below(location.removeprefix("file://"))
+        subprocess.run([sys.executable, "-c", load, address], env=settings, cwd=tmp_path, check=True)
+    assert files_below(location.removeprefix("file://")) == before | {"registered_model_meta"}  # by MLflow
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if not path.is_dir()}
 
 
 def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow_store, tmp_path):

@@ -1,5 +1,6 @@
 """The model of random weights as a registered version, and a picture in which it predicts several classes."""
 
+import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ def registered(name, folder, uri):
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as evidence:
         Path(evidence, "scores.json").write_text("{}")
         patch.setenv("MLFLOW_TRACKING_URI", uri)
+        patch.setattr(sys, "dont_write_bytecode", False)  # as it is unless somebody has asked for it
         run = runs.start(name, "run-a")
         model = RegisteredModel(run.uri, name)
         version = model_files.add(run, model, folder, OPTIONS, spec, evidence=Path(evidence), tags=tags)
