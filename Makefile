@@ -6,8 +6,9 @@ PIP := python -m pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 # Tests of one file share expensive set-up, so a file stays on one process; tests/conftest.py sets the order. torch's
-# threads must not spin while they wait for each other: two processes on two cores took twice as long.
-PYTEST := OMP_WAIT_POLICY=PASSIVE pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# threads must not spin while they wait for each other: two processes on two cores took twice as long. The hundreds of
+# Python processes that tests start would otherwise compile the program anew, where bytecode is not kept.
+PYTEST := OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE= pytest --dist loadfile --no-loadscope-reorder
 
 .PHONY: repro setup test test-all torture mutants check format docs lock clean
 
@@ -31,11 +32,11 @@ setup: .venv/ready
 	$(PIP) --no-build-isolation --no-deps --editable .
 	touch $@
 
-test: setup
-	$(PYTEST) -m "not slow"
+test: setup # three processes on two cores: one often waits
+	$(PYTEST) --numprocesses 3 -m "not slow"
 
 test-all: setup
-	$(PYTEST)
+	$(PYTEST) --numprocesses 2
 
 torture: setup # 40 minutes on 2 cores: kills every process at every moment, and checks that dvc repro resumes
 	python benchmarks/torture.py

@@ -41,8 +41,8 @@ def without_user_settings(monkeypatch):
 
 @pytest.fixture(scope="session")
 def mlflow_file(tmp_path_factory):
-    """The address of an MLflow store that all tests share: to create its tables takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    """The address of an MLflow store that all tests share."""
+    return stores.sqlite(tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture

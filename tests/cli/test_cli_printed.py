@@ -13,7 +13,7 @@ from pipeline.cli import app
 from pipeline.registry import model_files, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
-from tests.support import hostile, project as tree
+from tests.support import hostile, project as tree, stores
 from tests.support.hostile import STORABLE
 from tests.support.tiny_model import write_model
 
@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", stores.sqlite(folder))
         tree.registered(tree.make("hostile"), hits=3)
         client = store.client(store.address())
         for tag in ("validation_status", "promoted_at", "test_data", "training_run", "git_commit"):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.data import archive, camvid
-from tests.support import ROOT
+from tests.support import ROOT, stores
 
 NAMES = ["packages", "params", "data set", "git", "dvc", "memory", "shared memory", "disk", "sockets", "GPUs", "MLflow"]
 
@@ -21,7 +21,7 @@ def project(tmp_path, monkeypatch):
     """A project in which every check passes."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", stores.sqlite(tmp_path))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(archive.pooch, "os_cache", lambda name: tmp_path / "cache")
     subprocess.run(["git", "init", "-q"], check=True)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.registry import champion, versions
 from pipeline.registry.versions import RegisteredModel
-from tests.support import project as tree
+from tests.support import project as tree, stores
 
 MODEL = "segnet-commands"
 
@@ -24,11 +24,11 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", uri := stores.sqlite(folder))
         spec = tree.make("commands")
         tree.registered(spec, hits=3)
         tree.registered(replace(spec, run="run-b"), hits=3)  # by the stage, which makes it the challenger
-        yield f"sqlite:///{folder}/mlflow.db"
+        yield uri
 
 
 @pytest.fixture(autouse=True)

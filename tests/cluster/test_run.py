@@ -75,7 +75,12 @@ def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged,
     ]
     assert logged() == []
 
-    again = run(2, epochs=3)  # the same folder: training resumes from there
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_more_epochs_go_on_where_the_same_run_ended(run, logged):
+    first = run(2)
+    again = run(2, epochs=3)
     assert logged() == ["resuming run toy at epoch 3 of 3, step 6"]
     assert [epoch["epoch"] for epoch in again.reports] == [3]
     assert again.state.history[:2] == first.state.history

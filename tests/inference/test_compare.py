@@ -104,18 +104,18 @@ def test_an_unknown_network_is_refused():
         compare.subject("segent")
 
 
-COMMAND = ["compare", "segnet", "unet", "--height", "32", "--width", "32", "--channels", "0.0625", "--repeats", "1"]
+SIZE = ["--height", "32", "--width", "32", "--channels", "0.0625", "--repeats", "1"]
 
 
 def test_the_command_prints_a_table():
-    result = CliRunner().invoke(app, COMMAND)
+    result = CliRunner().invoke(app, ["compare", "unet", *SIZE])
     assert result.exit_code == 0, result.output
-    assert [line.split(" |")[0] for line in result.stdout.splitlines()[2:]] == ["| segnet", "| unet"]
+    assert [line.split(" |")[0] for line in result.stdout.splitlines()[2:]] == ["| unet"]
 
 
 @pytest.mark.slow
 def test_the_command_prints_json_and_nothing_else():
-    result = CliRunner().invoke(app, [*COMMAND, "--json"])
+    result = CliRunner().invoke(app, ["compare", "segnet", "unet", *SIZE, "--json"])
     assert result.exit_code == 0, result.output
     printed = json.loads(result.stdout)
     assert list(printed["networks"]) == ["segnet", "unet"]

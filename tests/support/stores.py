@@ -10,12 +10,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
 
+from pipeline.tracking import store
 from tests.support.local_server import answers, free_port, running, serving
 
 ADDRESSES = {
@@ -36,6 +38,20 @@ class Server:
     uri: str
     environment: Mapping[str, str]
     """Everything that a client needs to reach it, including MLFLOW_TRACKING_URI."""
+
+
+@cache
+def _without_records():
+    """Return the content of a new store's file; that is made once, since to create the tables takes seconds."""
+    with TemporaryDirectory() as folder:
+        store.client(f"sqlite:///{folder}/mlflow.db")
+        return Path(folder, "mlflow.db").read_bytes()
+
+
+def sqlite(folder):
+    """Put a new MLflow store into the file mlflow.db of a folder; return its address."""
+    (folder / "mlflow.db").write_bytes(_without_records())
+    return f"sqlite:///{folder}/mlflow.db"
 
 
 @contextmanager

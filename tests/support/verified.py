@@ -13,7 +13,7 @@ from pipeline.registry import verify, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from stages import register as stage
-from tests.support import project as tree
+from tests.support import project as tree, stores
 
 MODEL = "segnet-verified"
 LOG = f"promotions-of-{MODEL}"
@@ -26,7 +26,7 @@ def honest(folder):
     """Yield a store with champion 1 and version 2, which was held; the current folder is their clean checkout."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", uri := stores.sqlite(folder))
         spec = tree.make("verified")
         git("init", "-q")
         git("add", "params.yaml", "dvc.yaml", "pipeline")
@@ -34,7 +34,7 @@ def honest(folder):
         tree.registered(tree.named(spec, "a"), hits=3)
         lock_data()
         tree.registered(tree.named(spec, "b"), hits=3)
-        yield f"sqlite:///{folder}/mlflow.db"
+        yield uri
 
 
 def lock_data():
