@@ -42,7 +42,9 @@ print("equal")
 """
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", *(pytest.param(each, marks=pytest.mark.slow) for each in ("float16", "float64"))]
+)
 def test_interpreted_kernels_give_the_bits_of_the_plain_operations(dtype):
     command = [sys.executable, "-c", INTERPRETED, str(ROOT), dtype]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

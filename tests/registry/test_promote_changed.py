@@ -69,7 +69,14 @@ def test_changed_evidence_of_the_champion_holds_the_candidate_back(model):
     assert "verdict: entry 3, HOLD" in done.output
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "code/pipeline/core/fuse.py", "artifacts/segnet/model.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requirements.txt",
+        pytest.param("code/pipeline/core/fuse.py", marks=pytest.mark.slow),
+        pytest.param("artifacts/segnet/model.json", marks=pytest.mark.slow),
+    ],
+)
 def test_a_version_whose_files_were_changed_does_not_become_champion(model, name):
     with changed(files(model, "2") / name):
         message = refusal("promote", "2", "--force", "a reason", "--name", model.name)

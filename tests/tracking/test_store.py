@@ -229,6 +229,7 @@ def test_an_experiment_that_another_process_creates_meanwhile_is_used(mlflow_sto
         store.experiment_id(mlflow_store, "x" * 501)  # another error than that it exists
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_with_a_new_store_all_find_its_tables(tmp_path):
     code = "from pipeline.tracking import store; store.client(store.address()).search_experiments()"
     settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}

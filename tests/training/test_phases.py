@@ -132,6 +132,7 @@ def one_of(rank, world_size, address, tiles, folder):
         dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_workers_train_the_phases_that_one_would(tiles, tmp_path):
     mp.spawn(one_of, (2, f"file://{tmp_path}/meet", tiles, tmp_path), nprocs=2)
     expected = two_epochs(tiles)
