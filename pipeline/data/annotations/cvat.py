@@ -12,7 +12,8 @@ from defusedxml.ElementTree import parse
 from pipeline.data.annotations import drawing
 from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
 
-_SHAPES = ("polygon", "box", "mask")
+_SHAPES = ("polygon", "box", "ellipse", "mask")
+_WITHOUT_AREA = ("polyline", "points")
 _OF_THE_IMAGE = ("tag",)  # says something about the image as a whole
 
 
@@ -53,14 +54,20 @@ def _draw(path: Path, name: str, height: int, width: int, shapes: Sequence[Eleme
 
 
 def _cover(tag: str, values: Mapping[str, str], height: int, width: int) -> Covered:
+    if tag in _WITHOUT_AREA:
+        raise drawing.without_area(tag)
     if tag not in _SHAPES:
         raise ValueError(f"expected {', '.join(_SHAPES)}, got a {tag}")
     if tag == "polygon":
         corners = [float(number) for corner in values["points"].split(";") for number in corner.split(",")]
         return drawing.polygons([corners], height, width)
+    degrees = float(values.get("rotation", "0"))
     if tag == "box":
         left, top, right, bottom = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
-        return drawing.polygons([[left, top, right, top, right, bottom, left, bottom]], height, width)
+        return drawing.rectangle((left, top, right, bottom), height, width, degrees=degrees)
+    if tag == "ellipse":
+        x, y, across, down = (float(values[key]) for key in ("cx", "cy", "rx", "ry"))
+        return drawing.ellipse((x, y), (across, down), height, width, degrees=degrees)
     left, top, columns, rows = (int(values[key]) for key in ("left", "top", "width", "height"))
     covered = np.zeros((height, width), np.bool_)
     part = covered[top : top + rows, left : left + columns] if min(left, top) >= 0 else covered[:0]

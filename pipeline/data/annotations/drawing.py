@@ -87,6 +87,55 @@ def polygons(parts: Sequence[Sequence[float]], height: int, width: int) -> Cover
     return np.asarray(coco_mask.decode(coco_mask.merge(runs)), np.bool_)
 
 
+def rectangle(ends: tuple[float, float, float, float], height: int, width: int, *, degrees: float = 0.0) -> Covered:
+    """Return which pixels a rectangle covers, (height, width).
+
+    Args:
+        ends: x and y of one corner, and of the opposite one, in pixels from the top left corner of the image.
+        height: of the image.
+        width: of the image.
+        degrees: by which it is turned clockwise about its centre.
+
+    Raises:
+        ValueError: a coordinate is no number or far outside.
+    """
+    left, top, right, bottom = ends
+    x, y = (left + right) / 2, (top + bottom) / 2
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = [(left - x, top - y), (right - x, top - y), (right - x, bottom - y), (left - x, bottom - y)]
+    turned = ((x + a * cosine - b * sine, y + a * sine + b * cosine) for a, b in corners)
+    return polygons([[value for corner in turned for value in corner]], height, width)
+
+
+def ellipse(
+    centre: tuple[float, float], radii: tuple[float, float], height: int, width: int, *, degrees: float = 0.0
+) -> Covered:
+    """Return which pixels have their centre within an ellipse, (height, width).
+
+    Args:
+        centre: x and y, in pixels from the top left corner of the image.
+        radii: along x and along y, before it is turned.
+        height: of the image.
+        width: of the image.
+        degrees: by which it is turned clockwise about its centre.
+
+    Raises:
+        ValueError: a radius is not positive, or a number is none.
+    """
+    if not (all(map(math.isfinite, (*centre, *radii, degrees))) and min(radii) > 0):
+        raise ValueError(f"expected numbers and radii above 0, got {radii[0]:g} and {radii[1]:g} at {centre}")
+    y, x = np.ogrid[:height, :width]
+    right, down = x + 0.5 - centre[0], y + 0.5 - centre[1]
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    along, across = (right * cosine + down * sine) / radii[0], (down * cosine - right * sine) / radii[1]
+    return np.asarray(along**2 + across**2 <= 1, np.bool_)
+
+
+def without_area(shape: str) -> ValueError:
+    """Return the error about a shape that covers no pixels, such as a line."""
+    return ValueError(f"expected a shape with an area, got a {shape}; draw around what it shows, or remove it")
+
+
 def runs(counts: Sequence[int], height: int, width: int) -> Covered:
     """Return which pixels runs cover, (height, width): how many are not, then how many are, and so on, row by row.
 

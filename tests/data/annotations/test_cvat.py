@@ -3,6 +3,7 @@ import pytest
 from pipeline.data.annotations import cvat
 
 SQUARE = '<polygon label="cow" points="1,1;3,1;3,3;1,3" z_order="{}"/>'
+ACROSS, DOWN = [(y, x) for y in (1, 2) for x in range(4)], [(y, x) for y in range(4) for x in (1, 2)]
 COVERED = [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5]
 
 
@@ -36,6 +37,21 @@ def test_a_mask_is_runs_row_by_row_within_its_box(tmp_path):
     assert labelled.codes.tolist() == [[0] * 5, [0, 0, 1, 1, 0], [0] * 5, [0] * 5]
 
 
+@pytest.mark.parametrize(
+    ("shape", "covered"),
+    [  # in an image of 5 x 4, about the centre (2, 2)
+        ('<box label="cow" xtl="0" ytl="1" xbr="4" ybr="3" rotation="0.0"/>', ACROSS),
+        ('<box label="cow" xtl="0" ytl="1" xbr="4" ybr="3" rotation="90"/>', DOWN),
+        ('<ellipse label="cow" cx="2" cy="2" rx="2" ry="0.9"/>', ACROSS),
+        ('<ellipse label="cow" cx="2" cy="2" rx="2" ry="0.9" rotation="90.0"/>', DOWN),
+        ('<ellipse label="cow" cx="2" cy="2" rx="2.5" ry="0.6" rotation="45"/>', [(0, 0), (1, 1), (2, 2), (3, 3)]),
+    ],
+)
+def test_what_is_turned_is_turned_clockwise(tmp_path, shape, covered):
+    rows, columns = drawn(tmp_path, shape).codes.nonzero()
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == covered
+
+
 @pytest.mark.parametrize(("order", "covering"), [(1, "cow"), (-1, "field")])
 def test_what_lies_above_by_z_order_covers(tmp_path, order, covering):
     field = '<box label="field" xtl="0" ytl="0" xbr="5" ybr="4"/>'
@@ -46,7 +62,11 @@ def test_what_lies_above_by_z_order_covers(tmp_path, order, covering):
 @pytest.mark.parametrize(
     ("shape", "reason"),
     [
-        ('<polyline label="cow" points="1,1;3,1"/>', "expected polygon, box, mask, got a polyline; correct the file"),
+        ('<cuboid label="cow" xtl1="1"/>', "expected polygon, box, ellipse, mask, got a cuboid; correct the file"),
+        ('<polyline label="cow" points="1,1;3,1"/>', "expected a shape with an area, got a polyline; draw around what"),
+        ('<points label="cow" points="1,1"/>', "expected a shape with an area, got a points; draw around what it"),
+        ('<ellipse label="cow" cx="1" cy="1" rx="0" ry="1"/>', "expected numbers and radii above 0, got 0 and 1 at"),
+        ('<ellipse label="cow" cx="1" cy="1" rx="1"/>', "expected a shape with the attribute 'ry'; correct the file"),
         ('<polygon points="1,1;3,1;3,3"/>', "expected a shape with the attribute 'label'; correct the file"),
         ('<polygon label="cow" points="1,1;3,x"/>', "could not convert string to float: 'x'; correct the file"),
         (

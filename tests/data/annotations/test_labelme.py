@@ -20,16 +20,26 @@ def test_polygons_and_rectangles_are_drawn_under_their_label(tmp_path, changes):
     assert (labelled.codes.tolist(), labelled.names) == (COVERED, (None, "cow"))
 
 
+def test_a_circle_is_drawn_from_its_centre_and_a_point_on_it(tmp_path):
+    labelled = drawn(tmp_path, SQUARE | {"shape_type": "circle", "points": [[2, 2], [2, 3.6]]})
+    # Its radius is 1.6. The pixels' centres are 0.71, 1.58 or, in the corners of the square of four by four, 2.12 away.
+    assert labelled.codes.tolist() == [[0, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [0, 1, 1, 0, 0]]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (
-            {"shape_type": "circle"},
-            "expected a polygon, or a rectangle of two points, got a circle of 4; correct",
+        *(
+            ({"shape_type": each}, f"expected a polygon, or a rectangle or circle of two points, got a {each} of 4; c")
+            for each in ("circle", "rectangle", "cube")
+        ),
+        *(
+            ({"shape_type": each}, f"expected a shape with an area, got a {each}; draw around what it shows, or remove")
+            for each in ("line", "linestrip", "point", "points")
         ),
         (
-            {"shape_type": "rectangle"},
-            "expected a polygon, or a rectangle of two points, got a rectangle of 4; correct",
+            {"shape_type": "circle", "points": [[1, 1], [1, 1]]},
+            r"expected numbers and radii above 0, got 0 and 0 at \(1.0, 1.0\); correct",
         ),
         ({"points": [[1, 1], [3, 3]]}, "expected x and y of three corners or more, got 4 numbers; correct the file"),
     ],
