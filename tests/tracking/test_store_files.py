@@ -16,7 +16,7 @@ def test_processes_that_start_at_once_with_a_new_store_all_find_its_tables(tmp_p
     code = "from pipeline.tracking import store; store.client(store.address()).search_experiments()"
     settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     started = [subprocess.Popen([sys.executable, "-c", code], env=settings) for _ in range(3)]
-    assert not any([process.wait() for process in started])
+    assert [process.wait() for process in started] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["job_feature%2Fx", "a?b", "a#b", "ü ñ", "a&b=c", "50%"])
