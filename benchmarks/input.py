@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.artifacts.tileset import Tileset
-from pipeline.core.sampler import tiles_at
+from pipeline.core.sampler import Order
 from pipeline.files import atomic
 from pipeline.training.feed import Feed
 
@@ -120,7 +120,7 @@ def main() -> None:
         folder = Path(name)
         tiles = Tileset(scenes(folder, options.tiles, *options.size), "train")
         write_png(tiles, folder)
-        order = tiles_at(range(len(tiles)), len(tiles), 1)
+        order = Order(len(tiles), 1).tiles_at(range(len(tiles)))
         rows = measure(ways(tiles, folder, order, options.batch), len(tiles), options.rounds)
     print("| way to read | tiles/s | times faster |\n| --- | ---: | ---: |")
     for row in rows:

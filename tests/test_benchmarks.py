@@ -74,3 +74,24 @@ def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_pa
     assert found["pooling"][0]["same bits"]
     assert found["pooling"][0]["channels_last kept"]
     assert "## steps\n| step | batch | ms | images/s | TFLOP/s | MB an image, weights included |\n" in done.stdout
+
+
+@pytest.mark.slow
+def test_every_stage_of_a_data_set_drawn_for_scale_is_measured(tmp_path):
+    path = tmp_path / "scale.json"
+    command = [sys.executable, str(BENCHMARKS / "scale.py"), "--counts", "60", "--json", str(path)]
+    done = subprocess.run([*command, "--folder", str(tmp_path)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    rows = {row["stage"]: row for row in json.loads(path.read_text())["rows"]}
+    assert list(rows) == ["download", "validate", "tile", "evaluate"]
+    # An image, a mask, and the manifest, dataset.json and the licence; one shard for each split, and two files of it.
+    assert (rows["download"]["files"], rows["tile"]["files"]) == (2 * 60 + 3, 3 + 2)
+    assert all(row["peak_bytes"] > 50e6 and row["seconds"] > 0 for row in rows.values())
+    assert done.stdout.count("| 60 | ") == 4
+
+
+def test_images_drawn_for_scale_differ(tmp_path):
+    runpy.run_path(str(BENCHMARKS / "scale.py"))["draw"](tmp_path, 1001)
+    images = [path.read_bytes() for path in (tmp_path / "images").rglob("*.png")]
+    assert len(images) == len(set(images)) == 1001
+    assert sorted(path.name for path in (tmp_path / "masks" / "00001").iterdir()) == ["00000100_0.png"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.core.arrays import Counts
 from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, strict_json, tables
 
@@ -55,14 +56,24 @@ class Manifest:
         return self.splits[-1]
 
     @property
-    def usable(self) -> pd.DataFrame:
-        """Return the rows whose image and mask are both there, can be read and have one size: what is tiled and scored.
+    def is_usable(self) -> "pd.Series[bool]":
+        """Return, for each row, whether image and mask are both there, can be read and have one size.
 
         Where `validate.severities` makes the others a warning, they are left out.
         """
         rows = self.images
         paired = (rows["image"] != "") & (rows["mask"] != "") & (rows["problem"] == "")
-        return rows[paired & (rows["height"] == rows["mask_height"]) & (rows["width"] == rows["mask_width"])]
+        return paired & (rows["height"] == rows["mask_height"]) & (rows["width"] == rows["mask_width"])
+
+    @property
+    def usable(self) -> pd.DataFrame:
+        """Return the rows that are usable: what is tiled and scored."""
+        return self.images[self.is_usable]
+
+    @property
+    def pixels(self) -> Counts:
+        """Return mask pixels by image, class and void, (N, C + 1)."""
+        return tables.matrix(self.images[PIXELS], len(self.classes) + 1)
 
 
 def write(manifest: Manifest, folder: Path) -> None:

@@ -207,18 +207,24 @@ class _Intervals:
 
 
 def _table(scores: Scores) -> pa.Table:
-    num = len(scores.ids)
     columns = {
         "id": pa.array(scores.ids, pa.string()),
         "sequence": pa.array(scores.sequences, pa.string()),
-        "counts": pa.array(list(scores.counts.reshape(num, -1)), pa.list_(pa.int64())),
-        "boundaries": pa.array(list(scores.boundaries.reshape(num, -1)), pa.list_(pa.int64())),
+        "counts": _lists(scores.counts),
+        "boundaries": _lists(scores.boundaries),
     }
     return pa.table(columns, metadata={"classes": json.dumps(scores.names)})
 
 
+def _lists(counts: Counts) -> "pa.ListArray[Any]":
+    """Return an array (N, ...) as a list for each of N images."""
+    ends = np.arange(len(counts) + 1) * prod(counts.shape[1:])
+    lists: pa.ListArray[Any] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(counts.reshape(-1)))
+    return lists
+
+
 def _array(column: "pa.ChunkedArray[Any]", shape: tuple[int, int]) -> Counts:
-    values = np.array(column.to_pylist(), np.int64).reshape(len(column), *shape)
+    values = tables.matrix(column, prod(shape)).reshape(len(column), *shape)
     if values.min(initial=0) < 0:
         raise ValueError(f"expected counts of pixels, got {values.min()}")
     return values

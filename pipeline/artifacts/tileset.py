@@ -99,7 +99,7 @@ class Tileset:
         numbers, names = pd.factorize(index["shard"])
         self._names: list[str] = names.tolist()
         self._numbers, self._rows = numbers.astype(np.int32), index["row"].to_numpy(np.int32)
-        self._pixels = np.array(index[PIXELS].tolist(), np.int64).reshape(len(index), len(self.header.classes) + 1)
+        self._pixels = tables.matrix(index[PIXELS], len(self.header.classes) + 1)
         self._last_rows = np.zeros(len(names), np.int32)
         np.maximum.at(self._last_rows, self._numbers, self._rows)
         self._shards: dict[int, Shard] = {}  # the one used last comes last

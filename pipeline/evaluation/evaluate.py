@@ -5,7 +5,9 @@ Where a data set has no test split, the images are those of val, which chose the
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -61,22 +63,7 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
             f"expected a model of the classes {classes.names}, got one of {spec.classes.names}; run train again"
         )
     test = scored_images(manifest)
-    counts, boundaries, reliabilities = [], [], []
-    console, cores = Console(stderr=True), os.cpu_count() or 1
-    rows = track(test.itertuples(), "evaluate", len(test), console=console, disable=not console.is_terminal)
-    with ThreadPoolExecutor(cores) as threads:
-        for row in rows:
-            image, truth = read_image(raw / str(row.image)), read_mask(raw / str(row.mask))
-            mask, uncertainty, calibration = _predict(predictor, image, truth)
-            counts_CC = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), len(classes)).numpy()
-            counts.append(counts_CC)
-            # Counting takes as long as predicting, on one core, and goes on while the next images are predicted.
-            boundaries.append(threads.submit(boundary.counts, mask, truth, len(classes)))
-            if len(boundaries) > cores:
-                boundaries[-cores - 1].result()  # so that few masks wait
-            reliabilities.append(calibration)
-            if on_image is not None:
-                on_image(str(row.id), image, truth, mask, uncertainty=uncertainty, counts_CC=counts_CC)
+    counted = _count(predictor, test, raw, on_image)
     return Scores(
         run=spec.run,
         dataset=manifest.dataset,
@@ -84,11 +71,54 @@ def run(predictor: Predictor, manifest: Manifest, raw: Path, *, on_image: Listen
         names=classes.names,
         ids=tuple(test["id"]),
         sequences=tuple(test["sequence"]),
-        counts=np.stack(counts),
-        boundaries=np.stack([counting.result() for counting in boundaries]),
-        reliability=sum(reliabilities[1:], start=reliabilities[0]),
+        counts=counted.pixels,
+        boundaries=counted.boundaries,
+        reliability=counted.reliability,
         split=manifest.scored_split,
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What was counted on each image, and the reliability over all of them."""
+
+    pixels: Counts
+    """(N, C, C) int64."""
+    boundaries: Counts
+    """(N, C, 5) int64."""
+    reliability: Reliability
+
+
+def _count(predictor: Predictor, test: pd.DataFrame, raw: Path, on_image: Listener | None) -> _Counted:
+    """Predict every test image, and count; only what is counted grows with their number."""
+    num_classes = len(predictor.spec.classes)
+    pixels_NCC = np.zeros((len(test), num_classes, num_classes), np.int64)
+    boundaries_NC5 = np.zeros((len(test), num_classes, len(boundary.COLUMNS)), np.int64)
+    nothing = np.zeros(0, np.int64)
+    total = Reliability(nothing, nothing, nothing.astype(np.float64))
+    console, cores = Console(stderr=True), os.cpu_count() or 1
+
+    def count_boundaries(i: int, mask: Pixels, truth: Pixels) -> None:
+        boundaries_NC5[i] = boundary.counts(mask, truth, num_classes)
+
+    rows = enumerate(test[["id", "image", "mask"]].itertuples(index=False))
+    shown = track(rows, "evaluate", len(test), console=console, disable=not console.is_terminal)
+    counting = deque[Future[None]]()
+    with ThreadPoolExecutor(cores) as threads:
+        for i, (image_id, image_path, mask_path) in shown:
+            image, truth = read_image(raw / image_path), read_mask(raw / mask_path)
+            mask, uncertainty, calibration = _predict(predictor, image, truth)
+            pixels_NCC[i] = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), num_classes)
+            # Counting takes as long as predicting, on one core, and goes on while the next images are predicted.
+            counting.append(threads.submit(count_boundaries, i, mask, truth))
+            if len(counting) > cores:
+                counting.popleft().result()  # so that few masks wait
+            total = calibration if i == 0 else total + calibration
+            if on_image is not None:
+                on_image(image_id, image, truth, mask, uncertainty=uncertainty, counts_CC=pixels_NCC[i])
+        for each in counting:
+            each.result()
+    return _Counted(pixels_NCC, boundaries_NC5, total)
 
 
 def scored_images(manifest: Manifest) -> pd.DataFrame:

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,9 +52,21 @@ def check_paths(paths: Iterable[str]) -> None:
 
 
 def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int]) -> pd.DataFrame:
-    """Return a table of `columns` and `lists`, as in `schema`, as a data frame.
+    """Return a table of `columns` and `lists`, as in `schema`, as a data frame; lists stay columns of Arrow.
 
     Raises:
         ValueError: as for `read`.
     """
-    return read(path, schema(columns, lists)).to_pandas(ignore_metadata=True).astype(columns)
+    table = read(path, schema(columns, lists))
+    frame = table.select(list(columns)).to_pandas(ignore_metadata=True).astype(columns)
+    for name in lists:
+        frame[name] = pd.Series(pd.arrays.ArrowExtensionArray(table[name]), frame.index)
+    return frame
+
+
+def matrix(lists: "pd.Series[Any] | pa.ChunkedArray[Any]", length: int) -> npt.NDArray[np.int64]:
+    """Return a column of lists of int64, each of this length, as an array (N, length)."""
+    column: Any = lists if isinstance(lists, pa.ChunkedArray) else pa.array(lists, pa.list_(pa.int64(), length))
+    values: Any = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    numbers: npt.NDArray[np.int64] = values.flatten().to_numpy()
+    return numbers.reshape(len(lists), length)

@@ -31,6 +31,7 @@ _EARLIER: dict[str, dict[str, Any]] = {
         "label_smoothing": 0.0,
         "image_loss": None,
         "rare_class_share": 0.0,
+        "order": "table",
         "crop": None,
         "vertical_flip": 0.0,
         "turns": False,

@@ -70,6 +70,9 @@ class Train(Section):
     rare_class_share: Fraction
     """The share of an epoch's tiles that is given to classes, as many to each, and by them to the tiles that show most
     of them; so tiles with rare classes are seen more often. 0: every tile is seen once per pass."""
+    order: Literal["table", "keyed"]
+    """How each pass is shuffled. table: every worker holds the pass as a table, of 4 bytes a tile. keyed: each tile is
+    computed from its position, without a table, for hundreds of millions of tiles; another order than the table's."""
     crop: tuple[Side, Side] | None
     """Height and width of the part of a tile, at a random place, that a step sees; in an early phase, of a tile shrunk
     by its scale, which shrinks the part too. Validation sees whole tiles. null: the whole tile."""

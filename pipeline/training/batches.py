@@ -15,7 +15,7 @@ from pipeline.core.arrays import Pixels
 from pipeline.core.augment import draw
 from pipeline.files import atomic, pictures, templates
 from pipeline.training.phases import phases
-from pipeline.training.trainer import Job, tile_shares
+from pipeline.training.trainer import Job, training_order
 
 _STEPS = 3
 MAX_TILES = 8
@@ -56,11 +56,11 @@ def _first(tiles: Tileset, job: Job) -> Iterator[list[tuple[str, Pixels, Pixels]
     """Yield the first steps' batches: the id of each tile's image, the tile (H, W, 3) and its mask (H, W), uint8."""
     settings, void = job.settings, tiles.header.classes.void
     steps_before = partial(sampler.steps_before, num_tiles=len(tiles), batch_size=settings.batch_size)
-    phase, shares = phases(settings, steps_before)[0], tile_shares(tiles, settings)
+    phase, order = phases(settings, steps_before)[0], training_order(tiles, settings)
     for step in phase.steps[:_STEPS]:
         start = step * settings.batch_size
         positions = range(start, start + min(settings.batch_size, MAX_TILES))
-        numbers = sampler.tiles_at(positions, len(tiles), settings.seed, shares)
+        numbers = order.tiles_at(positions)
         images, masks = (torch.from_numpy(part) for part in next(tiles.batches([numbers])))
         random = draw(settings.seed, list(positions))
         images, masks = phase.transform(images.permute(0, 3, 1, 2).float(), masks.long(), random, void=void)

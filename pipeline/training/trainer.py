@@ -67,7 +67,7 @@ class Trainer:
         place = job.tiles if job.remote is None else job.remote.find
         self.tiles = {split: Tileset(place, split) for split in ("train", "val")}
         self.classes = self.tiles["train"].header.classes
-        self._shares = tile_shares(self.tiles["train"], self.settings)
+        self._order = training_order(self.tiles["train"], self.settings)
         self._phases = phases(self.settings, self.steps_before)
         self._check()
         torch.manual_seed(self.settings.seed)
@@ -108,14 +108,14 @@ class Trainer:
             progress: called by the first worker about once a second.
             save: called within the epoch by every worker at the same step, when a checkpoint is due.
         """
-        settings, num_tiles = self.settings, len(self.tiles["train"])
+        settings = self.settings
         first, last = self.steps_before(epoch), self.steps_before(epoch + 1)
-        positions = [self._share(step) for step in range(first + len(done), last)]
-        tiles = [sampler.tiles_at(part, num_tiles, settings.seed, self._shares) for part in positions]
+        steps = range(first + len(done), last)
+        tiles = sampler.Steps(self._order, steps, self._share)
         sums = self._no_losses(last - first)
         sums[: len(done)] = done if len(done) else 0
         began = reported = time.monotonic()
-        draws = (draw(settings.seed, list(part)) for part in positions)
+        draws = (draw(settings.seed, list(self._share(step))) for step in steps)
         checked, shown = Late(self.device), Late(self.device)
 
         def show(i: int, rows: Tensor) -> None:
@@ -221,10 +221,11 @@ class Trainer:
         return next(phase for phase in self._phases if step in phase.steps)
 
 
-def tile_shares(tiles: Tileset, settings: "Train") -> tuple[float, ...]:
-    """Return the share of a pass that each training tile has, as `sampler.tiles_at` takes it."""
+def training_order(tiles: Tileset, settings: "Train") -> sampler.Order:
+    """Return the order in which the training tiles are shown."""
     rare = settings.rare_class_share
-    return sampler.shares_by_class(tiles.pixels(), rare) if rare else ()
+    shares = sampler.shares_by_class(tiles.pixels(), rare) if rare else None
+    return sampler.Order(len(tiles), settings.seed, shares, kind=settings.order)
 
 
 def _check_finite(rows: Tensor, epoch: int, first: int) -> None:

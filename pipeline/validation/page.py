@@ -16,12 +16,16 @@ MAX_FIGURES = 24
 """Maximum number of offenders of one check that are shown with images."""
 MAX_NAMES = 500
 """Maximum number of further offenders of one check that are named on the page; the JSON names all."""
+_CHARACTERS = (
+    10_000_000  # of all offenders' pictures; 14 checks of photos take 5 million, so the page stays below 15 MB
+)
 _BOX = 144, 192  # height and width of a picture, pixels
 _MARKS = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255), (0, 0, 0))  # for labels outside the table
 
 
 def write_page(validation: Validation, manifest: Manifest, folder: Path, path: Path) -> None:
     """Write the page of `validation` to `path`; thumbnails are made from the files of `manifest` below `folder`."""
+    failed = validation.errors + validation.warnings
     page = (
         templates.environment("pipeline.validation")
         .get_template("validation.html.j2")
@@ -33,14 +37,14 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
             colours=[f"rgb{colour}" for colour in manifest.classes.colours],
             mark=f"rgb{_mark(manifest.classes)}",
             largest_share=max(share for split in validation.splits for share in split.shares.values()),
-            sections=[_section(finding, manifest, folder) for finding in validation.errors + validation.warnings],
+            sections=[_section(finding, manifest, folder, _CHARACTERS // len(failed)) for finding in failed],
         )
     )
     atomic.write_text(path, page)
 
 
-def _section(finding: Finding, manifest: Manifest, folder: Path) -> dict[str, Any]:
-    """Return the content of a failed check's section."""
+def _section(finding: Finding, manifest: Manifest, folder: Path, max_characters: int) -> dict[str, Any]:
+    """Return the content of a failed check's section, whose pictures take no more than `max_characters`."""
     pictured = [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
     ids = [name for offender in pictured for name in offender.images[: len(SPLITS)]]
     files = (
@@ -48,11 +52,14 @@ def _section(finding: Finding, manifest: Manifest, folder: Path) -> dict[str, An
         .set_index("id")[["image", "mask", "outside_mask"]]
         .to_dict("index")
     )
-    return {
-        "finding": finding,
-        "figures": [(offender, _pictures(offender, files, folder, manifest.classes)) for offender in pictured],
-        "others": finding.offenders[len(pictured) :][:MAX_NAMES],
-    }
+    figures: list[tuple[Offender, list[tuple[str, str]]]] = []
+    for offender in pictured:
+        shown = _pictures(offender, files, folder, manifest.classes)
+        max_characters -= sum(len(uri) for _, uri in shown)
+        if max_characters < 0:
+            break
+        figures.append((offender, shown))
+    return {"finding": finding, "figures": figures, "others": finding.offenders[len(figures) :][:MAX_NAMES]}
 
 
 def _pictures(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.artifacts.manifest import PIXELS, SPLITS, Manifest
 from pipeline.core.arrays import Pixels
-from pipeline.files import images, pictures
+from pipeline.files import images, pictures, tables
 
 NUM_IMAGES = 6
 _LARGE, _SMALL = (288, 384), (144, 192)  # height and width of a picture, pixels
@@ -51,7 +51,7 @@ def of_classes(manifest: Manifest, folder: Path) -> list[Sample]:
     That is a training image, unless none shows the class.
     """
     usable = manifest.usable
-    counts = np.array(usable[PIXELS].tolist(), np.int64).reshape(len(usable), len(manifest.classes) + 1)
+    counts = tables.matrix(usable[PIXELS], len(manifest.classes) + 1)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     preferred = shares + (shares > 0) * (usable["split"] == "train").to_numpy()[:, None]
     found = {}

@@ -1,31 +1,47 @@
-"""The tables that the checks of a data set examine: the manifest in pandas."""
+"""The tables that the checks of a data set examine: columns of the manifest, and words for what is wrong alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from pipeline.artifacts.manifest import PIXELS, SPLITS, Manifest
+from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.validation import Split
 from pipeline.core import near_duplicates
 from pipeline.core.arrays import Counts
 
+Numbers = npt.NDArray[np.int64]
+
 _TRANSPOSED = 5  # the EXIF orientations from here on exchange rows and columns
 
 
-def tables_of(manifest: Manifest, near_duplicate_bits: int) -> dict[str, pd.DataFrame]:
-    """Return the tables that the checks examine, one for each kind of item that can be wrong.
+@dataclass(frozen=True)
+class Table:
+    """Items of one kind that can be wrong, such as images: a few bytes for each, however many there are."""
 
-    Every table has the columns `name`, the name of a row, and `shown`, a tuple of the ids of images that show it. NaN
-    means that a check has nothing to judge, such as the contrast of an unreadable image.
-    """
+    columns: Mapping[str, npt.NDArray[Any]]
+    """What checks judge: a number for each item, NaN where there is nothing to judge, as the contrast of an unreadable
+    image."""
+    described: Callable[[Numbers], pd.DataFrame]
+    """Returns some rows, by ascending number, in words: the columns `name`; `shown`, a tuple of the ids of images that
+    show the item; and those that the offences name."""
+
+
+def tables_of(manifest: Manifest, near_duplicate_bits: int) -> dict[str, Table]:
+    """Return the tables that the checks examine, one for each kind of item that can be wrong."""
     images = manifest.images
     pixels_SK = _pixels_by_split(manifest)
     return {
-        "images": _images(manifest),
-        "files": _files(images[images["sha256"] != ""]),
+        "images": Table(_images(manifest), lambda rows: _described(replace(manifest, images=images.iloc[rows]))),
+        "files": _groups(images[images["sha256"] != ""], "sha256", _files),
         "nearest pairs": _nearest_pairs(images[images["phash"] != ""], near_duplicate_bits),
-        "sequences": _sequences(images[images["sequence"] != ""]),
-        "classes": _classes(manifest, pixels_SK),
-        "splits": _splits(manifest, pixels_SK),
+        "sequences": _groups(images[images["sequence"] != ""], "sequence", _sequences),
+        "classes": _whole(_classes(manifest, pixels_SK), "training_pixels", "share_ratio"),
+        "splits": _whole(_splits(manifest, pixels_SK), "num_images", "void_share"),
     }
 
 
@@ -37,29 +53,27 @@ def summary(manifest: Manifest) -> tuple[Split, ...]:
 
 def _summarise(manifest: Manifest, name: str, pixels_K: Counts) -> Split:
     images = manifest.images[manifest.images["split"] == name]
-    sizes = _sizes(images["width"], images["height"]).value_counts().sort_index()
+    sizes = images.loc[images["height"] > 0, ["width", "height"]].value_counts().reset_index()
     labelled, void = pixels_K[:-1].sum(), pixels_K[-1]
     return Split(
         name=name,
         images=len(images),
         sequences=images.loc[images["sequence"] != "", "sequence"].nunique(),
-        sizes={str(size): int(count) for size, count in sizes.items()},
+        sizes=dict(sorted((f"{width} x {height}", count) for width, height, count in sizes.to_numpy().tolist())),
         shares=dict(zip(manifest.classes.names, (pixels_K[:-1] / max(labelled, 1)).tolist(), strict=True)),
         void_share=float(void / max(labelled + void, 1)),
     )
 
 
-def _pixels(manifest: Manifest) -> Counts:
-    """Return mask pixels by image, class and void, (N, C + 1)."""
-    shape = (len(manifest.images), len(manifest.classes) + 1)
-    return np.array(manifest.images[PIXELS].tolist(), np.int64).reshape(shape)
-
-
 def _pixels_by_split(manifest: Manifest) -> Counts:
-    """Return mask pixels by split, class and void, (3, C + 1)."""
-    pixels_NK = _pixels(manifest)
-    pixels_NK[~manifest.images.index.isin(manifest.usable.index)] = 0  # they are left out
-    return np.stack([pixels_NK[(manifest.images["split"] == split).to_numpy()].sum(axis=0) for split in SPLITS])
+    """Return mask pixels by split, class and void, (3, C + 1); images that are left out do not count."""
+    pixels_NK, splits, is_usable = manifest.pixels, manifest.images["split"], manifest.is_usable
+    return np.stack([pixels_NK[((splits == split) & is_usable).to_numpy()].sum(axis=0) for split in SPLITS])
+
+
+def _whole(frame: pd.DataFrame, *judged: str) -> Table:
+    """Return a table of few rows, which is there in words already."""
+    return Table({name: frame[name].to_numpy() for name in judged}, lambda rows: frame.iloc[rows])
 
 
 def _sizes(widths: "pd.Series[int]", heights: "pd.Series[int]") -> "pd.Series[str]":
@@ -67,10 +81,27 @@ def _sizes(widths: "pd.Series[int]", heights: "pd.Series[int]") -> "pd.Series[st
     return (widths.astype("str") + " x " + heights.astype("str")).where(heights > 0)
 
 
-def _images(manifest: Manifest) -> pd.DataFrame:
-    """Return one row per image."""
+def _images(manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
+    """Return what checks judge of each image."""
     images = manifest.images
-    has_mask = images["mask_height"] > 0
+    has_image, has_mask = images["height"] > 0, images["mask_height"] > 0
+    differ = (images["height"] != images["mask_height"]) | (images["width"] != images["mask_width"])
+    known = (images["orientation"] > 0) & (images["mask_orientation"] > 0)
+    columns: dict[str, pd.Series[Any]] = {
+        "unreadable": images["problem"] != "",
+        "without_partner": (images["image"] == "") | (images["mask"] == ""),
+        "sizes_differ": differ.astype("float32").where(has_image & has_mask),
+        "turned_in_doubt": _is_in_doubt(images).astype("float32").where(known),
+        "outside": images["outside"].where(has_mask),
+        "labelled": pd.Series(manifest.pixels[:, :-1].sum(axis=1), images.index).where(has_mask),
+        "contrast": images["contrast"].where(has_image),
+    }
+    return {name: column.to_numpy() for name, column in columns.items()}
+
+
+def _described(manifest: Manifest) -> pd.DataFrame:
+    """Return images in words."""
+    images = manifest.images
     return pd.DataFrame(
         {
             "name": images["id"],
@@ -80,11 +111,10 @@ def _images(manifest: Manifest) -> pd.DataFrame:
             "image_size": _sizes(images["width"], images["height"]),
             "mask_size": _sizes(images["mask_width"], images["mask_height"]),
             "turned": ("; " + _orientations(images)).where(images["orientation"] != images["mask_orientation"], ""),
-            "in_doubt": _in_doubt(images),
-            "outside": images["outside"].where(has_mask),
+            "in_doubt": _orientations(images).where(_is_in_doubt(images), ""),
+            "outside": images["outside"],
             "labels_outside": images["labels_outside"],
-            "labelled": pd.Series(_pixels(manifest)[:, :-1].sum(axis=1), images.index).where(has_mask),
-            "contrast": images["contrast"].where(images["height"] > 0),
+            "contrast": images["contrast"],
         }
     )
 
@@ -94,30 +124,38 @@ def _orientations(images: pd.DataFrame) -> "pd.Series[str]":
     return "EXIF orientation " + image + " of the image, " + mask + " of the mask"
 
 
-def _in_doubt(images: pd.DataFrame) -> "pd.Series[str]":
-    """Return both orientations where they differ and the sizes fit both upright and as stored, "" elsewhere.
+def _is_in_doubt(images: pd.DataFrame) -> "pd.Series[bool]":
+    """Return where both orientations differ and the sizes fit both upright and as stored.
 
     A mask may have been drawn over the image as stored, or as a viewer shows it; where only one of the two fits, it is
-    the one. NaN where image or mask is missing or unreadable.
+    the one.
     """
-    known = (images["orientation"] > 0) & (images["mask_orientation"] > 0)
     differ = images["orientation"] != images["mask_orientation"]
     upright = (images["height"] == images["mask_height"]) & (images["width"] == images["mask_width"])
     alike = (images["orientation"] >= _TRANSPOSED) == (images["mask_orientation"] >= _TRANSPOSED)
     stored = alike | (images["height"] == images["width"])
-    return _orientations(images).where(differ & upright & stored, "").where(known)
+    return differ & upright & stored
+
+
+def _groups(images: pd.DataFrame, column: str, words: Callable[[pd.DataFrame], pd.DataFrame]) -> Table:
+    """Return one row for each value of `column`, in the order of its first image: that of the splits, then of ids."""
+    splits = images["split"].map(SPLITS.index).to_numpy(np.int8)
+    images = images[["id", "split", column]].iloc[np.argsort(splits, kind="stable")]
+    numbers, values = pd.factorize(images[column])
+    present = np.zeros((len(values), len(SPLITS)), np.bool_)
+    present[numbers, np.sort(splits)] = True
+    return Table({"num_splits": present.sum(axis=1)}, lambda rows: words(images[np.isin(numbers, rows)]))
 
 
 def _files(images: pd.DataFrame) -> pd.DataFrame:
     """Return one row per distinct image file, shown by the first image of each split, then by all others."""
-    groups = _groups(images, "sha256").values()
+    groups = _by_value(images, "sha256").values()
     firsts = [[names[0] for names in splits.values()] for splits in groups]
     others = [[name for names in splits.values() for name in names[1:]] for splits in groups]
     return pd.DataFrame(
         {
             "name": [" = ".join(names) for names in firsts],
             "shown": [(*first, *other) for first, other in zip(firsts, others, strict=True)],
-            "num_splits": [len(splits) for splits in groups],
             "where": [_where(splits) for splits in groups],
         }
     )
@@ -125,24 +163,21 @@ def _files(images: pd.DataFrame) -> pd.DataFrame:
 
 def _sequences(images: pd.DataFrame) -> pd.DataFrame:
     """Return one row per sequence, shown by its first image in each split."""
-    groups = _groups(images, "sequence")
+    groups = _by_value(images, "sequence")
     return pd.DataFrame(
         {
             "name": list(groups),
             "shown": [tuple(names[0] for names in splits.values()) for splits in groups.values()],
-            "num_splits": [len(splits) for splits in groups.values()],
             "where": [_where(splits) for splits in groups.values()],
         }
     )
 
 
-def _groups(images: pd.DataFrame, column: str) -> dict[str, dict[str, list[str]]]:
-    """Return the ids of images by value of `column`, then by split."""
+def _by_value(images: pd.DataFrame, column: str) -> dict[str, dict[str, list[str]]]:
+    """Return the ids of images, which are in the order of the splits, by value of `column`, then by split."""
     groups: dict[str, dict[str, list[str]]] = {}
-    for split in SPLITS:
-        members = images[images["split"] == split]
-        for value, name in zip(members[column], members["id"], strict=True):
-            groups.setdefault(value, {}).setdefault(split, []).append(name)
+    for value, split, name in zip(images[column], images["split"], images["id"], strict=True):
+        groups.setdefault(value, {}).setdefault(split, []).append(name)
     return groups
 
 
@@ -150,24 +185,29 @@ def _where(splits: dict[str, list[str]]) -> str:
     return ", ".join(f"{split} {len(names)}" for split, names in splits.items())
 
 
-def _nearest_pairs(images: pd.DataFrame, max_bits: int) -> pd.DataFrame:
+def _nearest_pairs(images: pd.DataFrame, max_bits: int) -> Table:
     """Return each image of val and test, with the most similar one of an earlier split if they are near duplicates.
 
     `bits` counts the bits that differ, up to max_bits + 1; the most similar pairs come first.
     """
     groups = images["split"].map(SPLITS.index).to_numpy(np.int64)
     nearest, bits = near_duplicates.nearest_earlier(
-        np.array([int(digits, 16) for digits in images["phash"]], np.uint64),
+        np.frombuffer(bytes.fromhex("".join(images["phash"])), ">u8").astype(np.uint64),
         groups,
         pd.factorize(images["sha256"])[0].astype(np.int64),
         max_bits,
     )
     later = np.flatnonzero(groups > groups.min(initial=len(SPLITS)))
-    ids = images["id"].to_numpy()
-    shown = [(ids[nearest[i]], ids[i]) if nearest[i] >= 0 else (ids[i],) for i in later]
-    names = [" ~ ".join(each) for each in shown]
-    table = pd.DataFrame({"name": names, "shown": shown, "bits": bits[later].clip(max=max_bits + 1)})
-    return table.sort_values("bits", kind="stable", ignore_index=True)
+    later = later[np.argsort(bits[later], kind="stable")]
+    counted = bits[later].clip(max=max_bits + 1)
+    return Table({"bits": counted}, partial(_pairs, images["id"], nearest, later, counted))
+
+
+def _pairs(ids: "pd.Series[str]", nearest: Numbers, later: Numbers, bits: Numbers, rows: Numbers) -> pd.DataFrame:
+    """Return some of the pairs in words."""
+    pairs = [(nearest[i], i) if nearest[i] >= 0 else (i,) for i in later[rows]]
+    shown = [tuple(ids.iloc[list(pair)]) for pair in pairs]
+    return pd.DataFrame({"name": [" ~ ".join(each) for each in shown], "shown": shown, "bits": bits[rows]})
 
 
 def _classes(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
@@ -200,7 +240,9 @@ def _splits(manifest: Manifest, pixels_SK: Counts) -> pd.DataFrame:
         {
             "name": manifest.splits,
             "shown": [()] * len(manifest.splits),
-            "num_images": [int((manifest.usable["split"] == split).sum()) for split in manifest.splits],
+            "num_images": [
+                int(((manifest.images["split"] == split) & manifest.is_usable).sum()) for split in manifest.splits
+            ],
             "void_share": np.where(totals_S > 0, pixels_SK[:, -1] / np.maximum(totals_S, 1), np.nan),
         }
     )

@@ -1,19 +1,24 @@
-"""Judging a data set before any training time is spent: Great Expectations on the manifest's tables."""
+"""Judging a data set before any training time is spent: Great Expectations on the extremes of the manifest's tables.
 
+Whether a column of a million values is within a bound, its lowest or highest value says: so Great Expectations judges
+one row of extremes, whatever the number of images. What is wrong is looked up by its number, and alone put in words.
+"""
+
+import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.artifacts.manifest import Manifest
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.params.steps import Severity, Validate
-from pipeline.validation.tables import summary, tables_of
+from pipeline.validation.tables import Table, summary, tables_of
 
 _GX_SEVERITIES: dict[Severity, str] = {"error": "critical", "warning": "warning"}
-_SEVERITIES: dict[str, Severity] = {"critical": "error", "warning": "warning"}
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,28 @@ class Check:
     expected: str
     """What must hold; braces are filled from the section `validate` of params.yaml."""
     extreme: str
-    """The value nearest to, or farthest beyond, the bound; braces are filled with low[column], high[column] and, for
-    differing bits, the limit up to which they are counted."""
+    """The value nearest to, or farthest beyond, the bound; braces are filled with it as `extreme` and, for differing
+    bits, the limit up to which they are counted."""
     offence: str
     """What is wrong with a row; braces are filled with its columns."""
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """Between what each value of a check's column must lie; NaN is not judged."""
+
+    column: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    def failing(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the numbers of the values that are out of bounds."""
+        return np.flatnonzero((values < self.low) | (values > self.high))
+
+    def extreme(self, values: npt.NDArray[Any]) -> float:
+        """Return the value nearest to, or farthest beyond, the bound; NaN: there is none to judge."""
+        nearest = np.fmin if self.low > -math.inf else np.fmax
+        return float(nearest.reduce(values, initial=math.nan, dtype=np.float64))
 
 
 CHECKS = {
@@ -46,55 +69,53 @@ CHECKS = {
     "label_outside_table": Check(
         "images",
         "masks hold only labels of the class table",
-        "most in one mask: {high[outside]:,.0f} pixels",
+        "most in one mask: {extreme:,.0f} pixels",
         "{outside:,.0f} pixels hold labels that dataset.classes does not name: {labels_outside}",
     ),
     "duplicate_across_splits": Check(
         "files",
         "no image file is in two splits",
-        "most splits of one file: {high[num_splits]:.0f}",
+        "most splits of one file: {extreme:.0f}",
         "the same file: {where}",
     ),
     "class_without_training_pixels": Check(
         "classes",
         "each class has at least 1 training pixel",
-        "rarest class: {low[training_pixels]:,.0f} pixels",
+        "rarest class: {extreme:,.0f} pixels",
         "no pixels in {num_training_images} training images",
     ),
-    "empty_split": Check(
-        "splits", "every split has an image", "smallest split: {low[num_images]:,.0f} images", "no images"
-    ),
+    "empty_split": Check("splits", "every split has an image", "smallest split: {extreme:,.0f} images", "no images"),
     "all_void_mask": Check(
         "images",
         "every mask has a labelled pixel",
-        "fewest in one mask: {low[labelled]:,.0f} pixels",
+        "fewest in one mask: {extreme:,.0f} pixels",
         "all {mask_size} pixels are void",
     ),
     "near_duplicate_across_splits": Check(
         "nearest pairs",
         "every val and test image differs from those of earlier splits in over {near_duplicate_bits} of 64 hash bits",
-        "nearest: {low[bits]:.0f} bits, counted up to {limit}",
+        "nearest: {extreme:.0f} bits, counted up to {limit}",
         "{bits:.0f} of 64 bits differ",
     ),
     "shared_sequence_across_splits": Check(
-        "sequences", "no sequence is in two splits", "most splits of one sequence: {high[num_splits]:.0f}", "{where}"
+        "sequences", "no sequence is in two splits", "most splits of one sequence: {extreme:.0f}", "{where}"
     ),
     "class_share_shift": Check(
         "classes",
         "the share of a class differs between splits by a factor of at most {max_class_share_ratio:g}",
-        "largest factor: {high[share_ratio]:.1f}",
+        "largest factor: {extreme:.1f}",
         "{shares}",
     ),
     "blank_image": Check(
         "images",
         "the grey values of an image have a standard deviation of at least {min_contrast:g}",
-        "smallest: {low[contrast]:.1f}",
+        "smallest: {extreme:.1f}",
         "standard deviation {contrast:.1f}",
     ),
     "void_share": Check(
         "splits",
         "at most {max_void_share:.0%} of the pixels of a split are void",
-        "largest share: {high[void_share]:.1%}",
+        "largest share: {extreme:.1%}",
         "{void_share:.1%} of its pixels are void",
     ),
 }
@@ -104,12 +125,18 @@ _LEFT_OUT = ("unreadable_image", "missing_pair", "size_mismatch")  # as warnings
 
 def run(manifest: Manifest, settings: Validate) -> Validation:
     """Judge `manifest` with Great Expectations; return one finding for each check of `settings.severities`."""
-    tables = tables_of(manifest, settings.near_duplicate_bits)
-    by_check = {finding.check: finding for finding in _judge(tables, settings)}
+    tables, bounds = tables_of(manifest, settings.near_duplicate_bits), _bounds(settings)
+    extremes = {
+        check: bound.extreme(tables[CHECKS[check].table].columns[bound.column]) for check, bound in bounds.items()
+    }
+    passed = _judge(extremes, bounds, settings)
     return Validation(
         dataset=manifest.dataset,
         splits=summary(manifest),
-        findings=tuple(by_check[check] for check in type(settings.severities).model_fields),
+        findings=tuple(
+            _finding(check, passed[check], tables[CHECKS[check].table], bounds[check], settings)
+            for check in type(settings.severities).model_fields
+        ),
     )
 
 
@@ -121,10 +148,30 @@ def describe(finding: Finding, limit: int = 10) -> str:
     return f"{finding.check.replace('_', ' ')}: {finding.observed}: {', '.join(named + rest)}"
 
 
-def _judge(tables: dict[str, pd.DataFrame], settings: Validate) -> Iterator[Finding]:
-    """Yield the finding of each expectation, with one Great Expectations suite per table."""
+def _bounds(settings: Validate) -> dict[str, _Bound]:
+    return {
+        "unreadable_image": _Bound("unreadable", high=0),
+        "missing_pair": _Bound("without_partner", high=0),
+        "size_mismatch": _Bound("sizes_differ", high=0),
+        "orientation_mismatch": _Bound("turned_in_doubt", high=0),
+        "label_outside_table": _Bound("outside", high=0),
+        "duplicate_across_splits": _Bound("num_splits", high=1),
+        "class_without_training_pixels": _Bound("training_pixels", low=1),
+        "empty_split": _Bound("num_images", low=1),
+        "all_void_mask": _Bound("labelled", low=1),
+        "near_duplicate_across_splits": _Bound("bits", low=settings.near_duplicate_bits + 1),
+        "shared_sequence_across_splits": _Bound("num_splits", high=1),
+        "class_share_shift": _Bound("share_ratio", high=settings.max_class_share_ratio),
+        "blank_image": _Bound("contrast", low=settings.min_contrast),
+        "void_share": _Bound("void_share", high=settings.max_void_share),
+    }
+
+
+def _judge(extremes: dict[str, float], bounds: dict[str, _Bound], settings: Validate) -> dict[str, bool]:
+    """Return whether each check passes by Great Expectations, with one expectation for each, of its severity."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read on import; without it, usage data would be sent
     import great_expectations as gx
+    from great_expectations import expectations as gxe
     from great_expectations.data_context.types.base import (
         DataContextConfig,
         InMemoryStoreBackendDefaults,
@@ -138,76 +185,41 @@ def _judge(tables: dict[str, pd.DataFrame], settings: Validate) -> Iterator[Find
             progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
-    source = context.data_sources.add_pandas("manifest")
-    expectations = _expectations(settings)
-    for name, table in tables.items():
-        asset = source.add_dataframe_asset(name)
-        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
-        suite = gx.ExpectationSuite(name, [e for e in expectations if CHECKS[e.meta["check"]].table == name])
-        for result in batch.validate(suite, result_format="COMPLETE").results:
-            yield _finding(result, table, settings)
-
-
-def _expectations(settings: Validate) -> list[Any]:
-    """Return one expectation per check, with its severity; the check's name is in `meta`."""
-    from great_expectations import expectations as gxe
-
-    def common(check: str) -> dict[str, Any]:
-        severity = getattr(settings.severities, check)
-        return {"meta": {"check": check}, "severity": _GX_SEVERITIES[severity]}
-
-    def nothing(check: str, column: str) -> Any:
-        return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=[""], **common(check))
-
-    def at_least(check: str, column: str, bound: float) -> Any:
-        return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=bound, **common(check))
-
-    def at_most(check: str, column: str, bound: float) -> Any:
-        return gxe.ExpectColumnValuesToBeBetween(column=column, max_value=bound, **common(check))
-
-    return [
-        nothing("unreadable_image", "problem"),
-        nothing("missing_pair", "missing"),
-        gxe.ExpectColumnPairValuesToBeEqual(
-            column_A="image_size",
-            column_B="mask_size",
-            ignore_row_if="either_value_is_missing",
-            **common("size_mismatch"),
-        ),
-        nothing("orientation_mismatch", "in_doubt"),
-        at_most("label_outside_table", "outside", 0),
-        at_most("duplicate_across_splits", "num_splits", 1),
-        at_least("class_without_training_pixels", "training_pixels", 1),
-        at_least("empty_split", "num_images", 1),
-        at_least("all_void_mask", "labelled", 1),
-        at_least("near_duplicate_across_splits", "bits", settings.near_duplicate_bits + 1),
-        at_most("shared_sequence_across_splits", "num_splits", 1),
-        at_most("class_share_shift", "share_ratio", settings.max_class_share_ratio),
-        at_least("blank_image", "contrast", settings.min_contrast),
-        at_most("void_share", "void_share", settings.max_void_share),
+    asset = context.data_sources.add_pandas("manifest").add_dataframe_asset("extremes")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": pd.DataFrame([extremes])})
+    expectations = [
+        gxe.ExpectColumnValuesToBeBetween(
+            column=check,
+            min_value=None if bound.low == -math.inf else bound.low,
+            max_value=None if bound.high == math.inf else bound.high,
+            severity=_GX_SEVERITIES[getattr(settings.severities, check)],
+        )
+        for check, bound in bounds.items()
     ]
+    passed = {}
+    for result in batch.validate(gx.ExpectationSuite("extremes", expectations)).results:
+        check = result.expectation_config.kwargs["column"]
+        if result.exception_info.get("raised_exception", True):
+            raise RuntimeError(f"Great Expectations could not judge {check}: {result.exception_info}")
+        passed[check] = bool(result.success)
+    return passed
 
 
-def _finding(result: Any, table: pd.DataFrame, settings: Validate) -> Finding:
-    """Return the finding that describes the result of one expectation."""
-    config, counts = result.expectation_config, result.result
-    if result.exception_info.get("raised_exception", True):
-        raise RuntimeError(f"Great Expectations could not judge {config.meta['check']}: {result.exception_info}")
-    words = CHECKS[config.meta["check"]]
-    judged = counts["element_count"] - counts["missing_count"]
-    low, high = table.min(numeric_only=True), table.max(numeric_only=True)
-    extreme = words.extreme.format(low=low, high=high, limit=settings.near_duplicate_bits + 1)
-    observed = f"{counts['unexpected_count']:,} of {judged:,} {words.table} fail"
-    if not result.success and config.meta["check"] in _LEFT_OUT and _SEVERITIES[config.severity] == "warning":
+def _finding(check: str, ok: bool, table: Table, bound: _Bound, settings: Validate) -> Finding:
+    """Return a check's finding, with what fails it in words."""
+    words, severity = CHECKS[check], getattr(settings.severities, check)
+    values = table.columns[bound.column]
+    failing, judged = bound.failing(values), int(np.count_nonzero(~np.isnan(values)))
+    extreme = words.extreme.format(extreme=bound.extreme(values), limit=settings.near_duplicate_bits + 1)
+    observed = f"{len(failing):,} of {judged:,} {words.table} fail"
+    if not ok and check in _LEFT_OUT and severity == "warning":
         observed += ", and are left out of tiles and scores"
-    offending = table.iloc[counts["unexpected_index_list"]]
+    rows = table.described(failing).to_dict("records") if len(failing) else []
     return Finding(
-        check=config.meta["check"],
-        severity=_SEVERITIES[config.severity],
-        ok=result.success,
+        check=check,
+        severity=severity,
+        ok=ok,
         expected=words.expected.format_map(settings.model_dump()),
         observed=f"{observed}; {extreme}" if extreme and judged else observed,
-        offenders=tuple(
-            Offender(row["name"], words.offence.format_map(row), row["shown"]) for row in offending.to_dict("records")
-        ),
+        offenders=tuple(Offender(row["name"], words.offence.format_map(row), row["shown"]) for row in rows),
     )

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -15,7 +16,11 @@ def read(tmp_path, frame):
 
 def test_the_columns_wanted_are_read_and_others_left_out(tmp_path):
     frame = read(tmp_path, FRAME.assign(more=1.5))
-    assert {name: str(frame[name].dtype) for name in frame} == {"name": "str", "count": "int64", "pixels": "object"}
+    assert {name: str(frame[name].dtype) for name in frame} == {
+        "name": "str",
+        "count": "int64",
+        "pixels": "fixed_size_list<item: int64>[2][pyarrow]",
+    }
     assert [frame["name"].tolist(), frame["count"].tolist()] == [["a", "b"], [1, 2]]
     assert [list(each) for each in frame["pixels"]] == [[1, 2], [3, 4]]
 
@@ -52,3 +57,14 @@ def test_paths_that_leave_the_folder_are_refused(path):
     tables.check_paths(["", "a/b.png", "a..b"])
     with pytest.raises(ValueError, match="expected paths that stay in the folder, got "):
         tables.check_paths(["a", path])
+
+
+@pytest.mark.parametrize("rows", [[0, 1], [1, 0, 1], [1], []])
+def test_lists_become_one_array_whether_they_were_read_or_made(tmp_path, rows):
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    expected = np.array([[1, 2], [3, 4]])[rows]
+    for frame in (FRAME, tables.read_frame(tmp_path / "a.parquet", COLUMNS, LISTS)):
+        found = tables.matrix(frame.iloc[rows]["pixels"], 2)
+        assert found.shape == (len(rows), 2)
+        assert found.dtype == np.int64
+        assert np.array_equal(found, expected.reshape(-1, 2))

@@ -47,6 +47,11 @@ def with_phases(*phases, text=TEXT):
         ("rotation: 0.0", "rotation: 200", "train.rotation: expected less than or equal to 180, got 200; correct"),
         ("border: void", "border: grey", "train.border: expected 'void' or 'mirror', got \"grey\"; correct the value"),
         ("rare_class_share: 0.0", "rare_class_share: 2", "train.rare_class_share: expected less than or equal to 1, "),
+        (
+            "order: table",
+            "order: sorted",
+            "train.order: expected 'table' or 'keyed', got \"sorted\"; correct the value",
+        ),
         ("crop: null", "crop: [16, 32]", "train.crop.0: expected greater than or equal to 32, got 16; correct"),
         ("crop: null", "crop: [96, 129]", "train.crop: expected at most the 96 x 128 pixels of a tile, got 96 x 129;"),
         ("turns: false", "turns: true", "train.turns: expected square tiles or crops, got 96 x 128 pixels; set train."),

@@ -32,11 +32,12 @@ def image(name):
 
 
 def gallery(names="abcde", classes=CLASSES):
-    """Return a gallery of the images `names`."""
+    """Return a gallery of the images `names`; one that comes again has a number behind its name."""
     result = Gallery(classes, max_characters=4000)
-    for name in names:
+    for i, name in enumerate(names):
         photo, truth, prediction, uncertainty, counts = image(name)
-        result.add(f"test/{name}", photo, truth, prediction, uncertainty=uncertainty, counts_CC=counts)
+        again = i if name in names[:i] else ""
+        result.add(f"test/{name}{again}", photo, truth, prediction, uncertainty=uncertainty, counts_CC=counts)
     return result
 
 

@@ -41,7 +41,9 @@ def learnt(tiles, **changes):
     return seen
 
 
-@pytest.mark.parametrize("changes", [{}, {"rare_class_share": 0.9, "border": "mirror", "rotation": 10.0}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"rare_class_share": 0.9, "border": "mirror", "rotation": 10.0}, {"order": "keyed"}]
+)
 def test_the_page_shows_exactly_what_the_network_is_given(tiles, tmp_path, monkeypatch, changes):
     shown = []
     monkeypatch.setattr(pictures, "overlay_uri", lambda image, mask, *_: shown.append((image, mask)) or "data:,")

@@ -32,6 +32,7 @@ CASES = {
     "dice": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="dice", share=1.0), "loss": "focal"}),
     "smoothed": (torch.float64, PLAIN, {"label_smoothing": 0.1}),
     "rare": (torch.float64, PLAIN, {"rare_class_share": 0.5}),
+    "keyed": (torch.float64, PLAIN, {"order": "keyed"}),
     "moved": (torch.float64, PLAIN, {"rotation": 20.0, "border": "mirror", "hue": 30.0, "crop": (16, 24)}),
     "hard": (torch.float64, PLAIN, {"loss": "hard_pixels", "learning_rate": 1.0}),
 }
@@ -47,7 +48,7 @@ def tiles(tmp_path_factory):
     """Write nine tiles per split; in the first step, one of two workers sees only void and the other all of the sky."""
     folder = tmp_path_factory.mktemp("toy")
     masks = np.random.default_rng(1).choice([0, VOID], (9, 32, 32)).astype(np.uint8)
-    first = sampler.tiles_at(range(4), 9, SGD.seed)
+    first = sampler.Order(9, SGD.seed).tiles_at(range(4))
     masks[first[:2]] = VOID
     masks[first[2], :16] = SKY
     pairs = [np.concatenate([masks[i], masks[i + 1]], axis=1) for i in range(0, 8, 2)]

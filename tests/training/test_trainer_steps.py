@@ -94,11 +94,13 @@ def test_dropout_draws_by_seed_step_and_worker(tiles):
     assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5
 
 
-def test_tiles_with_rare_classes_are_seen_more_often(tiles, monkeypatch):
+@pytest.mark.parametrize("order", ["table", "keyed"])
+def test_tiles_with_rare_classes_are_seen_more_often(tiles, monkeypatch, order):
     pixels = np.zeros((9, 3), np.int64)
     pixels[:, 0], pixels[4, 1] = 1, 1  # the sky is in the fifth tile alone, which has 10/18 of each pass of nine: five
     monkeypatch.setattr(Tileset, "pixels", lambda self: pixels)
-    worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"rare_class_share": 1.0}), (1.0, 3.0)), CPU)
+    settings = SETTINGS.model_copy(update={"rare_class_share": 1.0, "order": order})
+    worker = Trainer(Job(tiles, TINY, settings, (1.0, 3.0)), CPU)
     worker.learner.learn, seen = lambda *_, **__: torch.ones(4, dtype=torch.float64), []
     batches = worker._feeds["train"].batches
     worker._feeds["train"].batches = lambda parts, draws: seen.extend(parts) or batches(parts, draws)

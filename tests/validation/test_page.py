@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.files.images import encode_png
+from pipeline.validation import page as validation_page
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
 from tests.support import hostile
@@ -140,7 +141,7 @@ def test_the_first_24_are_pictured_and_the_others_named(manifest, tmp_path):
     offenders = [Offender(f"<{i}>", "no mask", ("val/1",)) for i in range(525)]
     html = page(manifest, tmp_path, finding(*offenders))
     assert len(pictures(html)) == 48
-    assert "<summary>501 more</summary>" in html
+    assert "<summary>501 more than the first 24</summary>" in html
     assert html.count("<li>") == 500
     assert "and 1 more, all named in validation.json" in html
 
@@ -166,3 +167,19 @@ def test_names_of_others_show_their_control_characters(manifest, tmp_path):
     html = page(manifest, tmp_path, finding(Offender(hostile.STORABLE, hostile.STORABLE, ())))
     assert not hostile.acting(html, lines=True)
     assert "a\\x1b[2Jb" in html
+
+
+def test_a_page_of_thousands_of_offenders_is_under_15_megabytes(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(validation_page, "_image_uri", lambda _: "i" * 25_000)  # what noise takes
+    monkeypatch.setattr(validation_page, "_mask_uri", lambda *_: "m" * 110_000)
+    rows = manifest.images[manifest.images["id"] == "train/0"]
+    rows = rows.loc[rows.index.repeat(3000)].reset_index(drop=True)
+    rows["id"] = [f"train/{i:04}" for i in range(3000)]
+    many = dataclasses.replace(manifest, images=rows)
+    offenders = [Offender(name, "no good", (name,)) for name in rows["id"]]
+    html = page(many, tmp_path, *(finding(*offenders, check=f"check {i}") for i in range(14)))
+    assert 5e6 < len(html) < 15e6
+    # 10 million characters for 14 checks are five pairs of 135,000 for each.
+    assert html.count("<summary>2,995 more than the first 5</summary>") == 14
+    assert html.count("and 2,495 more, all named in validation.json") == 14
+    assert "6 images, spread evenly over each split, with their masks laid over them." in html

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,7 +10,13 @@ from tests.support.tiny_dataset import change, drop, flip, make, value
 
 
 def tables_of(manifest):
-    return validation_tables.tables_of(manifest, 8)
+    """Return the tables with what is judged beside all rows in words."""
+    tables = validation_tables.tables_of(manifest, 8)
+    return {name: worded(table, range(len(next(iter(table.columns.values()))))) for name, table in tables.items()}
+
+
+def worded(table, rows):
+    return table.described(np.array(rows)).assign(**{key: values[rows] for key, values in table.columns.items()})
 
 
 @pytest.fixture
@@ -62,6 +69,7 @@ def test_an_unreadable_image_is_judged_by_nothing_but_its_problem(manifest):
     tables = tables_of(change(manifest, ["val/0"], **unreadable))
     row = tables["images"].set_index("name").loc["val/0"]
     assert row[["image_size", "contrast"]].isna().all()
+    assert row[["sizes_differ", "turned_in_doubt"]].isna().tolist() == [True, False]
     assert row["mask_size"] == "40 x 32"
     assert len(tables["nearest pairs"]) == 5
 
@@ -71,6 +79,23 @@ def test_a_sequence_says_how_many_images_it_has_in_which_split(manifest):
     shared = sequences.set_index("name").loc["test street"]
     assert shared["where"] == "train 1, val 1, test 3"
     assert shared["shown"] == ("train/2", "val/1", "test/0")
+
+
+@pytest.mark.parametrize("name", ["images", "files", "nearest pairs", "sequences", "classes", "splits"])
+def test_some_rows_are_worded_as_among_all(manifest, name):
+    doubled = change(manifest, ["train/0", "test/1"], sha256="same", sequence="shared")
+    table = validation_tables.tables_of(change(doubled, ["test/2"], phash=value(manifest, "val/0", "phash")), 8)[name]
+    length = len(next(iter(table.columns.values())))
+    all_rows = worded(table, range(length))
+    for rows in ([0], [length - 1], list(range(0, length, 2))):
+        pd.testing.assert_frame_equal(
+            worded(table, rows).reset_index(drop=True), all_rows.iloc[rows].reset_index(drop=True)
+        )
+
+
+def test_what_is_judged_takes_a_few_bytes_for_each_image(manifest):
+    tables = validation_tables.tables_of(manifest, 8)
+    assert sum(column.nbytes for table in tables.values() for column in table.columns.values()) <= 60 * 9
 
 
 def test_masks_without_image_share_no_sequence(manifest):
@@ -115,9 +140,10 @@ LYING, STANDING = (32, 40), (40, 32)
 def test_orientations_are_in_doubt_where_the_sizes_do_not_tell(manifest, tags, image, mask, doubt):
     sizes = dict(zip(("height", "width", "mask_height", "mask_width"), (*image, *mask), strict=True))
     changed = change(manifest, ["val/0"], orientation=tags[0], mask_orientation=tags[1], **sizes)
-    assert tables_of(changed)["images"].set_index("name").loc["val/0", "in_doubt"] == doubt
+    row = tables_of(changed)["images"].set_index("name").loc["val/0"]
+    assert (row["in_doubt"], row["turned_in_doubt"]) == (doubt, bool(doubt))
 
 
 def test_orientations_of_what_cannot_be_read_are_not_judged(manifest):
     changed = change(manifest, ["val/0"], orientation=0, height=0, width=0)
-    assert pd.isna(tables_of(changed)["images"].set_index("name").loc["val/0", "in_doubt"])
+    assert pd.isna(tables_of(changed)["images"].set_index("name").loc["val/0", "turned_in_doubt"])

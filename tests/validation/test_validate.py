@@ -8,7 +8,7 @@ import pytest
 from pipeline.artifacts import manifest as manifests, validation
 from pipeline.artifacts.validation import Finding, Offender
 from pipeline.params.steps import Severities, Validate
-from pipeline.validation import tables as findings, validate
+from pipeline.validation import validate
 from stages import validate as stage
 from tests.support import ROOT
 from tests.support.tiny_dataset import change, drop, flip, make, value
@@ -171,9 +171,12 @@ def test_judging_calls_nobody_prints_nothing_and_leaves_no_files(manifest, tmp_p
 
 
 def test_an_expectation_that_cannot_be_judged_is_an_error(manifest, monkeypatch):
-    tables = findings.tables_of(manifest, 8)
-    tables["images"] = tables["images"].drop(columns="contrast")
-    monkeypatch.setattr(validate, "tables_of", lambda *_: tables)
+    judge = validate._judge
+
+    def without_contrast(extremes, bounds, settings):
+        return judge({**extremes, "blank_image": "grey"}, bounds, settings)
+
+    monkeypatch.setattr(validate, "_judge", without_contrast)
     with pytest.raises(RuntimeError, match="Great Expectations could not judge blank_image"):
         validate.run(manifest, settings())
 

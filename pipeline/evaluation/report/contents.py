@@ -37,7 +37,7 @@ def contents(scores: Scores, intervals: Intervals, spec: Spec, history: Path, ga
         intervals: of the scores.
         spec: of the model.
         history: reports/history.csv.
-        gallery: holds every test image.
+        gallery: every test image was added to it.
 
     Raises:
         ValueError: the history is missing, or was not written by the train stage.

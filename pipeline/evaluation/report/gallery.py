@@ -13,6 +13,7 @@ from pipeline.core import metrics
 from pipeline.core.arrays import Counts, Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.core.metrics import Scores
+from pipeline.evaluation.report.selection import MOST_OF_CLASSES, MOST_WORST, Selection
 from pipeline.files import images
 
 Layer = Literal["photo", "truth", "prediction", "error", "uncertainty"]
@@ -159,23 +160,37 @@ class GalleryImage:
 
 
 def budget(num_images: int) -> int:
-    """Return the characters available to each image so that the page stays below 15 MB; never fewer than 2,000."""
-    return max(2000, min(60_000, 14_000_000 // max(1, num_images)))
+    """Return the characters available to each image that is shown, so that the page stays below 15 MB."""
+    return min(60_000, 14_000_000 // max(1, min(num_images, MOST_WORST + MOST_OF_CLASSES)))
 
 
 class Gallery:
-    """Collects the test images one by one, so that only their small layers are held."""
+    """Collects the test images one by one; small layers are made and held of those alone that the page may show."""
 
-    def __init__(self, classes: ClassTable, *, max_characters: int, longest_side: int = 480) -> None:
+    def __init__(
+        self,
+        classes: ClassTable,
+        *,
+        max_characters: int,
+        longest_side: int = 480,
+        selection: Selection | None = None,
+    ) -> None:
         """Create an empty gallery.
 
         Args:
             classes: those of the masks.
             max_characters: available to each image on the page; 233 images of 60,000 make 14 MB.
             longest_side: pixels; larger images are shrunk to it.
+            selection: decides which images are shown; None: the page's 700 worst ones, and 300 for the classes.
         """
         self._classes, self._max_characters, self._longest_side = classes, max_characters, longest_side
-        self._entries: list[GalleryImage] = []
+        self._selection = selection or Selection(len(classes))
+        self._entries: dict[str, GalleryImage] = {}
+
+    @property
+    def choice(self) -> str:
+        """Return in words which images are shown, "" if all are."""
+        return self._selection.described()
 
     def add(
         self,
@@ -187,7 +202,7 @@ class Gallery:
         uncertainty: npt.NDArray[np.float32],
         counts_CC: Counts,
     ) -> None:
-        """Add a test image: `encode`'s arguments, and its confusion matrix at full size, (C, C) int64.
+        """Add a test image, under a new id: `encode`'s arguments, and its confusion matrix at full size, (C, C) int64.
 
         Raises:
             ValueError: as in `encode`, or the matrix has another shape.
@@ -198,6 +213,12 @@ class Gallery:
                 f"{image_id}: expected counts of {num_classes} x {num_classes} classes, got {counts_CC.shape}; "
                 "count with the gallery's classes"
             )
+        scores, present = metrics.scores(counts_CC), tuple(np.flatnonzero(counts_CC.sum(axis=1)).tolist())
+        is_shown, dropped = self._selection.offer(image_id, scores, present)
+        for name in dropped:
+            del self._entries[name]
+        if not is_shown:
+            return
         picture = encode(
             image,
             truth,
@@ -207,12 +228,14 @@ class Gallery:
             max_characters=self._max_characters,
             longest_side=self._longest_side,
         )
-        present = tuple(np.flatnonzero(counts_CC.sum(axis=1)).tolist())
-        self._entries.append(GalleryImage(image_id, picture, metrics.scores(counts_CC), present))
+        self._entries[image_id] = GalleryImage(image_id, picture, scores, present)
 
     def worst_first(self) -> list[GalleryImage]:
         """Return the images by ascending mIoU, then by id; those without mIoU come last."""
-        return sorted(self._entries, key=lambda e: (np.isnan(e.scores.miou), np.nan_to_num(e.scores.miou), e.image_id))
+        return sorted(
+            self._entries.values(),
+            key=lambda e: (np.isnan(e.scores.miou), np.nan_to_num(e.scores.miou), e.image_id),
+        )
 
 
 def _number(value: float) -> float | None:

@@ -7,7 +7,8 @@ from PIL import Image
 from pipeline.core.classes import ClassTable
 from pipeline.data.scenes import draw
 from pipeline.evaluation import report
-from pipeline.evaluation.report.gallery import LAYERS, MIN_CHARACTERS, UNSURE, WRONG, Gallery, encode
+from pipeline.evaluation.report import gallery as gallery_module
+from pipeline.evaluation.report.gallery import LAYERS, MIN_CHARACTERS, UNSURE, WRONG, Gallery, budget, encode
 from tests.support import tiny_page
 from tests.support.tiny_page import CAR, CLASSES, ROAD, SKY, VOID
 
@@ -99,6 +100,34 @@ def test_a_page_of_233_images_of_noise_is_under_15_megabytes(tmp_path):
         gallery.add(f"test/{i:03}", image, truth, prediction, uncertainty=uncertainty, counts_CC=counts)
     report.write(tmp_path / "page.html", tiny_page.page(gallery=gallery))
     assert 10e6 < (tmp_path / "page.html").stat().st_size < 15e6
+
+
+def test_a_page_of_thousands_of_images_is_under_15_megabytes_and_says_which_it_shows(tmp_path, monkeypatch):
+    number, made = 5000, []
+    image, truth, prediction, uncertainty = noise(64, 64, CLASSES)
+    picture = encoded(image, truth, prediction, uncertainty, max_characters=budget(number))
+    monkeypatch.setattr(gallery_module, "encode", lambda *_, **__: made.append(1) or picture)  # one takes 10 ms
+    gallery = Gallery(CLASSES, max_characters=budget(number))
+    for i in range(number):
+        right = (i * 7 + 1) % number  # each once: the share of right pixels
+        counts = np.diag([right, 0, 0])
+        counts[0, 1] = number - right
+        gallery.add(f"test/{i:04}", image, truth, prediction, uncertainty=uncertainty, counts_CC=counts)
+    page = tiny_page.page(gallery=gallery)
+    report.write(tmp_path / "page.html", page)
+    assert 5e6 < (tmp_path / "page.html").stat().st_size < 15e6
+    # The images of the first class, which alone is in their truth, are among the worst: no others are shown.
+    assert gallery.choice.startswith(
+        "700 of 5,000 images: the 700 with the lowest mean IoU, and of each class the 100 "
+    )
+    assert gallery.choice in (tmp_path / "page.html").read_text()
+    miou = [entry.scores.miou for entry in gallery.worst_first()]
+    assert miou == [pytest.approx(right / number / 2) for right in range(700)]
+    assert len(made) < 3 * 700  # pictures that were among the worst when they came
+
+
+def test_characters_are_shared_out_among_the_images_that_are_shown():
+    assert [budget(number) for number in (1, 233, 700, 1000, 10**6)] == [60_000, 60_000, 20_000, 14_000, 14_000]
 
 
 def test_shapes_that_differ_are_refused():
