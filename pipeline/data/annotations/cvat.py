@@ -1,5 +1,6 @@
 """CVAT's annotations: the XML of its export "CVAT for images 1.1" (docs.cvat.ai, "XML annotation format")."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,8 @@ from defusedxml.ElementTree import parse
 from pipeline.data.annotations import drawing
 from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
 
-_SHAPES = ("polygon", "box", "mask")
+_SHAPES = ("polygon", "box", "ellipse", "mask")
+_WITHOUT_AREA = ("polyline", "points", "skeleton")
 _OF_THE_IMAGE = ("tag",)  # says something about the image as a whole
 
 
@@ -53,14 +55,44 @@ def _draw(path: Path, name: str, height: int, width: int, shapes: Sequence[Eleme
 
 
 def _cover(tag: str, values: Mapping[str, str], height: int, width: int) -> Covered:
+    if tag in _WITHOUT_AREA:
+        raise drawing.without_area(tag)
     if tag not in _SHAPES:
         raise ValueError(f"expected {', '.join(_SHAPES)}, got a {tag}")
     if tag == "polygon":
         corners = [float(number) for corner in values["points"].split(";") for number in corner.split(",")]
         return drawing.polygons([corners], height, width)
     if tag == "box":
-        left, top, right, bottom = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
-        return drawing.polygons([[left, top, right, top, right, bottom, left, bottom]], height, width)
+        return drawing.polygons([_corners(values)], height, width)
+    if tag == "ellipse":
+        x, y, *radii = (float(values[key]) for key in ("cx", "cy", "rx", "ry"))
+        return drawing.ellipse((x, y), (radii[0], radii[1]), _degrees(values), (height, width))
+    return _mask(values, height, width)
+
+
+def _degrees(values: Mapping[str, str]) -> float:
+    """Return by how much a box or an ellipse is turned around its centre, clockwise."""
+    return float(values.get("rotation", "0"))
+
+
+def _corners(values: Mapping[str, str]) -> list[float]:
+    """Return x and y of a box's four corners."""
+    left, top, right, bottom = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+    x, y, turn = (left + right) / 2, (top + bottom) / 2, math.radians(_degrees(values))
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    if not turn:
+        return [value for corner in corners for value in corner]
+    turned = (
+        (
+            x + (across - x) * math.cos(turn) - (down - y) * math.sin(turn),
+            y + (across - x) * math.sin(turn) + (down - y) * math.cos(turn),
+        )
+        for across, down in corners
+    )
+    return [value for corner in turned for value in corner]
+
+
+def _mask(values: Mapping[str, str], height: int, width: int) -> Covered:
     left, top, columns, rows = (int(values[key]) for key in ("left", "top", "width", "height"))
     covered = np.zeros((height, width), np.bool_)
     part = covered[top : top + rows, left : left + columns] if min(left, top) >= 0 else covered[:0]

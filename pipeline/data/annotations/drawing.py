@@ -87,6 +87,39 @@ def polygons(parts: Sequence[Sequence[float]], height: int, width: int) -> Cover
     return np.asarray(coco_mask.decode(coco_mask.merge(runs)), np.bool_)
 
 
+def ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float, size: tuple[int, int]) -> Covered:
+    """Return which pixels have their centre in an ellipse, (height, width).
+
+    Args:
+        centre: x and y, in pixels from the top left corner.
+        radii: along the ellipse's own two axes, in pixels.
+        degrees: by which it is turned, clockwise.
+        size: height and width of the image.
+
+    Raises:
+        ValueError: a radius is not above 0, or a number is none or far outside.
+    """
+    wrong = [value for value in (*centre, *radii) if not (math.isfinite(value) and abs(value) <= 2 * _LARGEST)]
+    if wrong or min(radii) <= 0 or not math.isfinite(degrees):
+        raise ValueError(
+            f"expected an ellipse within {2 * _LARGEST:,} pixels, with radii above 0, got the centre {centre[0]:g}, "
+            f"{centre[1]:g}, the radii {radii[0]:g}, {radii[1]:g} and a turn of {degrees:g} degrees"
+        )
+    y, x = np.ogrid[0.5 : size[0], 0.5 : size[1]]
+    x, y = x - centre[0], y - centre[1]
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    along, across = (x * cosine + y * sine) / radii[0], (y * cosine - x * sine) / radii[1]
+    return np.asarray(along**2 + across**2 <= 1, np.bool_)
+
+
+def without_area(kind: str) -> ValueError:
+    """Return the error for a shape that covers no pixels, such as a line."""
+    return ValueError(
+        f"expected a shape with an area, got a {kind}, which gives no pixel a class; draw a polygon in its place, or "
+        "remove it"
+    )
+
+
 def runs(counts: Sequence[int], height: int, width: int) -> Covered:
     """Return which pixels runs cover, (height, width): how many are not, then how many are, and so on, row by row.
 

@@ -36,6 +36,33 @@ def test_a_mask_is_runs_row_by_row_within_its_box(tmp_path):
     assert labelled.codes.tolist() == [[0] * 5, [0, 0, 1, 1, 0], [0] * 5, [0] * 5]
 
 
+ELLIPSE = '<ellipse label="cow" cx="2.5" cy="2" rx="1.8" ry="0.8"{}/>'
+DIAGONAL = '<ellipse label="cow" cx="2" cy="2" rx="2.5" ry="0.6" rotation="45.00"/>'
+
+
+@pytest.mark.parametrize(
+    ("shape", "covered"),
+    [
+        (ELLIPSE.format(""), [[0] * 5, [0, 1, 1, 1, 0], [0, 1, 1, 1, 0], [0] * 5]),
+        (ELLIPSE.format(' rotation="90"'), [[0, 0, 1, 0, 0]] * 4),
+        (DIAGONAL, [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0]]),
+        (
+            '<box label="cow" xtl="1" ytl="0" xbr="3" ybr="4" rotation="90.00"/>',
+            [[0] * 5, [1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [0] * 5],
+        ),
+    ],
+)
+def test_ellipses_and_boxes_may_be_turned_clockwise_around_their_centre(tmp_path, shape, covered):
+    assert drawn(tmp_path, shape).codes.tolist() == covered
+
+
+@pytest.mark.parametrize("shape", ["polyline", "points", "skeleton"])
+def test_a_shape_without_an_area_is_refused_with_what_to_do(tmp_path, shape):
+    reason = f"expected a shape with an area, got a {shape}, which gives no pixel a class; draw a polygon in its place"
+    with pytest.raises(ValueError, match=rf"image sub/a.jpg: {reason}, or remove it; correct the file"):
+        drawn(tmp_path, f'<{shape} label="cow" points="1,1;3,1"/>')
+
+
 @pytest.mark.parametrize(("order", "covering"), [(1, "cow"), (-1, "field")])
 def test_what_lies_above_by_z_order_covers(tmp_path, order, covering):
     field = '<box label="field" xtl="0" ytl="0" xbr="5" ybr="4"/>'
@@ -46,7 +73,11 @@ def test_what_lies_above_by_z_order_covers(tmp_path, order, covering):
 @pytest.mark.parametrize(
     ("shape", "reason"),
     [
-        ('<polyline label="cow" points="1,1;3,1"/>', "expected polygon, box, mask, got a polyline; correct the file"),
+        ('<cuboid label="cow"/>', "expected polygon, box, ellipse, mask, got a cuboid; correct the file"),
+        (
+            '<ellipse label="cow" cx="1" cy="1" rx="1" ry="nan"/>',
+            "expected an ellipse within 40,000 pixels, with radii above 0, got the centre 1, 1, the radii 1, nan and a",
+        ),
         ('<polygon points="1,1;3,1;3,3"/>', "expected a shape with the attribute 'label'; correct the file"),
         ('<polygon label="cow" points="1,1;3,x"/>', "could not convert string to float: 'x'; correct the file"),
         (
