@@ -11,11 +11,16 @@ from pipeline.training import prune as step
 
 def prune(
     *,
-    keep: Annotated[int, typer.Option(min=1, help="Newest runs to keep, besides that of models/segnet.")] = 3,
+    keep: Annotated[
+        int, typer.Option(min=1, help="Newest runs and cross-validations to keep, besides models/segnet's.")
+    ] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what is removed as JSON.")] = False,
 ) -> None:
-    """Remove old runs below runs/, and temporary files that killed processes left behind over an hour ago."""
+    """Remove old runs and cross-validations below runs/, and copied weights that no run that stays began with.
+
+    So are temporary files that killed processes left behind over an hour ago.
+    """
     root = Path()
     removable = step.find(root, keep)
     if not dry_run:
@@ -27,5 +32,5 @@ def prune(
         say_json({"removed": removed, "bytes": size, "dry_run": dry_run})
         return
     for waste in removable:
-        say(f"{'run' if waste.is_run else 'temporary'} {waste.path}: {waste.size:,} bytes")
+        say(f"{waste.kind} {waste.path}: {waste.size:,} bytes")
     say(f"{'would remove' if dry_run else 'removed'} {len(removable)}: {size:,} bytes")

@@ -3,15 +3,19 @@
 import glob
 from pathlib import Path
 
-from pipeline.planning import families
+from pipeline.planning import contents, families
 from pipeline.planning.families import Family
 from pipeline.planning.listing import PICTURES, Listing
+
+_LOOKED_AT = 3  # masks of each family, where several could be meant
+_MANY = 64  # labels: more are a picture's colours, or instances
 
 
 def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
     """Return the masks with their images, and questions where others could be meant.
 
-    Without a pattern, folders beside the data set's are looked at too, if none in it holds masks.
+    Without a pattern, folders beside the data set's are looked at too, if none in it holds masks; and of several kinds
+    for equally many images, those with the most labels are meant: masks of crop and weed before those of plants.
 
     Args:
         listing: the data set's files.
@@ -33,13 +37,29 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
             f"expected masks {asked}, with images of the same names in {listing.root}, got none; name the masks, as in "
             "--masks 'labels/*_mask.png'"
         )
-    others = [
-        str(each.pairs[0].mask)
-        for each in found[1:]
-        if families.is_second_best(each) <= families.is_second_best(found[0])
+    alike = [each for each in found if families.is_second_best(each) <= families.is_second_best(found[0])]
+    if len(alike) == 1 or pattern is not None:
+        return found[0], []
+    held = {id(each): _num_labels(listing.root, each) for each in alike}
+    best, *others = sorted(alike, key=lambda each: (-len(each.pairs), -held[id(each)]))
+    named = [f"{each.pairs[0].mask} ({_counted(held[id(each)])})" for each in (best, *others[:4])]
+    return best, [
+        f"Are these the masks: {named[0]}? Default: yes; others could be {', '.join(named[1:])}: --masks says which"
     ]
-    question = f"Are these the masks: {found[0].pairs[0].mask}? Default: yes; others could be {', '.join(others[:4])}"
-    return found[0], [question] if others and pattern is None else []
+
+
+def _num_labels(root: Path, family: Family) -> int:
+    """Return how many labels a few of the masks hold; 0: they cannot be read, or are pictures."""
+    step = max(1, len(family.pairs) // _LOOKED_AT)
+    try:
+        number = len(contents.of_masks(root, family.pairs[::step][:_LOOKED_AT]).pixels)
+    except ValueError:
+        return 0
+    return number if number <= _MANY else 0
+
+
+def _counted(number: int) -> str:
+    return f"{number} label{'' if number == 1 else 's'}" if number else "not a mask's labels"
 
 
 def _matching(root: Path, pattern: str) -> list[str]:

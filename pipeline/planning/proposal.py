@@ -67,7 +67,8 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     found = _without_unlabelled(found, table, listing, masks)
     images = [str(pair.image) for pair in found.pairs]
     lists = found.lists or split_rules.by_list(listing, found.pairs)
-    rule = split_rules.propose({} if lists else split_rules.by_folder(images), lists, images)
+    folders = {} if lists else split_rules.by_folder(images)
+    rule = split_rules.propose(folders, lists, images, split_rules.unread(listing))
     dataset, lines = _dataset(path, root, found, table, rule)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs)
@@ -188,7 +189,7 @@ def _sizes(root: Path, images: Sequence[str]) -> list[tuple[int, int]]:
 
 def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str], tuple[object, str]]:
     whole = "an entire image" if chosen.is_whole else "images differ in size, or are too large to be one tile"
-    stride = "no overlap: a tile is an image" if chosen.is_whole else "tiles overlap by a quarter"
+    stride = "no overlap: a tile is an image" if chosen.is_whole else "tiles overlap, and cover an image to its edge"
     time = "20 minutes of training at the usual speed" if not machine.gpus else "6000 steps"
     values: dict[tuple[str, str], tuple[object, str]] = {
         ("tile", "scale"): (

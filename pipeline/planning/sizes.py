@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
+from pipeline.core.tiles import origins
 from pipeline.files import cores
 
 _SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
@@ -78,7 +79,7 @@ def propose(sizes: Sequence[tuple[int, int]], num_training: int, machine: Machin
     scale = next((each for each in _SCALES if _fits(sizes, num_training, each, machine)), _SCALES[-1])
     scale = max(scale, min(1.0, next((s for s in reversed(_SCALES) if _shortest(sizes, s) >= _LEAST_SIDE), 1.0)))
     height, width, is_whole = _tile(sizes, scale, machine)
-    stride_y, stride_x = (height, width) if is_whole else (height * 3 // 4, width * 3 // 4)
+    stride_y, stride_x = (_stride([size[axis] for size in sizes], scale, (height, width)[axis]) for axis in (0, 1))
     tiles = max(1, round(num_training * _mean_tiles(sizes, scale, (height, width), (stride_y, stride_x))))
     batch = _batch(height * width, tiles, machine)
     seconds = tiles * height * width / (_CPU_PIXELS * machine.cores)
@@ -116,13 +117,26 @@ def _up(side: int) -> int:
     return max(_SMALLEST, ceil(side / 32) * 32)
 
 
+def _stride(sides: Sequence[int], scale: float, tile: int) -> int:
+    """Return the stride along one axis.
+
+    Where all images are alike, it is one with which as few tiles as cover an image end at its edge: with a fixed
+    overlap, half of the tiles may be little more than padding.
+    """
+    longest = round(max(sides) * scale)
+    if longest <= tile:
+        return tile
+    if len(set(sides)) > 1:
+        return tile * 3 // 4
+    return ceil((longest - tile) / (ceil(longest / tile) - 1))
+
+
 def _mean_tiles(
     sizes: Sequence[tuple[int, int]], scale: float, tile: tuple[int, int], stride: tuple[int, int]
 ) -> float:
     """Return how many tiles an image has on average."""
     counts = [
-        ceil(max(0, height * scale - tile[0]) / stride[0] + 1) * ceil(max(0, width * scale - tile[1]) / stride[1] + 1)
-        for height, width in sizes
+        prod(len(origins(round(size[axis] * scale), tile[axis], stride[axis])) for axis in (0, 1)) for size in sizes
     ]
     return sum(counts) / len(counts)
 

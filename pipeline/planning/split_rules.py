@@ -18,6 +18,8 @@ _WORDS = {
 EACH_ALONE = "([^/]+)$"
 _BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
 _BY_FOLDER = "([^/]+)/[^/]+$"
+_UNREAD = {".txt", ".lst", ".csv", ".json", ".yaml", ".yml"}  # suffixes of files that may say the splits
+_SPLIT = re.compile(r"(?i)(.*[_-])?splits?([_-].*)?")
 _FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -86,6 +88,13 @@ def _list_files(listing: Listing) -> list[dict[str, str]]:
     return list(folders.values())
 
 
+def unread(listing: Listing) -> list[str]:
+    """Return files that are named after splits: to be asked about, where no list or folder says the splits."""
+    words = (_SPLIT, *_WORDS.values())
+    paths = [PurePosixPath(path) for path in listing.named(*_UNREAD)]
+    return [str(path) for path in paths if any(word.fullmatch(path.stem) for word in words)]
+
+
 def _lines(listing: Listing, split: str, path: str) -> list[str]:
     try:
         return split_lists.lines(listing.root, split, path)
@@ -93,13 +102,16 @@ def _lines(listing: Listing, split: str, path: str) -> list[str]:
         return []
 
 
-def propose(folders: Mapping[str, str], lists: Mapping[str, str], images: Sequence[str]) -> SplitRule:
+def propose(
+    folders: Mapping[str, str], lists: Mapping[str, str], images: Sequence[str], files: Sequence[str] = ()
+) -> SplitRule:
     """Return how to split images.
 
     Args:
         folders: the folder of each split, if there are such.
         lists: the list of each split, if there are such, which count for more.
         images: paths of the images that have masks.
+        files: files that are named after splits, and that are no such lists.
     """
     named = lists or folders
     kind, what = ("list", "lists") if lists else ("folder", "folders")
@@ -107,7 +119,8 @@ def propose(folders: Mapping[str, str], lists: Mapping[str, str], images: Sequen
         shares = dict(_SHARES)
         pattern, reason, questions = _sequence(images)
         rule = {"by": "ratio", **shares, "seed": 1}
-        return SplitRule(rule, pattern, "there are no folders or lists named after splits", reason, questions)
+        asked = (*([_question(files)] if files else []), *questions)
+        return SplitRule(rule, pattern, "there are no folders or lists named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     if "val" in named and "test" in named:
         return SplitRule(rule, EACH_ALONE, f"{what} of the data set", _OWN, ())
@@ -121,6 +134,14 @@ def propose(folders: Mapping[str, str], lists: Mapping[str, str], images: Sequen
         return SplitRule(rule, EACH_ALONE, f"{what} of the data set, which has no test images", _OWN, (question,))
     pattern, reason, questions = _sequence(images)
     return SplitRule(rule, pattern, f"{what} of the data set; val is taken from train", reason, questions)
+
+
+def _question(files: Sequence[str]) -> str:
+    return (
+        f"Does {' or '.join(files[:3])} say the splits? It is no list with an image on each line, and is not read. "
+        "Default: images are drawn at random. If yes: write train.txt and test.txt in the data set's folder, with an "
+        "image's path or name without suffix on each line, and run segnet init again"
+    )
 
 
 _OWN = "the splits are given"

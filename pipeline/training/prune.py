@@ -3,23 +3,29 @@
 Only these are removed:
 
 * runs below runs/, except the run of models/segnet and the newest others: those started or resumed last;
+* cross-validations below runs/folds, except as many of the newest; their scores are in MLflow too;
+* copies in runs/ of registered models' weights, which no run that stays began with;
 * temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that have not been written to for
   an hour.
 
 Records in runs/unsent, which wait for the tracking server, are kept, whatever their names.
 """
 
+import re
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.artifacts.model import read_spec
-from pipeline.training.run import is_in_use, remove_folder, run_folders
+from pipeline.files import locks, repository
+from pipeline.training.run import is_in_use, is_recorded, read_inputs, remove_folder, run_folders
 
 _FOLDERS = ("runs", "models", "reports", "data")
 _UNSENT = Path("runs/unsent")
 _TOO_OLD = 3600  # seconds
+_WEIGHTS = re.compile(r"([0-9a-f]{16})-model\.safetensors")  # named after their SHA-256: training/initial.py
 
 
 @dataclass(frozen=True)
@@ -30,31 +36,54 @@ class Waste:
     """Relative to the repository."""
     size: int
     """In bytes."""
-    is_run: bool
-    """Otherwise it is a temporary file or folder."""
+    kind: str
+    """run, cross-validation, weights or temporary."""
 
 
 def find(root: Path, keep: int) -> list[Waste]:
     """Return what to remove from the repository at `root`, keeping `keep` runs besides that of models/segnet.
 
     Raises:
-        ValueError: models/segnet cannot be read, so its run is unknown.
+        ValueError: models/segnet cannot be read, so its run is unknown; or the inputs of a run that stays cannot.
     """
     model = root / "models" / "segnet"
     current = read_spec(model).run if model.exists() else None
-    others = [folder for folder in run_folders(root / "runs") if folder.name != current]
-    old = [folder for folder in others[keep:] if not is_in_use(folder)]
+    runs = run_folders(root / "runs")
+    old = [folder for folder in [each for each in runs if each.name != current][keep:] if not is_in_use(folder)]
+    folds = _crossvalidations(root)[keep:]
+    folds = [folder for folder in folds if not locks.is_held(folder.with_suffix(".lock"))]
+    weights = _unused_weights(root, [folder for folder in runs if folder not in old])
     temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
-    outermost = [path for path in temporary if not {*path.parents} & {*temporary, *old, root / _UNSENT}]
-    abandoned = [path for path in outermost if _last_written(path) < time.time() - _TOO_OLD]
-    waste = [(path, True) for path in old] + [(path, False) for path in sorted(abandoned)]
-    return [Waste(path.relative_to(root), _size(path), is_run) for path, is_run in waste]
+    outermost = [path for path in temporary if not {*path.parents} & {*temporary, *old, *folds, root / _UNSENT}]
+    abandoned = sorted(path for path in outermost if _last_written(path) < time.time() - _TOO_OLD)
+    kinds = {"run": old, "cross-validation": folds, "weights": weights, "temporary": abandoned}
+    return [Waste(path.relative_to(root), _size(path), kind) for kind, paths in kinds.items() for path in paths]
+
+
+def _crossvalidations(root: Path) -> list[Path]:
+    """Return the folders of cross-validations, the last one started or resumed first."""
+    folders = [path for path in (root / repository.FOLDS).glob("folds-*") if path.is_dir()]
+    return sorted(folders, key=lambda path: ((path / "origin.json").exists(), _started(path)), reverse=True)
+
+
+def _started(folder: Path) -> float:
+    origin = folder / "origin.json"
+    return (origin if origin.exists() else folder).stat().st_mtime
+
+
+def _unused_weights(root: Path, runs: Sequence[Path]) -> list[Path]:
+    """Return copies of weights that none of `runs` began with, older than an hour: a run may be about to begin."""
+    starts = [read_inputs(run).get("start_from") for run in runs if is_recorded(run)]
+    used = {str(start["sha256"])[:16] for start in starts if start is not None}
+    named = [(path, _WEIGHTS.fullmatch(path.name)) for path in sorted((root / "runs").glob("*"))]
+    copies = [path for path, name in named if name is not None and name[1] not in used]
+    return [path for path in copies if _last_written(path) < time.time() - _TOO_OLD]
 
 
 def remove(root: Path, waste: Waste) -> None:
     """Remove an item that `find` returned from the repository at `root`."""
     path = root / waste.path
-    if waste.is_run:
+    if waste.kind in ("run", "cross-validation"):
         remove_folder(path)
     elif path.is_dir():
         shutil.rmtree(path)

@@ -1,6 +1,8 @@
 """Which masks are meant, and the globs that find them."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.data import pairing
 from pipeline.planning import globs, listing, mask_files
@@ -39,8 +41,28 @@ def test_masks_are_recognised_and_the_globs_pair_all_of_them(tmp_path, paths, ex
 def test_of_several_kinds_of_masks_it_asks_which_are_meant(tmp_path):
     _, questions = look(tmp_path, "images/1_image.png", "masks/1_mask.png", "annotations/1_annotation.png")
     assert questions == [
-        "Are these the masks: annotations/1_annotation.png? Default: yes; others could be masks/1_mask.png"
+        "Are these the masks: annotations/1_annotation.png (not a mask's labels)? Default: yes; others could be "
+        "masks/1_mask.png (not a mask's labels): --masks says which"
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("annotations/{}_annotation", "masks/{}_mask"), ("labels/{}_label", "gt/{}_gt")]
+)
+def test_masks_of_more_classes_are_meant_whatever_their_name(tmp_path, one, other):
+    for few, many in ((one, other), (other, one)):
+        root = tmp_path / few[0] / few[-1]
+        for number in (1, 2):
+            for name, labels in ((few, [0, 255]), (many, [0, 1, 2]), ("images/{}_image", range(200))):
+                path = root / f"{name.format(number)}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.resize(np.array(labels, np.uint8), (10, 20))).save(path)
+        family, questions = look(root)
+        assert family.pairs[0].mask == f"{many.format(1)}.png"
+        assert questions == [
+            f"Are these the masks: {many.format(1)}.png (3 labels)? Default: yes; others could be {few.format(1)}.png "
+            "(2 labels): --masks says which"
+        ]
 
 
 def test_a_pattern_says_which(tmp_path):

@@ -17,9 +17,26 @@ def test_on_cores_large_images_are_scaled_until_thirty_epochs_take_twenty_minute
     # 60 % of 60 images of 966 x 1296: at half size 42 * 312,984 px = 26 s an epoch on 2 cores, 13 minutes in all.
     chosen = sizes.propose([(966, 1296)] * 60, 42, LAPTOP)
     assert (chosen.scale, chosen.is_whole) == (0.5, False)
-    assert (chosen.height, chosen.width, chosen.stride_y) == (256, 256, 192)
+    # 483 x 648 at that size: 2 by 3 tiles, the last of which end at 227 + 256 = 483 and 2 * 196 + 256 = 648.
+    assert (chosen.height, chosen.width, chosen.stride_y, chosen.stride_x) == (256, 256, 227, 196)
+    assert chosen.tiles == 42 * 6
     at_full = sizes.propose([(966, 1296)] * 60, 42, GPU)
     assert (at_full.scale, at_full.height, at_full.width, at_full.model_width) == (1.0, 512, 512, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("sides", "stride"),
+    [
+        ([256], 256),  # one tile
+        ([257], 1),  # two, of which the second ends at the edge
+        ([512], 256),  # two without overlap
+        ([513], 129),  # three: 2 * 129 + 256 = 514, a pixel beyond
+        ([500, 375], 192),  # of images that differ, a quarter of a tile overlaps
+        ([200, 100], 256),
+    ],
+)
+def test_tiles_of_images_that_are_alike_end_at_the_edge(sides, stride):
+    assert sizes._stride(sides, 1.0, 256) == stride
 
 
 @pytest.mark.parametrize("machine", [LAPTOP, GPU, Machine(8, 8, 16_000_000_000)])

@@ -74,3 +74,29 @@ def test_lists_of_something_else_are_none(tmp_path):
     files = write(tmp_path, {"train.txt": "0 0.5 0.5 1 1", "val.txt": "0 0.5 0.5 1 1", "test.txt": "\xff"})
     assert split_rules.by_list(files, [Pair("images/a.png", "m.png")]) == {}
     assert split_rules.lists_of_pairs(files) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "is_asked"),
+    [
+        ("train_test_split.yaml", True),
+        ("splits_final.json", True),
+        ("lists/train.txt", True),
+        ("split.csv", True),
+        ("classes.txt", False),
+        ("annotations.json", False),
+        ("splitter_notes.txt", False),
+        ("images/split.jpg", False),
+    ],
+)
+def test_a_file_that_may_say_the_splits_is_asked_about(tmp_path, path, is_asked):
+    write(tmp_path, {path: "train: [1, 2]"})
+    files = split_rules.unread(listing.read(tmp_path))
+    assert files == ([path] if is_asked else [])
+    first = split_rules.propose({}, {}, ["images/a.png"], files).questions[0]
+    asked = (
+        f"Does {path} say the splits? It is no list with an image on each line, and is not read. Default: images are"
+    )
+    assert first.startswith(asked) == is_asked
+    given = {"train": "t", "val": "v", "test": "u"}
+    assert split_rules.propose(given, {}, ["images/a.png"], files).questions == ()

@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline.cli.prune import prune as command
+from pipeline.files import locks
 from pipeline.training import prune
 from pipeline.training.run import worked_on
 from tests.support.tiny_model import write_model
@@ -99,7 +100,7 @@ def test_an_hour_is_the_limit_wherever_outputs_are_written(repository, top):
     leftover(repository / top, ".young.1.partial", HOURS - 60)
     leftover(repository / "docs", ".old.1.partial", HOURS + 60)
     (waste,) = prune.find(repository, 9)
-    assert waste == prune.Waste(Path(top, ".old.1.partial"), 3, is_run=False)
+    assert waste == prune.Waste(Path(top, ".old.1.partial"), 3, kind="temporary")
 
 
 def test_runs_folders_and_files_are_removed(repository):
@@ -107,12 +108,49 @@ def test_runs_folders_and_files_are_removed(repository):
     (repository / "data" / ".b.1.partial").touch()
     age(repository / "data" / ".b.1.partial", 2 * HOURS)
     found = prune.find(repository, 3)
-    assert [waste.is_run for waste in found] == [True, False, False]
+    assert [waste.kind for waste in found] == ["run", "temporary", "temporary"]
     for waste in found:
         prune.remove(repository, waste)
         assert not (repository / waste.path).exists()
     assert {path.name for path in (repository / "runs").iterdir()} == {*NAMES[:3], NAMES[4]}
     assert list((repository / "data").iterdir()) == []
+
+
+def crossvalidation(root, name, seconds):
+    """Create a cross-validation of seven bytes, last started `seconds` ago."""
+    place = root / "runs" / "folds" / name
+    (place / "1").mkdir(parents=True)
+    (place / "origin.json").write_text("{}")
+    (place / "1" / "params.yaml").write_text("a: 12")
+    age(place / "origin.json", seconds)
+    return place
+
+
+def test_the_newest_crossvalidations_and_those_in_work_stay(repository):
+    places = [crossvalidation(repository, f"folds-{i:016x}", i * HOURS) for i in range(4)]
+    leftover(places[3], ".folds.json.1.partial", 2 * HOURS)
+    with locks.held(places[2].with_suffix(".lock")):
+        found = [waste for waste in prune.find(repository, 1) if waste.kind == "cross-validation"]
+        expected = [("runs/folds/folds-0000000000000001", 7), ("runs/folds/folds-0000000000000003", 10)]
+        assert [(waste.path.as_posix(), waste.size) for waste in found] == expected
+    for waste in found:
+        prune.remove(repository, waste)
+    assert [place.exists() for place in places] == [True, False, True, False]
+
+
+def test_copied_weights_stay_as_long_as_a_run_that_began_with_them(repository):
+    for name, sha256 in ((NAMES[0], "a" * 64), (NAMES[3], "b" * 64)):
+        inputs = repository / "runs" / name / "inputs.json"
+        then = inputs.stat().st_mtime
+        inputs.write_text(json.dumps({"start_from": {"sha256": sha256}}))
+        os.utime(inputs, (then, then))
+    for letter, seconds in (("a", 2 * HOURS), ("b", 2 * HOURS), ("c", 2 * HOURS), ("d", 60)):
+        copy = repository / "runs" / f"{letter * 16}-model.safetensors"
+        copy.write_bytes(b"12345")
+        age(copy, seconds)
+    weights = [(waste.path.name[0], waste.size) for waste in prune.find(repository, 3) if waste.kind == "weights"]
+    assert weights == [("b", 5), ("c", 5)]  # the run that began with b is one of those to be removed
+    assert [waste.path.name[0] for waste in prune.find(repository, 9) if waste.kind == "weights"] == ["c"]
 
 
 def test_a_temporary_folder_within_a_removed_one_is_counted_once(repository):
