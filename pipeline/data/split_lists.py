@@ -1,21 +1,54 @@
-"""Lists of images, one file for each split, in the forms that data sets use: paths, stems, or pairs of paths."""
+"""Lists of images, one for each split, in the forms that data sets use: paths, names, numbers, or pairs of paths."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.data import split_document
 from pipeline.data.pairing import Pair
 
 _BETWEEN = re.compile(r"\s*[,;\t]\s*|\s+")  # an image and its mask on one line
+_NUMBER = re.compile("[0-9]+")
+
+
+class Names:
+    """What lists may call images: by path, file name, path or name without suffix, or the only number in the name."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        """Collect the names of the pairs that have images."""
+        self.by_image = {pair.image: pair for pair in pairs if pair.image is not None}
+        self._by_name: dict[str, list[Pair]] = {}
+        self._by_number: dict[str, list[Pair]] = {}
+        for image, pair in self.by_image.items():
+            path = PurePosixPath(image)
+            for name in {path.name, path.stem, str(path.with_suffix(""))}:
+                self._by_name.setdefault(name, []).append(pair)
+            if len(numbers := _NUMBER.findall(path.stem)) == 1:
+                self._by_number.setdefault(numbers[0].lstrip("0"), []).append(pair)
+
+    def find(self, line: str) -> list[Pair]:
+        """Return the pairs that a line may mean: by its path, else its name, else its number; [] if none."""
+        if line in self.by_image:
+            return [self.by_image[line]]
+        if line in self._by_name:
+            return self._by_name[line]
+        return self._by_number.get(line.lstrip("0"), []) if _NUMBER.fullmatch(line) else []
 
 
 def lines(root: Path, split: str, file: str) -> list[str]:
     """Return the lines of a list that are not empty, without the spaces around them.
 
+    Args:
+        root: the data set's folder.
+        split: what the list is of, for messages.
+        file: a text file below it, or a YAML or JSON file with a key, such as splits.yaml#train.
+
     Raises:
-        ValueError: it cannot be read, or is not UTF-8.
+        ValueError: it cannot be read, is not UTF-8, or has no such key.
     """
+    if (address := split_document.parse_address(file)) is not None:
+        return split_document.lines(root, split, address)
     try:
         text = (root / file).read_text("utf-8-sig")
     except (OSError, ValueError) as err:
@@ -37,27 +70,22 @@ def paths(root: Path, file: str, listed: Sequence[str]) -> list[str]:
 
 
 def images(pairs: Sequence[Pair], root: Path, file: str, listed: Sequence[str]) -> list[Pair]:
-    """Return the pairs whose images a list names, by path or by file name without suffix, as Pascal VOC does.
+    """Return the pairs whose images a list names, in one of the ways of `Names`, as Pascal VOC does by their stems.
 
     Raises:
         ValueError: an image is there twice, a name is that of several images, or no line is an image.
     """
-    by_image = {pair.image: pair for pair in pairs if pair.image is not None}
-    by_stem: dict[str, list[Pair]] = {}
-    for pair in by_image.values():
-        plain = PurePosixPath(str(pair.image)).with_suffix("")
-        for name in {plain.name, str(plain)}:
-            by_stem.setdefault(name, []).append(pair)
+    names = Names(pairs)
     found: list[Pair] = []
     for path in listed:
-        candidates = [by_image[path]] if path in by_image else by_stem.get(path, [Pair(path, None)])
+        candidates = names.find(path) or [Pair(path, None)]
         if len(candidates) > 1:
             which = " and ".join(sorted(str(pair.image) for pair in candidates)[:2])
             raise ValueError(f"{file}: expected a name of one image, got {path}, which is {which}; write its path")
         found += candidates
     _refuse_repeated(file, found)
-    if found and by_image.keys().isdisjoint(pair.image for pair in found):
-        example = min(by_image, default="none")
+    if found and names.by_image.keys().isdisjoint(pair.image for pair in found):
+        example = min(names.by_image, default="none")
         raise ValueError(
             f"{file}: expected on each line the path of an image that dataset.images matches, relative to {root} and "
             f"with its suffix, such as {example}, or its name without suffix, got {found[0].path[:200]!r}, and no line "

@@ -6,6 +6,7 @@ Positions are in the units of an SVG of WIDTH x HEIGHT, from its upper left corn
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 50, 438, 14, 236
@@ -53,13 +54,19 @@ class Chart:
     curves: tuple[Curve, ...]
 
 
-def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show: Callable[[float], str]) -> Chart:
+def learning(
+    rows: Sequence[Mapping[str, float]],
+    names: Mapping[str, str],
+    show: Callable[[float], str],
+    most: float = math.inf,
+) -> Chart:
     """Return a chart of columns of the training history over its epochs; values that are not finite are left out.
 
     Args:
         rows: one per epoch, with its number, from 1, as `epoch`.
         names: column of `rows` -> name of its curve; columns that no row has are left out.
         show: formats a value for the reader.
+        most: larger values lie on the upper edge, whose label then begins with a >; no smaller than the median.
     """
     curves = {
         name: [(row["epoch"], row[column]) for row in rows if math.isfinite(row.get(column, math.nan))]
@@ -70,23 +77,28 @@ def learning(rows: Sequence[Mapping[str, float]], names: Mapping[str, str], show
         return Chart((), (), ())
     epochs, values = zip(*pairs, strict=True)
     first, last = min(epochs), max(epochs)
-    x_ticks, y_ticks = ticks(first, last, whole=True), ticks(0, max(values))
-    top = y_ticks[-1]
+    x_ticks, y_ticks = ticks(first, last, whole=True), ticks(0, max(value for value in values if value <= most))
+    top = y_ticks[-1] or 1  # 0 if all values are
+    is_cut = max(values) > most
 
     def dot(epoch: float, value: float, name: str) -> Dot:
         across = x((epoch - first) / (last - first)) if last > first else (LEFT + RIGHT) / 2
-        return Dot(across, y(value / top), f"epoch {epoch:g}: {name} {show(value)}")
+        return Dot(across, y(min(value / top, 1)), f"epoch {epoch:g}: {name} {show(value)}")
 
     return Chart(
         tuple(Tick(dot(tick, 0, "").x, f"{tick:g}") for tick in x_ticks if first <= tick <= last),
-        tuple(Tick(y(tick / top), show(tick)) for tick in y_ticks),
+        tuple(Tick(y(tick / top), f"> {show(tick)}" if is_cut and tick == top else show(tick)) for tick in y_ticks),
         tuple(Curve(name, tuple(dot(*pair, name) for pair in curve)) for name, curve in curves.items() if curve),
     )
 
 
 def losses(rows: Sequence[Mapping[str, float]]) -> Chart:
-    """Return the chart of a training history's losses."""
-    return learning(rows, _LOSSES, "{:.3g}".format)
+    """Return the chart of a training history's losses; those above ten times the median lie on the upper edge.
+
+    After few steps a validation loss may be a thousand times later ones, whose curves would be flat lines.
+    """
+    values = [row[column] for row in rows for column in _LOSSES if math.isfinite(row.get(column, math.nan))]
+    return learning(rows, _LOSSES, "{:.3g}".format, 10 * median(values or [0]) or math.inf)
 
 
 def scores(rows: Sequence[Mapping[str, float]]) -> Chart:

@@ -82,8 +82,9 @@ class FolderSplits(Section):
 class ListSplits(Section):
     """Splits by list files: UTF-8 text with one image per line; images that are in no list are left out.
 
-    An image is named by its path relative to the data set's folder, or its file name without suffix; where `images` and
-    `masks` are null, a line is the path of an image and that of its mask, of which leading folders may be others.
+    Or a list in a YAML or JSON file: splits.yaml#train is the one at the key train. An image is named by its path
+    relative to the data set's folder, its file name with or without suffix, or the only number in that; where `images`
+    and `masks` are null, a line is the path of an image and that of its mask, of which leading folders may be others.
     """
 
     by: Literal["list"]

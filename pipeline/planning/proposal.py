@@ -66,9 +66,9 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     table = class_table.propose(found.contents, listing, str(found.pairs[0].mask))
     found = _without_unlabelled(found, table, listing, masks)
     images = [str(pair.image) for pair in found.pairs]
-    lists = found.lists or split_rules.by_list(listing, found.pairs)
+    lists, asked = (found.lists, ()) if found.lists else split_rules.by_list(listing, found.pairs)
     folders = {} if lists else split_rules.by_folder(images)
-    rule = split_rules.propose(folders, lists, images, split_rules.unread(listing))
+    rule = split_rules.propose(folders, lists, images, [] if asked else split_rules.unread(listing))
     dataset, lines = _dataset(path, root, found, table, rule)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs)
@@ -76,7 +76,8 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     chosen = sizes.propose(_sizes(root, images), counts["train"], machine)
     text = params_file.compose(lines, _values(chosen, machine, alone))
     params_file.checked(text)
-    return Proposal(text, _facts(found, table, counts, chosen), (*found.questions, *table.questions, *rule.questions))
+    questions = (*found.questions, *table.questions, *asked, *rule.questions)
+    return Proposal(text, _facts(found, table, counts, chosen), questions)
 
 
 def _annotated(listing: Listing) -> _Found | None:

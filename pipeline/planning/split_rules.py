@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pipeline.data import split_lists
+from pipeline.data import split_document, split_lists
 from pipeline.data.pairing import Pair
 from pipeline.planning.listing import Listing
 
@@ -15,6 +15,8 @@ _WORDS = {
     "val": re.compile(r"(?i)(images?[_-]?)?val(id|idation)?[_-]?(\d{4}|images?)?"),
     "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?"),
 }
+_DOCUMENT = re.compile(r"(?i).*(split|train|val|test|partition|subset).*")
+_MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
 EACH_ALONE = "([^/]+)$"
 _BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
 _BY_FOLDER = "([^/]+)/[^/]+$"
@@ -52,17 +54,40 @@ def by_folder(images: Sequence[str]) -> dict[str, str]:
     return named if "train" in named and len(named) == len(found) > 1 else {}
 
 
-def by_list(listing: Listing, pairs: Sequence[Pair]) -> dict[str, str]:
-    """Return the list of each split, of the folder whose lists name the fewest images without masks."""
-    candidates = _list_files(listing)
-    names = {str(pair.image) for pair in pairs} | {PurePosixPath(str(pair.image)).stem for pair in pairs}
+def by_list(listing: Listing, pairs: Sequence[Pair]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the list of each split, of the lists that belong together those with the fewest names of no pair.
+
+    Lists that have an image in two splits are none: validation would stop at it. What is wrong is returned as a
+    question.
+    """
+    names = split_lists.Names(pairs)
     best: tuple[float, dict[str, str]] = (0.0, {})
-    for lists in candidates:
-        lines = {split: _lines(listing, split, path) for split, path in lists.items()}
-        if "train" in lists and len(lists) > 1 and all(set(each) & names for each in lines.values()):
-            hits = sum(line in names for each in lines.values() for line in each)
-            best = max(best, (hits / sum(map(len, lines.values())), lists), key=lambda each: each[0])
-    return best[1]
+    for lists in [*_list_files(listing), *_documents(listing)]:
+        found = [[names.find(line) for line in _lines(listing, split, path)] for split, path in lists.items()]
+        if "train" in lists and len(lists) > 1 and all(any(each) for each in found):
+            hits = sum(bool(pair) for each in found for pair in each)
+            best = max(best, (hits / sum(map(len, found)), lists), key=lambda each: each[0])
+    question = _overlap(listing, best[1], names)
+    return ({}, (question,)) if question else (best[1], ())
+
+
+def _overlap(listing: Listing, lists: Mapping[str, str], names: split_lists.Names) -> str:
+    """Return what is to be asked about images that several lists have; "" if there are none."""
+    splits_of: dict[str, set[str]] = {}
+    for split, path in lists.items():
+        for pair in (pair for line in _lines(listing, split, path) for pair in names.find(line)):
+            splits_of.setdefault(str(pair.image), set()).add(split)
+    twice = {image: " and ".join(sorted(splits)) for image, splits in splits_of.items() if len(splits) > 1}
+    if not twice:
+        return ""
+    image = min(twice)
+    more = f" and {len(twice) - 1} more image{'s' if len(twice) > 2 else ''}" if len(twice) > 1 else ""
+    where = "where do they belong" if more else "where does it belong"
+    rule = ", ".join(f"{split}: {path}" for split, path in lists.items())
+    return (
+        f"The data set's lists ({rule}) have {image} in {twice[image]}{more}: {where}? Default: these "
+        "lists are not used, and images are split at random. To use them, name corrected copies as dataset.splits"
+    )
 
 
 def lists_of_pairs(listing: Listing) -> tuple[dict[str, str], list[Pair]]:
@@ -95,6 +120,20 @@ def unread(listing: Listing) -> list[str]:
     return [str(path) for path in paths if any(word.fullmatch(path.stem) for word in words)]
 
 
+def _documents(listing: Listing) -> list[dict[str, str]]:
+    """Return the lists of each YAML or JSON file that is named after splits and has keys that are."""
+    found = []
+    for path in listing.named(*split_document.SUFFIXES):
+        if not _DOCUMENT.fullmatch(PurePosixPath(path).stem) or (listing.root / path).stat().st_size > _MOST_BYTES:
+            continue
+        try:
+            keys = split_document.read(listing.root / path)
+        except ValueError:
+            continue
+        found.append({split: f"{path}#{key}" for split, word in _WORDS.items() for key in keys if word.fullmatch(key)})
+    return found
+
+
 def _lines(listing: Listing, split: str, path: str) -> list[str]:
     try:
         return split_lists.lines(listing.root, split, path)
@@ -120,7 +159,7 @@ def propose(
         pattern, reason, questions = _sequence(images)
         rule = {"by": "ratio", **shares, "seed": 1}
         asked = (*([_question(files)] if files else []), *questions)
-        return SplitRule(rule, pattern, "there are no folders or lists named after splits", reason, asked)
+        return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     if "val" in named and "test" in named:
         return SplitRule(rule, EACH_ALONE, f"{what} of the data set", _OWN, ())

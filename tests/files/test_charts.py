@@ -31,3 +31,21 @@ def test_a_single_epoch_stands_in_the_middle():
 )
 def test_ticks_are_round_numbers(low, high, whole, expected):
     assert charts.ticks(low, high, whole=whole) == expected
+
+
+def test_a_loss_far_above_the_others_does_not_flatten_them():
+    rows = [{"epoch": n, "train/loss": 1.0, "val/loss": loss} for n, loss in ((1, 785.0), (2, 2.0), (3, 1.0))]
+    chart = charts.losses(rows)
+    assert [tick.label for tick in chart.y_ticks] == ["0", "0.5", "1", "1.5", "> 2"]
+    assert [dot.y for dot in chart.curves[1].dots] == [charts.y(1), charts.y(1), charts.y(0.5)]
+    assert chart.curves[1].dots[0].text == "epoch 1: validation loss 785"
+
+
+def test_losses_of_the_usual_range_are_shown_whole():
+    rows = [{"epoch": n, "train/loss": loss, "val/loss": loss} for n, loss in ((1, 4.0), (2, 1.0), (3, 0.5))]
+    assert [tick.label for tick in charts.losses(rows).y_ticks] == ["0", "1", "2", "3", "4"]
+
+
+def test_losses_of_zero_are_a_flat_line():
+    chart = charts.losses([{"epoch": 1, "train/loss": 0.0}, {"epoch": 2, "train/loss": 0.0}])
+    assert {dot.y for dot in chart.curves[0].dots} == {charts.y(0)}

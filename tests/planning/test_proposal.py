@@ -28,6 +28,7 @@ EXPECTED = {
     "one_folder": ("index", (6, 1, 1), ("class_0", "class_255"), False),
     "masks_elsewhere": ("index", (6, 1, 1), ("class_1", "class_2"), False),
     "train_and_test": ("index", (7, 1, 2), ("class_1", "class_2"), False),
+    "split_document": ("index", (7, 1, 2), ("class_1", "class_2"), False),
 }
 PIXELS = layouts.HEIGHT * layouts.WIDTH
 # Of the first training image by id: pixels of each class, then of void; counted in what layouts.py draws.

@@ -185,7 +185,15 @@ def train_and_test(root):
             mask(root / f"{split}/masks/{PLACES[i]}_{split}.png", 1, 2)
 
 
+def split_document(root):
+    """Images by number, and one YAML file of numbers for both splits, as CWFID has them."""
+    for i in range(10):
+        picture(root / f"images/{i + 1:03}_image.png", i)
+        mask(root / f"annotations/{i + 1:03}_annotation.png", 1, 2)
+    (root / "train_test_split.yaml").write_text("train: [1, 2, 4, 5, 7, 8, 9, 10]\ntest: [3, 6]\n")
+
+
 BUILDERS = (
     voc, ade20k, cityscapes, segnet_camvid, camvid_raw, nnunet, coco, panoptic, labelme, cvat, one_folder,
-    masks_elsewhere, train_and_test,
+    masks_elsewhere, train_and_test, split_document,
 )  # fmt: skip

@@ -1,4 +1,5 @@
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from pipeline.files import csv_table
 from pipeline.training import checkpoint, live, progress
 from pipeline.training.trainer import Job
+from tests.support import browser
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS, TINY, ignore
 
@@ -153,3 +155,16 @@ def test_the_terminal_is_written_to_as_well(job, tmp_path, capsys):
         watched.listeners["on_report"](epoch(1, 0.25))
     assert capsys.readouterr().out.startswith("epoch 1/3  loss 1.500")
     assert progress.EVERY == 30.0
+
+
+@pytest.mark.skipif(not (CHROMIUM := shutil.which("chromium")), reason="needs chromium")
+def test_on_a_phone_a_tile_its_mask_and_its_prediction_are_side_by_side(job, tmp_path):
+    with live.watched(tmp_path, job, ignore) as watched:
+        watched.pictures([np.zeros((16, 32), np.uint8)] * 4)
+        watched.report(epoch(1, 0.25))
+        with browser.running(CHROMIUM) as tab:
+            tab.window(400)
+            tab.open((tmp_path / "live.html").as_uri())
+            tops = "[...document.querySelector('.pictures').children].map(each => each.getBoundingClientRect().top)"
+            assert len(set(tab.run(tops))) == 1
+            assert tab.run("document.documentElement.scrollWidth") <= 400

@@ -1,0 +1,68 @@
+"""Splits that one YAML or JSON file holds: a mapping from each split to a list of its images."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import safe_yaml, strict_json
+
+SUFFIXES = (".json", ".yaml", ".yml")
+_ADDRESS = re.compile(r"(.+\.(?:json|yaml|yml))#(.+)", re.IGNORECASE)
+
+
+def parse_address(text: str) -> tuple[str, str] | None:
+    """Return the file and the key of an address such as splits.yaml#train; None: it is the path of a text list.
+
+    >>> parse_address("meta/splits.yaml#train")
+    ('meta/splits.yaml', 'train')
+    """
+    match = _ADDRESS.fullmatch(text)
+    return None if match is None else (match[1], match[2])
+
+
+def read(path: Path) -> dict[str, list[str]]:
+    """Return the lists of names or whole numbers that a file holds, by key; other keys are left out.
+
+    Raises:
+        ValueError: it cannot be read, or is no mapping.
+    """
+    try:
+        content: Any
+        if path.suffix.lower() == ".json":
+            content = strict_json.parse(path.read_bytes(), dict[str, Any])
+        else:
+            content = safe_yaml.read(path)
+    except OSError as err:
+        raise ValueError(f"{path}: expected a readable file: {err}") from err
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a mapping from splits to lists of images, got {type(content).__name__}")
+    return {
+        str(key): [str(entry).strip() for entry in entries] for key, entries in content.items() if _is_names(entries)
+    }
+
+
+def lines(root: Path, split: str, address: tuple[str, str]) -> list[str]:
+    """Return the list at a file's key, as `split_lists.lines` returns that of a text file.
+
+    Raises:
+        ValueError: the file cannot be read, or has no list of names or whole numbers there.
+    """
+    file, key = address
+    try:
+        found = read(root / file)
+    except ValueError as err:
+        raise ValueError(f"dataset.splits.{split}: {err}") from err
+    if key not in found:
+        raise ValueError(
+            f"dataset.splits.{split}: expected the key of a list of names or numbers in {file} after the #, one of "
+            f"{', '.join(sorted(found)) or 'none'}, got {key}; correct it"
+        )
+    return [entry for entry in found[key] if entry]
+
+
+def _is_names(entries: object) -> bool:
+    return (
+        isinstance(entries, list)
+        and bool(entries)
+        and all(isinstance(entry, str | int) and not isinstance(entry, bool) for entry in entries)
+    )
