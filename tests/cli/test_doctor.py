@@ -41,7 +41,7 @@ def test_a_machine_in_order_passes_every_check(project):
     lines = doctor().stdout.splitlines()
     assert [line[7:].partition(":")[0] for line in lines] == NAMES
     assert {line[:6] for line in lines} == {"ok    "}
-    assert lines[1] == "ok     params: segnet on scenes, 20 epochs"
+    assert lines[1] == "ok     params: segnet on scenes, 36 epochs"
     assert lines[2] == "ok     data set: scenes, which the program draws"
 
 
