@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -101,8 +102,13 @@ def describe() -> dict[str, Any]:
 
 @cache
 def _packages() -> dict[str, str]:
-    """Return the version of each installed package; reading them takes a third of a second."""
-    return {package.name: package.version for package in metadata.distributions()}
+    """Return the version of each installed package; reading them takes a third of a second.
+
+    setuptools appends copies of its own to the path of a process that imports it; these are not what a program imports.
+    """
+    places = [place for place in sys.path if not place.endswith("_vendor")]
+    found = [(package.name, package.version) for package in metadata.distributions(path=places)]
+    return dict(reversed(found))  # of two, Python imports the first
 
 
 def _output(*command: str) -> str | None:

@@ -152,13 +152,21 @@ def _write_scores(writer: Writer, record: Record) -> None:
 
 
 def _write_dataset(writer: Writer, record: Record) -> None:
+    from mlflow import MlflowException
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     content = record.content
     source = json.dumps({"uri": content["source"]})
     dataset = Dataset(content["name"], content["digest"], source_type="local", source=source)
     context = InputTag("mlflow.data.context", content["context"])
-    writer.client.log_inputs(writer.run_id, [DatasetInput(dataset, [context])])
+    inputs = [DatasetInput(dataset, [context])]
+    try:
+        writer.client.log_inputs(writer.run_id, inputs)
+    except MlflowException as err:
+        if err.error_code != "BAD_REQUEST":
+            raise
+        # MLflow looks for the experiment's data set, then adds it; another run added it in between, so it is found now.
+        writer.client.log_inputs(writer.run_id, inputs)
 
 
 def _write_tags(writer: Writer, record: Record) -> None:

@@ -2,7 +2,9 @@ import hashlib
 import os
 import platform
 import re
+import site
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -96,8 +98,27 @@ def test_this_machine_is_described(tmp_path, monkeypatch):
         "cpus": os.cpu_count(),
         "memory_bytes": 1024 * int(memory[1]),
         "gpus": [],
-        "packages": {each.name: each.version for each in metadata.distributions()},
+        "packages": {
+            each.name: metadata.version(each.name) for each in metadata.distributions(path=site.getsitepackages())
+        },
     }
+
+
+def test_a_package_has_the_version_that_is_imported_though_setuptools_brings_another(tmp_path):
+    (tmp_path / "zipp-0.1.dist-info").mkdir()
+    (tmp_path / "zipp-0.1.dist-info/METADATA").write_text("Name: zipp\nVersion: 0.1\n")
+    script = """
+import setuptools, sys
+from importlib import metadata
+from pipeline.tracking import environment
+bundled = [place for place in sys.path if place.endswith("_vendor")]
+assert {"zipp", "backports.tarfile"} <= {each.name for each in metadata.distributions(path=bundled)}
+sys.path.append(sys.argv[1])
+packages = environment.describe()["packages"]
+print(packages["zipp"], "backports.tarfile" in packages)
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [metadata.version("zipp"), "False"]
 
 
 def test_a_program_that_fails_tells_nothing(tmp_path, monkeypatch):

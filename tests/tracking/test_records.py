@@ -4,6 +4,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from pipeline.tracking import records, runs, store
 from pipeline.tracking.records import Record, Writer
@@ -76,3 +78,31 @@ def test_after_an_outage_the_run_is_asked_what_it_has(switch, request, monkeypat
     runs.log_metrics(run, {"a": 0.9}, 2)
     assert curve(run, "a") == [(1, 0.1), (2, 0.2)]
     assert [(value, step) for _, value, _, step in sent] == [(0.1, 1), (0.2, 2)]  # not every store drops the same point
+
+
+def test_a_data_set_that_another_run_records_at_the_same_moment_is_recorded_by_both(mlflow_store):
+    record = Record("dataset", {"name": "scenes", "digest": "0" * 36, "source": "data/tiles", "context": "training"})
+    first, second = (records.create(mlflow_store, "tests", f"at once, {n}", "a-clone", at=1000) for n in "12")
+
+    waiting = [second]
+
+    def other_run(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO datasets ") and waiting:
+            Writer(mlflow_store, waiting.pop()).write(record)
+
+    event.listen(Engine, "before_cursor_execute", other_run)
+    try:
+        Writer(mlflow_store, first).write(record)
+    finally:
+        event.remove(Engine, "before_cursor_execute", other_run)
+    assert not waiting
+    for run_id in (first, second):
+        (entry,) = store.client(mlflow_store).get_run(run_id).inputs.dataset_inputs
+        assert (entry.dataset.name, entry.dataset.digest) == ("scenes", "0" * 36)
+
+
+def test_a_data_set_that_mlflow_refuses_is_its_error(mlflow_store, request):
+    run_id = records.create(mlflow_store, "tests", request.node.name, "a-clone", at=1000)
+    content = {"name": "n" * 501, "digest": "0" * 36, "source": "data/tiles", "context": "training"}
+    with pytest.raises(MlflowException, match="'name' exceeds the maximum length"):
+        Writer(mlflow_store, run_id).write(Record("dataset", content))
