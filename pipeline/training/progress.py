@@ -1,5 +1,6 @@
 """Training progress on the terminal."""
 
+import math
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ from pipeline.training import estimate
 
 EVERY = 30.0
 """Seconds after which something is said where the output is no terminal, whatever the training does."""
+WARM_UP = 10.0
+"""Seconds after the first batch that no estimate counts: first steps compile, and wait for what they read."""
 
 
 class TrainingLine:
@@ -26,7 +29,7 @@ class TrainingLine:
         work: Callable[[float], float] = lambda done: done,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start; the remaining time is estimated from the epochs that this process sees.
+        """Start; the remaining time is estimated from what this process sees after the first `WARM_UP` seconds.
 
         Args:
             num_epochs: of the training.
@@ -35,7 +38,8 @@ class TrainingLine:
         """
         self._num_epochs, self._work, self._clock = num_epochs, work, clock
         self._began: tuple[float, float] | None = None
-        self._is_estimated = False
+        self._start_epoch = 0.0
+        self._is_warm = self._is_estimated = False
         self._console = Console(file=sys.stdout, highlight=False)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._start = self._said = self._heard = time.monotonic()
@@ -62,14 +66,8 @@ class TrainingLine:
         """Show the epoch in progress: its keys are epoch, done (a fraction), train/loss and images_per_second."""
         done = now["epoch"] - 1 + now["done"]
         if self._began is None:
-            self._began = (self._clock(), done)
+            self._began, self._start_epoch = (self._clock(), done), done
             self._say(f"first batch after {time.monotonic() - self._start:.0f} s")
-        elif not self._is_estimated and done > self._began[1]:
-            self._is_estimated = True
-            first, last = self._began[1], self._num_epochs
-            seconds = (self._clock() - self._began[0]) / (self._work(done) - self._work(first))
-            whole = seconds * (self._work(last) - self._work(first))
-            self._say(f"estimate: {estimate.in_words(seconds, whole, last - first)}")
         text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
         self._newest, self._heard = (
             f"{text}{now['images_per_second']:.1f} images/s  {self.left(done)}",
@@ -77,6 +75,7 @@ class TrainingLine:
         )
         if self._console.is_terminal:
             self._live.update(Text(self._newest), refresh=True)
+        self._warm_up(done)
 
     def report(self, epoch: Metrics) -> None:
         """Print a finished epoch."""
@@ -92,6 +91,19 @@ class TrainingLine:
         past, left = self._work(done) - self._work(self._began[1]), self._work(self._num_epochs) - self._work(done)
         seconds = (self._clock() - self._began[0]) / past * left
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
+
+    def _warm_up(self, done: float) -> None:
+        """Forget the first steps once they are over, and say what the training takes after as long again."""
+        now, (began, first) = self._clock(), self._began or (math.inf, 0.0)
+        if self._is_estimated or now < began + WARM_UP:
+            return
+        if not self._is_warm:
+            self._is_warm, self._began = True, (now, done)
+        elif done > first:
+            self._is_estimated, last = True, self._num_epochs
+            seconds = (now - began) / (self._work(done) - self._work(first))
+            whole = seconds * (self._work(last) - self._work(self._start_epoch))
+            self._say(f"estimate: {estimate.in_words(seconds, whole, last - self._start_epoch)}")
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()

@@ -9,10 +9,26 @@ from pipeline.training.progress import TrainingLine
 EPOCH = {"epoch": 2.0, "train/loss": 0.5, "val/loss": 0.75, "val/miou": 0.25, "images_per_second": 12.5}
 
 
+class Clock:
+    """A clock that a test sets."""
+
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def tell(line, clock, *events):
+    """Tell of an epoch in progress at each time, in seconds: how many epochs are done."""
+    for clock.seconds, done in events:
+        line.progress({"epoch": done // 1 + 1, "done": done % 1, "train/loss": 1.0, "images_per_second": 1.0})
+
+
 def test_a_finished_epoch_is_a_line_with_the_time_left(capsys):
-    times = iter([100.0, 160.0])
-    with TrainingLine(4, clock=lambda: next(times)) as line:
-        line.progress({"epoch": 1.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
+    clock = Clock()
+    with TrainingLine(4, clock=clock) as line:
+        tell(line, clock, (100, 0.0))
+        clock.seconds = 160
         line.report(EPOCH)  # two epochs took 60 s, two are left
     assert capsys.readouterr().out == (
         "first batch after 0 s\nepoch 2/4  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  60 s left\n"
@@ -34,29 +50,45 @@ def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
 @pytest.mark.parametrize(("done", "left"), [(0.0, "time left: not known yet"), (0.25, "2 min left")])
 def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, done, left):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    times = iter([0.0, 10.0, 10.0])  # a quarter of one of three epochs takes 10 s: 11 quarters are left
-    with TrainingLine(3, clock=lambda: next(times)) as line:
-        for now in (0.0, done):
-            line.progress({"epoch": 1.0, "done": now, "train/loss": 1.0, "images_per_second": 1.0})
-    shown = capsys.readouterr().out
-    assert ("estimate: 40 s an epoch, 2 min for 3 epochs\n" in shown) == (done > 0)
-    assert f"epoch 1/3 {done:4.0%}  loss 1.000  1.0 images/s  {left}" in shown
+    clock = Clock()  # a quarter of one of three epochs takes 10 s: 11 quarters are left
+    with TrainingLine(3, clock=clock) as line:
+        tell(line, clock, (0, 0.0), (10, done))
+    assert f"epoch 1/3 {done:4.0%}  loss 1.000  1.0 images/s  {left}" in capsys.readouterr().out
 
 
-def test_the_estimate_is_said_once_and_without_a_terminal_too(capsys):
-    times = iter([0.0, *[30.0] * 3])  # three quarters of an epoch take 30 s
-    with TrainingLine(12, clock=lambda: next(times)) as line:
-        for done in (0.25, 1.0, 1.0):
-            line.progress({"epoch": 1.0, "done": done, "train/loss": 1.0, "images_per_second": 1.0})
-    assert capsys.readouterr().out == "first batch after 0 s\nestimate: 40 s an epoch, 8 min for 12 epochs\n"
+def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys):
+    clock = Clock()
+    with TrainingLine(12, clock=clock) as line:
+        # A hundredth of an epoch in 9 s, then half a one in 20 s: 40 s each
+        tell(line, clock, (0, 0.0), (9, 0.01), (10, 0.25), (19, 0.5), (30, 0.75), (40, 1.0), (50, 1.25))
+        clock.seconds = 60
+        line.report({**EPOCH, "epoch": 1.5})
+        assert line._newest.endswith("7 min left")  # 10.75 of 12 epochs
+    assert capsys.readouterr().out == (
+        "first batch after 0 s\nestimate: 40 s an epoch, 8 min for 12 epochs\n"
+        "epoch 2/12  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  7 min left\n"
+    )
+
+
+def test_a_step_that_takes_longer_than_the_first_seconds_is_an_estimate_of_its_own(capsys):
+    clock = Clock()
+    with TrainingLine(2, clock=clock) as line:
+        tell(line, clock, (0, 0.0), (100, 0.125), (120, 0.25))
+    assert "estimate: 3 min an epoch, 5 min for 2 epochs" in capsys.readouterr().out  # 160 s, and twice as long
+
+
+def test_a_training_that_goes_on_is_estimated_for_what_is_left_of_it(capsys):
+    clock = Clock()
+    with TrainingLine(12, clock=clock) as line:
+        tell(line, clock, (0, 8.0), (10, 8.25), (20, 8.5))
+    assert "estimate: 40 s an epoch, 3 min for 4 epochs" in capsys.readouterr().out  # 160 s
 
 
 def test_small_epochs_count_for_what_they_take(capsys):
-    times = iter([0.0, 30.0, 30.0])  # of eight small epochs and two four times as long, half an epoch took 30 s
-    with TrainingLine(10, work=lambda done: min(done, 8) / 4 + max(done - 8, 0), clock=lambda: next(times)) as line:
-        for done in (0.0, 0.5):
-            line.progress({"epoch": 1.0, "done": done, "train/loss": 1.0, "images_per_second": 1.0})
-        assert line._newest.endswith("16 min left")  # 3.875 of 4 epochs at full size, 240 s each
+    clock = Clock()  # of eight small epochs and two four times as long, half an epoch took 30 s
+    with TrainingLine(10, work=lambda done: min(done, 8) / 4 + max(done - 8, 0), clock=clock) as line:
+        tell(line, clock, (0, 0.0), (10, 0.25), (40, 0.75))
+        assert line._newest.endswith("15 min left")  # 3.8125 of 4 epochs at full size, 240 s each
     assert "estimate: 4 min an epoch at full size, 16 min for 10 epochs, of which some are smaller" in (
         capsys.readouterr().out
     )
@@ -106,9 +138,10 @@ def test_where_epochs_are_said_often_nothing_is_added(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("seconds", "left"), [(44.5, "89 s left"), (45.0, "2 min left"), (300.0, "10 min left")])
 def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
-    times = iter([0.0, seconds])
-    with TrainingLine(3, clock=lambda: next(times)) as line:
-        line.progress({"epoch": 1.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
+    clock = Clock()
+    with TrainingLine(3, clock=clock) as line:
+        tell(line, clock, (0, 0.0))
+        clock.seconds = seconds
         line.report({**EPOCH, "epoch": 1.0})  # an epoch took so long, two are left
     assert capsys.readouterr().out.endswith(f"images/s  {left}\n")
 
@@ -116,11 +149,10 @@ def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
 def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal then
     monkeypatch.setenv("TERM", "xterm")
-    times = iter([100.0, 160.0, 160.0])
-    with TrainingLine(4, clock=lambda: next(times)) as line:
-        line.progress({"epoch": 2.0, "done": 0.0, "train/loss": 1.0, "images_per_second": 1.0})
-        line.progress({"epoch": 2.0, "done": 0.5, "train/loss": 0.25, "images_per_second": 12.5})
+    clock = Clock()
+    with TrainingLine(4, clock=clock) as line:
+        tell(line, clock, (100, 1.0), (160, 1.5))
     shown = capsys.readouterr().out
     assert "epoch 2/4   0%  loss 1.000  1.0 images/s  time left: not known yet" in shown
-    assert "epoch 2/4  50%  loss 0.250  12.5 images/s  5 min left" in shown  # half an epoch took 60 s, 2.5 are left
+    assert "epoch 2/4  50%  loss 1.000  1.0 images/s  5 min left" in shown  # half an epoch took 60 s, 2.5 are left
     assert shown.endswith("\x1b[1A\x1b[2K")  # up a line, which is then erased
