@@ -26,7 +26,6 @@ from pipeline.training import estimate, phases
 from pipeline.validation import validate
 
 _OPTIONS = ("overlap", "batch_size", "precision", "flip", "samples", "seed")  # of evaluate, for predict.load
-_COPIES = {"adamw": 2, "sgd": 1}  # of the weights, that an optimizer keeps
 
 Result = TypeVar("Result")
 
@@ -125,7 +124,6 @@ def _total(
     steps_seconds = num_steps * timing.step_seconds * phases.full_epochs(train, train.epochs)
     scored = sample.counts[sample.manifest.scored_split]
     scale = images / max(1, len(sample.manifest.images))
-    copies = 2 + _COPIES[train.optimizer] + bool(train.ema_decay)  # the weights, the best ones, and the optimizer's
     return Costs(
         minutes={
             "download": seconds["download"] * images / 60,
@@ -145,7 +143,7 @@ def _total(
         available_bytes=_available(),
         disk_bytes={
             **{name: round(size * scale) for name, size in sample_bytes.items()},
-            "runs": timing.state_bytes * copies * train.keep_states,
+            "runs": timing.checkpoint_bytes,
         },
         free_bytes=shutil.disk_usage(Path()).free,
         note=sample.note,
@@ -161,7 +159,7 @@ def _available() -> int:
 def in_words(costs: Costs) -> list[str]:
     """Return the estimates as lines."""
     stages = ", ".join(f"{name} {estimate.duration(60 * minutes)}" for name, minutes in costs.minutes.items())
-    disk = ", ".join(f"{name} {_size(size)}" for name, size in costs.disk_bytes.items())
+    disk = ", ".join(f"{name} {estimate.size(size)}" for name, size in costs.disk_bytes.items())
     workers = "" if costs.workers == 1 else f"; {costs.workers} workers, as fast as this one each"
     total, training = sum(costs.minutes.values()), 60 * costs.minutes["train"]
     lines = [
@@ -169,11 +167,7 @@ def in_words(costs: Costs) -> list[str]:
         f"  {costs.steps_per_epoch} steps of {estimate.duration(costs.step_seconds)} an epoch, {costs.training_tiles} "
         f"tiles, on {costs.device}{workers}",
         f"stages: {stages}; {estimate.duration(60 * total)} in all, without register and the start of Ray",
-        f"memory: training takes {_size(costs.memory_bytes)} of {_size(costs.available_bytes)}",
-        f"disk: {disk}, and data and model again in DVC's cache; {_size(costs.free_bytes)} are free",
+        f"memory: training takes {estimate.size(costs.memory_bytes)} of {estimate.size(costs.available_bytes)}",
+        f"disk: {disk}, and data and model again in DVC's cache; {estimate.size(costs.free_bytes)} are free",
     ]
     return lines + ([f"note: {costs.note}"] if costs.note else [])
-
-
-def _size(num_bytes: float) -> str:
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{max(num_bytes / 1e6, 0.1):.1f} MB"

@@ -1,8 +1,6 @@
 """Timing real training steps on this machine, in a process of its own: what it held is free again afterwards."""
 
 import multiprocessing
-import resource
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +13,7 @@ from pipeline.artifacts.tileset import Tileset
 from pipeline.core.augment import draw
 from pipeline.params.model import Model
 from pipeline.params.training import Train
-from pipeline.training import initial, precision
+from pipeline.training import estimate, initial, precision
 from pipeline.training.learner import Learner
 from pipeline.training.phases import phases
 
@@ -33,8 +31,8 @@ class Timing:
     """Of the prediction of as many tiles, as in validation."""
     peak_bytes: int
     """Memory: of the process, or of the GPU if there is one."""
-    state_bytes: int
-    """Of the weights."""
+    checkpoint_bytes: int
+    """On disk, of the checkpoints that a training keeps."""
     device: str
     """The GPU's name, or the CPU with its threads."""
 
@@ -74,11 +72,11 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
 
     with precision.on_gpus(learner.precision, is_deterministic=settings.deterministic):
         step_seconds = _mean_seconds(step, device)
-        peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _resident_bytes()
+        peak = estimate.peak_bytes(device)
         with torch.inference_mode():
             forward_seconds = _mean_seconds(predict, device)
-    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-    return Timing(step_seconds, forward_seconds, peak, size, _name(device))
+    kept = estimate.checkpoint_bytes(network, settings)
+    return Timing(step_seconds, forward_seconds, peak, kept, _name(device))
 
 
 def _mean_seconds(work: Callable[[int], None], device: torch.device) -> float:
@@ -95,12 +93,6 @@ def _mean_seconds(work: Callable[[int], None], device: torch.device) -> float:
             break
     rest = times[_WARM_UP:]
     return sum(rest) / len(rest)
-
-
-def _resident_bytes() -> int:
-    """Return the largest resident size of this process so far."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else size * 1024
 
 
 def _name(device: torch.device) -> str:

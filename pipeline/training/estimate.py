@@ -1,4 +1,44 @@
-"""What a training takes, from the time of its steps: said by segnet plan, and by training itself as it starts."""
+"""What a training takes: time, memory and disk. segnet plan says it, and training itself as it starts."""
+
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from pipeline.params.training import Train
+
+_STATUS = Path("/proc/self/status")
+_COPIES = {"adamw": 2, "sgd": 1, "nesterov": 1}  # of the weights, that an optimizer keeps
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Return the most memory so far: of the GPU by this process if that is the device, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if _STATUS.exists():  # Linux, where getrusage also counts what the process held that started this one
+        return 1024 * int(_STATUS.read_text("ascii").partition("VmHWM:")[2].split()[0])
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else size * 1024
+
+
+def checkpoint_bytes(network: nn.Module, settings: "Train") -> int:
+    """Return the size of the checkpoints that a training keeps: weights, the best ones, optimizer and average."""
+    weights: int = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    return weights * (2 + _COPIES[settings.optimizer] + bool(settings.ema_decay)) * settings.keep_states
+
+
+def size(num_bytes: float) -> str:
+    """Return a size in words.
+
+    Example:
+        >>> [size(num_bytes) for num_bytes in (100, 2_340_000, 100_000_000)]
+        ['0.1 MB', '2.3 MB', '0.1 GB']
+    """
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{max(num_bytes / 1e6, 0.1):.1f} MB"
 
 
 def duration(seconds: float) -> str:

@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic, charts, csv_table, images, pictures, templates
+from pipeline.training import estimate, initial
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.phases import full_epochs
 from pipeline.training.predictions import BOX, shown
@@ -126,7 +129,10 @@ class Watched:
 @contextmanager
 def watched(folder: Path, job: Job, log: Callable[[Metrics], None]) -> Iterator[Watched]:
     """Show a training on the terminal and in its run's folder; `log` is called with each finished epoch."""
-    with TrainingLine(job.settings.epochs, work=partial(full_epochs, job.settings)) as line:
+    with torch.device("meta"):  # shapes alone
+        network = initial.network(job.model, Tileset(job.tiles, "train").header.classes.names, None)
+    kept, work = estimate.checkpoint_bytes(network, job.settings), partial(full_epochs, job.settings)
+    with TrainingLine(job.settings.epochs, work=work, checkpoint_bytes=kept) as line:
         watched = Watched(folder, job, line, log)
         watched.start()
         _log.info(f"watch it in a browser: {folder / PAGE}")

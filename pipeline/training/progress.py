@@ -27,6 +27,7 @@ class TrainingLine:
         num_epochs: int,
         *,
         work: Callable[[float], float] = lambda done: done,
+        checkpoint_bytes: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start; the remaining time is estimated from what this process sees after the first `WARM_UP` seconds.
@@ -34,9 +35,11 @@ class TrainingLine:
         Args:
             num_epochs: of the training.
             work: returns how long the first so many epochs take, in any unit; by default, all take the same.
+            checkpoint_bytes: the size of the checkpoints that it keeps.
             clock: returns seconds.
         """
         self._num_epochs, self._work, self._clock = num_epochs, work, clock
+        self._checkpoint_bytes = checkpoint_bytes
         self._began: tuple[float, float] | None = None
         self._start_epoch = 0.0
         self._is_warm = self._is_estimated = False
@@ -63,7 +66,7 @@ class TrainingLine:
             self._speaker.join()
 
     def progress(self, now: Metrics) -> None:
-        """Show the epoch in progress: its keys are epoch, done (a fraction), train/loss and images_per_second."""
+        """Show the epoch in progress: epoch, done (a fraction), train/loss, images_per_second and memory_bytes."""
         done = now["epoch"] - 1 + now["done"]
         if self._began is None:
             self._began, self._start_epoch = (self._clock(), done), done
@@ -75,7 +78,7 @@ class TrainingLine:
         )
         if self._console.is_terminal:
             self._live.update(Text(self._newest), refresh=True)
-        self._warm_up(done)
+        self._warm_up(done, now["memory_bytes"])
 
     def report(self, epoch: Metrics) -> None:
         """Print a finished epoch."""
@@ -92,7 +95,7 @@ class TrainingLine:
         seconds = (self._clock() - self._began[0]) / past * left
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
-    def _warm_up(self, done: float) -> None:
+    def _warm_up(self, done: float, memory_bytes: float) -> None:
         """Forget the first steps once they are over, and say what the training takes after as long again."""
         now, (began, first) = self._clock(), self._began or (math.inf, 0.0)
         if self._is_estimated or now < began + WARM_UP:
@@ -103,7 +106,10 @@ class TrainingLine:
             self._is_estimated, last = True, self._num_epochs
             seconds = (now - began) / (self._work(done) - self._work(first))
             whole = seconds * (self._work(last) - self._work(self._start_epoch))
-            self._say(f"estimate: {estimate.in_words(seconds, whole, last - self._start_epoch)}")
+            self._say(
+                f"estimate: {estimate.in_words(seconds, whole, last - self._start_epoch)}; memory "
+                f"{estimate.size(memory_bytes)} a worker, checkpoints {estimate.size(self._checkpoint_bytes)}"
+            )
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()

@@ -18,7 +18,7 @@ from pipeline.artifacts.tileset import Tileset
 from pipeline.core.arrays import Pixels
 from pipeline.core.class_weights import WEIGHTINGS
 from pipeline.files import atomic, csv_table, digest, repository, source_code
-from pipeline.training import initial, loop
+from pipeline.training import estimate, initial, loop
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.errors import TrainingError as TrainingError  # part of what this module offers
 from pipeline.training.initial import Fetch
@@ -143,7 +143,8 @@ def fit(
 ) -> None:
     """Run `loop.fit` on one worker, and make the next process that begins this run wait until it has ended.
 
-    `pictures` is called by the first worker after each validation with what training/predictions.py shows of it.
+    `pictures` is called by the first worker after each validation with what training/predictions.py shows of it;
+    `progress` is told the worker's `memory_bytes` too, the most so far.
 
     In an object store there is no lock for that: a worker that outlives its driver finds, before it commits a
     checkpoint, that another process holds the run's lease, and ends.
@@ -154,7 +155,7 @@ def fit(
             folder=folder,
             device=device,
             report=report,
-            progress=progress,
+            progress=lambda now: progress({**now, "memory_bytes": float(estimate.peak_bytes(device))}),
             say=say,
             validated=lambda trainer, network: pictures(predicted(trainer, network)),
         )

@@ -88,7 +88,7 @@ def test_predictions_are_laid_over_their_tiles(job, tmp_path):
 
 
 def test_within_an_epoch_the_page_is_written_every_ten_seconds(job, tmp_path, monkeypatch):
-    now = {"epoch": 2.0, "done": 0.25, "train/loss": 0.5, "images_per_second": 4.0}
+    now = {"epoch": 2.0, "done": 0.25, "train/loss": 0.5, "images_per_second": 4.0, "memory_bytes": 1e9}
     with live.watched(tmp_path, job, ignore) as watched:
         watched.progress(now)
         assert "Running. The workers start." in text_of(tmp_path)

@@ -7,6 +7,7 @@ from pipeline.training import progress
 from pipeline.training.progress import TrainingLine
 
 EPOCH = {"epoch": 2.0, "train/loss": 0.5, "val/loss": 0.75, "val/miou": 0.25, "images_per_second": 12.5}
+BEGUN = {"epoch": 1.0, "done": 0.5, "train/loss": 1.0, "images_per_second": 1.0, "memory_bytes": 2.5e9}
 
 
 class Clock:
@@ -21,7 +22,7 @@ class Clock:
 def tell(line, clock, *events):
     """Tell of an epoch in progress at each time, in seconds: how many epochs are done."""
     for clock.seconds, done in events:
-        line.progress({"epoch": done // 1 + 1, "done": done % 1, "train/loss": 1.0, "images_per_second": 1.0})
+        line.progress({**BEGUN, "epoch": done // 1 + 1, "done": done % 1})
 
 
 def test_a_finished_epoch_is_a_line_with_the_time_left(capsys):
@@ -58,14 +59,15 @@ def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, don
 
 def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys):
     clock = Clock()
-    with TrainingLine(12, clock=clock) as line:
+    with TrainingLine(12, checkpoint_bytes=25_000_000, clock=clock) as line:
         # A hundredth of an epoch in 9 s, then half a one in 20 s: 40 s each
         tell(line, clock, (0, 0.0), (9, 0.01), (10, 0.25), (19, 0.5), (30, 0.75), (40, 1.0), (50, 1.25))
         clock.seconds = 60
         line.report({**EPOCH, "epoch": 1.5})
         assert line._newest.endswith("7 min left")  # 10.75 of 12 epochs
     assert capsys.readouterr().out == (
-        "first batch after 0 s\nestimate: 40 s an epoch, 8 min for 12 epochs\n"
+        "first batch after 0 s\n"
+        "estimate: 40 s an epoch, 8 min for 12 epochs; memory 2.5 GB a worker, checkpoints 25.0 MB\n"
         "epoch 2/12  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  7 min left\n"
     )
 
@@ -96,7 +98,7 @@ def test_small_epochs_count_for_what_they_take(capsys):
 
 def test_where_the_output_is_no_terminal_an_epoch_in_progress_is_not_shown(capsys):
     with TrainingLine(3) as line:
-        line.progress({"epoch": 1.0, "done": 0.5, "train/loss": 1.0, "images_per_second": 1.0})
+        line.progress(BEGUN)
         assert not line._live.is_started
     assert capsys.readouterr().out == "first batch after 0 s\n"
 
@@ -112,7 +114,7 @@ def said_in(intervals, monkeypatch, capsys, *events):
 
 
 def test_where_the_output_is_no_terminal_something_is_said_in_each_interval(monkeypatch, capsys):
-    now = {"epoch": 1.0, "done": 0.5, "train/loss": 0.5, "images_per_second": 2.0}
+    now = {**BEGUN, "train/loss": 0.5, "images_per_second": 2.0}
     first, *later = said_in(3, monkeypatch, capsys, now)
     assert first == "first batch after 0 s"
     assert 2 <= len(later) <= 3
