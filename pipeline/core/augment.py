@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.core.camera import add_noise, blur
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -37,12 +39,17 @@ class Augmentation:
     """Largest exponent of the values in [0, 1], log-uniform from its inverse, at least 1."""
     hue: float = 0.0
     """Largest angle by which colours are turned around grey in either direction, degrees."""
+    blur: float = 0.0
+    """Largest standard deviation of the Gaussian by which what is returned is blurred, uniform from 0, pixels."""
+    noise: float = 0.0
+    """Largest standard deviation of the normal noise that is added to what is returned, uniform from 0, 0..255."""
 
 
 # The columns of a pair's random numbers, uniform in [0, 1). New ones come last: those before stay what they were.
 _FLIP, _ZOOM, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(7)
 _VERTICAL_FLIP, _TURN, _ROTATION, _ASPECT, _GAMMA, _HUE = range(7, 13)
-NUM_DRAWS = 13
+_BLUR, _NOISE, _NOISE_KEY = range(13, 16)
+NUM_DRAWS = 16
 
 
 def draw(seed: int, positions: list[int]) -> Tensor:
@@ -73,8 +80,18 @@ def augment(
         bilinearly, masks by nearest neighbour.
     """
     images_N3HW = _recolour(images_N3HW, random_ND, settings)
-    if not _moves(settings):
-        return images_N3HW, masks_NHW
+    if _moves(settings):
+        images_N3HW, masks_NHW = _move(images_N3HW, masks_NHW, random_ND, settings, void)
+    if settings.blur:
+        images_N3HW = blur(images_N3HW, settings.blur * random_ND[:, _BLUR], settings.blur)
+    if settings.noise:
+        images_N3HW = add_noise(images_N3HW, settings.noise * random_ND[:, _NOISE], random_ND[:, _NOISE_KEY])
+    return images_N3HW, masks_NHW
+
+
+def _move(
+    images_N3HW: Tensor, masks_NHW: Tensor, random_ND: Tensor, settings: Augmentation, void: int
+) -> tuple[Tensor, Tensor]:
     grid_NHW2 = _sampling_grid(images_N3HW, random_ND, settings)
     padding = "reflection" if settings.border == "mirror" else "zeros"
     images = F.grid_sample(images_N3HW, grid_NHW2, mode="bilinear", padding_mode=padding, align_corners=False)

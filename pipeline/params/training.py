@@ -98,6 +98,10 @@ class Train(Section):
     """Largest exponent of the colours, as values from 0 to 1, and the inverse of the smallest. 1: off."""
     hue: Annotated[float, Field(ge=0, le=180)]
     """Largest angle by which colours are turned around grey in either direction, degrees. 0: off."""
+    blur: Annotated[float, Field(ge=0, le=5)]
+    """Largest standard deviation of a Gaussian blur of what the network sees, pixels. 0: off."""
+    noise: Annotated[float, Field(ge=0, le=64)]
+    """Largest standard deviation of normal noise that is added to each value from 0 to 255. 0: off."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights, which is then validated and published in their place;
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""

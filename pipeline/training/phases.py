@@ -88,6 +88,8 @@ def _augmentation(settings: "Train", scale: float, zoom: tuple[float, float]) ->
         aspect=settings.aspect,
         gamma=settings.gamma,
         hue=settings.hue,
+        blur=settings.blur,
+        noise=settings.noise,
     )
 
 

@@ -17,7 +17,7 @@ def pair(height=6, width=8):
 
 def random(**columns):
     names = ["flip", "zoom", "top", "left", "brightness", "contrast", "saturation"]
-    names += ["vertical_flip", "turn", "rotation", "aspect", "gamma", "hue"]
+    names += ["vertical_flip", "turn", "rotation", "aspect", "gamma", "hue", "blur", "noise", "noise_key"]
     return torch.tensor([[columns.get(name, 0.5) for name in names]])
 
 

@@ -33,7 +33,11 @@ CASES = {
     "smoothed": (torch.float64, PLAIN, {"label_smoothing": 0.1}),
     "rare": (torch.float64, PLAIN, {"rare_class_share": 0.5}),
     "keyed": (torch.float64, PLAIN, {"order": "keyed"}),
-    "moved": (torch.float64, PLAIN, {"rotation": 20.0, "border": "mirror", "hue": 30.0, "crop": (16, 24)}),
+    "moved": (
+        torch.float64,
+        PLAIN,
+        {"rotation": 20.0, "border": "mirror", "hue": 30.0, "blur": 1.5, "noise": 9.0, "crop": (16, 24)},
+    ),
     "hard": (torch.float64, PLAIN, {"loss": "hard_pixels", "learning_rate": 1.0}),
 }
 
