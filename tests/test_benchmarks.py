@@ -4,7 +4,9 @@ import json
 import runpy
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,3 +97,10 @@ def test_images_drawn_for_scale_differ(tmp_path):
     images = [path.read_bytes() for path in (tmp_path / "images").rglob("*.png")]
     assert len(images) == len(set(images)) == 1001
     assert sorted(path.name for path in (tmp_path / "masks" / "00001").iterdir()) == ["00000100_0.png"]
+
+
+def test_the_pictures_of_the_results_are_of_six_images_from_the_worst_to_the_best():
+    chosen = runpy.run_path(str(BENCHMARKS / "figures.py"))["chosen"]
+    wrong = np.array([3, 0, 10, 7, 1, 4, 2, 5, 9, 6, 8])  # pixels of class 0 that are taken for class 1
+    counts = np.array([[[10 - number, number], [0, 10]] for number in wrong])
+    assert chosen(SimpleNamespace(counts=counts, ids=tuple("dakhbecfjgi"))) == ["k", "i", "g", "e", "c", "a"]
