@@ -191,7 +191,6 @@ def _sizes(root: Path, images: Sequence[str]) -> list[tuple[int, int]]:
 def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str], tuple[object, str]]:
     whole = "an entire image" if chosen.is_whole else "images differ in size, or are too large to be one tile"
     stride = "no overlap: a tile is an image" if chosen.is_whole else "tiles overlap, and cover an image to its edge"
-    time = "20 minutes of training at the usual speed" if not machine.gpus else "6000 steps"
     values: dict[tuple[str, str], tuple[object, str]] = {
         ("tile", "scale"): (
             chosen.scale,
@@ -203,7 +202,7 @@ def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str]
         ("tile", "stride_x"): (chosen.stride_x, ""),
         ("model", "width"): (chosen.model_width, f"of the paper's channels, for {machine}"),
         ("train", "batch_size"): (chosen.batch_size, f"about {chosen.tiles} training tiles"),
-        ("train", "epochs"): (chosen.epochs, f"about {time} on {machine}; segnet plan measures it"),
+        ("train", "epochs"): (chosen.epochs, f"about {chosen.effort} on {machine}; segnet plan measures it"),
     }
     if alone:
         reason = f"{alone} images or masks are alone, and left out"

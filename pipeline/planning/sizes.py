@@ -11,7 +11,7 @@ from pipeline.files import cores
 _SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
 _CPU_PIXELS = 250_000
 """Trained a second by a core: 41 images of 128 x 96 on two, SegNet at a quarter of its width (decisions/layout.md)."""
-_CPU_SECONDS, _CPU_EPOCHS = 1200, (10, 30, 100)  # the training's time; fewest, wanted and most epochs
+_CPU_SECONDS, _CPU_EPOCHS = 600, (10, 30, 100)  # the training's time; fewest, wanted and most epochs
 _GPU_STEPS, _GPU_EPOCHS = 6000, (20, 200)
 _BYTES_PER_PIXEL = 8000  # SegNet in training: 6803 MB for 5 images of 360 x 480 (the paper's Table 6)
 _SMALLEST, _LARGEST = 32, 20_000  # of a tile's side
@@ -57,6 +57,8 @@ class Sizes:
     model_width: float
     is_whole: bool
     """Whether a tile is an entire image."""
+    effort: str
+    """What a training of so many epochs takes, in words."""
 
 
 def this_machine() -> Machine:
@@ -85,11 +87,12 @@ def propose(sizes: Sequence[tuple[int, int]], num_training: int, machine: Machin
     seconds = tiles * height * width / (_CPU_PIXELS * machine.cores)
     if machine.gpus:
         epochs = min(max(_GPU_STEPS * batch // tiles, _GPU_EPOCHS[0]), _GPU_EPOCHS[1])
+        effort = f"{epochs * max(1, tiles // batch)} steps"
     else:
         epochs = min(max(int(_CPU_SECONDS / seconds), _CPU_EPOCHS[0]), _CPU_EPOCHS[2])
-    return Sizes(
-        scale, height, width, stride_y, stride_x, tiles, batch, epochs, 1.0 if machine.gpus else 0.25, is_whole
-    )
+        effort = f"{max(1, round(seconds * epochs / 60))} min of training at the usual speed"
+    network_width = 1.0 if machine.gpus else 0.25
+    return Sizes(scale, height, width, stride_y, stride_x, tiles, batch, epochs, network_width, is_whole, effort)
 
 
 def _fits(sizes: Sequence[tuple[int, int]], num_training: int, scale: float, machine: Machine) -> bool:

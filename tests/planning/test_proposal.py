@@ -101,7 +101,7 @@ def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions
         "{name: dog, value: 12, colour: [12, 243, 6], ignore: false} # 48.21%",
         "{name: ignored, value: 255, colour: [255, 0, 127], ignore: true} # 1.79%",
         "val: ImageSets/Segmentation/val.txt, test: null} # lists of the data set, which has no test images",
-        "epochs: 100 # about 20 minutes of training",
+        "epochs: 100 # about 1 min of training",
     ):
         assert words in text.replace('"', "")
     assert "? There are no test images: is the validation split to be the test split" in done.output

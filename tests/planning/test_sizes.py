@@ -10,18 +10,25 @@ def test_small_images_of_one_size_are_tiles_at_full_scale():
     chosen = sizes.propose([(96, 128)] * 5, 100, LAPTOP)
     assert (chosen.scale, chosen.height, chosen.width, chosen.stride_y, chosen.stride_x) == (1.0, 96, 128, 96, 128)
     assert (chosen.tiles, chosen.batch_size, chosen.model_width, chosen.is_whole) == (100, 4, 0.25, True)
-    assert chosen.epochs == 100  # 100 * 96 * 128 / 500,000 = 2.5 s an epoch: 20 minutes would be 488
+    # 100 * 96 * 128 / 500,000 = 2.5 s an epoch: 10 minutes would be 244 epochs
+    assert (chosen.epochs, chosen.effort) == (100, "4 min of training at the usual speed")
 
 
-def test_on_cores_large_images_are_scaled_until_thirty_epochs_take_twenty_minutes():
-    # 60 % of 60 images of 966 x 1296: at half size 42 * 312,984 px = 26 s an epoch on 2 cores, 13 minutes in all.
+def test_on_cores_large_images_are_scaled_until_thirty_epochs_take_ten_minutes():
+    # 42 images of 966 x 1296: at 0.375 42 * 175,932 px = 14.8 s an epoch on 2 cores, 7 minutes in all; at half size 13.
     chosen = sizes.propose([(966, 1296)] * 60, 42, LAPTOP)
+    assert (chosen.scale, chosen.height, chosen.width, chosen.is_whole) == (0.375, 362, 486, True)
+    assert (chosen.epochs, chosen.effort) == (40, "10 min of training at the usual speed")  # 600 / 14.8
+    # 20 of them: at half size 20 * 312,984 px = 12.5 s an epoch, 6 minutes in all; at 0.75 it would be 14.
+    chosen = sizes.propose([(966, 1296)] * 60, 20, LAPTOP)
     assert (chosen.scale, chosen.is_whole) == (0.5, False)
     # 483 x 648 at that size: 2 by 3 tiles, the last of which end at 227 + 256 = 483 and 2 * 196 + 256 = 648.
     assert (chosen.height, chosen.width, chosen.stride_y, chosen.stride_x) == (256, 256, 227, 196)
-    assert chosen.tiles == 42 * 6
+    assert chosen.tiles == 20 * 6
     at_full = sizes.propose([(966, 1296)] * 60, 42, GPU)
     assert (at_full.scale, at_full.height, at_full.width, at_full.model_width) == (1.0, 512, 512, 1.0)
+    # 42 * 2 * 3 tiles in batches of 16 are 15 steps an epoch, and 200 epochs the most.
+    assert (at_full.epochs, at_full.effort) == (200, "3000 steps")
 
 
 @pytest.mark.parametrize(
