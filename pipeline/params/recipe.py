@@ -45,7 +45,7 @@ def check_phases(phases: Sequence[Phase], epochs: int, warmup_epochs: float) -> 
     for what, share in shares.items():
         if round(share * epochs, 6) < 1:
             raise ValueError(
-                f"expected at least one of {epochs} epochs for {what}, got {share * epochs:.2g}; change epochs or the "
+                f"expected at least one of {epochs} epochs for {what}, got {share * epochs:.6g}; change epochs or the "
                 "shares of early_phases"
             )
     if phases and warmup_epochs >= phases[0].share * epochs:

@@ -43,6 +43,8 @@ def with_phases(*phases, text=TEXT):
         ("image_loss: null", "image_loss: {name: dice, share: 0}", "image_loss.share: expected greater than 0, got 0;"),
         ("image_loss: null", "image_loss: {name: iou, share: 1}", "expected 'lovasz_softmax' or 'dice', got \"iou\";"),
         ("aspect: 1.0", "aspect: 0.5", "train.aspect: expected greater than or equal to 1, got 0.5; correct the value"),
+        ("blur: 0.0", "blur: 6.0", "train.blur: expected less than or equal to 5, got 6.0; correct the value"),
+        ("noise: 0.0", "noise: 65", "train.noise: expected less than or equal to 64, got 65; correct the value"),
         ("gamma: 1.0", "gamma: 5.0", "train.gamma: expected less than or equal to 4, got 5.0; correct the value"),
         ("rotation: 0.0", "rotation: 200", "train.rotation: expected less than or equal to 180, got 200; correct"),
         ("border: void", "border: grey", "train.border: expected 'void' or 'mirror', got \"grey\"; correct the value"),
@@ -107,6 +109,7 @@ def test_phases_are_read_in_their_order(tmp_path):
             "train: expected at least one of 16 epochs for early_phases.0, got 0.8; change epochs or the shares of",
         ),
         ([{}, {}], "train: expected at least one of 16 epochs for the last phase, got 0; change epochs or the shares"),
+        ([{"share": 0.938}], "train: expected at least one of 16 epochs for the last phase, got 0.992; change epochs"),
         (
             [{"scale": 0.3}],
             "train.early_phases.0.scale: expected at least 32 x 32 pixels, got 29 x 38 at scale 0.3; raise it",
