@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,7 @@ def imported_files(*modules: str, root: Path = ROOT) -> dict[str, Path]:
     missing = [name for name in modules if _file(root, name) is None]
     if missing:
         raise ValueError(f"expected modules below {root}, got {', '.join(missing)}; correct the name")
+    packages = {name.partition(".")[0] for name in modules}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
@@ -35,10 +37,8 @@ def imported_files(*modules: str, root: Path = ROOT) -> dict[str, Path]:
             continue
         files[name] = path
         parent = name.rpartition(".")[0]
-        waiting += [
-            *([parent] if parent else []),
-            *_imports(ast.parse(path.read_bytes()), {m.partition(".")[0] for m in modules}),
-        ]
+        imported = (each for each in _imported(path.read_bytes()) if each.partition(".")[0] in packages)
+        waiting += [*([parent] if parent else []), *imported]
     return dict(sorted(files.items()))
 
 
@@ -48,16 +48,22 @@ def _file(root: Path, module: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _imports(tree: ast.AST, packages: set[str]) -> Iterator[str]:
-    """Yield the names that a module imports from `packages`; some are not modules but members of one."""
+@lru_cache(maxsize=1024)
+def _imported(source: bytes) -> tuple[str, ...]:
+    """Return the names that a module imports; some are not modules but members of one.
+
+    Registering a model asks several times about the same hundred files, and parsing them takes a seventh of a second.
+    """
+    return tuple(_imports(ast.parse(source)))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         else:
-            names = []
-            yield from _imports(node, packages)
-        yield from (name for name in names if name.partition(".")[0] in packages)
+            yield from _imports(node)
