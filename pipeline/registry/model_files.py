@@ -49,7 +49,7 @@ def add(
         version = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
     elif version.tags.get("evidence") != tags["evidence"]:
         upload(version, evidence, f"{EVIDENCE}/{tags['evidence']}")
-    versions.describe(version, tags)
+    versions.describe(version, {key: value for key, value in tags.items() if version.tags.get(key) != value})
     return versions.version(model, version.number)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grimp
 import pytest
-from mlflow import MlflowException, artifacts, models
+from mlflow import MlflowClient, MlflowException, artifacts, models
 
 from pipeline.registry import file_record, model_files, versions
 from pipeline.registry.versions import RegisteredModel
@@ -142,11 +142,17 @@ def files_below(folder):
     return {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if not path.is_dir()}
 
 
-def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow_store, tmp_path):
+def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow_store, tmp_path, monkeypatch):
     folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-added")
     run, evidence = runs.start(model.name, "run-a"), tmp_path / "evidence"
     evidence.mkdir()
-    names = []
+    names, sent, set_tag = [], [], MlflowClient.set_model_version_tag
+
+    def record(self, name, version, key, value):
+        sent.append(key)
+        set_tag(self, name, version, key, value)
+
+    monkeypatch.setattr(MlflowClient, "set_model_version_tag", record)
 
     def add(text, fingerprint="a"):
         (evidence / "scores.json").write_text(text)
@@ -156,6 +162,7 @@ def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow
 
     first, again, same = add("old"), add("new"), add("new")
     assert (first.number, first.run_id) == ("1", run.run_id)
+    assert sent == ["evidence", "new"]  # a request each; those of the first came with the version
     assert same == again == replace(first, tags={**first.tags, "evidence": names[1], "new": "new"})
     files = model_files.fetch(again, "evidence", tmp_path / "copy")
     assert {path.parent.name: path.read_text() for path in files.glob("*/*")} == dict(

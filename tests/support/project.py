@@ -77,7 +77,8 @@ def named(spec, code):
 def train(spec, seed=0):
     """Write the outputs of the train stage, and log its run."""
     write_model(stage.MODEL, spec, seed)
-    inputs = next((each for each in map(inputs_of, "abc") if run_name(each) == spec.run), {})
+    inputs = inputs_of("")
+    inputs = next((each for code in "abc" if run_name(each := {**inputs, "code": code}) == spec.run), {})
     tree = {"run": spec.run, "inputs": inputs, "class_weights": {"road": 1.0, "sky": 1.0}}
     atomic.write_json(stage.REPORTS / "train.json", tree)
     run = runs.start(spec.dataset, spec.run)
