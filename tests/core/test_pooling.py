@@ -58,9 +58,9 @@ def few_values(shape, special, dtype):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_size_equals_pytorchs_in_values_places_and_gradients(dtype, layout):
-    kinds = itertools.cycle(SPECIAL)
-    for height, width in itertools.product(range(1, 34), repeat=2):
+def test_all_small_sizes_equal_pytorchs_in_values_places_and_gradients(dtype, layout):
+    kinds, sides = itertools.cycle(SPECIAL), [*range(1, 13), 16, 17, 31, 32, 33]
+    for height, width in itertools.product(sides, repeat=2):
         assert_equal_to_pytorchs(few_values((2, 4, height, width), next(kinds), dtype), layout)
 
 
