@@ -56,7 +56,11 @@ def running(command, log, ready, *, end=signal.SIGTERM, **options):
     finally:
         with suppress(ProcessLookupError):  # it ended by itself
             os.killpg(process.pid, end)
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:  # on a busy machine, a server may wait long for its last connections
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
 
 
 def wait_for(ready, process, log):
