@@ -39,6 +39,8 @@ _EARLIER: dict[str, dict[str, Any]] = {
         "rotation": 0.0,
         "border": "void",
         "gamma": 1.0,
+        "blur": 0.0,
+        "noise": 0.0,
         "hue": 0.0,
     },
 }
