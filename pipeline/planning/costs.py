@@ -35,7 +35,7 @@ class Costs:
     """Estimates for one run of the pipeline on this machine."""
 
     minutes: Mapping[str, float]
-    """Of each stage; register, and the start of Ray, are not measured."""
+    """Of each stage; register, the start of Ray, and what comes from the network, are not measured."""
     epoch_seconds: float
     """At the tiles' full size, with its validation."""
     step_seconds: float
@@ -67,7 +67,7 @@ def measure(settings: Params) -> Costs:
         raw.mkdir()
         sample = samples.take(settings.dataset, raw)
         samples.write(sample, raw)
-        times = {"download": sample.seconds}
+        times = {} if sample.seconds is None else {"download": sample.seconds}
         times["validate"], _ = _timed(lambda: validate.run(sample.manifest, settings.validation))
         cut, index = _timed(lambda: tile.run(sample.manifest, raw, tiles, settings.tile))
         times["tile"] = cut / max(1, len(sample.manifest.usable))
@@ -126,7 +126,7 @@ def _total(
     scale = images / max(1, len(sample.manifest.images))
     return Costs(
         minutes={
-            "download": seconds["download"] * images / 60,
+            **({"download": seconds["download"] * images / 60} if "download" in seconds else {}),
             "validate": seconds["validate"] / 60,
             "tile": seconds["tile"] * images / 60,
             "train": (steps_seconds + validation * train.epochs) / 60,

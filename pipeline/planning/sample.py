@@ -27,8 +27,8 @@ class Sample:
     manifest: Manifest
     counts: Counter[str]
     """How many images each split has in all."""
-    seconds: float
-    """What an image took to bring here, on all cores."""
+    seconds: float | None
+    """What an image took to bring here, on all cores; None: it would be downloaded."""
     note: str
     """What the images stand for, if they are not the data set's own."""
 
@@ -47,13 +47,14 @@ def take(dataset: Dataset, raw: Path) -> Sample:
         source, counts = _of_folder(dataset, raw)
     else:
         if isinstance(dataset, CamvidDataset):
-            note = "CamVid is not downloaded for this: drawn scenes of its size stand for it"
+            note = "CamVid is not downloaded for this, nor is that timed: drawn scenes of its size stand for it"
         begun = _starting(dataset, raw)
         began = time.monotonic()
         source, counts = _drawn(dataset, raw, _EACH)
     rows = download.described(source, raw)
     seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
-    return Sample(Manifest(source.dataset, source.classes, source.licence, rows, source.splits), counts, seconds, note)
+    manifest = Manifest(source.dataset, source.classes, source.licence, rows, source.splits)
+    return Sample(manifest, counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
 
 
 def _of_folder(dataset: FolderDataset, raw: Path) -> tuple[Source, Counter[str]]:

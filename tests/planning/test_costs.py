@@ -60,6 +60,11 @@ def test_epochs_of_small_tiles_take_a_part_of_the_time():
     )
 
 
+def test_what_comes_from_the_network_is_not_timed(monkeypatch):
+    monkeypatch.delitem(SECONDS, "download")
+    assert costs.in_words(total())[2].startswith("stages: validate 12 s, tile 15 s, train 7 min, evaluate 30 s; 8 min")
+
+
 def test_the_estimates_are_said_in_words():
     lines = costs.in_words(total())
     assert lines[:3] == [
@@ -105,6 +110,9 @@ def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
     drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path, 1)
     assert drawn[1] == Counter(train=367, val=101, test=233)
     assert (drawn[0].dataset, len(drawn[0].entries)) == ("camvid", 3)
+    taken = sample.take(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path / "raw")
+    assert taken.seconds is None
+    assert taken.note.startswith("CamVid is not downloaded for this, nor is that timed")
 
 
 def test_a_folder_that_is_not_there_is_an_error(own):
