@@ -16,18 +16,26 @@ from tests.support import ROOT, stores
 NAMES = ["packages", "params", "data set", "git", "dvc", "memory", "shared memory", "disk", "sockets", "GPUs", "MLflow"]
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A project that Git and DVC keep."""
+    folder = tmp_path_factory.mktemp("original")
+    shutil.copy(ROOT / "params.yaml", folder)
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "a")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(original, tmp_path, monkeypatch):
     """A project in which every check passes."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stores.sqlite(tmp_path))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(archive.pooch, "os_cache", lambda name: tmp_path / "cache")
-    subprocess.run(["git", "init", "-q"], check=True)
-    subprocess.run(["git", "add", "."], check=True)
-    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"], check=True)
-    subprocess.run(["dvc", "init", "-q"], check=True)
     return tmp_path
 
 

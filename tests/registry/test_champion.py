@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,9 @@ import pytest
 from pipeline.registry import champion as champions, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Reign
+from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
+from tests.support import stores
 from tests.support.promoted import draft, three_versions
 
 
@@ -93,14 +96,27 @@ def test_an_alias_that_was_moved_outside_segnet_is_logged(mlflow_store, model, b
     assert shown(champions.settled(model))[-1] == ("found", None, None, None)
 
 
-@pytest.fixture
-def log(model):
-    """The log of four decisions: 1, 2, 3 and 1 became champion."""
-    log = ()
+@pytest.fixture(scope="module")
+def four_decisions(tmp_path_factory):
+    """A store's file whose log has four decisions: 1, 2, 3 and 1 became champion."""
+    folder = tmp_path_factory.mktemp("decided")
+    model, log = three_versions(stores.sqlite(folder), "segnet-decided"), ()
     for version, before in (("1", None), ("2", "1"), ("3", "2"), ("1", "3")):
         champions.append(model, draft(version, version, before), log)
         log = champions.read(model)
-    return log
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def decided(four_decisions, tmp_path):
+    """The model of these decisions, in a store of its own."""
+    shutil.copy(four_decisions, tmp_path)
+    return RegisteredModel(f"sqlite:///{tmp_path}/mlflow.db", "segnet-decided")
+
+
+@pytest.fixture
+def log(decided):
+    return champions.read(decided)
 
 
 def delete(model, *numbers):
@@ -109,44 +125,45 @@ def delete(model, *numbers):
 
 
 @pytest.mark.parametrize("deleted", [(1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3)])
-def test_an_entry_that_was_deleted_is_named_and_hides_nothing_after_it(model, log, deleted):
-    delete(model, *deleted)
-    found = champions.settled(model)
+def test_an_entry_that_was_deleted_is_named_and_hides_nothing_after_it(decided, log, deleted):
+    delete(decided, *deleted)
+    found = champions.settled(decided)
     kept = [entry for entry in log if entry.number not in deleted]
     assert [entry for entry in found if entry.kind != "lost"] == kept
     lost = [(entry.number, entry.reason) for entry in found if entry.kind == "lost"]
     assert lost == [(max(deleted), f"entry {max(deleted)} was deleted from the log")]
-    assert champions.reign(model) == Reign("1", "3")
-    fifth = champions.append(model, draft("2", "2", "1"), found)
-    assert champions.settled(model) == (*found, fifth)
+    assert champions.reign(decided) == Reign("1", "3")
+    fifth = champions.append(decided, draft("2", "2", "1"), found)
+    assert champions.settled(decided) == (*found, fifth)
 
 
-def test_the_newest_entry_is_named_if_it_was_deleted_and_the_log_continues_after_it(model, log):
-    delete(model, 4)
-    found = champions.settled(model)
+def test_the_newest_entry_is_named_if_it_was_deleted_and_the_log_continues_after_it(decided, log):
+    delete(decided, 4)
+    found = champions.settled(decided)
     assert [(entry.number, entry.kind) for entry in found] == [
         *((n, "forced") for n in (1, 2, 3)),
         (4, "lost"),
         (5, "found"),
     ]
     assert found[-1].reason == "entry 4 was deleted from the log; the aliases are taken as they are"
-    assert found[-1].reign == champions.reign(model) == Reign("1", "3")
-    assert champions.settled(model) == found
+    assert found[-1].reign == champions.reign(decided) == Reign("1", "3")
+    assert champions.settled(decided) == found
 
 
-def test_a_log_that_was_deleted_is_missed_by_what_it_left_at_the_versions(model, log):
-    versions.describe(versions.version(model, "1"), {"decision": "4"})
-    store.client(model.uri).delete_registered_model(champions.log_of(model).name)
-    found = champions.settled(model)
+def test_a_log_that_was_deleted_is_missed_by_what_it_left_at_the_versions(decided, log):
+    versions.describe(versions.version(decided, "1"), {"decision": "4"})
+    store.client(decided.uri).delete_registered_model(champions.log_of(decided).name)
+    found = champions.settled(decided)
     assert [(entry.number, entry.kind) for entry in found] == [(4, "lost"), (1, "found")]
     assert found[1].reason == (
-        f"the log {champions.log_of(model).name} has no entry, although versions bear the decisions of up to entry 4; "
-        "if the model was renamed, its earlier log is promotions-of-<its old name>; the aliases are taken as they are"
+        f"the log {champions.log_of(decided).name} has no entry, although versions bear the decisions of up to "
+        "entry 4; if the model was renamed, its earlier log is promotions-of-<its old name>; the "
+        "aliases are taken as they are"
     )
     for number in range(2, 6):  # beyond the number of the lost one
-        champions.append(model, draft("2", "2", "1"), champions.read(model))
-        assert champions.read(model)[-1].number == number
-    assert [entry.number for entry in champions.read(model)] == [4, 1, 2, 3, 4, 5]
+        champions.append(decided, draft("2", "2", "1"), champions.read(decided))
+        assert champions.read(decided)[-1].number == number
+    assert [entry.number for entry in champions.read(decided)] == [4, 1, 2, 3, 4, 5]
 
 
 def test_a_log_with_an_entry_does_not_count_as_deleted(model):
@@ -161,41 +178,41 @@ def test_a_log_with_an_entry_does_not_count_as_deleted(model):
 
 
 @pytest.mark.parametrize("text", ["{}", "", "[" * 100_000])
-def test_what_is_no_entry_is_named_and_hides_nothing(model, log, text):
-    store.client(model.uri).set_model_version_tag(champions.log_of(model).name, "2", "entry", text[:5000])
-    first, second, third, fourth = champions.settled(model)
+def test_what_is_no_entry_is_named_and_hides_nothing(decided, log, text):
+    store.client(decided.uri).set_model_version_tag(champions.log_of(decided).name, "2", "entry", text[:5000])
+    first, second, third, fourth = champions.settled(decided)
     assert (first, third, fourth) == (log[0], log[2], log[3])
     assert (second.kind, second.reign) == ("lost", first.reign)
     assert second.reason.startswith("entry 2: expected a decision logged by this program, got")
 
 
 @pytest.mark.parametrize("alias", ["champion", "previous_champion"])
-def test_the_deletion_of_a_version_with_an_alias_is_logged(model, log, alias):
+def test_the_deletion_of_a_version_with_an_alias_is_logged(decided, log, alias):
     number = {"champion": "1", "previous_champion": "3"}[alias]
-    store.client(model.uri).delete_model_version(model.name, number)
-    found = champions.settled(model)[-1]
+    store.client(decided.uri).delete_model_version(decided.name, number)
+    found = champions.settled(decided)[-1]
     assert (found.kind, found.reason) == (
         "found",
         f"version {number}, which had the alias {alias}, was deleted outside segnet",
     )
-    assert champions.reign(model) == found.reign
+    assert champions.reign(decided) == found.reign
 
 
-def test_a_promoter_that_died_before_its_version_was_deleted_is_completed(model, log, monkeypatch):
+def test_a_promoter_that_died_before_its_version_was_deleted_is_completed(decided, log, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(champions, "settle", lambda model: None)
-        champions.append(model, draft("2", "2", "1"), log)
-    store.client(model.uri).delete_model_version(model.name, "2")
-    found = champions.settled(model)
+        champions.append(decided, draft("2", "2", "1"), log)
+    store.client(decided.uri).delete_model_version(decided.name, "2")
+    found = champions.settled(decided)
     assert [entry.kind for entry in found[4:]] == ["forced", "found"]
     assert found[-1].reason == "version 2, which had the alias champion, was deleted outside segnet"
-    assert champions.reign(model) == Reign(None, "1")
+    assert champions.reign(decided) == Reign(None, "1")
 
 
-def test_all_versions_may_be_deleted(model, log):
+def test_all_versions_may_be_deleted(decided, log):
     for number in ("1", "2", "3"):
-        store.client(model.uri).delete_model_version(model.name, number)
-    assert champions.settled(model)[-1].reign == champions.reign(model) == Reign(None, None)
+        store.client(decided.uri).delete_model_version(decided.name, number)
+    assert champions.settled(decided)[-1].reign == champions.reign(decided) == Reign(None, None)
 
 
 def test_the_log_is_bound_together(mlflow_store, model):

@@ -35,10 +35,8 @@ def test_a_champion_is_not_scored_again_on_other_images_than_the_candidates(made
     assert [key for key in versions.version(model, "1").tags if key.startswith("evidence_on_")] == []
 
 
-def test_a_verdict_is_recomputed_whole(made):
-    spec, model = made()
-    tree.registered(tree.named(spec, "a"), hits=3)
-    tree.registered(tree.named(spec, "b"), hits=4)
+def test_a_verdict_is_recomputed_whole(registered):
+    model = registered(3, 4)
     for entry, before in zip(champion.read(model), (None, "1"), strict=True):
         verdict = entry.verdict.to_json()
         assert judge.judge_again(model, entry, before) == {key: verdict[key] for key in KEYS}

@@ -1,32 +1,20 @@
 """Promotions, one after the other, of models whose scores are set by hand: 3 hits are mIoU 0.375, 4 are 1."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import params
+from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.registry import champion, promote, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Entry, Reign
 from pipeline.registry.judge import Rule
-from pipeline.registry.versions import RegisteredModel
 from stages import register as stage
 from tests.support import project as tree
-
-
-@pytest.fixture
-def spec(tmp_path, mlflow_store, monkeypatch, request):
-    """The spec of the model in a working tree as left by the earlier stages; each test has its own registered model."""
-    monkeypatch.chdir(tmp_path)
-    return tree.make(request.node.name[:60].replace("_", "-"))
-
-
-@pytest.fixture
-def model(mlflow_store, spec):
-    return RegisteredModel(mlflow_store, f"segnet-{spec.dataset}")
-
 
 VERDICT = Verdict(Outcome.PROMOTE, ("a gain",), "d" * 64, {"level": 0.95}, {})
 
@@ -34,6 +22,10 @@ VERDICT = Verdict(Outcome.PROMOTE, ("a gain",), "d" * 64, {"level": 0.95}, {})
 def rule():
     settings = params.load()
     return Rule(settings.registration, settings.evaluate, stage.RAW)
+
+
+def registration():
+    return json.loads((stage.REPORTS / "registration.json").read_text())
 
 
 def decided(model):
@@ -93,9 +85,8 @@ def test_a_forced_promotion_needs_a_reason(reason):
         promote.force(None, reason, None)
 
 
-def test_a_forced_promotion_is_logged_with_the_verdict_of_the_rule(spec, model):
-    tree.registered(tree.named(spec, "a"), hits=3)
-    held = tree.registered(tree.named(spec, "b"), hits=3)
+def test_a_forced_promotion_is_logged_with_the_verdict_of_the_rule(registered):
+    model, held = registered(3, 3), registration()
     entry = promote.force(versions.version(model, "2"), "it looks better", rule())
     assert (entry.kind, entry.version, entry.reign) == ("forced", "2", Reign("2", "1"))
     assert (entry.reason, entry.verdict.outcome.name, list(entry.verdict.reasons)) == (
@@ -107,32 +98,29 @@ def test_a_forced_promotion_is_logged_with_the_verdict_of_the_rule(spec, model):
     assert versions.version(model, "2").tags["validation_status"] == "forced"
 
 
-def test_a_version_that_was_rolled_back_is_promoted_again_on_the_same_evidence(spec, model):
-    tree.registered(tree.named(spec, "a"), hits=3)
-    tree.registered(tree.named(spec, "b"), hits=4)
+def test_a_version_that_was_rolled_back_is_promoted_again_on_the_same_evidence(registered):
+    model = registered(3, 4)
     promote.roll_back(model)
     entry, verdict = promote.consider(versions.version(model, "2"), rule())
     assert (entry.number, entry.reign, verdict.outcome.name) == (4, Reign("2", "1"), "PROMOTE")
     assert champion.reign(model) == Reign("2", "1")
 
 
-def test_the_same_verdict_on_other_evidence_is_logged(spec, model):
-    tree.registered(tree.named(spec, "a"), hits=3)
-    held = tree.registered(tree.named(spec, "b"), hits=3)
+def test_the_same_verdict_on_other_evidence_is_logged(registered):
+    model, held, spec = registered(3, 3), registration(), read_spec(stage.MODEL)
     Path("params.yaml").write_text(Path("params.yaml").read_text() + "# a remark\n")
-    again = tree.registered(tree.named(spec, "b"), hits=3)
+    again = tree.registered(spec, hits=3)
     assert again == held
     first, second = champion.read(model)[1:]
     assert (first.kind, first.version, second.kind, second.version) == ("decided", "2", "decided", "2")
     assert first.evidence["candidate"] != second.evidence["candidate"]
     assert first.evidence["champion"] == second.evidence["champion"]
-    tree.registered(tree.named(spec, "b"), hits=3)
+    tree.registered(spec, hits=3)
     assert champion.read(model)[1:] == (first, second)
 
 
-def test_a_promoter_that_is_outrun_five_times_gives_up(spec, model, monkeypatch):
-    tree.registered(tree.named(spec, "a"), hits=3)
-    tree.registered(tree.named(spec, "b"), hits=3)
+def test_a_promoter_that_is_outrun_five_times_gives_up(registered, monkeypatch):
+    model = registered(3, 3)
     tried, judged = [], promote._judge(versions.version(model, "2"), champion.read(model), rule())
     draft = replace(judged[0], reason="another", evidence={"candidate": "another"})
     monkeypatch.setattr(promote, "_judge", lambda *_: (draft, judged[1]))
@@ -147,8 +135,8 @@ def test_a_promoter_that_is_outrun_five_times_gives_up(spec, model, monkeypatch)
     assert len(tried) == 5
 
 
-def test_there_is_nothing_to_roll_back_to_if_the_previous_champion_is_the_champion(spec, model):
-    tree.registered(spec, hits=3)
+def test_there_is_nothing_to_roll_back_to_if_the_previous_champion_is_the_champion(registered):
+    model = registered(3)
     versions.set_alias(model, "previous_champion", "1")
     message = "expected a champion of .* and another, previous one to roll back to, got 1 and 1; promote a version"
     with pytest.raises(ValueError, match=message):
@@ -156,11 +144,11 @@ def test_there_is_nothing_to_roll_back_to_if_the_previous_champion_is_the_champi
     assert decided(model)[1:] == [("found", "1", Reign("1", "1"))]
 
 
-def test_a_version_that_is_rolled_back_to_was_promoted_then(spec, model, monkeypatch):
-    times = (f"2026-11-23T10:00:{second:02}Z" for second in range(60))
+def test_a_version_that_is_rolled_back_to_was_promoted_then(registered, monkeypatch):
+    model = registered(3)
+    times = (f"2099-11-23T10:00:{second:02}Z" for second in range(60))
     monkeypatch.setattr(champion, "now", lambda: next(times))
-    tree.registered(tree.named(spec, "a"), hits=3)
-    tree.registered(tree.named(spec, "b"), hits=4)
+    tree.registered(tree.named(read_spec(stage.MODEL), "b"), hits=4)
     before = [versions.version(model, number).tags["promoted_at"] for number in "12"]
     entry = promote.roll_back(model)
     assert entry.reason == "rolled back from version 2 to version 1"

@@ -1,6 +1,5 @@
 """What was changed in the store is neither judged nor made champion; registering again is always possible."""
 
-import hashlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,20 +9,14 @@ from typer.testing import CliRunner
 from pipeline.artifacts.model import read_spec
 from pipeline.cli import app
 from pipeline.registry import champion, versions
-from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
 from tests.support import project as tree
 
 
 @pytest.fixture
-def model(tmp_path, mlflow_store, monkeypatch, request):
+def model(registered):
     """A registered model with champion 1 and version 2, which was held; the current folder is their working tree."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
-    spec = tree.make(hashlib.sha256(request.node.name.encode()).hexdigest()[:16])
-    for code in "ab":
-        tree.registered(tree.named(spec, code), hits=3)
-    return RegisteredModel(mlflow_store, f"segnet-{spec.dataset}")
+    return registered(3, 3)
 
 
 def files(model, number):

@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ from pipeline.cli import app
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
-from tests.support import project as tree, stores
+from tests.support import project as tree
 
-MODEL = "segnet-damaged"
+MODEL = "segnet-copied"
 LOG = f"promotions-of-{MODEL}"
 NUMBERS = ("1", "2", "3")
 JUNK = ("", "abc", "nan", "-1", "999999999", "é\x1b", "[" * 4000)
@@ -25,15 +24,13 @@ TAGS = ("test_miou", "evidence", "fingerprint", "test_data", "training_run", "de
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(originals, tmp_path_factory):
     """A working tree and its store: version 1 was champion, 2 is, 3 was held, and the log has five entries."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("whole") / "tree"
+    tree.copy(originals(3, 3, 3), folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", stores.sqlite(folder))
-        spec = tree.make("damaged")
-        for code in "abc":
-            tree.registered(tree.named(spec, code), hits=3)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         for words in (("promote", "2", "--force", "why not"), ("rollback",), ("rollback",)):
             assert CliRunner().invoke(app, [*words, "--name", MODEL]).exit_code == 0
     return folder
@@ -149,14 +146,8 @@ def damage(whole, tmp_path, monkeypatch):
     """Return a function that damages a copy of the working tree and its store, which it makes the current ones."""
 
     def start(seed):
-        shutil.copytree(whole, tmp_path / "copy")
+        tree.copy(whole, tmp_path / "copy")
         monkeypatch.chdir(tmp_path / "copy")
-        database = sqlite3.connect("mlflow.db")
-        for table, column in stores.ADDRESSES.items():
-            text = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-            database.execute(text, (str(whole), str(tmp_path / "copy")))
-        database.commit()
-        database.close()
         uri = f"sqlite:///{tmp_path}/copy/mlflow.db"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         damage = Damage(uri, seed)

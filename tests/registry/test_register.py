@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifacts import scores
+from pipeline.artifacts.model import read_spec
 from pipeline.files import digest
 from pipeline.registry import champion as champions, judge, model_files, versions
 from pipeline.registry.versions import RegisteredModel
@@ -86,30 +87,31 @@ def used(registration):
 
 
 def test_each_challenger_on_the_same_images_is_judged_at_a_higher_level_and_one_judged_again_at_its_own(
-    spec, mlflow_store
+    registered,
 ):
-    models = {code: tree.named(spec, code) for code in "abc"}
-    assert used(tree.registered(models["a"], hits=3)) == (None, None)  # there is no champion yet
-    assert used(tree.registered(models["b"], hits=3)) == (1, 0.975)
+    model = registered(3, 3)
+    models = {code: tree.named(read_spec(stage.MODEL), code) for code in "abc"}
+    assert "challenger" not in champions.read(model)[0].verdict.rule  # there is no champion yet
+    assert used(json.loads((stage.REPORTS / "registration.json").read_text())) == (1, 0.975)
     assert used(tree.registered(models["c"], hits=3)) == (2, pytest.approx(1 - 0.05 / 6))
     assert used(tree.registered(models["b"], hits=3)) == (1, 0.975)  # the same verdict, which is not logged again
-    assert [entry[:2] for entry in log(mlflow_store, spec)] == [("decided", number) for number in "123"]
-    model = RegisteredModel(mlflow_store, f"segnet-{spec.dataset}")
-    for entry in champions.read(model)[1:]:
+    log = champions.read(model)
+    assert [(entry.kind, entry.version) for entry in log] == [("decided", number) for number in "123"]
+    for entry in log[1:]:
         assert judge.judge_again(model, entry, "1").items() <= entry.verdict.to_json().items()
     assert used(tree.registered(models["b"], hits=4)) == (1, 0.975)  # of other scores, it becomes champion
     assert used(tree.registered(models["c"], hits=4)) == (1, 0.975)
 
 
-def test_the_decision_and_its_evidence_lie_beside_the_version(spec, mlflow_store, tmp_path):
-    tree.registered(spec, hits=3)
-    name, version = f"segnet-{spec.dataset}", holder(mlflow_store, spec, "champion")
+def test_the_decision_and_its_evidence_lie_beside_the_version(registered, tmp_path):
+    model = registered(3)
+    version = versions.with_alias(model, "champion")
     with model_files.evidence(version, version.tags["evidence"]) as folder:
-        assert scores.read(folder).run == "run-a"
+        assert scores.read(folder).run == read_spec(stage.MODEL).run
         assert (folder / "params.yaml").read_bytes() == Path("params.yaml").read_bytes()
         assert json.loads((folder / "lineage.json").read_text())["hashes"]["data/raw"] == version.tags["data_md5"]
     decision = model_files.fetch(version, "decisions/000001", tmp_path / "decision")
-    (entry,) = champions.read(RegisteredModel(mlflow_store, name))
+    (entry,) = champions.read(model)
     assert json.loads((decision / "verdict.json").read_text()) == entry.to_json()
     assert [json.loads(line) for line in (decision / "promotions.jsonl").read_text().splitlines()] == [entry.to_json()]
     assert "PROMOTE" in (decision / "card.md").read_text()
@@ -129,9 +131,9 @@ def test_a_champion_scored_on_other_images_is_scored_again_on_these(spec, mlflow
     assert (rescored.run, rescored.test_data, len(rescored.ids)) == ("run-a", tree.test_data(), 3)
 
 
-def test_a_champion_on_other_images_that_are_not_here_holds(spec):
-    tree.registered(spec, hits=3)
-    held = tree.registered(replace(spec, run="run-b"), hits=4, test_data="e" * 64)
+def test_a_champion_on_other_images_that_are_not_here_holds(registered):
+    registered(3)
+    held = tree.registered(tree.named(read_spec(stage.MODEL), "b"), hits=4, test_data="e" * 64)
     assert held["verdict"] == "HOLD"
     assert "was scored on other test data" in held["reasons"][0]
     assert "data/raw does not hold the latter" in held["reasons"][0]

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +18,10 @@ from pipeline.core.jackknife import MIN_BLOCKS
 from pipeline.evaluation import evaluate
 from pipeline.files import atomic, digest
 from pipeline.registry import model_files
-from pipeline.tracking import runs
+from pipeline.tracking import clone, runs
 from pipeline.training.run import run_name
 from stages import register as stage
-from tests.support import SCENES, scored as examples, tiny_dataset
+from tests.support import SCENES, scored as examples, stores, tiny_dataset
 from tests.support.tiny_model import SPEC, write_model
 
 IMAGES = MIN_BLOCKS  # each of a sequence of its own: just enough to compare models
@@ -111,3 +113,20 @@ def registered(spec, hits, **changes):
     score(spec, hits, **changes)
     stage.main()
     return json.loads((stage.REPORTS / "registration.json").read_text())
+
+
+def copy(source, folder):
+    """Copy a working tree that holds its store, mlflow.db, to a new folder; the store's files are those of the copy.
+
+    To the store, the copy is the same clone.
+    """
+    from mlflow.tracking._tracking_service import utils
+
+    shutil.copytree(source, folder)
+    clone.become(folder / "runs", clone.clone_id(source / "runs"))
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        for table, column in stores.ADDRESSES.items():
+            text = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            database.execute(text, (f"{source}/", f"{folder}/"))
+        database.commit()
+    utils._artifact_repos_cache.clear()  # MLflow's, by ids of runs and models alone: those of a copy are the same
