@@ -33,6 +33,7 @@ def client(repository):
         repository.run("dvc", "exp", "run", "--queue", "-S", f"train.seed={seed}")
     try:
         start_workers(repository)
+        wait_for_results(repository)
         while re.search("Queued|Running", status := repository.run("dvc", "queue", "status")):
             time.sleep(2)
         failed = re.findall(r"(\S+)[^\n]* Failed", status)
@@ -48,6 +49,13 @@ def start_workers(repository):
     environment = repository.environment()
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(command, cwd=repository.folder, env=environment, check=True, **nowhere)
+
+
+def wait_for_results(repository):
+    """Wait until dvc has a file for each experiment that ended; to ask dvc itself takes a second of process time."""
+    results, deadline = repository.folder / ".dvc/tmp/exps/celery/result", time.monotonic() + 1200
+    while len(list(results.glob("*"))) < len(SEEDS) and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
