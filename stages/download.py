@@ -13,11 +13,10 @@ RAW = Path("data/raw")
 def main() -> None:
     """Read the sections dataset and download; write data/raw; print its licence and number of images."""
     settings = params.load()
-    manifest = download.run(settings.dataset, settings.download, RAW)
-    images = manifest.images["split"].value_counts()
-    counts = ", ".join(f"{split} {images.get(split, 0)}" for split in manifest.splits)
-    say(manifest.licence)
-    say(f"download: {manifest.dataset}: {counts} images; {len(manifest.classes)} classes")
+    head, images = download.run(settings.dataset, settings.download, RAW)
+    counts = ", ".join(f"{split} {images[split]}" for split in head.splits)
+    say(head.licence)
+    say(f"download: {head.dataset}: {counts} images; {len(head.classes)} classes")
 
 
 if __name__ == "__main__":

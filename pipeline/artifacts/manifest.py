@@ -1,9 +1,15 @@
 """data/raw: images, index masks, and a manifest with one row per image. Written by download, read by later stages."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.core.arrays import Counts
 from pipeline.core.classes import ClassTable
@@ -34,6 +40,23 @@ COLUMNS = {
 }
 TABLE, HEAD = "manifest.parquet", "dataset.json"
 PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void
+_ROW_GROUP = 2**20  # rows; what pandas writes at once
+_BATCH = 4096  # rows that are held as objects
+
+Row = Mapping[str, Any]  # an image's: COLUMNS and PIXELS
+
+
+@dataclass(frozen=True)
+class Head:
+    """dataset.json: what is known of the images as a whole."""
+
+    dataset: str
+    """Short name: the registered model is segnet-<dataset>."""
+    classes: ClassTable
+    licence: str
+    """Licence notice of the data, one paragraph."""
+    splits: tuple[str, ...] = SPLITS
+    """The splits that there are: all, or all but test."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +104,49 @@ def write(manifest: Manifest, folder: Path) -> None:
     table = manifest.images[[*COLUMNS, PIXELS]].astype(COLUMNS).sort_values("id", ignore_index=True)
     with atomic.replacing(folder / TABLE) as temporary:
         table.to_parquet(temporary, index=False)
-    tree = {"dataset": manifest.dataset, "classes": manifest.classes.to_json(), "licence": manifest.licence}
-    tree |= {"splits": list(manifest.splits)}
-    atomic.write_json(folder / HEAD, tree)
+    _write_head(Head(manifest.dataset, manifest.classes, manifest.licence, manifest.splits), folder)
+
+
+def write_rows(head: Head, rows: Iterable[Row], folder: Path) -> Counter[str]:
+    """Write what `write` writes, the same bytes, of rows by ascending id as they come; return the images of each split.
+
+    At most 4096 rows are held as objects, and a million (2**20) as columns, about 0.4 kB each.
+
+    Raises:
+        ValueError: rows are not in order, or two have one id; no existing file was changed.
+    """
+    blank = {name: {"str": "", "int64": 0, "float64": 0.0}[kind] for name, kind in COLUMNS.items()}
+    example = pd.DataFrame([blank | {PIXELS: [0]}]).astype(COLUMNS)
+    schema = pa.Table.from_pandas(example, preserve_index=False).schema  # with pandas' own notes, as `write` leaves
+    counts, last = Counter[str](), ""
+    with atomic.replacing(folder / TABLE) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        batches: list[pa.RecordBatch] = []
+        for batch in _batches(rows):
+            for row in batch:
+                if row["id"] <= last:
+                    raise ValueError(
+                        f"expected rows by ascending id, each once, got {row['id']} after {last}; sort them"
+                    )
+                last = row["id"]
+            counts.update(row["split"] for row in batch)
+            batches.append(pa.RecordBatch.from_pylist(batch, schema))
+            if len(batches) * _BATCH == _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(batches))
+                batches = []
+        if batches:
+            writer.write_table(pa.Table.from_batches(batches))
+    _write_head(head, folder)
+    return counts
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch
+
+
+def _write_head(head: Head, folder: Path) -> None:
+    atomic.write_json(folder / HEAD, {**asdict(head), "classes": head.classes.to_json(), "splits": list(head.splits)})
 
 
 def read(folder: Path) -> Manifest:
@@ -93,7 +156,7 @@ def read(folder: Path) -> Manifest:
         ValueError: a file is missing or not as `write` writes it, or an image or mask lies outside `folder`.
     """
     try:
-        head = strict_json.parse((folder / HEAD).read_bytes(), _Head)
+        head = strict_json.parse((folder / HEAD).read_bytes(), Head)
         if head.splits not in (SPLITS, SPLITS[:-1]):
             raise ValueError(f"expected the splits {', '.join(SPLITS)}, or all but the last, got {head.splits}")
         images = tables.read_frame(folder / TABLE, COLUMNS, {PIXELS: len(head.classes) + 1})
@@ -104,13 +167,3 @@ def read(folder: Path) -> Manifest:
             f"{folder}: expected the manifest that the download stage writes: {err}; run it again"
         ) from err
     return Manifest(head.dataset, head.classes, head.licence, images, head.splits)
-
-
-@dataclass(frozen=True)
-class _Head:
-    """dataset.json: a Manifest without its images."""
-
-    dataset: str
-    classes: ClassTable
-    licence: str
-    splits: tuple[str, ...] = SPLITS

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import pyarrow.compute as pc
+
 from pipeline.artifacts.manifest import SPLITS
-from pipeline.data import annotations, pairing, splits
+from pipeline.data import annotations, columns, pairing, splits
 from pipeline.data.annotations import Drawing
 from pipeline.data.pairing import Pair
 from pipeline.params.dataset import Carved, FolderDataset, FolderSplits, ListSplits, RatioSplits
@@ -17,7 +20,7 @@ _LONGEST_NAME = 150  # bytes; file systems allow 255, including the suffix
 Splits = FolderSplits | ListSplits | RatioSplits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One image, and the split, sequence and name that it gets."""
 
@@ -34,22 +37,50 @@ def splits_of(rule: Splits) -> tuple[str, ...]:
     return SPLITS if rule.test is not None else SPLITS[:-1]
 
 
-def jobs(settings: FolderDataset, root: Path) -> list[Job]:
-    """Return every image of the data set in the folder `root`, in the order of the splits.
+class Jobs(Collection[Job]):
+    """Jobs by ascending id, split/name; they are columns of texts, of which a few thousand are objects at a time."""
+
+    def __init__(self, jobs: Iterator[Job], drawings: Mapping[Pair, Drawing]) -> None:
+        """Take the jobs one after the other, and what draws the masks of annotated images."""
+        names = ("split", "sequence", "name", "image", "mask")
+        found = columns.table(names, ((j.split, j.sequence, j.name, j.pair.image, j.pair.mask) for j in jobs))
+        order = pc.sort_indices(found, sort_keys=[("split", "ascending"), ("name", "ascending")])
+        self._table, self._drawings = found.take(order), drawings
+
+    def __len__(self) -> int:
+        """Return their number."""
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield them by ascending id."""
+        for split, sequence, name, image, mask in columns.rows(self._table):
+            pair = Pair(image, mask)
+            yield Job(split, sequence, name, pair, self._drawings.get(pair))
+
+    def __contains__(self, job: object) -> bool:
+        """Return whether `job` is one of them."""
+        return any(each == job for each in self)
+
+
+def jobs(settings: FolderDataset, root: Path) -> Jobs:
+    """Return every image of the data set in the folder `root`, by ascending id.
 
     Raises:
         ValueError: the globs, the lists, the splits or the files of annotations do not match.
     """
     pairs, drawings = _pairs(settings, root)
     assigned = _assigned(settings, root, pairs)
-    result = []
+    del pairs
+    return Jobs(_named(assigned, root, settings.sequence), drawings)
+
+
+def _named(assigned: splits.Assignment, root: Path, pattern: str) -> Iterator[Job]:
     for split, members in assigned.items():
         taken: set[str] = set()
         for pair in members:
             name = _name(pair.path, taken)
             taken.add(name)
-            result.append(Job(split, _sequence(root, pair, settings.sequence), name, pair, drawings.get(pair)))
-    return result
+            yield Job(split, _sequence(root, pair, pattern), name, pair, drawing=None)
 
 
 def is_file(path: Path) -> bool:
@@ -94,7 +125,7 @@ def _sequence(root: Path, pair: Pair, pattern: str) -> str:
     """Return the text that the pattern's group matches; an image that is not there need not match, and gives ""."""
     match = re.search(pattern, pair.path)
     if match is not None and match[1] is not None:
-        return match[1]
+        return sys.intern(match[1])  # many images share one
     if pair.image is None or not is_file(root / pair.image):
         return ""
     raise ValueError(f"expected dataset.sequence {pattern} to match every image's path, got {pair.path}; widen it")

@@ -1,6 +1,7 @@
 """CamVid in the copy of the SegNet tutorial: 701 frames of 480x360 pixels, 11 classes and void, official splits."""
 
 import hashlib
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,8 +41,11 @@ def write(folder: Path, limits: Download) -> Source:
                 f"{path}: expected CamVid with the digest {DIGEST}, got {actual}: a file was changed, added or "
                 f"omitted; remove this archive and run again"
             )
-        entries = [_move(image, split, folder) for split in SPLITS for image in sorted((unpacked / split).iterdir())]
-    return Source("camvid", CAMVID, LICENCE, tuple(entries))
+        entries = [_move(image, split, folder) for split in SPLITS for image in (unpacked / split).iterdir()]
+    entries.sort(key=attrgetter("id"))
+    return Source(
+        "camvid", CAMVID, LICENCE, entries, lambda entry: entry, [entry.image for entry in entries if entry.image]
+    )
 
 
 def available() -> str:

@@ -1,15 +1,15 @@
 """The download step: turns any of the data sets into one folder of images, index masks and a manifest."""
 
-from functools import partial
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
-import pandas as pd
 from scipy.fft import dctn
 
 from pipeline.artifacts import manifest
-from pipeline.artifacts.manifest import COLUMNS, PIXELS, Manifest
+from pipeline.artifacts.manifest import COLUMNS, PIXELS, Head
 from pipeline.core.arrays import Pixels
 from pipeline.data import camvid, folder
 from pipeline.data.scenes import dataset as scenes
@@ -33,31 +33,35 @@ from pipeline.params.steps import Download
 LICENCE = "LICENCE.txt"
 
 
-def run(dataset: Dataset, limits: Download, raw: Path) -> Manifest:
-    """Write the data set's images, index masks, licence and manifest into the folder `raw`; return the manifest.
+def run(dataset: Dataset, limits: Download, raw: Path) -> tuple[Head, Counter[str]]:
+    """Write the data set's images, index masks, licence and manifest into the folder `raw`.
 
     Missing and unreadable images are recorded in the manifest, which `validate` judges.
 
+    Returns:
+        the data set, and the number of images of each split.
+
     Raises:
-        ValueError: the data set is not available, or `raw` holds files that this step did not write; it is unchanged.
+        ValueError: the data set is not available, a mask was compressed with losses, or `raw` holds files that this
+            step did not write; it is unchanged.
     """
     _refuse_foreign_files(raw)
     with atomic.replacing(raw) as temporary:
         temporary.mkdir()
-        source = _write(dataset, limits, temporary)
-        images = described(source, temporary)
-        result = Manifest(source.dataset, source.classes, source.licence, images, source.splits)
-        manifest.write(result, temporary)
+        source = _opened(dataset, limits, temporary)
+        head = Head(source.dataset, source.classes, source.licence, source.splits)
+        counts = manifest.write_rows(head, described(source, temporary), temporary)
         atomic.write_text(temporary / LICENCE, f"{source.licence}\n")
-    return result
+    return head, counts
 
 
-def described(source: Source, folder: Path) -> pd.DataFrame:
-    """Return the manifest's rows of the images that were written into `folder`."""
-    describe = partial(_describe, below=folder, num_classes=len(source.classes))
-    paths = [path for entry in source.entries for path in (entry.image, entry.mask) if path is not None]
-    rows = on_all_cores(describe, source.entries, "reading images", images=paths)
-    return pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).sort_values("id", ignore_index=True)
+def described(source: Source, folder: Path) -> Iterator[manifest.Row]:
+    """Write the data set's images into `folder`, and yield their rows of the manifest, by ascending id."""
+
+    def work(job: Any) -> manifest.Row:
+        return _describe(source.write(job), folder, len(source.classes))
+
+    yield from on_all_cores(work, source.jobs, "images", images=source.opened)
 
 
 def _refuse_foreign_files(raw: Path) -> None:
@@ -95,7 +99,7 @@ def perceptual_hash(grey: Pixels) -> str:
     return np.packbits(coefficients > 1e-6).tobytes().hex()  # 1e-6: above rounding errors, so a blank image has 0 bits
 
 
-def _write(dataset: Dataset, limits: Download, raw: Path) -> Source:
+def _opened(dataset: Dataset, limits: Download, raw: Path) -> Source:
     match dataset:
         case ScenesDataset():
             return scenes.write(dataset, raw)
@@ -109,7 +113,7 @@ def _write(dataset: Dataset, limits: Download, raw: Path) -> Source:
 def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, Any]:
     """Return an image's row of the manifest."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
-        "id": f"{entry.split}/{entry.name}",
+        "id": entry.id,
         "split": entry.split,
         "sequence": entry.sequence,
         "contrast": 0.0,

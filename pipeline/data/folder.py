@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from pipeline.data.assignment import Job, is_file
 from pipeline.data.source import Source, SourceImage
 from pipeline.files import repository
 from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask, read_orientation
-from pipeline.files.threads import on_all_cores
 from pipeline.params.dataset import ClassRow, FolderDataset
 
 Labels = npt.NDArray[np.int16]
@@ -28,13 +27,14 @@ _SHOWN = 5  # labels that the class table does not name
 
 
 def write(settings: FolderDataset, folder: Path) -> Source:
-    """Put a user's images and index masks into `folder`, using all cores.
+    """Return the data set whose `write` puts a user's image and index mask into `folder`.
 
-    A missing image or mask, or an unreadable mask, is recorded in its entry and is not an error.
+    A missing image or mask, or an unreadable mask, is reported by its entry and is not an error; a mask that was
+    compressed with losses is one.
 
     Raises:
-        ValueError: the folder, the globs or the splits do not match, a file lies where a stage writes, a link leads out
-            of the folder, or a mask was compressed with losses.
+        ValueError: the folder, the globs or the splits do not match, a file lies where a stage writes, or a link leads
+            out of the folder.
     """
     root = repository.user_path(settings.path)
     check(root, settings.path)
@@ -47,18 +47,25 @@ def check(root: Path, path: str) -> None:
         raise ValueError(f"expected a folder as dataset.path, got {path}; correct the path")
 
 
-def write_jobs(settings: FolderDataset, root: Path, jobs: Sequence[Job], folder: Path) -> Source:
-    """Put some of the images, with index masks, into `folder`; see `write`."""
+def write_jobs(settings: FolderDataset, root: Path, jobs: Collection[Job], folder: Path) -> Source:
+    """Return the data set of some of the images, by ascending id; see `write`."""
     for job in jobs:
         for path in (job.pair.image, job.pair.mask):
             if path is not None and is_file(root / path):
                 _check_place(root, path, is_mask=path == job.pair.mask)
     classes = class_table(settings.classes)
     convert = partial(_write, root, folder, _reader(settings, classes), classes.void)
-    of_labels = [job.pair.image if job.drawing else job.pair.mask for job in jobs]
-    entries = on_all_cores(convert, jobs, "converting masks", images=[root / path for path in of_labels if path])
     licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
-    return Source(settings.title, classes, licence, tuple(entries), assignment.splits_of(settings.splits))
+    there = assignment.splits_of(settings.splits)
+    return Source(settings.title, classes, licence, jobs, convert, _opened(root, jobs), there)
+
+
+def _opened(root: Path, jobs: Collection[Job]) -> Iterator[Path]:
+    """Yield the images, and the masks that are images."""
+    for job in jobs:
+        for path in (job.pair.image, None if job.drawing else job.pair.mask):
+            if path is not None and is_file(root / path):
+                yield root / path
 
 
 def class_table(rows: Sequence[ClassRow]) -> ClassTable:

@@ -13,7 +13,7 @@ _WILDCARD = re.compile(r"(\*\*/|\*|\?|\[.[^\]]*\]|\{[^{}/]*,[^{}/]*\})")  # one 
 _MOST = 1000  # globs that braces stand for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """An image and its mask, as "/"-separated paths below the data set's folder; one of them may be missing."""
 

@@ -1,13 +1,15 @@
 """What every data set reports about the images that it wrote."""
 
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.core.classes import ClassTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceImage:
     """One image as a data set provides it."""
 
@@ -32,10 +34,15 @@ class SourceImage:
     labels_outside: str = ""
     """Their values or colours, with the number of pixels of each."""
 
+    @property
+    def id(self) -> str:
+        """Return what the manifest calls it."""
+        return f"{self.split}/{self.name}"
+
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that has been written."""
+    """A data set whose images are there, or are written one by one: however many there are, few are held as objects."""
 
     dataset: str
     """Short name: the registered model is segnet-<dataset>."""
@@ -43,7 +50,15 @@ class Source:
     """Classes in index order."""
     licence: str
     """Licence notice, one paragraph."""
-    entries: tuple[SourceImage, ...]
-    """One for each image, and one for each mask without an image."""
+    jobs: Collection[Any]
+    """What `write` takes: one for each image, and one for each mask without an image, by ascending id."""
+    write: Callable[[Any], SourceImage]
+    """Writes an image and its mask, if they are not there yet, and reports them; any thread may call it.
+
+    Raises ValueError where a mask must not be used.
+    """
+    opened: Iterable[Path]
+    """The files that `write` and the manifest read, gone through once: the largest image decides how many are in
+    progress at once."""
     splits: tuple[str, ...] = SPLITS
     """The splits that there are: all, or all but test."""

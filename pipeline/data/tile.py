@@ -36,7 +36,7 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
     with atomic.replacing(folder) as temporary:
         work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
         paths = [raw / str(path) for path in manifest.usable["image"]]
-        rows_by_shard = on_all_cores(work, shards, "tile", images=paths)
+        rows_by_shard = list(on_all_cores(work, shards, "tile", images=paths))
         rows = [row for shard_rows in rows_by_shard for row in shard_rows]
         index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
         for split in manifest.splits:

@@ -2,8 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,11 +21,12 @@ Result = TypeVar("Result")
 
 
 def on_all_cores(
-    work: Callable[[Item], Result], items: Sequence[Item], title: str, *, images: Iterable[Path]
-) -> list[Result]:
-    """Return `work(item)` for each item, in order; a terminal shows the progress under `title`.
+    work: Callable[[Item], Result], items: Collection[Item], title: str, *, images: Iterable[Path]
+) -> Iterator[Result]:
+    """Yield `work(item)` for each item, in order; a terminal shows the progress under `title`.
 
-    Threads suffice: decoding, encoding and hashing, which take nearly all of the time, release the GIL.
+    Few items are in progress or wait to be taken at any time, however many there are. Threads suffice: decoding,
+    encoding and hashing, which take nearly all of the time, release the GIL.
 
     Args:
         work: called with each item; opens one image at a time.
@@ -41,12 +42,11 @@ def on_all_cores(
         ThreadPoolExecutor(workers) as pool,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
-        return list(progress.track(_in_order(pool, work, items, workers), total=len(items), description=title))
+        yield from progress.track(in_order(pool, work, items, workers), total=len(items), description=title)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
+def in_order(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield `work(item)` for each item, in order, by a pool of so many workers; only a few items are under way."""
     under_way: deque[Future[Result]] = deque()
     try:
         for item in items:

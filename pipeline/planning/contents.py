@@ -59,11 +59,11 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     chosen = sampled(pairs)
     paths = [root / str(pair.mask) for pair in chosen]
     try:
-        kind, counted = "index", on_all_cores(_values, paths, "reading masks", images=paths)
+        kind, counted = "index", list(on_all_cores(_values, paths, "reading masks", images=paths))
     except LossyError as err:
         raise ValueError(f"{paths[0].parent}: {err}") from err
     except ImageError:
-        kind, counted = "colour", on_all_cores(_colours, paths, "reading masks", images=paths)
+        kind, counted = "colour", list(on_all_cores(_colours, paths, "reading masks", images=paths))
     by_mask = {str(pair.image): found for pair, found in zip(chosen, counted, strict=True)}
     palette = _palette(paths, counted) if kind == "index" else {}
     return Contents(kind, by_mask, len(pairs), palette)

@@ -66,7 +66,6 @@ def measure(settings: Params) -> Costs:
         raw, tiles, model = (Path(temporary) / name for name in ("raw", "tiles", "model"))
         raw.mkdir()
         sample = samples.take(settings.dataset, raw)
-        samples.write(sample, raw)
         times = {} if sample.seconds is None else {"download": sample.seconds}
         times["validate"], _ = _timed(lambda: validate.run(sample.manifest, settings.validation))
         cut, index = _timed(lambda: tile.run(sample.manifest, raw, tiles, settings.tile))

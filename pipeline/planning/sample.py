@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.artifacts import manifest
-from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.manifest import SPLITS, Head, Manifest
 from pipeline.data import assignment, download, folder
 from pipeline.data.assignment import Job
 from pipeline.data.scenes import dataset as scenes
@@ -34,7 +34,7 @@ class Sample:
 
 
 def take(dataset: Dataset, raw: Path) -> Sample:
-    """Write up to four images of each split into the empty folder `raw`.
+    """Write up to four images of each split, and their manifest, into the empty folder `raw`.
 
     CamVid's are drawn scenes of the same size: nothing is downloaded.
 
@@ -51,10 +51,10 @@ def take(dataset: Dataset, raw: Path) -> Sample:
         begun = _starting(dataset, raw)
         began = time.monotonic()
         source, counts = _drawn(dataset, raw, _EACH)
-    rows = download.described(source, raw)
+    rows = list(download.described(source, raw))
     seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
-    manifest = Manifest(source.dataset, source.classes, source.licence, rows, source.splits)
-    return Sample(manifest, counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
+    manifest.write_rows(Head(source.dataset, source.classes, source.licence, source.splits), rows, raw)
+    return Sample(manifest.read(raw), counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
 
 
 def _of_folder(dataset: FolderDataset, raw: Path) -> tuple[Source, Counter[str]]:
@@ -62,7 +62,7 @@ def _of_folder(dataset: FolderDataset, raw: Path) -> tuple[Source, Counter[str]]
     folder.check(root, dataset.path)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs)
-    chosen = [job for split in SPLITS for job in _spread([job for job in jobs if job.split == split])]
+    chosen = [job for split in sorted(SPLITS) for job in _spread([job for job in jobs if job.split == split])]
     return folder.write_jobs(dataset, root, chosen, raw), counts
 
 
@@ -93,8 +93,3 @@ def _drawn(dataset: ScenesDataset | CamvidDataset, raw: Path, each: int) -> tupl
 def written(folder_: Path) -> int:
     """Return the size of a folder's files, bytes."""
     return sum(path.stat().st_size for path in folder_.rglob("*") if path.is_file())
-
-
-def write(sample: Sample, raw: Path) -> None:
-    """Write the manifest that belongs to the sample's images."""
-    manifest.write(sample.manifest, raw)

@@ -1,10 +1,11 @@
 import dataclasses
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.artifacts import manifest
-from pipeline.artifacts.manifest import COLUMNS, PIXELS, Manifest
+from pipeline.artifacts.manifest import COLUMNS, PIXELS, Head, Manifest
 from pipeline.core.classes import CAMVID
 from tests.support.tiny_dataset import change, make
 
@@ -38,6 +39,57 @@ def test_the_same_images_in_another_order_give_the_same_bytes(tmp_path):
 
     for file in ("manifest.parquet", "dataset.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def numbered(count):
+    return [f"{split}/{i:05d}" for split in ("test", "train") for i in range(count // 2)]
+
+
+@pytest.mark.parametrize("count", [2, 10_000])
+def test_rows_written_as_they_come_give_the_bytes_of_the_frame(tmp_path, count):
+    (tmp_path / "rows").mkdir()
+    frame = example(numbered(count))
+    manifest.write(frame, tmp_path)
+    rows = iter(frame.images.to_dict("records"))
+    counts = manifest.write_rows(Head("camvid", CAMVID, "For research only."), rows, tmp_path / "rows")
+    assert counts == {"test": count // 2, "train": count // 2}
+    for file in ("manifest.parquet", "dataset.json"):
+        assert (tmp_path / file).read_bytes() == (tmp_path / "rows" / file).read_bytes()
+
+
+def test_few_rows_are_objects_and_columns_are_written_once_they_are_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "_ROW_GROUP", 2 * 4096)
+
+    class Row(dict):
+        alive, most = 0, 0
+
+        def __init__(self, row):
+            super().__init__(row)
+            Row.alive += 1
+            Row.most = max(Row.most, Row.alive)
+
+        def __del__(self):
+            Row.alive -= 1
+
+    one = example().images.to_dict("records")[0]
+    rows = (Row({**one, "id": name}) for name in numbered(20_000))
+    manifest.write_rows(Head("camvid", CAMVID, ""), rows, tmp_path)
+    assert Row.most <= 2 * 4096 + 1  # those that become columns, and those before them, which are dropped next
+    with pq.ParquetFile(tmp_path / "manifest.parquet") as file:
+        groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert groups == [8192, 8192, 3616]
+
+
+@pytest.mark.parametrize("ids", [("train/a", "test/b"), ("train/a", "train/a")])
+def test_rows_in_another_order_are_refused_and_the_old_manifest_stays(tmp_path, ids):
+    manifest.write(example(), tmp_path)
+    before = (tmp_path / "manifest.parquet").read_bytes()
+    rows = example(ids).images.to_dict("records")
+    with pytest.raises(
+        ValueError, match=f"expected rows by ascending id, each once, got {ids[1]} after {ids[0]}; sort"
+    ):
+        manifest.write_rows(Head("camvid", CAMVID, ""), rows, tmp_path)
+    assert (tmp_path / "manifest.parquet").read_bytes() == before
 
 
 def test_an_empty_manifest_is_written_and_read(tmp_path):

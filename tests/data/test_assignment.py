@@ -8,6 +8,7 @@ from PIL import Image
 from pipeline.data import assignment, folder
 from pipeline.files.images import read_mask
 from tests.data.test_folder import ROWS, settings
+from tests.support.written import written
 
 CARVED = {"share": 0.3, "seed": 1}
 LABELLED = [
@@ -70,6 +71,17 @@ def test_a_data_set_may_lack_a_test_split(root, rule):
     assert assignment.splits_of(settings(root, splits=rule).splits) == ("train", "val")
 
 
+def test_images_come_by_ascending_id_whatever_the_order_of_the_splits(root):
+    rule = {"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1}
+    found = assignment.jobs(settings(root, splits=rule), root)
+    ids = [f"{job.split}/{job.name}" for job in found]
+    assert len(found) == len(ids) == 14
+    assert ids == sorted(set(ids))
+    first = next(iter(found))
+    assert first in found
+    assert "images/train/a_1.png" not in found
+
+
 def test_lists_of_pairs_name_images_and_masks(root):
     for split, name in (("train", "a_1"), ("val", "b_1"), ("test", "c_1")):
         other = name.replace("1", "2")
@@ -77,9 +89,9 @@ def test_lists_of_pairs_name_images_and_masks(root):
     rule = {"by": "list", "train": "train.txt", "val": "val.txt", "test": "test.txt"}
     found = assignment.jobs(settings(root, images=None, masks=None, splits=rule), root)
     assert [(job.split, job.pair.image, job.pair.mask) for job in found] == [
+        ("test", "images/train/c_1.png", "masks/train/c_2.png"),
         ("train", "images/train/a_1.png", "masks/train/a_2.png"),
         ("val", "images/train/b_1.png", "masks/train/b_2.png"),
-        ("test", "images/train/c_1.png", "masks/train/c_2.png"),
     ]
 
 
@@ -89,10 +101,10 @@ def test_masks_may_lie_outside_the_data_sets_folder(root, tmp_path, kind):
     masks = f"{tmp_path}/labels/**/*.png" if kind == "absolute" else "../labels/**/*.png"
     rule = {"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1}
     (tmp_path / "raw").mkdir()
-    source = folder.write(settings(root, masks=masks, splits=rule), tmp_path / "raw")
-    assert len(source.entries) == 14
-    assert all((read_mask(entry.mask) == 1).all() for entry in source.entries)
-    assert not any(str(tmp_path.name) in entry.name for entry in source.entries)
+    found = written(folder.write(settings(root, masks=masks, splits=rule), tmp_path / "raw"))
+    assert len(found) == 14
+    assert all((read_mask(entry.mask) == 1).all() for entry in found)
+    assert not any(str(tmp_path.name) in entry.name for entry in found)
 
 
 def annotate(root, names, **changes):
@@ -113,7 +125,7 @@ def test_annotations_become_index_masks_of_the_images_that_they_name(root, tmp_p
     with pytest.raises(ValueError, match=r"expected one of the folders train, test in the path gone.png, got none"):
         folder.write(of_coco(root), tmp_path / "raw")
     (root / "coco.json").write_text(annotate(root, ["test/g_1.png", *(f"{p}_1.png" for p in "abcdef")]))
-    entries = {entry.name: entry for entry in folder.write(of_coco(root), tmp_path / "raw").entries}
+    entries = {entry.name: entry for entry in written(folder.write(of_coco(root), tmp_path / "raw"))}
     assert len(entries) == 14
     first = entries["images__test__g_1"]
     assert read_mask(first.mask).tolist() == [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5]
@@ -128,7 +140,7 @@ def test_a_label_outside_the_table_is_void_and_named(root, tmp_path):
             "classes": settings(root, mask_kind="coco", classes=[LABELLED[1], LABELLED[2] | {"ignore": False}]).classes
         }
     )
-    (entry,) = (each for each in folder.write(changed, tmp_path / "raw").entries if each.name == "images__test__g_1")
+    (entry,) = (each for each in written(folder.write(changed, tmp_path / "raw")) if each.name == "images__test__g_1")
     assert (entry.outside, entry.labels_outside) == (16, "no annotation (16 px)")
 
 
@@ -148,7 +160,7 @@ def test_annotations_of_labelme_belong_to_images_as_masks_do(root, tmp_path):
     rule = {"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1}
     chosen = {"images": "images/*/*.png", "masks": "images/*/*.json", "mask_kind": "labelme", "classes": LABELLED}
     (tmp_path / "raw").mkdir()
-    entries = folder.write(settings(root, **chosen, splits=rule), tmp_path / "raw").entries
+    entries = written(folder.write(settings(root, **chosen, splits=rule), tmp_path / "raw"))
     assert [int(read_mask(entry.mask).sum()) for entry in entries] == [4] * 14
 
 

@@ -9,6 +9,7 @@ from pipeline.data import camvid
 from pipeline.files.images import read_header, read_mask
 from pipeline.params.steps import Download
 from tests.support import ROOT
+from tests.support.written import written
 
 MIRROR = Path(os.environ.get("SEGNET_MIRROR", ROOT.parent / "shared" / "data"))
 LIMITS = Download(attempts=1, timeout_seconds=5.0, max_members=20_000, max_megabytes=4_000)
@@ -41,15 +42,16 @@ def test_images_and_masks_keep_their_bytes_in_the_split_of_their_folder(mirror, 
     raw.mkdir()
 
     source = camvid.write(raw, LIMITS)
+    entries = written(source)
 
-    assert [(e.split, e.sequence, e.name) for e in source.entries] == [
+    assert [(e.split, e.sequence, e.name) for e in entries] == [
+        ("test", "Seq05VD", "Seq05VD_f00000"),
         ("train", "0016E5", "0016E5_00390"),
         ("val", "0016E5", "0016E5_07959"),
-        ("test", "Seq05VD", "Seq05VD_f00000"),
     ]
-    assert [e.image.read_bytes() for e in source.entries] == [b"image 1", b"image 2", b"image 3"]
-    assert [e.mask.read_bytes() for e in source.entries] == [b"mask 1", b"mask 2", b"mask 3"]
-    assert source.entries[0].mask == raw / "masks/train/0016E5_00390.png"
+    assert [e.image.read_bytes() for e in entries] == [b"image 3", b"image 1", b"image 2"]
+    assert [e.mask.read_bytes() for e in entries] == [b"mask 3", b"mask 1", b"mask 2"]
+    assert entries[1].mask == raw / "masks/train/0016E5_00390.png"
     assert sorted(p.name for p in raw.iterdir()) == ["images", "masks"]
     assert "non-commercial use only" in source.licence
 
@@ -77,12 +79,12 @@ def test_the_real_camvid_has_the_splits_and_the_pixels_that_are_known_of_it(tmp_
     source = camvid.write(tmp_path, LIMITS)
 
     counts = {split: np.zeros(256, np.int64) for split in ("train", "val", "test")}
-    for entry in source.entries:
+    for entry in written(source):
         mask = read_mask(entry.mask)
         assert mask.shape == (360, 480)
         assert read_header(entry.image) == ("RGB", 360, 480)
         counts[entry.split] += np.bincount(mask.ravel(), minlength=256)
-    assert [sum(e.split == split for e in source.entries) for split in counts] == [367, 101, 233]
+    assert [sum(e.split == split for e in written(source)) for split in counts] == [367, 101, 233]
     assert counts["train"][:12].tolist() == [
         10_682_767, 14_750_079, 623_349, 20_076_880, 2_845_085, 6_166_762, 743_859, 714_595, 3_719_877, 405_385,
         184_967, 2_503_995,

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -77,15 +76,14 @@ def test_the_checksums_are_those_of_the_files(fields, tmp_path):
         assert row[column] == hashlib.sha256((tmp_path / "raw" / path).read_bytes()).hexdigest()
 
 
-def test_the_manifest_returned_is_the_one_written(fields, tmp_path):
-    returned = download.run(fields, LIMITS, tmp_path / "raw")
+def test_what_is_returned_is_what_the_manifest_says(fields, tmp_path):
+    head, counts = download.run(fields, LIMITS, tmp_path / "raw")
 
     loaded = manifest.read(tmp_path / "raw")
-    assert (loaded.dataset, loaded.classes, loaded.licence) == (returned.dataset, returned.classes, returned.licence)
+    assert (loaded.dataset, loaded.classes, loaded.licence) == (head.dataset, head.classes, head.licence)
     assert loaded.dataset == "fields"
-    columns = list(manifest.COLUMNS)
-    pd.testing.assert_frame_equal(loaded.images[columns], returned.images[columns], check_dtype=False)
-    assert (tmp_path / "raw/LICENCE.txt").read_text() == f"{returned.licence}\n"
+    assert counts == {"train": 1, "val": 1, "test": 1}
+    assert (tmp_path / "raw/LICENCE.txt").read_text() == f"{head.licence}\n"
 
 
 def test_the_same_images_give_the_same_bytes(fields, tmp_path):
@@ -174,9 +172,11 @@ def test_the_orientation_of_a_mask_is_told_of_the_file_that_the_user_gave(fields
 
 
 def test_data_that_this_stage_wrote_is_replaced_with_its_pictures_of_other_labels(fields, tmp_path):
-    first = download.run(fields, LIMITS, tmp_path / "raw").images
+    download.run(fields, LIMITS, tmp_path / "raw")
+    first = manifest.read(tmp_path / "raw").images
     assert (tmp_path / "raw" / first["outside_mask"][0]).is_file()
-    again = download.run(fields, LIMITS, tmp_path / "raw").images
+    download.run(fields, LIMITS, tmp_path / "raw")
+    again = manifest.read(tmp_path / "raw").images
     assert again["outside_mask"].tolist() == first["outside_mask"].tolist()
 
 
@@ -220,7 +220,8 @@ def test_scenes_are_drawn_into_the_folder(tmp_path):
         ' "images_per_sequence": 2}'
     )
 
-    images = download.run(dataset, LIMITS, tmp_path / "raw").images
+    download.run(dataset, LIMITS, tmp_path / "raw")
+    images = manifest.read(tmp_path / "raw").images
 
     assert images["split"].value_counts().to_dict() == {"train": 3, "val": 2, "test": 1}
     assert (images["problem"] == "").all()

@@ -11,6 +11,7 @@ from pipeline.data import download, folder
 from pipeline.params.dataset import ScenesDataset
 from tests.data.test_download import LIMITS
 from tests.data.test_folder import settings, write
+from tests.support.written import written
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_folder_that_is_a_link_out_of_the_data_set_is_not_followed(root, tmp_p
 def test_links_inside_the_data_set_are_followed(root, tmp_path):
     (root / "images/train/train_1.png").rename(root / "photo.png")
     (root / "images/train/train_1.png").symlink_to("../../photo.png")
-    assert len(folder.write(settings(root), tmp_path / "raw").entries) == 3
+    assert len(written(folder.write(settings(root), tmp_path / "raw"))) == 3
 
 
 def test_files_of_the_users_in_data_raw_stay_whatever_the_data_set(tmp_path):
@@ -114,12 +115,12 @@ def test_images_and_masks_of_which_none_are_a_pair_are_refused_with_one_of_each(
 
 def test_a_path_may_begin_with_the_home_folder(root, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(folder.write(settings("~/fields"), tmp_path / "raw").entries) == 3
+    assert len(written(folder.write(settings("~/fields"), tmp_path / "raw"))) == 3
 
 
 def test_of_many_labels_that_the_table_does_not_name_the_most_frequent_are_shown(root, tmp_path):
     write(root / "masks/train/train_1.png", np.repeat([100, 101, 102, 103, 104, 105, 20, 20], 8).reshape(8, 8))
     write(root / "masks/val/val_1.png", np.repeat([[100], [100], [101], [20], [20], [20], [20], [20]], 8, axis=1))
-    found = {entry.split: entry.labels_outside for entry in folder.write(settings(root), tmp_path / "raw").entries}
+    found = {entry.split: entry.labels_outside for entry in written(folder.write(settings(root), tmp_path / "raw"))}
     five = ", ".join(f"{value} (8 px)" for value in range(100, 105))
     assert found == {"train": f"{five}, and 1 more", "val": "100 (16 px), 101 (8 px)", "test": ""}

@@ -28,7 +28,7 @@ def most_at_once(images):
             running.remove(item)
         return item * 10
 
-    assert threads.on_all_cores(work, range(8), "testing", images=images) == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert list(threads.on_all_cores(work, range(8), "testing", images=images)) == [0, 10, 20, 30, 40, 50, 60, 70]
     return max(most)
 
 
@@ -63,8 +63,19 @@ def test_few_items_are_taken_before_their_results_are(monkeypatch):
             seen.append(len(taken))
         return item
 
-    assert threads.on_all_cores(work, Items(range(100)), "testing", images=[]) == list(range(100))
+    assert list(threads.on_all_cores(work, Items(range(100)), "testing", images=[])) == list(range(100))
     assert seen == [11]  # two threads with four items each waiting, and the one that waits for the first result
+
+
+def test_what_is_not_taken_is_not_worked_on_ahead(monkeypatch):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    done = []
+
+    results = threads.on_all_cores(done.append, range(1000), "testing", images=[])
+    next(results)
+    threading.Event().wait(0.1)
+    results.close()
+    assert len(done) <= 11  # two threads with four items each waiting, and the one that was taken
 
 
 def test_after_an_error_the_rest_is_left_alone(monkeypatch):
@@ -77,7 +88,7 @@ def test_after_an_error_the_rest_is_left_alone(monkeypatch):
         done.append(item)
 
     with pytest.raises(ValueError, match="item 3"):
-        threads.on_all_cores(work, range(1000), "testing", images=[])
+        list(threads.on_all_cores(work, range(1000), "testing", images=[]))
     assert len(done) < 20
 
 
@@ -86,4 +97,4 @@ def test_an_error_in_the_work_reaches_the_caller():
         raise ValueError(f"item {item}")
 
     with pytest.raises(ValueError, match="item 0"):
-        threads.on_all_cores(work, range(3), "testing", images=[])
+        list(threads.on_all_cores(work, range(3), "testing", images=[]))

@@ -109,7 +109,8 @@ def test_a_folder_is_estimated_from_a_few_of_its_images_and_nothing_stays(own):
 def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
     drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path, 1)
     assert drawn[1] == Counter(train=367, val=101, test=233)
-    assert (drawn[0].dataset, len(drawn[0].entries)) == ("camvid", 3)
+    assert (drawn[0].dataset, len(drawn[0].jobs)) == ("camvid", 3)
+    (tmp_path / "raw").mkdir()
     taken = sample.take(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path / "raw")
     assert taken.seconds is None
     assert taken.note.startswith("CamVid is not downloaded for this, nor is that timed")

@@ -4,8 +4,9 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import track
@@ -14,22 +15,32 @@ from pipeline.artifacts.manifest import SPLITS
 from pipeline.data.scenes import BYTES_PER_PIXEL, CLASSES, draw
 from pipeline.data.source import Source, SourceImage
 from pipeline.files.images import encode_png
+from pipeline.files.threads import in_order
 from pipeline.params.dataset import ScenesDataset
 
 _MEMORY = 4_000_000_000  # bytes for the images drawn at once; a single one is drawn however large it is
 LICENCE = "Drawn by this program; public domain (CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/)."
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """One image to be drawn, and its files."""
+class _Scene(NamedTuple):
+    """One image to be drawn."""
 
-    seed: int
+    split: str
     sequence: int
     frame: int
-    size: tuple[int, int]
-    image: Path
-    mask: Path
+
+    @property
+    def name(self) -> str:
+        return f"s{self.sequence:03}_{self.frame:04}"
+
+    def files(self, folder: Path) -> tuple[Path, Path]:
+        """Return the paths of the image and of its mask."""
+        image, mask = (folder / kind / self.split / f"{self.name}.png" for kind in ("images", "masks"))
+        return image, mask
+
+    def entry(self, folder: Path) -> SourceImage:
+        """Return the image and its mask, in `folder`, as a data set reports them."""
+        return SourceImage(self.split, f"s{self.sequence:03}", self.name, *self.files(folder))
 
 
 def write(settings: ScenesDataset, folder: Path) -> Source:
@@ -41,31 +52,29 @@ def write(settings: ScenesDataset, folder: Path) -> Source:
     Raises:
         ValueError: a drawing process was killed.
     """
-    entries, scenes = [], []
+    scenes = []
     for number, split in enumerate(SPLITS):
-        images, masks = folder / "images" / split, folder / "masks" / split
-        images.mkdir(parents=True)
-        masks.mkdir(parents=True)
+        for kind in ("images", "masks"):
+            (folder / kind / split).mkdir(parents=True)
         for index in range(getattr(settings.images, split)):
             turn, frame = divmod(index, settings.images_per_sequence)
-            sequence = turn * len(SPLITS) + number  # the splits take turns, so no two share one
-            name = f"s{sequence:03}_{frame:04}"
-            image, mask = images / f"{name}.png", masks / f"{name}.png"
-            entries.append(SourceImage(split, f"s{sequence:03}", name, image, mask))
-            scenes.append(_Scene(settings.seed, sequence, frame, (settings.height, settings.width), image, mask))
+            scenes.append(_Scene(split, turn * len(SPLITS) + number, frame))  # the splits take turns: no two share one
     at_once = max(1, _MEMORY // (settings.height * settings.width * BYTES_PER_PIXEL))
-    _draw_all(scenes, min(os.cpu_count() or 1, len(scenes), at_once))
-    return Source("scenes", CLASSES, LICENCE, tuple(entries))
+    _draw_all(settings, scenes, folder, min(os.cpu_count() or 1, len(scenes), at_once))
+    scenes.sort(key=lambda scene: (scene.split, scene.name))
+    one = [scenes[0].files(folder)[0]] if scenes else []  # all are of one size
+    return Source("scenes", CLASSES, LICENCE, scenes, lambda scene: scene.entry(folder), one)
 
 
-def _draw_all(scenes: list[_Scene], workers: int) -> None:
+def _draw_all(settings: ScenesDataset, scenes: list[_Scene], folder: Path, workers: int) -> None:
     # Processes, since drawing holds the GIL. Spawned, since forking a process that has threads may hang.
     context = multiprocessing.get_context("spawn")
     console = Console(stderr=True)
     try:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            drawn = pool.map(_draw, scenes, chunksize=4)
-            list(track(drawn, "drawing scenes", len(scenes), console=console, transient=True))
+            drawn = in_order(pool, partial(_draw, settings, folder), scenes, workers)
+            for _ in track(drawn, "drawing scenes", len(scenes), console=console, transient=True):
+                pass
     except BrokenProcessPool as err:
         raise ValueError(
             f"expected {workers} processes to draw scenes, got one that was killed (out of memory?); free some memory "
@@ -73,8 +82,8 @@ def _draw_all(scenes: list[_Scene], workers: int) -> None:
         ) from err
 
 
-def _draw(scene: _Scene) -> None:
-    height, width = scene.size
-    image, mask = draw(scene.seed, scene.sequence, scene.frame, height=height, width=width)
-    scene.image.write_bytes(encode_png(image))
-    scene.mask.write_bytes(encode_png(mask))
+def _draw(settings: ScenesDataset, folder: Path, scene: _Scene) -> None:
+    size = {"height": settings.height, "width": settings.width}
+    image, mask = draw(settings.seed, scene.sequence, scene.frame, **size)
+    for path, pixels in zip(scene.files(folder), (image, mask), strict=True):
+        path.write_bytes(encode_png(pixels))

@@ -10,6 +10,7 @@ from pipeline.data.scenes import CLASSES, dataset as scenes, draw
 from pipeline.data.source import Source
 from pipeline.files.images import read_image, read_mask
 from pipeline.params.dataset import ScenesDataset
+from tests.support.written import written as entries
 
 
 def settings(train: int) -> ScenesDataset:
@@ -27,7 +28,7 @@ def written(tmp_path_factory) -> tuple[Source, Path]:
 
 
 def test_every_split_has_its_images_in_sequences_of_its_own(written):
-    names = {(entry.split, entry.sequence, entry.name) for entry in written[0].entries}
+    names = {(entry.split, entry.sequence, entry.name) for entry in entries(written[0])}
     assert names == {
         ("train", "s000", "s000_0000"), ("train", "s000", "s000_0001"), ("train", "s003", "s003_0000"),
         ("train", "s003", "s003_0001"), ("train", "s006", "s006_0000"), ("val", "s001", "s001_0000"),
@@ -37,20 +38,20 @@ def test_every_split_has_its_images_in_sequences_of_its_own(written):
 
 def test_files_hold_what_is_drawn(written):
     source, folder = written
-    for entry in source.entries:
+    for entry in entries(source):
         assert entry.image == folder / "images" / entry.split / f"{entry.name}.png"
         assert entry.mask == folder / "masks" / entry.split / f"{entry.name}.png"
         image, mask = draw(5, int(entry.name[1:4]), int(entry.name[5:]), height=32, width=40)
         np.testing.assert_array_equal(read_image(entry.image), image)
         np.testing.assert_array_equal(read_mask(entry.mask), mask)
-    assert len(list(folder.rglob("*.*"))) == 2 * len(source.entries)
+    assert len(list(folder.rglob("*.*"))) == 2 * len(entries(source))
 
 
 def test_the_data_set_says_what_it_is(written):
     source, _ = written
     assert (source.dataset, source.classes) == ("scenes", CLASSES)
     assert "CC0" in source.licence
-    assert {(entry.problem, entry.outside) for entry in source.entries} == {("", 0)}
+    assert {(entry.problem, entry.outside) for entry in entries(source)} == {("", 0)}
 
 
 def test_more_training_images_leave_all_others_as_they_are(written, tmp_path):
@@ -62,7 +63,7 @@ def test_more_training_images_leave_all_others_as_they_are(written, tmp_path):
     assert before.items() <= after.items()
 
 
-def die(_):
+def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
