@@ -131,10 +131,10 @@ def write_rows(head: Head, rows: Iterable[Row], folder: Path) -> Counter[str]:
             counts.update(row["split"] for row in batch)
             batches.append(pa.RecordBatch.from_pylist(batch, schema))
             if len(batches) * _BATCH == _ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(batches))
+                writer.write_table(pa.Table.from_batches(batches).combine_chunks())
                 batches = []
         if batches:
-            writer.write_table(pa.Table.from_batches(batches))
+            writer.write_table(pa.Table.from_batches(batches).combine_chunks())
     _write_head(head, folder)
     return counts
 

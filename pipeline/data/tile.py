@@ -21,6 +21,8 @@ from pipeline.params.steps import Tile
 
 Row = dict[str, Any]
 
+_READ = ["id", "split", "sequence", "image", "mask", "height", "width"]  # columns of the manifest
+
 
 def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataFrame:
     """Cut every image of the manifest into tiles and write `folder`; return the index, one row per tile.
@@ -32,12 +34,14 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         ValueError: a split has no tiles.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
-    shards = [shard for split in manifest.splits for shard in _shards(manifest.usable, split, settings)]
+    images = manifest.usable[_READ]
+    shards = [
+        shard for split in manifest.splits for shard in _shards(images[images["split"] == split], split, settings)
+    ]
     with atomic.replacing(folder) as temporary:
         work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
-        paths = [raw / str(path) for path in manifest.usable["image"]]
-        rows_by_shard = list(on_all_cores(work, shards, "tile", images=paths))
-        rows = [row for shard_rows in rows_by_shard for row in shard_rows]
+        paths = (raw / path for path in images["image"])
+        rows = [row for shard_rows in on_all_cores(work, shards, "tile", images=paths) for row in shard_rows]
         index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
         for split in manifest.splits:
             if not (index["split"] == split).any():
@@ -46,26 +50,27 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
     return index
 
 
-def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[str, list[Row]]]:
-    """Yield (file name, images) of each shard: consecutive images, up to the one that reaches the tile count."""
-    members: list[Row] = []
-    count = number = 0
-    for image in cast(list[Row], images[images["split"] == split].to_dict("records")):
-        members.append(image)
-        count += len(list(_grid(_scaled_size(image, settings), settings)))
+def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (file name, images) of each shard: consecutive images, up to the one that reaches the tile count.
+
+    The images stay part of the table: as objects, each would take 2 kB until its shard is written.
+    """
+    start = count = number = 0
+    for i, size in enumerate(zip(images["height"], images["width"], strict=True)):
+        count += len(list(_grid(_scaled_size(size, settings), settings)))
         if count >= settings.tiles_per_shard:
-            yield f"{split}-{number:05d}.arrow", members
-            members, count, number = [], 0, number + 1
-    if members:
-        yield f"{split}-{number:05d}.arrow", members
+            yield f"{split}-{number:05d}.arrow", images.iloc[start : i + 1]
+            start, count, number = i + 1, 0, number + 1
+    if start < len(images):
+        yield f"{split}-{number:05d}.arrow", images.iloc[start:]
 
 
-def _write_shard(part: tuple[str, list[Row]], raw: Path, folder: Path, header: Header, settings: Tile) -> list[Row]:
+def _write_shard(part: tuple[str, pd.DataFrame], raw: Path, folder: Path, header: Header, settings: Tile) -> list[Row]:
     name, images = part
     rows: list[Row] = []
 
     def batches() -> Iterator[tuple[Sequence[Pixels], Sequence[Pixels]]]:
-        for image in images:
+        for image in cast(list[Row], images.to_dict("records")):
             cut = _cut(image, raw, settings, void=header.classes.void)
             for _, band in groupby(cut, key=lambda tile: tile[0]["top"]):
                 places, pixels, masks = zip(*band, strict=True)
@@ -80,7 +85,7 @@ def _write_shard(part: tuple[str, list[Row]], raw: Path, folder: Path, header: H
 
 def _cut(image: Row, raw: Path, settings: Tile, *, void: int) -> Iterator[tuple[Row, Pixels, Pixels]]:
     """Yield (place, tile, mask) of each tile of one image; padding is black and void."""
-    size, tile = _scaled_size(image, settings), (settings.height, settings.width)
+    size, tile = _scaled_size((image["height"], image["width"]), settings), (settings.height, settings.width)
     pixels, mask = read_image(raw / image["image"]), read_mask(raw / image["mask"])
     if settings.scale != 1:
         pixels, mask = resize_image(pixels, size), resize_mask(mask, size)
@@ -101,5 +106,6 @@ def _grid(size: tuple[int, int], settings: Tile) -> Iterator[tuple[int, int]]:
     return tiles.grid(size, (settings.height, settings.width), (settings.stride_y, settings.stride_x))
 
 
-def _scaled_size(image: Row, settings: Tile) -> tuple[int, int]:
-    return max(1, round(image["height"] * settings.scale)), max(1, round(image["width"] * settings.scale))
+def _scaled_size(size: tuple[int, int], settings: Tile) -> tuple[int, int]:
+    height, width = size
+    return max(1, round(height * settings.scale)), max(1, round(width * settings.scale))

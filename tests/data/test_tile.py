@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.artifacts import manifest
@@ -108,6 +109,16 @@ def test_a_split_without_a_tile_is_an_error_and_leaves_the_old_tiles(tmp_path):
         tile.run(void, tmp_path / "raw", tmp_path / "tiles", settings())
     assert len(Tileset(tmp_path / "tiles", "train")) == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_images_are_objects_only_while_their_shard_is_written(tmp_path):
+    source = write_raw(tmp_path / "raw", [(32, 32), (32, 64), (32, 32), (32, 32), (32, 32), (32, 32), (32, 32)])
+    parts = list(tile._shards(source.usable[source.usable["split"] == "val"], "val", settings()))
+    assert [name for name, _ in parts] == ["val-00000.arrow", "val-00001.arrow", "val-00002.arrow"]
+    assert [len(images) for _, images in parts] == [2, 3, 2]  # 1 + 2 tiles, then three of one
+    # Rows of the manifest's table, not copies of them.
+    assert all(isinstance(images, pd.DataFrame) for _, images in parts)
+    assert [name for _, images in parts for name in images["id"]] == [f"val/{i}" for i in range(7)]
 
 
 def test_an_image_without_a_mask_is_left_out_and_counted(tmp_path, monkeypatch, capsys):
