@@ -28,7 +28,8 @@ def root(tmp_path):
 def test_a_mask_that_was_compressed_with_losses_ends_the_step_and_is_named(root, tmp_path, kind):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(root / "masks/train/train_1.png", "JPEG")
     with pytest.raises(ValueError, match=r"train_1\.png: expected a mask in lossless compression, got JPEG"):
-        folder.write(settings(root, mask_kind=kind), tmp_path / "raw")
+        download.run(settings(root, mask_kind=kind), LIMITS, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
 
 
 PLACES = ["data/raw", "data/raw/a/b", "data/tiles", "models/segnet", "models/segnet/a", "reports", "reports/mine"]
