@@ -36,7 +36,7 @@ test: setup # three processes on two cores: one often waits
 	$(PYTEST) --numprocesses 3 -m "not slow"
 
 test-all: setup
-	$(PYTEST) --numprocesses 3
+	$(PYTEST) --numprocesses 2
 
 torture: setup # 40 minutes on 2 cores: kills every process at every moment, and checks that dvc repro resumes
 	python benchmarks/torture.py
