@@ -52,7 +52,7 @@ def _file(root: Path, module: str) -> Path | None:
 def _imported(source: bytes) -> tuple[str, ...]:
     """Return the names that a module imports; some are not modules but members of one.
 
-    Registering a model asks several times about the same hundred files, and parsing them takes a seventh of a second.
+    Registering a model asks twice about the same files, and parsing them takes 0.05 s of a core.
     """
     return tuple(_imports(ast.parse(source)))
 
