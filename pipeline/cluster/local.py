@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine's own, for as long as it is needed: its environment and where its sockets lie."""
+"""A Ray cluster of this machine's own, for as long as it is needed: its environment, its sockets and its processes."""
 
 import os
 import shutil
@@ -12,10 +12,12 @@ from pipeline.files import cores
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
 # A killed head does not come back: Ray would wait a minute for it (measured: 60 s, then 11).
 # Nobody takes this machine away with notice: watching for that is a process that imports Ray Train.
+# A worker that is started in advance, one for each core, is not used: Ray Train's have an environment of their own.
 ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_prestart_worker_first_driver": "0",
 }
 STORE_BYTES = 150_000_000  # Ray's object store carries reports, not data
 _LONGEST_FOLDER = 30  # bytes: a socket's path has at most 107, of which Ray needs up to 77
@@ -50,3 +52,24 @@ def options() -> Iterator[dict[str, Any]]:
         yield {**settings, "_temp_dir": short}
     finally:
         shutil.rmtree(short, ignore_errors=True)
+
+
+@contextmanager
+def few_processes() -> Iterator[None]:
+    """Have ray.init start no process that would only watch over a cluster; each takes half a second of a core or more.
+
+    They are the autoscaler, which could add no machine, the dashboard's server, which has no dashboard to serve, and
+    the one that forwards what workers print. ray.init has no options for them.
+    """
+    from ray._private import parameter, services
+
+    complete, start_dashboard = parameter.RayParams, services.start_api_server
+
+    def lean(**options: Any) -> parameter.RayParams:
+        return complete(no_monitor=True, include_log_monitor=False, **options)
+
+    parameter.RayParams, services.start_api_server = lean, lambda *_, **__: (None, None)
+    try:
+        yield
+    finally:
+        parameter.RayParams, services.start_api_server = complete, start_dashboard

@@ -135,7 +135,8 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if options:
-            _connect(address="local", **options)
+            with local.few_processes():
+                _connect(address="local", **options)
             share.check_labels(ray.nodes(), plan.placement.node_labels)
         else:
             join(place.reads, folder if place.is_shared else None, plan.placement)

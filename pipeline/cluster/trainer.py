@@ -5,6 +5,17 @@ from typing import Any
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
+
+
+class _OneMachine(FixedScalingPolicy):  # type: ignore[misc]  # Ray's types are incomplete
+    """The scaling of workers whose number is fixed, where no autoscaler need be asked for machines."""
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Leave out the actor that would ask; it takes a second and a half of a core before any worker starts."""
+
+    def _maybe_send_resource_request(self) -> None:
+        pass
 
 
 class Trainer(TorchTrainer):  # type: ignore[misc]  # Ray's types are incomplete
@@ -14,10 +25,16 @@ class Trainer(TorchTrainer):  # type: ignore[misc]  # Ray's types are incomplete
         """Take what TorchTrainer takes, and whether the cluster is this machine's own and ends with this process."""
         # There are no datasets of Ray's. What reserved room is left behind only where the cluster stays.
         self._unused = (DatasetsCallback, *((PlacementGroupCleanerCallback,) if is_local else ()))
+        self._is_local = is_local
         super().__init__(*args, **options)
 
     def _create_default_callbacks(self) -> list[Any]:
         return [each for each in super()._create_default_callbacks() if not isinstance(each, self._unused)]
+
+    def _initialize_and_run_controller(self, *, scaling_policy: Any, **options: Any) -> Any:
+        if self._is_local and not self.scaling_config.elasticity_enabled:
+            scaling_policy = _OneMachine(self.scaling_config)
+        return super()._initialize_and_run_controller(scaling_policy=scaling_policy, **options)
 
     def _register_sigint_handler(self, controller: Any) -> None:
         """Leave it out: Ray's handler would end the process with status 0."""

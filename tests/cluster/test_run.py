@@ -76,6 +76,24 @@ def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged,
     assert logged() == []
 
 
+def list_processes(job, *, folder, report, **_):
+    """Write what each of the driver's processes is, without its folders, and leave a checkpoint."""
+    driver = next(each for each in psutil.Process().parents() if "pytest" in " ".join(each.cmdline()))
+    names = ("\n".join(each.cmdline()) for each in driver.children(recursive=True))
+    (folder / "processes").write_text("\n\n".join(names))
+    train.fit(job, folder=folder, report=report, **_)
+
+
+@pytest.mark.ray
+def test_on_one_machine_no_process_only_watches(run, tmp_path):
+    run(function=list_processes)
+    processes = (tmp_path / "toy" / "processes").read_text()
+    assert "RayTrainWorker" in processes
+    assert "AutoscalingCoordinator" not in processes
+    for each in ("dashboard/dashboard.py", "autoscaler/_private/monitor.py", "log_monitor.py"):
+        assert each not in processes
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_more_epochs_go_on_where_the_same_run_ended(run, logged):
