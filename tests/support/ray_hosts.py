@@ -5,18 +5,28 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import ROOT, hosts
+from tests.support import ROOT, hosts, ray_head
 from tests.support.left_behind import until
 
 _BIN = Path(sys.executable).parent
-_OPTIONS = ("--object-store-memory=80000000", "--disable-usage-stats", "--block")
+_OPTIONS = ("--object-store-memory=80000000", "--disable-usage-stats", "--block", *ray_head.FEWER)
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_USAGE_STATS_ENABLED": "0",
+    **ray_head.ENVIRONMENT,
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # each is a process that imports Ray Train
     "HOME": "/tmp",
-    "PYTHONDONTWRITEBYTECODE": "1",
 }
-_ALIVE = "import ray; ray.init(); print('alive:', *(n['NodeManagerAddress'] for n in ray.nodes() if n['Alive']))"
+# Prints the addresses of the nodes that are alive, once those of the wanted ones are among them, or after 90 s.
+_ALIVE = """
+import os, sys, time
+from ray._raylet import GcsClient
+head, end = GcsClient(address=os.environ["RAY_ADDRESS"]), time.monotonic() + 90
+while True:
+    alive = {each.node_manager_address for each in head.get_all_node_info().values() if each.state == 0}
+    if alive.issuperset(sys.argv[1:]) or time.monotonic() > end:
+        break
+    time.sleep(0.1)
+print(*alive)
+"""
 
 
 class RayHosts:
@@ -59,9 +69,11 @@ class RayHosts:
 
     def alive(self):
         """Return the addresses of the nodes that Ray holds to be alive."""
-        done = self.head.run(sys.executable, "-c", _ALIVE, RAY_ADDRESS=self.address, **ENVIRONMENT)
-        lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("alive: ")]
-        return set(lines[0]) if lines else set()
+        return self._alive(())
+
+    def _alive(self, wanted):
+        command = (sys.executable, "-c", _ALIVE, *wanted)
+        return set(self.head.run(*command, RAY_ADDRESS=self.address, **ENVIRONMENT).stdout.split())
 
     def python(self, *arguments, folder, timeout=250, **settings):
         """Run Python on the head's host, with the cluster as its RAY_ADDRESS; return its status and output."""
@@ -89,7 +101,7 @@ class RayHosts:
 
     def _wait(self):
         wanted = {self.head.address, *(host.address for host in self.nodes.values())}
-        assert until(lambda: self.alive() >= wanted, 90), f"{wanted} expected, {self.alive()} joined; see {self.share}"
+        assert until(lambda: self._alive(wanted) >= wanted, 90), f"not all of {wanted} have joined; see {self.share}"
 
 
 @contextmanager
