@@ -78,24 +78,24 @@ def sha256(header: Path) -> dict[str, str]:
 
 
 class Tileset:
-    """The tiles of one split, memory-mapped."""
+    """The tiles of one split, or of several, memory-mapped."""
 
-    def __init__(self, place: Path | Find, split: str) -> None:
-        """Open the tiles of `split`.
+    def __init__(self, place: Path | Find, *splits: str) -> None:
+        """Open the tiles of `splits`, which are numbered as the index lists them.
 
         Args:
             place: the folder, of whose shards the first 512 are opened and checked now, others when a tile of them is
                 read; or a function that finds its files, which is asked for a shard whenever a tile of it is read, and
                 for a few shards beforehand.
-            split: train, val or test.
+            splits: train, val or test.
 
         Raises:
             ValueError: not a folder that the tile stage wrote, or a shard and the index do not agree.
         """
-        self._split = split
+        self._splits = splits
         self._find, self._is_near = (place.joinpath, True) if isinstance(place, Path) else (place, False)
         self.header, index = _read_index(self._find, {"split": "str", "shard": "str", "row": "int64"})
-        index = index[index["split"] == split]
+        index = index[index["split"].isin(splits)]
         numbers, names = pd.factorize(index["shard"])
         self._names: list[str] = names.tolist()
         self._numbers, self._rows = numbers.astype(np.int32), index["row"].to_numpy(np.int32)
@@ -185,7 +185,7 @@ class Tileset:
     def sources(self, tiles: Sequence[int]) -> list[str]:
         """Return the ids of the images that tiles were cut from; they are read now, since training needs none."""
         _, index = _read_index(self._find, {"split": "str", "source": "str"})
-        return index.loc[index["split"] == self._split, "source"].iloc[list(tiles)].tolist()
+        return index.loc[index["split"].isin(self._splits), "source"].iloc[list(tiles)].tolist()
 
     def pixels(self) -> npt.NDArray[np.int64]:
         """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles."""

@@ -24,6 +24,7 @@ _EARLIER: dict[str, dict[str, Any]] = {
     "model": {"dropout": 0.0, "start_from": None},
     "train": {
         "epochs_per_validation": 1,
+        "with_val": False,
         "compile": False,
         "recompute": False,
         "early_phases": [],

@@ -108,6 +108,10 @@ class Train(Section):
     epochs_per_validation: Positive
     """The validation tiles are scored after every so many epochs, and after the last one. Only these epochs can become
     the model, and training stops early only after one of them."""
+    with_val: bool
+    """Whether the validation tiles are learnt from too, by a recipe that is chosen already. Nothing is left to validate
+    with: the model of the last epoch is taken, and only test images tell how good it is, of which there must be some.
+    """
     select_by: Literal["miou", "class_accuracy", "global_accuracy"]
     """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
     patience_epochs: Annotated[int, Field(ge=0)]
@@ -135,6 +139,20 @@ class Train(Section):
             raise ValueError(
                 f"expected label_smoothing 0 with {self.loss}, got {self.label_smoothing:g}: only cross_entropy has "
                 "it; set it to 0"
+            )
+        return self
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Return the splits whose tiles are learnt from."""
+        return ("train", "val") if self.with_val else ("train",)
+
+    @model_validator(mode="after")
+    def _can_do_without_validation(self) -> Self:
+        if self.with_val and self.patience_epochs:
+            raise ValueError(
+                f"expected patience_epochs 0 with with_val, got {self.patience_epochs}: nothing is validated that "
+                "could stop the training early; set it to 0"
             )
         return self
 

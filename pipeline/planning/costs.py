@@ -72,6 +72,8 @@ def measure(settings: Params) -> Costs:
         times["tile"] = cut / max(1, len(sample.manifest.usable))
         per_image = index["split"].value_counts() / sample.manifest.usable["split"].value_counts()
         num_tiles = {split: round(per_image[split] * sample.counts[split]) for split in ("train", "val")}
+        if settings.train.with_val:
+            num_tiles = {"train": sum(num_tiles.values()), "val": 0}
         workers = _workers(settings)
         timing = steps.measure(tiles, settings.model, settings.train, max(1, settings.train.batch_size // workers))
         times["evaluate"] = _evaluating(settings, sample, raw, tiles, model)

@@ -49,7 +49,7 @@ def measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
 
 
 def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
-    tileset, device = Tileset(tiles, "train"), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tileset, device = Tileset(tiles, *settings.splits), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classes = tileset.header.classes
     torch.manual_seed(settings.seed)
     network = initial.network(model.model_copy(update={"vgg16": None}), classes.names, None).to(device)

@@ -25,7 +25,7 @@ _BOX = 144, 192  # height and width of a picture, pixels
 
 def write_page(path: Path, job: Job) -> None:
     """Write the page of a job whose tiles lie on this machine; the same job gives the same bytes."""
-    tiles, settings = Tileset(job.tiles, "train"), job.settings
+    tiles, settings = Tileset(job.tiles, *job.settings.splits), job.settings
     classes = tiles.header.classes
     shown = [
         [

@@ -34,6 +34,7 @@ class Watched:
         """Take the run's folder, whose history.csv is continued, and what else is called with each epoch."""
         self._folder, self._line, self._log = folder, line, log
         self._num_epochs, self._select_by = job.settings.epochs, job.settings.select_by
+        self._with_val = job.settings.with_val
         tiles = Tileset(job.tiles, "val")
         self._classes, self._dataset = tiles.header.classes, tiles.header.dataset
         numbers = shown(len(tiles))
@@ -80,8 +81,9 @@ class Watched:
         self._history, self._now = list(result.history), None
         if self._written > -math.inf:
             self.write("finished")
-        score = result.history[result.best_epoch][f"val/{self._select_by}"]
-        best = f"best epoch {result.best_epoch + 1} of {len(result.history)}, val {self._select_by} {score:.3f}"
+        score = result.history[result.best_epoch].get(f"val/{self._select_by}")
+        found = "the last; nothing was validated" if score is None else f"val {self._select_by} {score:.3f}"
+        best = f"best epoch {result.best_epoch + 1} of {len(result.history)}, {found}"
         _log.info(f"{best}; curves and pictures: {self._folder / PAGE}")
 
     def write(self, state: str) -> None:
@@ -107,6 +109,7 @@ class Watched:
             scores=charts.scores(self._history),
             best=max(validated, key=lambda row: _score(row, self._select_by), default=None),
             select_by=self._select_by,
+            with_val=self._with_val,
             ious=self._ious(validated[-1]) if validated else [],
             rows=self._rows(),
         )

@@ -45,7 +45,7 @@ def fit(
             the worker, again with the same ones after the epoch was repeated.
         progress: called by the first worker within an epoch, about once a second.
         say: called by the first worker with a message when it resumes from a checkpoint or finds a broken one.
-        validated: called by the first worker after each validation, with the network that was validated.
+        validated: called by the first worker after each epoch that can become the model, with the network.
 
     Raises:
         TrainingError: the loss is not finite, settings and tiles do not match, or an operation is not deterministic.
@@ -105,17 +105,17 @@ def _continue(
         metrics = {"epoch": epoch + 1.0, **trainer.train(epoch, state.sums, progress=show, save=save)}
         metrics["workers"] = float(trainer.world_size)
         metrics["precision_bits"] = float(precision.BITS[trainer.learner.precision])
-        is_validated = _is_validated(epoch, settings)
-        if is_validated:
+        is_candidate = _is_candidate(epoch, settings)
+        if is_candidate and not settings.with_val:
             metrics |= trainer.validate()
         state = replace(state, sums=checkpoint.beginning().sums, history=(*state.history, metrics))
-        if is_validated:
+        if is_candidate:
             network = trainer.learner.published()
             state = _with_best(state, settings, network)
         if trainer.is_due() or settings.checkpoint_minutes is None or _is_over(state, settings):
             save(state.sums)
         if trainer.rank == 0:
-            if is_validated:
+            if is_candidate:
                 validated(trainer, network)  # after the checkpoint, which matters more
             report(metrics)
 
@@ -155,26 +155,27 @@ def _is_over(state: Checkpoint, settings: "Train") -> bool:
     epochs of the last phase count, since it is the one that sees tiles at full size.
     """
     epoch, patience = len(state.history), settings.patience_epochs
-    if epoch == 0 or not _is_validated(epoch - 1, settings):
+    if epoch == 0 or not _is_candidate(epoch - 1, settings):
         return False
     last_phase = first_epochs(settings)[-1]
     return epoch == settings.epochs or 0 < patience < epoch - max(state.best_epoch, last_phase - 1)
 
 
-def _is_validated(epoch: int, settings: "Train") -> bool:
-    """Return whether there is a validation after an epoch (0-based)."""
-    return (epoch + 1) % settings.epochs_per_validation == 0 or epoch + 1 == settings.epochs
+def _is_candidate(epoch: int, settings: "Train") -> bool:
+    """Return whether an epoch (0-based) can become the model: it is validated, or the last one."""
+    is_validated = not settings.with_val and (epoch + 1) % settings.epochs_per_validation == 0
+    return is_validated or epoch + 1 == settings.epochs
 
 
 def _with_best(state: Checkpoint, settings: "Train", model: nn.Module) -> Checkpoint:
-    """Return the checkpoint after an epoch that was validated, with `model` if that is the best so far."""
+    """Return the checkpoint after an epoch that can become the model, with `model` if that is the best so far."""
 
     def score(epoch: Metrics) -> float:
         value = epoch[f"val/{settings.select_by}"]
         return value if isfinite(value) else float("-inf")
 
-    *before, last = (score(epoch) for i, epoch in enumerate(state.history) if _is_validated(i, settings))
-    if before and last <= max(before):
+    *before, last = (epoch for i, epoch in enumerate(state.history) if _is_candidate(i, settings))
+    if before and score(last) <= max(map(score, before)):
         return state
     best = {name: value.detach().clone() for name, value in model.state_dict().items()}
     return replace(state, best=best, best_epoch=len(state.history) - 1)

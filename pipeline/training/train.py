@@ -50,10 +50,15 @@ def prepare(
     copied into the folder `downloads`; `fetch` copies a registered version.
 
     Raises:
-        ValueError: the tile stage did not write `tiles`, class weights do not match the classes, or the initial weights
-            are not available, or are those of another network.
+        ValueError: the tile stage did not write `tiles`, class weights do not match the classes, the initial weights
+            are not available, or are those of another network, or no images are left to score the model on.
     """
-    tileset = Tileset(tiles, "train")
+    if settings.with_val and not len(Tileset(tiles, "test")):
+        raise ValueError(
+            "train.with_val: expected a test split, got none: no images would be left to score the model on; set it to "
+            "false, or give the data set a test split"
+        )
+    tileset = Tileset(tiles, *settings.splits)
     classes, choice = tileset.header.classes, settings.class_weights
     if not isinstance(choice, str):
         weights = tuple(choice)

@@ -65,7 +65,7 @@ class Trainer:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world_size = dist.get_world_size() if dist.is_initialized() else 1
         place = job.tiles if job.remote is None else job.remote.find
-        self.tiles = {split: Tileset(place, split) for split in ("train", "val")}
+        self.tiles = {"train": Tileset(place, *self.settings.splits), "val": Tileset(place, "val")}
         self.classes = self.tiles["train"].header.classes
         self._order = training_order(self.tiles["train"], self.settings)
         self._phases = phases(self.settings, self.steps_before)

@@ -48,6 +48,14 @@ def test_what_was_written_is_read(folder):
     assert np.array_equal(Tileset(folder, "val")[1][0], tiles(2, seed=1)[0][1])
 
 
+def test_tiles_of_several_splits_are_numbered_as_the_index_lists_them(folder):
+    result = Tileset(folder, "train", "val")
+    assert len(result) == 7
+    assert np.array_equal(result[4][0], tiles(5)[0][4])
+    assert np.array_equal(result[6][1], tiles(2, seed=1)[1][1])
+    assert len(result.pixels()) == len(result.sources(range(7))) == 7
+
+
 def test_tiles_are_views_of_the_mapped_file(folder):
     image, _ = Tileset(folder, "train")[0]
     assert not image.flags.owndata

@@ -30,6 +30,11 @@ def with_phases(*phases, text=TEXT):
         ),
         ("final_rate: 0.0", "final_rate: 1.5", "train.final_rate: expected less than or equal to 1, got 1.5; correct"),
         (
+            "with_val: false\n  select_by: miou\n  patience_epochs: 0",
+            "with_val: true\n  select_by: miou\n  patience_epochs: 3",
+            "train: expected patience_epochs 0 with with_val, got 3: nothing is validated that could stop the training",
+        ),
+        (
             "schedule: cosine",
             "schedule: constant",
             "train: expected final_rate 1, as constant does not fall, got 0; set it to 1",

@@ -82,7 +82,7 @@ def test_the_score_is_the_one_that_the_params_name():
 
 def test_only_epochs_that_were_validated_count():
     settings = SETTINGS.model_copy(update={"epochs": 5, "epochs_per_validation": 2, "patience_epochs": 1})
-    assert [loop._is_validated(epoch, settings) for epoch in range(5)] == [False, True, False, True, True]
+    assert [loop._is_candidate(epoch, settings) for epoch in range(5)] == [False, True, False, True, True]
     history = {"epoch": 1.0}, {"epoch": 2.0, "val/miou": 0.5}, {"epoch": 3.0}, {"epoch": 4.0, "val/miou": 0.4}
     assert loop._with_best(replace(after(), history=history[:2]), settings, nn.Linear(1, 1)).best_epoch == 1
     state = replace(after(), history=history, best_epoch=1)
