@@ -11,11 +11,25 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 Builder = Callable[[nn.Module, float, float, float], Optimizer]
+_WRAPPED = ("add_param_group", "load_state_dict", "state_dict", "step", "zero_grad")
+
+
+def _uncompiled(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return an optimizer of torch without the wrappers that keep torch.compile out of its methods.
+
+    They import the compiler, which takes a second of a core in each process; here it compiles networks alone.
+    """
+    methods = {name: getattr(getattr(kind, name), "__wrapped__", getattr(kind, name)) for name in _WRAPPED}
+    return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
+
+
+_SGD: Callable[..., Optimizer] = _uncompiled(torch.optim.SGD)
+_AdamW: Callable[..., Optimizer] = _uncompiled(torch.optim.AdamW)
 
 
 def sgd(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
     """Return SGD with momentum and an L2 penalty, as in the paper (arXiv 1511.00561, Sec. 3.2)."""
-    return torch.optim.SGD(_groups(model, weight_decay), lr=learning_rate, momentum=momentum, fused=True)
+    return _SGD(_groups(model, weight_decay), lr=learning_rate, momentum=momentum, fused=True)
 
 
 def nesterov(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
@@ -25,12 +39,12 @@ def nesterov(model: nn.Module, learning_rate: float, momentum: float, weight_dec
     momentum is above 0.
     """
     groups = _groups(model, weight_decay)
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, nesterov=True, fused=True)
+    return _SGD(groups, lr=learning_rate, momentum=momentum, nesterov=True, fused=True)
 
 
 def adamw(model: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
     """Return AdamW (Loshchilov and Hutter, 1711.05101) with betas (momentum, 0.999)."""
-    return torch.optim.AdamW(_groups(model, weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True)
+    return _AdamW(_groups(model, weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

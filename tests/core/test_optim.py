@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from pipeline.core.optim import OPTIMIZERS, MovingAverage, restore, schedule_factor, tensors
+from tests.support import ROOT
 
 
 @pytest.fixture
@@ -43,6 +47,45 @@ def test_adamws_first_step_is_the_learning_rate(model):
     model[1].bias.grad = torch.full((1,), 0.3)
     OPTIMIZERS["adamw"](model, 0.1, 0.9, 0.0).step()
     assert model[1].bias.item() == pytest.approx(0.9, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "options"),
+    [
+        ("sgd", torch.optim.SGD, {"momentum": 0.9}),
+        ("nesterov", torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+        ("adamw", torch.optim.AdamW, {"betas": (0.9, 0.999)}),
+    ],
+)
+def test_three_steps_are_torchs_own_and_are_no_part_of_the_graph(name, kind, options):
+    ours, theirs = ([nn.Parameter(torch.ones(2, 3))] for _ in range(2))
+    networks = [nn.ParameterList(each) for each in (ours, theirs)]
+    optimizers = (
+        OPTIMIZERS[name](networks[0], 0.1, 0.9, 0.5),
+        kind(theirs, lr=0.1, weight_decay=0.5, fused=True, **options),
+    )
+    for i in range(3):
+        for (parameter,), optimizer in zip((ours, theirs), optimizers, strict=True):
+            (parameter * torch.tensor([[i - 1.0, 0.3, 2.0]])).pow(2).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            assert parameter.grad is None
+    assert torch.equal(ours[0], theirs[0])
+    assert ours[0].grad_fn is None
+
+
+def test_a_training_does_not_import_torchs_compiler(tmp_path):
+    code = f"""
+import sys
+from pathlib import Path
+from tests.support.tiny_data import write_tiles
+from tests.support.tiny_training import SETTINGS, fit
+folder = Path({str(tmp_path)!r})
+fit(write_tiles(folder), SETTINGS, folder / "run")
+fit(folder / "tiles", SETTINGS.model_copy(update={{"epochs": 4}}), folder / "run")
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
