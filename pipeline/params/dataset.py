@@ -191,4 +191,22 @@ class FolderDataset(Section):
         return self
 
 
+_PLACEHOLDER = re.compile(r"class_\d{1,3}|colour_[0-9a-f]{6}")
+
+
+def placeholder(label: int, mask_kind: str) -> str:
+    """Return a name to fill in for the class of a value, or in a colour mask of 65536 R + 256 G + B.
+
+    Example:
+        >>> placeholder(3, "index"), placeholder(0xFF0080, "colour")
+        ('class_3', 'colour_ff0080')
+    """
+    return f"colour_{label:06x}" if mask_kind == "colour" else f"class_{label}"
+
+
+def is_placeholder(name: str) -> bool:
+    """Return whether a class's name is one that `placeholder` returns."""
+    return _PLACEHOLDER.fullmatch(name) is not None
+
+
 Dataset = ScenesDataset | CamvidDataset | FolderDataset

@@ -63,7 +63,7 @@ def test_every_layout_is_expected():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_layout_comes_in_by_init_alone(name, project):
+def test_a_layout_comes_in_by_init_alone(name, project, capsys):
     root = project / "data/own/photos"
     root.mkdir(parents=True)
     getattr(layouts, name)(root)
@@ -78,6 +78,10 @@ def test_a_layout_comes_in_by_init_alone(name, project):
 
     for stage in (download, validate, tile):
         stage.main()
+    unnamed = [name for name in classes if name.startswith("class_")]
+    asked = f"? What are the classes called? Default: {', '.join(unnamed)}\n"
+    assert (asked in done.output) == bool(unnamed)
+    assert (f"note: {', '.join(unnamed)} are names to fill in" in capsys.readouterr().out) == bool(unnamed)
 
     source = manifest.read(download.RAW)
     found = Counter(source.usable["split"])
