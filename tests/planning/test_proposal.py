@@ -21,6 +21,7 @@ EXPECTED = {
     "segnet_camvid": ("index", (3, 3, 3), ("Sky", "Road"), True),
     "camvid_raw": ("colour", (12, 2, 2), ("Animal", "Archway"), True),
     "nnunet": ("index", (6, 1, 1), ("background", "road"), False),
+    "nnunet_folds": ("index", (6, 2, 4), ("background", "road"), False),
     "coco": ("coco", (5, 3, 0), ("background", "dog"), False),
     "panoptic": ("panoptic", (5, 3, 0), ("sea", "sky"), True),
     "labelme": ("labelme", (6, 1, 1), ("background", "cow"), False),
@@ -111,6 +112,19 @@ def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions
     assert "? There are no test images: is the validation split to be the test split" in done.output
     assert "splits: train 4, val 2 images" in done.output
     assert "? Are these the masks" not in done.output
+
+
+def test_the_fold_that_is_taken_is_named(project):
+    layouts.nnunet_folds(project / "own")
+    done = run("own")
+    reason = "fold 0, the first in nnU-Net's splits_final.json of the data set"
+    assert f"splits: train 6, val 2, test 4 images; {reason}\n" in done.output
+    where = "../nnUNet_preprocessed/own/splits_final.json#0"
+    rule = f'splits: {{by: list, train: "{where}.train", val: "{where}.val", test: "imagesTs/"}} # {reason}\n'
+    text = (project / "params.yaml").read_text()
+    assert rule in text
+    assert 'images: "images{Tr,Ts}/*_0000.png"' in text
+    assert 'masks: "labels{Tr,Ts}/*.png"' in text
 
 
 def test_masks_may_be_named(project):

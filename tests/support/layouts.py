@@ -110,6 +110,20 @@ def nnunet(root):
     (root / "dataset.json").write_text(json.dumps(tree))
 
 
+def nnunet_folds(root):
+    """Labelled test images too, and nnU-Net's five folds where it keeps them; of the first, two images are val's."""
+    nnunet(root)
+    for i, place in enumerate(PLACES[:4]):
+        mask(root / f"labelsTs/{place}_002.png", i % 2, 1)
+    names = [f"{place}_001" for place in PLACES]
+    folds = [names[2 * i : 2 * i + 2] for i in range(4)] + [names[1:3]]
+    for place in PLACES[4:]:
+        (root / f"imagesTs/{place}_002_0000.png").unlink()
+    path = root.parent / f"nnUNet_preprocessed/{root.name}/splits_final.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps([{"train": [each for each in names if each not in val], "val": val} for val in folds]))
+
+
 def _coco(root, split, names):
     shape = {"category_id": 18, "segmentation": [FLAT], "iscrowd": 0, "bbox": [4, 4, 36, 26], "area": 1}
     images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(names)]
@@ -194,6 +208,6 @@ def split_document(root):
 
 
 BUILDERS = (
-    voc, ade20k, cityscapes, segnet_camvid, camvid_raw, nnunet, coco, panoptic, labelme, cvat, one_folder,
+    voc, ade20k, cityscapes, segnet_camvid, camvid_raw, nnunet, nnunet_folds, coco, panoptic, labelme, cvat, one_folder,
     masks_elsewhere, train_and_test, split_document,
 )  # fmt: skip
