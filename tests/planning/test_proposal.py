@@ -23,12 +23,15 @@ EXPECTED = {
     "nnunet": ("index", (6, 1, 1), ("background", "road"), False),
     "nnunet_folds": ("index", (6, 2, 4), ("background", "road"), False),
     "coco": ("coco", (5, 3, 0), ("background", "dog"), False),
+    "coco_folders": ("coco", (5, 2, 1), ("background", "dog"), False),
     "panoptic": ("panoptic", (5, 3, 0), ("sea", "sky"), True),
     "labelme": ("labelme", (6, 1, 1), ("background", "cow"), False),
+    "labelme_folders": ("labelme", (6, 1, 1), ("background", "cow"), False),
     "cvat": ("cvat", (6, 1, 1), ("background", "cow"), False),
     "one_folder": ("index", (6, 1, 1), ("class_0", "class_255"), False),
     "masks_elsewhere": ("index", (6, 1, 1), ("class_1", "class_2"), False),
     "train_and_test": ("index", (7, 1, 2), ("class_1", "class_2"), False),
+    "split_folders": ("colour", (5, 2, 1), ("colour_008000", "colour_ff0080"), False),
     "split_document": ("index", (7, 1, 2), ("class_1", "class_2"), False),
 }
 PIXELS = layouts.HEIGHT * layouts.WIDTH
@@ -37,6 +40,9 @@ POLYGON = 36 * 26
 COUNTS = {
     "voc": (PIXELS // 2, PIXELS // 2 - 40, 40),
     "coco": (PIXELS - POLYGON, POLYGON, 0),
+    "coco_folders": (PIXELS - POLYGON, POLYGON, 0),
+    "split_folders": (PIXELS // 2, PIXELS // 2, 0),
+    "labelme_folders": (PIXELS - POLYGON, POLYGON, 0),
     "labelme": (PIXELS - POLYGON, POLYGON, 0),
     "cvat": (PIXELS - POLYGON, POLYGON, 0),
     "panoptic": (PIXELS // 2 - 40, PIXELS // 2, 40),
@@ -79,7 +85,7 @@ def test_a_layout_comes_in_by_init_alone(name, project, capsys):
 
     for stage in (download, validate, tile):
         stage.main()
-    unnamed = [name for name in classes if name.startswith("class_")]
+    unnamed = [name for name in classes if name.startswith(("class_", "colour_"))]
     asked = f"? What are the classes called? Default: {', '.join(unnamed)}\n"
     assert (asked in done.output) == bool(unnamed)
     assert (f"note: {', '.join(unnamed)} are names to fill in" in capsys.readouterr().out) == bool(unnamed)
