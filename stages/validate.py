@@ -28,6 +28,8 @@ def main() -> None:
         errors = [f"error: {validate.describe(finding)}" for finding in result.errors]
         todo = f"validate: look at {PAGE}; correct the data, or change validate.severities in params.yaml"
         fail("", ManyLinesError(*errors, todo))
+    if names := validate.names_to_fill_in(images.classes):
+        say(f"note: {names}")
     say(f"validate: {len(result.findings)} checks, {len(result.warnings)} with a warning; see {PAGE}")
 
 

@@ -1,4 +1,7 @@
-"""Splits that one YAML or JSON file holds: a mapping from each split to a list of its images."""
+"""Splits that one YAML or JSON file holds: a mapping from each split to a list of its images.
+
+Or a list of such mappings, a fold each, as nnU-Net's splits_final.json has them: `0.train` is a key of the first one.
+"""
 
 import re
 from pathlib import Path
@@ -24,16 +27,18 @@ def read(path: Path) -> dict[str, list[str]]:
     """Return the lists of names or whole numbers that a file holds, by key; other keys are left out.
 
     Raises:
-        ValueError: it cannot be read, or is no mapping.
+        ValueError: it cannot be read, or is neither a mapping nor a list of mappings.
     """
     try:
         content: Any
         if path.suffix.lower() == ".json":
-            content = strict_json.parse(path.read_bytes(), dict[str, Any])
+            content = strict_json.parse(path.read_bytes(), object)
         else:
             content = safe_yaml.read(path)
     except OSError as err:
         raise ValueError(f"{path}: expected a readable file: {err}") from err
+    if isinstance(content, list) and content and all(isinstance(fold, dict) for fold in content):
+        content = {f"{i}.{key}": entries for i, fold in enumerate(content) for key, entries in fold.items()}
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping from splits to lists of images, got {type(content).__name__}")
     return {

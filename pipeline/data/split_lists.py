@@ -1,8 +1,12 @@
-"""Lists of images, one for each split, in the forms that data sets use: paths, names, numbers, or pairs of paths."""
+"""Lists of images, one for each split, in the forms that data sets use: paths, names, numbers, or pairs of paths.
+
+A folder, written with / at its end, stands for the list of its images.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from pipeline.data import split_document
@@ -13,7 +17,10 @@ _NUMBER = re.compile("[0-9]+")
 
 
 class Names:
-    """What lists may call images: by path, file name, path or name without suffix, or the only number in the name."""
+    """What lists may call images: by path, file name, path or name without suffix, or the only number in the name.
+
+    Or by the name of their mask without suffix, as nnU-Net does: case_01 for case_01_0000.png.
+    """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         """Collect the names of the pairs that have images."""
@@ -27,12 +34,22 @@ class Names:
             if len(numbers := _NUMBER.findall(path.stem)) == 1:
                 self._by_number.setdefault(numbers[0].lstrip("0"), []).append(pair)
 
+    @cached_property
+    def _by_mask(self) -> dict[str, list[Pair]]:
+        found: dict[str, list[Pair]] = {}
+        for pair in self.by_image.values():
+            if pair.mask is not None:
+                found.setdefault(PurePosixPath(pair.mask).stem, []).append(pair)
+        return found
+
     def find(self, line: str) -> list[Pair]:
-        """Return the pairs that a line may mean: by its path, else its name, else its number; [] if none."""
+        """Return the pairs that a line may mean: by its path, else its name, its mask's, or its number; [] if none."""
         if line in self.by_image:
             return [self.by_image[line]]
         if line in self._by_name:
             return self._by_name[line]
+        if line in self._by_mask:
+            return self._by_mask[line]
         return self._by_number.get(line.lstrip("0"), []) if _NUMBER.fullmatch(line) else []
 
 

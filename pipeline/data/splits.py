@@ -39,17 +39,35 @@ def by_list(pairs: Sequence[Pair] | None, root: Path, lists: Mapping[str, str]) 
     Args:
         pairs: the pairs below `root`; None: each line names an image and its mask.
         root: the data set's folder, which paths and list files are relative to.
-        lists: list file of each split.
+        lists: list file of each split, or a folder with / at its end, which stands for the images in it.
 
     Raises:
         ValueError: a list cannot be read, repeats a path, has one that leaves the folder, names none of the images, or
-            has a stem that several images have.
+            has a stem that several images have; a folder has none of the images.
     """
-    named = {split: split_lists.lines(root, split, file) for split, file in lists.items()}
+    named = {
+        split: _in_folder(pairs, split, file) if file.endswith("/") else split_lists.lines(root, split, file)
+        for split, file in lists.items()
+    }
     if pairs is None:
         return {split: split_lists.pairs(root, lists[split], lines) for split, lines in named.items()}
     paths = {split: split_lists.paths(root, lists[split], lines) for split, lines in named.items()}
     return {split: split_lists.images(pairs, root, lists[split], listed) for split, listed in paths.items()}
+
+
+def _in_folder(pairs: Sequence[Pair] | None, split: str, folder: str) -> list[str]:
+    """Return the paths of the images in a folder, at any depth.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = [pair.image for pair in pairs or () if pair.image is not None and pair.image.startswith(folder)]
+    if not found:
+        raise ValueError(
+            f"dataset.splits.{split}: expected a folder with some of the images of dataset.images, got {folder}; "
+            "correct it, or name a list, without / at its end"
+        )
+    return found
 
 
 def by_ratio(pairs: Sequence[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Assignment:

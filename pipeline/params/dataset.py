@@ -82,9 +82,11 @@ class FolderSplits(Section):
 class ListSplits(Section):
     """Splits by list files: UTF-8 text with one image per line; images that are in no list are left out.
 
-    Or a list in a YAML or JSON file: splits.yaml#train is the one at the key train. An image is named by its path
-    relative to the data set's folder, its file name with or without suffix, or the only number in that; where `images`
-    and `masks` are null, a line is the path of an image and that of its mask, of which leading folders may be others.
+    Or a list in a YAML or JSON file: splits.yaml#train is the one at the key train, splits_final.json#0.train the one
+    of the first of nnU-Net's folds. Or a folder, with / at its end: all images in it. An image is named by its path
+    relative to the data set's folder, its file name with or without suffix, its mask's name without suffix, or the only
+    number in its own; where `images` and `masks` are null, a line is the path of an image and that of its mask, of
+    which leading folders may be others.
     """
 
     by: Literal["list"]
@@ -189,6 +191,24 @@ class FolderDataset(Section):
         if not 2 <= len({row.name for row in self.classes if not row.ignore}) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
         return self
+
+
+_PLACEHOLDER = re.compile(r"class_\d{1,3}|colour_[0-9a-f]{6}")
+
+
+def placeholder(label: int, mask_kind: str) -> str:
+    """Return a name to fill in for the class of a value, or in a colour mask of 65536 R + 256 G + B.
+
+    Example:
+        >>> placeholder(3, "index"), placeholder(0xFF0080, "colour")
+        ('class_3', 'colour_ff0080')
+    """
+    return f"colour_{label:06x}" if mask_kind == "colour" else f"class_{label}"
+
+
+def is_placeholder(name: str) -> bool:
+    """Return whether a class's name is one that `placeholder` returns."""
+    return _PLACEHOLDER.fullmatch(name) is not None
 
 
 Dataset = ScenesDataset | CamvidDataset | FolderDataset

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.core.classes import CAMVID
+from pipeline.params.dataset import placeholder
 from pipeline.planning.contents import Label
 from pipeline.planning.listing import Listing
 
@@ -116,6 +117,4 @@ _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
 
 def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
     """Return names to fill in: class_3, or colour_ff0080."""
-    return {
-        label: Name(f"colour_{label:06x}" if kind == "colour" else f"class_{label}", ignore=False) for label in labels
-    }
+    return {label: Name(placeholder(label, kind), ignore=False) for label in labels if isinstance(label, int)}

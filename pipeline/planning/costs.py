@@ -1,9 +1,10 @@
 """What the pipeline costs with given params: a few images go through its stages, and the rest is multiplication."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -19,13 +20,15 @@ from pipeline.data import tile
 from pipeline.evaluation import evaluate
 from pipeline.inference import predict
 from pipeline.params import Params
-from pipeline.planning import sample as samples, steps
+from pipeline.params.training import Train
+from pipeline.planning import sample as samples, savings, steps
 from pipeline.planning.sample import Sample
+from pipeline.planning.savings import Effort, Saving
 from pipeline.planning.steps import Timing
 from pipeline.training import estimate, phases
 from pipeline.validation import validate
 
-_OPTIONS = ("overlap", "batch_size", "precision", "flip", "samples", "seed")  # of evaluate, for predict.load
+_OPTIONS = ("overlap", "batch_size", "precision", "flip", "scales", "samples", "seed")  # of evaluate, for predict.load
 
 Result = TypeVar("Result")
 
@@ -53,6 +56,8 @@ class Costs:
     free_bytes: int
     """On the disk of the current folder."""
     note: str
+    savings: tuple[Saving, ...]
+    """Values with which it would be faster, if it takes more than ten minutes."""
 
 
 def measure(settings: Params) -> Costs:
@@ -119,23 +124,24 @@ def _total(
     """Multiply what was measured."""
     num_tiles, sample_bytes, workers = sizes
     train, images = settings.train, sample.counts.total()
-    num_steps = max(1, sampler.steps_before(1, num_tiles["train"], train.batch_size))
-    validation = num_tiles["val"] / train.batch_size * timing.forward_seconds / train.epochs_per_validation
-    epoch = num_steps * timing.step_seconds + validation
-    steps_seconds = num_steps * timing.step_seconds * phases.full_epochs(train, train.epochs)
-    scored = sample.counts[sample.manifest.scored_split]
+    minutes, epoch = _minutes(settings, sample, timing, seconds, num_tiles)
     scale = images / max(1, len(sample.manifest.images))
+
+    def with_effort(changed: Params, times: Effort) -> Mapping[str, float]:
+        """Return the minutes with other params, which take so many times the effort."""
+        pixels = times.tile_pixels
+        step = replace(
+            timing, step_seconds=timing.step_seconds * pixels, forward_seconds=timing.forward_seconds * pixels
+        )
+        predicted = {**seconds, "evaluate": seconds["evaluate"] * times.predicted_pixels}
+        tiles = {split: round(number * times.tiles) for split, number in num_tiles.items()}
+        return _minutes(changed, sample, step, predicted, tiles)[0]
+
     return Costs(
-        minutes={
-            **({"download": seconds["download"] * images / 60} if "download" in seconds else {}),
-            "validate": seconds["validate"] / 60,
-            "tile": seconds["tile"] * images / 60,
-            "train": (steps_seconds + validation * train.epochs) / 60,
-            "evaluate": seconds["evaluate"] * scored / 60,
-        },
+        minutes=minutes,
         epoch_seconds=epoch,
         step_seconds=timing.step_seconds,
-        steps_per_epoch=num_steps,
+        steps_per_epoch=_steps(train, num_tiles),
         training_tiles=num_tiles["train"],
         epochs=train.epochs,
         workers=workers,
@@ -148,7 +154,30 @@ def _total(
         },
         free_bytes=shutil.disk_usage(Path()).free,
         note=sample.note,
+        savings=savings.propose(settings, sample.manifest, with_effort),
     )
+
+
+def _steps(train: Train, num_tiles: Mapping[str, int]) -> int:
+    """Return the steps of an epoch."""
+    return max(1, sampler.steps_before(1, num_tiles["train"], train.batch_size))
+
+
+def _minutes(
+    settings: Params, sample: Sample, timing: Timing, seconds: Mapping[str, float], num_tiles: Mapping[str, int]
+) -> tuple[Mapping[str, float], float]:
+    """Return the minutes of each stage, and the seconds of an epoch at the tiles' full size."""
+    train, images = settings.train, sample.counts.total()
+    validation = num_tiles["val"] / train.batch_size * timing.forward_seconds / train.epochs_per_validation
+    full = _steps(train, num_tiles) * timing.step_seconds
+    minutes = {
+        **({"download": seconds["download"] * images / 60} if "download" in seconds else {}),
+        "validate": seconds["validate"] / 60,
+        "tile": seconds["tile"] * images / 60,
+        "train": (full * phases.full_epochs(train, train.epochs) + validation * train.epochs) / 60,
+        "evaluate": seconds["evaluate"] * sample.counts[sample.manifest.scored_split] / 60,
+    }
+    return minutes, full + validation
 
 
 def _available() -> int:
@@ -171,4 +200,22 @@ def in_words(costs: Costs) -> list[str]:
         f"memory: training takes {estimate.size(costs.memory_bytes)} of {estimate.size(costs.available_bytes)}",
         f"disk: {disk}, and data and model again in DVC's cache; {estimate.size(costs.free_bytes)} are free",
     ]
-    return lines + ([f"note: {costs.note}"] if costs.note else [])
+    return [*lines, *([f"note: {costs.note}"] if costs.note else []), *_savings_in_words(costs)]
+
+
+def _savings_in_words(costs: Costs) -> list[str]:
+    """Return the savings as lines."""
+    lines = []
+    for saving in costs.savings:
+        values = ", ".join(f"{key} {_shown(now)} -> {_shown(then)}" for key, (now, then) in saving.values.items())
+        times = ", ".join(
+            f"{stage} {estimate.duration(60 * costs.minutes[stage])} -> {estimate.duration(60 * minutes)}"
+            for stage, minutes in saving.minutes.items()
+        )
+        lines.append(f"  {values}: {times}; {saving.loses}")
+    about = "faster, by estimate (a step takes as long as its pixels, epochs are alike), each change by itself:"
+    return [about, *lines] if lines else []
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value)

@@ -14,6 +14,7 @@ _OF_MASKS = re.compile(
 _END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|annot\w*|lbl|trimap)|L")
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
 _END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo)$")
+_OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse")
 
 
@@ -50,7 +51,11 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
     grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for path in sorted(chosen):
         name, folders = _split(path), PurePosixPath(path).parent.parts
-        words = tuple(each for each in folders if masks is None and _OF_MASKS.search(each) and not _glued(each))
+        words = tuple(
+            _OF_NNUNET.sub("", each)
+            for each in folders
+            if masks is None and _OF_MASKS.search(each) and not _glued(each)
+        )
         grouped[(*words, name.start, name.end, PurePosixPath(path).suffix.lower())].append(path)
     families = [family for group in grouped.values() if (family := _family(group, images)) is not None]
     return sorted(families, key=lambda each: (is_second_best(each), -len(each.pairs), each.pairs[0].path))
@@ -128,6 +133,15 @@ def _core_of(image: str, end: str) -> str:
 
 
 def _likeness(image: str, mask: str) -> int:
-    """Return how many folders two paths have in common; a folder that begins with the other's name counts as one."""
+    """Return how many folders two paths have in common.
+
+    A folder that begins with the other's name counts as one, and so does one that ends with nnU-Net's word for the same
+    split.
+    """
     ours, theirs = PurePosixPath(image).parent.parts, PurePosixPath(mask).parent.parts
-    return sum(any(their.startswith(our) for their in theirs) for our in ours)
+    return sum(any(their.startswith(our) or _of_same_split(our, their) for their in theirs) for our in ours)
+
+
+def _of_same_split(ours: str, theirs: str) -> bool:
+    words = [match and match[1] for match in map(_OF_NNUNET.search, (ours, theirs))]
+    return words[0] is not None and words[0] == words[1]

@@ -1,5 +1,6 @@
 """From pairs of files to the two globs that find them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
@@ -93,6 +94,8 @@ def _column(ours: Sequence[str], theirs: Sequence[str], *, in_words: bool) -> tu
     if all(our == their for our, their in both):
         braces = "{" + ",".join(words) + "}" if in_words and len(words) <= _MOST_WORDS else "*"
         return braces, braces
+    if (heads := _heads_of_nnunet(both)) is not None:
+        return heads
     start, _, end = both[0][1].partition(both[0][0])
     if all(their == f"{start}{our}{end}" for our, their in both) and len(set(words)) == len(both):
         braces = "{" + ",".join(words) + "}"
@@ -101,3 +104,13 @@ def _column(ours: Sequence[str], theirs: Sequence[str], *, in_words: bool) -> tu
         f"expected one rule for the folders of images and masks, got {both[0][0]} with {both[0][1]} and {both[1][0]} "
         f"with {both[1][1]}; say which are masks by --masks"
     )
+
+
+def _heads_of_nnunet(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the globs of folders such as imagesTr with labelsTr and imagesTs with labelsTs; None: they are others."""
+    found = [(re.fullmatch(r"(.+)(Tr|Ts)", ours), re.fullmatch(r"(.+)(Tr|Ts)", theirs)) for ours, theirs in both]
+    parts = [(ours[1], theirs[1]) for ours, theirs in found if ours and theirs and ours[2] == theirs[2]]
+    if len(parts) < len(both) or len(set(parts)) > 1:
+        return None
+    words = "{" + ",".join(str(ours[2]) for ours, _ in found if ours) + "}"
+    return parts[0][0] + words, parts[0][1] + words

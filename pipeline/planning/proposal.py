@@ -77,7 +77,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     text = params_file.compose(lines, _values(chosen, machine, alone))
     params_file.checked(text)
     questions = (*found.questions, *table.questions, *asked, *rule.questions)
-    return Proposal(text, _facts(found, table, counts, chosen), questions)
+    return Proposal(text, _facts(found, table, counts, chosen, rule), questions)
 
 
 def _annotated(listing: Listing) -> _Found | None:
@@ -210,7 +210,7 @@ def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str]
     return values
 
 
-def _facts(found: _Found, table: ClassTable, counts: Counter[str], chosen: Sizes) -> tuple[str, ...]:
+def _facts(found: _Found, table: ClassTable, counts: Counter[str], chosen: Sizes, rule: SplitRule) -> tuple[str, ...]:
     ignored = [row.name for row in table.rows if row.ignore]
     names = list(dict.fromkeys(row.name for row in table.rows if not row.ignore))
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
@@ -221,7 +221,7 @@ def _facts(found: _Found, table: ClassTable, counts: Counter[str], chosen: Sizes
     return (
         f"images: {len(found.pairs)}, {where}",
         f"masks: {found.contents.kind}, {len(names)} classes: {shown}{left}",
-        f"splits: {splits} images",
+        f"splits: {splits} images; {rule.reason}",
         f"tiles: {chosen.width} x {chosen.height} at scale {chosen.scale:g}; {what}",
         f"training: {chosen.epochs} epochs in batches of {chosen.batch_size}",
     )

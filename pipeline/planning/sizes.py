@@ -17,7 +17,8 @@ _BYTES_PER_PIXEL = 8000  # SegNet in training: 6803 MB for 5 images of 360 x 480
 _SMALLEST, _LARGEST = 32, 20_000  # of a tile's side
 _WHOLE = {"cpu": 200_000, "gpu": 600_000}  # pixels up to which an image is one tile
 _TILE = {"cpu": 256, "gpu": 512}
-_LEAST_SIDE = 96  # pixels that an image keeps
+LEAST_SIDE = 96
+"""Pixels that the shorter side of an image keeps."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def propose(sizes: Sequence[tuple[int, int]], num_training: int, machine: Machin
         machine: what trains.
     """
     scale = next((each for each in _SCALES if _fits(sizes, num_training, each, machine)), _SCALES[-1])
-    scale = max(scale, min(1.0, next((s for s in reversed(_SCALES) if _shortest(sizes, s) >= _LEAST_SIDE), 1.0)))
+    scale = max(scale, min(1.0, next((s for s in reversed(_SCALES) if _shortest(sizes, s) >= LEAST_SIDE), 1.0)))
     height, width, is_whole = _tile(sizes, scale, machine)
     stride_y, stride_x = (_stride([size[axis] for size in sizes], scale, (height, width)[axis]) for axis in (0, 1))
     tiles = max(1, round(num_training * _mean_tiles(sizes, scale, (height, width), (stride_y, stride_x))))

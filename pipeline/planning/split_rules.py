@@ -11,13 +11,15 @@ from pipeline.data.pairing import Pair
 from pipeline.planning.listing import Listing
 
 _WORDS = {
-    "train": re.compile(r"(?i)(images?[_-]?)?train(ing)?[_-]?(\d{4}|images?)?"),
+    "train": re.compile(r"(?i)(images?[_-]?)?train(ing)?[_-]?(\d{4}|images?)?|imagesTr"),
     "val": re.compile(r"(?i)(images?[_-]?)?val(id|idation)?[_-]?(\d{4}|images?)?"),
-    "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?"),
+    "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?|imagesTs"),
 }
 _DOCUMENT = re.compile(r"(?i).*(split|train|val|test|partition|subset).*")
 _MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
 EACH_ALONE = "([^/]+)$"
+_FOLD = "0."  # what the keys of nnU-Net's first fold begin with
+_OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
 _BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
 _BY_FOLDER = "([^/]+)/[^/]+$"
 _UNREAD = {".txt", ".lst", ".csv", ".json", ".yaml", ".yml"}  # suffixes of files that may say the splits
@@ -68,7 +70,26 @@ def by_list(listing: Listing, pairs: Sequence[Pair]) -> tuple[dict[str, str], tu
             hits = sum(bool(pair) for each in found for pair in each)
             best = max(best, (hits / sum(map(len, found)), lists), key=lambda each: each[0])
     question = _overlap(listing, best[1], names)
-    return ({}, (question,)) if question else (best[1], ())
+    return ({}, (question,)) if question else (_with_test_folder(best[1], pairs), ())
+
+
+def _with_test_folder(lists: dict[str, str], pairs: Sequence[Pair]) -> dict[str, str]:
+    """Add the folder of the test images to the lists of a fold, which has none of these: nnU-Net's imagesTs."""
+    images = [str(pair.image) for pair in pairs]
+    folders = {found[1] for image in images if (found := split_of_folder(image)) is not None and found[0] == "test"}
+    top = {f"{folder}/" for folder in folders if any(image.startswith(f"{folder}/") for image in images)}
+    return {**lists, "test": top.pop()} if _is_fold(lists) and len(top) == 1 else lists
+
+
+def _is_fold(lists: Mapping[str, str]) -> bool:
+    return f"#{_FOLD}" in lists.get("train", "")
+
+
+def _of_nnunet(listing: Listing) -> list[str]:
+    """Return nnU-Net's own file of folds, relative to the data set, where nnU-Net keeps it: outside the raw images."""
+    name = listing.root.resolve().name
+    paths = (f"{up}/nnUNet_preprocessed/{name}/splits_final.json" for up in ("..", "../.."))
+    return [path for path in paths if (listing.root / path).is_file()]
 
 
 def _overlap(listing: Listing, lists: Mapping[str, str], names: split_lists.Names) -> str:
@@ -121,16 +142,22 @@ def unread(listing: Listing) -> list[str]:
 
 
 def _documents(listing: Listing) -> list[dict[str, str]]:
-    """Return the lists of each YAML or JSON file that is named after splits and has keys that are."""
+    """Return the lists of each YAML or JSON file that is named after splits and has keys that are.
+
+    Of folds, they are the first one's.
+    """
     found = []
-    for path in listing.named(*split_document.SUFFIXES):
+    for path in [*_of_nnunet(listing), *listing.named(*split_document.SUFFIXES)]:
         if not _DOCUMENT.fullmatch(PurePosixPath(path).stem) or (listing.root / path).stat().st_size > _MOST_BYTES:
             continue
         try:
             keys = split_document.read(listing.root / path)
         except ValueError:
             continue
-        found.append({split: f"{path}#{key}" for split, word in _WORDS.items() for key in keys if word.fullmatch(key)})
+        named = {key.removeprefix(_FOLD): f"{path}#{key}" for key in keys}
+        found.append(
+            {split: where for split, word in _WORDS.items() for key, where in named.items() if word.fullmatch(key)}
+        )
     return found
 
 
@@ -161,8 +188,9 @@ def propose(
         asked = (*([_question(files)] if files else []), *questions)
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
+    source = _OF_FOLDS if _is_fold(lists) else f"{what} of the data set"
     if "val" in named and "test" in named:
-        return SplitRule(rule, EACH_ALONE, f"{what} of the data set", _OWN, ())
+        return SplitRule(rule, EACH_ALONE, source, _OWN, ())
     if "val" in named:
         question = (
             "There are no test images: is the validation split to be the test split, and are validation images to be "
@@ -170,9 +198,9 @@ def propose(
             f"by itself. If yes: splits: {{by: {kind}, train: {named['train']}, val: {{share: 0.15, seed: 1}}, test: "
             f"{named['val']}}}"
         )
-        return SplitRule(rule, EACH_ALONE, f"{what} of the data set, which has no test images", _OWN, (question,))
+        return SplitRule(rule, EACH_ALONE, f"{source}, which has no test images", _OWN, (question,))
     pattern, reason, questions = _sequence(images)
-    return SplitRule(rule, pattern, f"{what} of the data set; val is taken from train", reason, questions)
+    return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, questions)
 
 
 def _question(files: Sequence[str]) -> str:

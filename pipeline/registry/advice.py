@@ -28,7 +28,7 @@ def advice(version: Version, verdict: Verdict, scores: Scores, page: str) -> lis
     lines = [_MEANING[verdict.outcome].format(name=name, champion=CHAMPION)]
     if weak := weak_classes(scores):
         shown = ", ".join(f"{name} {iou:.2f}" for name, iou in weak)
-        lines.append(f"test IoU below {WEAK_IOU:g}, hardly recognised: {shown}")
+        lines.append(f"{scores.split} IoU below {WEAK_IOU:g}, hardly recognised: {shown}")
     address = f"models:/{name}@{CHAMPION}" if verdict.outcome is Outcome.PROMOTE else version.address
     return [
         *lines,
@@ -39,7 +39,7 @@ def advice(version: Version, verdict: Verdict, scores: Scores, page: str) -> lis
 
 
 def weak_classes(scores: Scores) -> list[tuple[str, float]]:
-    """Return the classes that occur in the test masks and have an IoU below WEAK_IOU, the worst first."""
+    """Return the classes that occur in the scored masks and have an IoU below WEAK_IOU, the worst first."""
     pixels_C, values = scores.confusion.sum(axis=1), scores.metrics
     ious = [(name, values[f"test/iou/{name}"]) for name, n in zip(scores.names, pixels_C, strict=True) if n]
     return sorted(((name, iou) for name, iou in ious if not isnan(iou) and iou < WEAK_IOU), key=lambda pair: pair[1])

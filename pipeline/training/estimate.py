@@ -11,6 +11,8 @@ from torch import nn
 if TYPE_CHECKING:
     from pipeline.params.training import Train
 
+PATIENCE = 600.0
+"""Seconds beyond which it is said what would make a training faster."""
 _STATUS = Path("/proc/self/status")
 _COPIES = {"adamw": 2, "sgd": 1, "nesterov": 1}  # of the weights, that an optimizer keeps
 

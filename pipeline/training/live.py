@@ -25,6 +25,7 @@ from pipeline.training.trainer import Job
 _log = logging.getLogger(__name__)
 _SECONDS = 10.0  # between two writes of the page within an epoch, and between a browser's reloads
 PAGE, HISTORY = "live.html", "history.csv"
+_WORDS = {"miou": "mIoU", "class_accuracy": "class accuracy", "global_accuracy": "global accuracy"}
 
 
 class Watched:
@@ -82,7 +83,7 @@ class Watched:
         if self._written > -math.inf:
             self.write("finished")
         score = result.history[result.best_epoch].get(f"val/{self._select_by}")
-        found = "the last; nothing was validated" if score is None else f"val {self._select_by} {score:.3f}"
+        found = "the last; nothing was validated" if score is None else f"val {_WORDS[self._select_by]} {score:.3f}"
         best = f"best epoch {result.best_epoch + 1} of {len(result.history)}, {found}"
         _log.info(f"{best}; curves and pictures: {self._folder / PAGE}")
 
@@ -110,6 +111,7 @@ class Watched:
             best=max(validated, key=lambda row: _score(row, self._select_by), default=None),
             select_by=self._select_by,
             with_val=self._with_val,
+            score=_WORDS[self._select_by],
             ious=self._ious(validated[-1]) if validated else [],
             rows=self._rows(),
         )

@@ -106,9 +106,10 @@ class TrainingLine:
             self._is_estimated, last = True, self._num_epochs
             seconds = (now - began) / (self._work(done) - self._work(first))
             whole = seconds * (self._work(last) - self._work(self._start_epoch))
+            advice = "; segnet plan says what would be faster" if whole > estimate.PATIENCE else ""
             self._say(
                 f"estimate: {estimate.in_words(seconds, whole, last - self._start_epoch)}; memory "
-                f"{estimate.size(memory_bytes)} a worker, checkpoints {estimate.size(self._checkpoint_bytes)}"
+                f"{estimate.size(memory_bytes)} a worker, checkpoints {estimate.size(self._checkpoint_bytes)}{advice}"
             )
 
     def _say(self, text: str) -> None:

@@ -11,6 +11,7 @@ from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, images, pictures, templates
 from pipeline.files.images import read_mask
 from pipeline.validation import samples
+from pipeline.validation.validate import names_to_fill_in
 
 MAX_FIGURES = 24
 """Maximum number of offenders of one check that are shown with images."""
@@ -31,6 +32,7 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
         .get_template("validation.html.j2")
         .render(
             validation=validation,
+            names=names_to_fill_in(manifest.classes),
             style=templates.style("page.css"),
             images=samples.of_images(manifest, folder),
             classes=samples.of_classes(manifest, folder),

@@ -15,6 +15,8 @@ import pandas as pd
 
 from pipeline.artifacts.manifest import Manifest
 from pipeline.artifacts.validation import Finding, Offender, Validation
+from pipeline.core.classes import ClassTable
+from pipeline.params.dataset import is_placeholder
 from pipeline.params.steps import Severity, Validate
 from pipeline.validation.tables import Table, summary, tables_of
 
@@ -146,6 +148,18 @@ def describe(finding: Finding, limit: int = 10) -> str:
     more = len(finding.offenders) - len(named)
     rest = [f"and {more} more"] if more else []
     return f"{finding.check.replace('_', ' ')}: {finding.observed}: {', '.join(named + rest)}"
+
+
+def names_to_fill_in(classes: ClassTable) -> str:
+    """Return a sentence about classes whose names `segnet init` left to be filled in; "" if there are none."""
+    names = [name for name in classes.names if is_placeholder(name)]
+    if not names:
+        return ""
+    which = f"{', '.join(names)} {'is a name' if len(names) == 1 else 'are names'}"
+    return (
+        f"{which} to fill in: write what each is in dataset.classes of params.yaml; pages, metrics and the registry "
+        "have these names otherwise, and other names later are another training"
+    )
 
 
 def _bounds(settings: Validate) -> dict[str, _Bound]:

@@ -57,3 +57,32 @@ def test_a_number_that_two_images_have_is_refused(tmp_path):
     pairs = [Pair("i/a7.png", "m"), Pair("i/b07.png", "m"), Pair("i/c8.png", "m")]
     with pytest.raises(ValueError, match=r"expected a name of one image, got 7, which is i/a7.png and i/b07.png"):
         splits.by_list(pairs, tmp_path, {"train": "s.yaml#train", "test": "s.yaml#test"})
+
+
+FOLDS = '[{"train": ["case_1", "case_2"], "val": ["case_3"]}, {"train": ["case_3"], "val": ["case_1"]}]'
+CASES = [Pair(f"imagesTr/case_{i}_0000.png", f"labelsTr/case_{i}.png") for i in (1, 2, 3)]
+TEST = [Pair("imagesTs/case_1_0000.png", "x/case_8.png"), Pair("imagesTs/b/case_9_0000.png", "labelsTs/case_9.png")]
+
+
+def test_a_fold_names_images_by_their_masks_and_a_folder_those_in_it(tmp_path):
+    (tmp_path / "folds.json").write_text(FOLDS)
+    lists = {"train": "folds.json#0.train", "val": "folds.json#0.val", "test": "imagesTs/"}
+    assert splits.by_list([*CASES, *TEST], tmp_path, lists) == {"train": CASES[:2], "val": CASES[2:], "test": TEST}
+    assert splits.by_list(CASES, tmp_path, {"train": "folds.json#1.train"}) == {"train": CASES[2:]}
+    with pytest.raises(ValueError, match=r"one of 0.train, 0.val, 1.train, 1.val, got 2.train; correct it"):
+        splits.by_list(CASES, tmp_path, {"train": "folds.json#2.train"})
+
+
+@pytest.mark.parametrize("pairs", [CASES, None])
+def test_a_folder_without_images_is_refused(tmp_path, pairs):
+    with pytest.raises(
+        ValueError,
+        match=r"splits.test: expected a folder with some of the images of dataset.images, got imagesTs/; correct it",
+    ):
+        splits.by_list(pairs, tmp_path, {"test": "imagesTs/"})
+
+
+def test_the_name_of_an_image_comes_before_that_of_a_mask(tmp_path):
+    (tmp_path / "s.yaml").write_text("train: [a]\n")
+    pairs = [Pair("i/a.png", "m/b.png"), Pair("i/b.png", "m/a.png")]
+    assert splits.by_list(pairs, tmp_path, {"train": "s.yaml#train"}) == {"train": pairs[:1]}

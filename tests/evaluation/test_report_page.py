@@ -234,11 +234,12 @@ def test_a_class_name_is_text_and_not_code(browser, tmp_path):
 
 
 def test_forty_classes_fit_at_400_pixels(browser, tmp_path):
-    names = tuple(f"a class of number {i}" for i in range(40))
+    names = ("x" * 60, *(f"a class of number {i}" for i in range(39)))
     classes = dataclasses.replace(CLASSES, names=names, colours=((1, 2, 3),) * 40)
     changes = {"confusion": np.eye(40, dtype=np.int64) * 123_456, "gallery": Gallery(classes, max_characters=4000)}
     columns = {"IoU": report.Column(np.linspace(0, 1, 40))}
     browser.window(400)
     browser.open(write(tmp_path / "page.html", classes=classes, columns=columns, **changes))
     assert browser.run("document.documentElement.scrollWidth") == 400
+    assert browser.run("document.querySelector('.sortable td').getBoundingClientRect().left") < 300  # beside the names
     assert browser.complaints == []

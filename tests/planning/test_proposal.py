@@ -21,13 +21,17 @@ EXPECTED = {
     "segnet_camvid": ("index", (3, 3, 3), ("Sky", "Road"), True),
     "camvid_raw": ("colour", (12, 2, 2), ("Animal", "Archway"), True),
     "nnunet": ("index", (6, 1, 1), ("background", "road"), False),
+    "nnunet_folds": ("index", (6, 2, 4), ("background", "road"), False),
     "coco": ("coco", (5, 3, 0), ("background", "dog"), False),
+    "coco_folders": ("coco", (5, 2, 1), ("background", "dog"), False),
     "panoptic": ("panoptic", (5, 3, 0), ("sea", "sky"), True),
     "labelme": ("labelme", (6, 1, 1), ("background", "cow"), False),
+    "labelme_folders": ("labelme", (6, 1, 1), ("background", "cow"), False),
     "cvat": ("cvat", (6, 1, 1), ("background", "cow"), False),
     "one_folder": ("index", (6, 1, 1), ("class_0", "class_255"), False),
     "masks_elsewhere": ("index", (6, 1, 1), ("class_1", "class_2"), False),
     "train_and_test": ("index", (7, 1, 2), ("class_1", "class_2"), False),
+    "split_folders": ("colour", (5, 2, 1), ("colour_008000", "colour_ff0080"), False),
     "split_document": ("index", (7, 1, 2), ("class_1", "class_2"), False),
 }
 PIXELS = layouts.HEIGHT * layouts.WIDTH
@@ -36,6 +40,9 @@ POLYGON = 36 * 26
 COUNTS = {
     "voc": (PIXELS // 2, PIXELS // 2 - 40, 40),
     "coco": (PIXELS - POLYGON, POLYGON, 0),
+    "coco_folders": (PIXELS - POLYGON, POLYGON, 0),
+    "split_folders": (PIXELS // 2, PIXELS // 2, 0),
+    "labelme_folders": (PIXELS - POLYGON, POLYGON, 0),
     "labelme": (PIXELS - POLYGON, POLYGON, 0),
     "cvat": (PIXELS - POLYGON, POLYGON, 0),
     "panoptic": (PIXELS // 2 - 40, PIXELS // 2, 40),
@@ -63,7 +70,7 @@ def test_every_layout_is_expected():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_layout_comes_in_by_init_alone(name, project):
+def test_a_layout_comes_in_by_init_alone(name, project, capsys):
     root = project / "data/own/photos"
     root.mkdir(parents=True)
     getattr(layouts, name)(root)
@@ -78,6 +85,10 @@ def test_a_layout_comes_in_by_init_alone(name, project):
 
     for stage in (download, validate, tile):
         stage.main()
+    unnamed = [name for name in classes if name.startswith(("class_", "colour_"))]
+    asked = f"? What are the classes called? Default: {', '.join(unnamed)}\n"
+    assert (asked in done.output) == bool(unnamed)
+    assert (f"note: {', '.join(unnamed)} are names to fill in" in capsys.readouterr().out) == bool(unnamed)
 
     source = manifest.read(download.RAW)
     found = Counter(source.usable["split"])
@@ -107,6 +118,19 @@ def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions
     assert "? There are no test images: is the validation split to be the test split" in done.output
     assert "splits: train 4, val 2 images" in done.output
     assert "? Are these the masks" not in done.output
+
+
+def test_the_fold_that_is_taken_is_named(project):
+    layouts.nnunet_folds(project / "own")
+    done = run("own")
+    reason = "fold 0, the first in nnU-Net's splits_final.json of the data set"
+    assert f"splits: train 6, val 2, test 4 images; {reason}\n" in done.output
+    where = "../nnUNet_preprocessed/own/splits_final.json#0"
+    rule = f'splits: {{by: list, train: "{where}.train", val: "{where}.val", test: "imagesTs/"}} # {reason}\n'
+    text = (project / "params.yaml").read_text()
+    assert rule in text
+    assert 'images: "images{Tr,Ts}/*_0000.png"' in text
+    assert 'masks: "labels{Tr,Ts}/*.png"' in text
 
 
 def test_masks_may_be_named(project):

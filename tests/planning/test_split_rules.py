@@ -15,6 +15,7 @@ def of(folders, images=("a.png",)):
         (["images/training/a", "images/validation/b"], {"train": "training", "val": "validation"}),
         (["train2017/a", "val2017/b"], {"train": "train2017", "val": "val2017"}),
         (["Train/Images/a", "valid/images/b"], {"train": "Train", "val": "valid"}),
+        (["imagesTr/a", "imagesTs/b"], {"train": "imagesTr", "test": "imagesTs"}),
         (["x/train/a", "x/test_images/b"], {"train": "train", "test": "test_images"}),
         (["train/a", "b"], {}),
         (["train/a"], {}),

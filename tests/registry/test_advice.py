@@ -38,6 +38,7 @@ def test_classes_that_are_hardly_recognised_are_named_the_worst_first():
     assert said(Outcome.PROMOTE, **changes)[1] == (
         "test IoU below 0.2, hardly recognised: car 0.00, road 0.14, sky 0.14"
     )
+    assert said(Outcome.HOLD, **changes, split="val")[1].startswith("val IoU below 0.2, hardly recognised: car 0.00")
 
 
 def test_an_iou_of_exactly_the_bound_and_a_class_that_does_not_occur_are_not_named():

@@ -110,15 +110,27 @@ def nnunet(root):
     (root / "dataset.json").write_text(json.dumps(tree))
 
 
-def _coco(root, split, names):
+def nnunet_folds(root):
+    """Labelled test images too, and nnU-Net's five folds where it keeps them; of the first, two images are val's."""
+    nnunet(root)
+    for i, place in enumerate(PLACES[:4]):
+        mask(root / f"labelsTs/{place}_002.png", i % 2, 1)
+    names = [f"{place}_001" for place in PLACES]
+    folds = [names[2 * i : 2 * i + 2] for i in range(4)] + [names[1:3]]
+    for place in PLACES[4:]:
+        (root / f"imagesTs/{place}_002_0000.png").unlink()
+    path = root.parent / f"nnUNet_preprocessed/{root.name}/splits_final.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps([{"train": [each for each in names if each not in val], "val": val} for val in folds]))
+
+
+def _coco(path, names):
     shape = {"category_id": 18, "segmentation": [FLAT], "iscrowd": 0, "bbox": [4, 4, 36, 26], "area": 1}
     images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(names)]
     tree = {"images": images, "categories": [{"id": 18, "name": "dog"}, {"id": 19, "name": "horse"}]}
-    (root / "annotations").mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     shapes = [shape | {"id": i, "image_id": i} for i in range(len(names))]
-    (root / f"annotations/instances_{split}.json").write_text(json.dumps(tree | {"annotations": shapes}))
-    captions = {"images": images, "annotations": [{"image_id": 0, "caption": "A dog."}]}
-    (root / f"annotations/captions_{split}.json").write_text(json.dumps(captions))
+    path.write_text(json.dumps(tree | {"annotations": shapes}))
 
 
 def coco(root):
@@ -127,7 +139,18 @@ def coco(root):
         for i, name in enumerate(names):
             picture(root / f"{split}/{name}", 100 * len(split) + i + count)
         if split != "test2017":
-            _coco(root, split, names)
+            _coco(root / f"annotations/instances_{split}.json", names)
+            captions = {"images": [], "annotations": [{"image_id": 0, "caption": "A dog."}]}
+            (root / f"annotations/captions_{split}.json").write_text(json.dumps(captions))
+
+
+def coco_folders(root):
+    """A JSON of polygons beside the images of each split, as Roboflow exports COCO."""
+    for split, count in (("train", 5), ("valid", 2), ("test", 1)):
+        names = [f"{split}_{i}.jpg" for i in range(count)]
+        for i, name in enumerate(names):
+            picture(root / f"{split}/{name}", 100 * len(split) + i + count)
+        _coco(root / f"{split}/_annotations.coco.json", names)
 
 
 def panoptic(root):
@@ -153,6 +176,16 @@ def labelme(root):
         shape = {"label": "cow", "points": CORNERS, "shape_type": "polygon"}
         tree = {"version": "5.4.1", "imagePath": f"{place}_1.jpg", "imageHeight": HEIGHT, "imageWidth": WIDTH}
         (root / f"{place}_1.json").write_text(json.dumps(tree | {"shapes": [shape], "imageData": None}))
+
+
+def labelme_folders(root):
+    """LabelMe's files in a folder of their own."""
+    labelme(root / "images")
+    (root / "annotations").mkdir()
+    for path in (root / "images").glob("*.json"):
+        text = path.read_text().replace('"imagePath": "', '"imagePath": "../images/')
+        (root / "annotations" / path.name).write_text(text)
+        path.unlink()
 
 
 def cvat(root):
@@ -185,6 +218,14 @@ def train_and_test(root):
             mask(root / f"{split}/masks/{PLACES[i]}_{split}.png", 1, 2)
 
 
+def split_folders(root):
+    """Folders of images and of colour masks in a folder for each split, and no file that says what colours mean."""
+    for split, count in (("train", 5), ("val", 2), ("test", 1)):
+        for i in range(count):
+            picture(root / f"{split}/images/{split}{i}.jpg", 100 * len(split) + i)
+            mask(root / f"{split}/masks/{split}{i}.png", [255, 0, 128], [0, 128, 0])
+
+
 def split_document(root):
     """Images by number, and one YAML file of numbers for both splits, as CWFID has them."""
     for i in range(10):
@@ -194,6 +235,6 @@ def split_document(root):
 
 
 BUILDERS = (
-    voc, ade20k, cityscapes, segnet_camvid, camvid_raw, nnunet, coco, panoptic, labelme, cvat, one_folder,
-    masks_elsewhere, train_and_test, split_document,
+    voc, ade20k, cityscapes, segnet_camvid, camvid_raw, nnunet, nnunet_folds, coco, coco_folders, panoptic, labelme,
+    labelme_folders, cvat, one_folder, masks_elsewhere, train_and_test, split_folders, split_document,
 )  # fmt: skip

@@ -68,3 +68,9 @@ def value(manifest, name, column):
 def flip(phash, num_bits):
     """Return the hash with its lowest bits inverted."""
     return f"{int(phash, 16) ^ (2**num_bits - 1):016x}"
+
+
+def sized(splits, height, width):
+    """Return a table of usable images of one size, of which there are no files: one of each split that is listed."""
+    sizes = {"height": height, "width": width, "mask_height": height, "mask_width": width}
+    return pd.DataFrame({"split": splits, "image": "a.png", "mask": "a.png", "problem": "", **sizes})

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pipeline.files import pictures
 from pipeline.params.recipe import Phase
 from pipeline.training import batches
 from pipeline.training.trainer import Job, Trainer
+from tests.support import browser
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY, ignore
 
@@ -86,3 +88,18 @@ def test_the_same_job_gives_the_same_bytes_and_no_network_is_needed(tiles, tmp_p
     targets = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert all(target.startswith("data:") for target in targets)
     assert "<script" not in html
+
+
+@pytest.mark.skipif(not (CHROMIUM := shutil.which("chromium")), reason="needs chromium")
+def test_a_tile_and_its_mask_are_side_by_side_in_windows_of_all_widths(tiles, tmp_path):
+    page(tiles, tmp_path)
+    boxes = "[...document.querySelector('.pictures').children].map(each => each.getBoundingClientRect().toJSON())"
+    with browser.running(CHROMIUM) as tab:
+        for width in (400, 1400):
+            tab.window(width)
+            tab.open((tmp_path / "batches.html").as_uri())
+            image, mask = tab.run(boxes)
+            assert (image["top"], image["width"]) == (mask["top"], mask["width"])
+            assert image["right"] < mask["left"]
+            assert tab.run("document.documentElement.scrollWidth") == width
+        assert tab.complaints == []

@@ -48,7 +48,7 @@ def test_page_and_history_grow_with_each_epoch(job, tmp_path):
         assert epochs_in(tmp_path) == ["1.0", "2.0"]
         shown = text_of(tmp_path)
         assert "2 of 3 epochs;" in shown
-        assert "Best epoch so far: 2, with miou 50.0% on the validation tiles." in shown
+        assert "Best epoch so far: 2, with mIoU 50.0% on the validation tiles." in shown
         assert "road 50.0% sky n/a" in shown
         html = (tmp_path / "live.html").read_text()
         assert html.count("<polyline") == 5  # two losses, three scores
@@ -107,7 +107,7 @@ def test_the_end_is_shown_with_all_epochs_and_the_best_is_said(job, tmp_path, ca
     assert "refresh" not in (tmp_path / "live.html").read_text()
     assert epochs_in(tmp_path) == ["1.0", "2.0", "3.0"]
     page = tmp_path / "live.html"
-    assert caplog.messages[-1] == f"best epoch 2 of 3, val miou 0.750; curves and pictures: {page}"
+    assert caplog.messages[-1] == f"best epoch 2 of 3, val mIoU 0.750; curves and pictures: {page}"
 
 
 def test_the_page_of_a_finished_training_stays_when_it_is_not_trained_again(job, tmp_path):

@@ -96,6 +96,14 @@ def test_small_epochs_count_for_what_they_take(capsys):
     )
 
 
+@pytest.mark.parametrize(("seconds", "is_said"), [(50, False), (50.5, True)])  # of an epoch of twelve
+def test_beyond_ten_minutes_it_is_said_where_to_look_for_what_is_faster(capsys, seconds, is_said):
+    clock = Clock()
+    with TrainingLine(12, clock=clock) as line:
+        tell(line, clock, (0, 0.0), (10, 0.0), (10 + seconds, 1.0))
+    assert ("checkpoints 0.1 MB; segnet plan says what would be faster\n" in capsys.readouterr().out) == is_said
+
+
 def test_where_the_output_is_no_terminal_an_epoch_in_progress_is_not_shown(capsys):
     with TrainingLine(3) as line:
         line.progress(BEGUN)

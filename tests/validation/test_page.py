@@ -2,6 +2,7 @@ import base64
 import dataclasses
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from pipeline.files.images import encode_png
 from pipeline.validation import page as validation_page
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
-from tests.support import hostile
+from tests.support import browser, hostile
 from tests.support.tiny_dataset import change, make
 
 
@@ -183,3 +184,19 @@ def test_a_page_of_thousands_of_offenders_is_under_15_megabytes(manifest, tmp_pa
     assert html.count("<summary>2,995 more than the first 5</summary>") == 14
     assert html.count("and 2,495 more, all named in validation.json") == 14
     assert "6 images, spread evenly over each split, with their masks laid over them." in html
+
+
+@pytest.mark.skipif(not (CHROMIUM := shutil.which("chromium")), reason="needs chromium")
+def test_the_page_fits_windows_of_all_widths_and_is_dark_for_who_wants_it(manifest, tmp_path):
+    name = "val/" + "a_very_long_name_" * 8
+    named = dataclasses.replace(manifest, images=manifest.images.replace({"id": {"val/1": name}}))
+    page(named, tmp_path, finding(Offender(f"{name} ~ test/1", "3 bits", (name, "test/1"))))
+    widths = "[...document.querySelectorAll('.pictures img')].map(each => Math.round(each.width))"
+    with browser.running(CHROMIUM) as tab:
+        for width, shown in ((400, 171), (1400, 166)):  # half of a card less its borders and gap; 10.4rem
+            tab.window(width, scheme="dark")
+            tab.open((tmp_path / "page.html").as_uri())
+            assert tab.run("document.documentElement.scrollWidth") == width
+            assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
+            assert tab.run(widths) == [shown, shown]
+        assert tab.complaints == []

@@ -1,5 +1,4 @@
 import dataclasses
-import shutil
 import socket
 import tempfile
 
@@ -10,7 +9,6 @@ from pipeline.artifacts.validation import Finding, Offender
 from pipeline.params.steps import Severities, Validate
 from pipeline.validation import validate
 from stages import validate as stage
-from tests.support import ROOT
 from tests.support.tiny_dataset import change, drop, flip, make, value
 
 CHECKS = tuple(Severities.model_fields)
@@ -189,14 +187,6 @@ def test_a_description_names_ten_and_counts_the_rest():
 
 
 # The stage --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project folder with params.yaml and a data set; returns the data set's manifest."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return make(stage.RAW)
 
 
 def test_the_stage_writes_the_report_and_the_page_and_prints_warnings(project, capsys):
