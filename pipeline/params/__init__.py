@@ -25,6 +25,7 @@ _EARLIER: dict[str, dict[str, Any]] = {
     "train": {
         "epochs_per_validation": 1,
         "with_val": False,
+        "statistics_tiles": 0,
         "compile": False,
         "recompute": False,
         "early_phases": [],

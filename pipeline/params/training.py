@@ -105,6 +105,10 @@ class Train(Section):
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights, which is then validated and published in their place;
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""
+    statistics_tiles: Annotated[int, Field(ge=0)]
+    """Training tiles, whole and not augmented, from which batch normalisation's statistics are computed anew for the
+    network that is validated and published (PreciseBN; Wu and Johnson, 2105.07576); at most all are taken. 0: the
+    running statistics of training."""
     epochs_per_validation: Positive
     """The validation tiles are scored after every so many epochs, and after the last one. Only these epochs can become
     the model, and training stops early only after one of them."""

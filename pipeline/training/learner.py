@@ -1,7 +1,7 @@
 """The network in training: its weights, its replicas on other workers, its optimizer and its moving average."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.core import optim
+from pipeline.core import batch_statistics, optim
 from pipeline.core.image_losses import IMAGE_LOSSES, num_images
 from pipeline.core.losses import pixel_loss, pixel_weights
 from pipeline.core.recompute import recomputing
@@ -149,6 +149,15 @@ class Learner:
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
         return model
+
+    def renewed(self, batches: Iterable[Tensor]) -> nn.Module:
+        """Return a copy of the published network with the batch statistics of batches, which all workers must give."""
+
+        def forward(model: nn.Module, images: Tensor) -> None:
+            with _enough_for_normalisation(images):
+                self.logits(model, images)
+
+        return batch_statistics.renewed(self.published(), batches, forward)
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
         """Return the logits (N, C, H, W) of images (N, 3, H, W), computed in the configured precision."""

@@ -106,11 +106,11 @@ def _continue(
         metrics["workers"] = float(trainer.world_size)
         metrics["precision_bits"] = float(precision.BITS[trainer.learner.precision])
         is_candidate = _is_candidate(epoch, settings)
-        if is_candidate and not settings.with_val:
-            metrics |= trainer.validate()
+        if is_candidate:
+            network = trainer.published()
+            metrics |= {} if settings.with_val else trainer.validate(network)
         state = replace(state, sums=checkpoint.beginning().sums, history=(*state.history, metrics))
         if is_candidate:
-            network = trainer.learner.published()
             state = _with_best(state, settings, network)
         if trainer.is_due() or settings.checkpoint_minutes is None or _is_over(state, settings):
             save(state.sums)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.params.training import Train
     from pipeline.training.remote import Remote
 
+_TILES_AT_ONCE = 8  # of which batch statistics are computed
 _CHECK_EVERY = 16  # steps between checks of loss and clock, each of which waits for the device
 
 
@@ -181,16 +182,25 @@ class Trainer:
         images, masks = self._phase(step).transform(images, masks, random, void=self.classes.void)
         return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
 
-    def validate(self) -> Metrics:
+    def published(self) -> nn.Module:
+        """Return the network that can become the model; every worker must call this, and computes statistics alone."""
+        if not (count := min(self.settings.statistics_tiles, len(self.tiles["train"]))):
+            return self.learner.published()
+        ranges = (range(i, min(i + _TILES_AT_ONCE, count)) for i in range(0, count, _TILES_AT_ONCE))
+        parts = [self._order.tiles_at(positions) for positions in ranges]
+        batches = self._feeds["train"].batches(parts, repeat(torch.zeros(0)))
+        return self.learner.renewed(images for images, _, _ in batches)
+
+    def validate(self, network: nn.Module) -> Metrics:
         """Score every validation tile once, over all workers."""
-        counts, sums = self._count()
+        counts, sums = self._count(network.eval())
         return {
             **self._losses("val", sums),
             **metrics.scores(counts.cpu().numpy()).named("val", self.classes.names),
         }
 
     @torch.inference_mode()
-    def _count(self) -> tuple[Tensor, Tensor]:
+    def _count(self, model: nn.Module) -> tuple[Tensor, Tensor]:
         """Return the validation tiles' confusion matrix (C, C) int64 and summed `Learner.losses`, over all workers."""
         classes = len(self.classes)
         mine = list(range(self.rank, len(self.tiles["val"]), self.world_size))
@@ -198,7 +208,6 @@ class Trainer:
         batches = [mine[i : i + share] for i in range(0, len(mine), share)]
         counts = torch.zeros(classes, classes, dtype=torch.int64, device=self.device)
         sums = self._no_losses(1)[0]
-        model = self.learner.published().eval()
         for images, masks, _ in self._feeds["val"].batches(batches, repeat(torch.zeros(0))):
             logits = self.learner.logits(model, images)
             sums += self.learner.losses(logits, masks)

@@ -82,7 +82,7 @@ def test_each_step_is_given_tiles_of_its_phase(tiles, monkeypatch):
 def test_epochs_of_an_early_phase_are_validated_at_full_size(tiles):
     worker = Trainer(Job(tiles, TINY, PHASES, (1.0, 3.0)), CPU)
     ((_, masks),) = worker.tiles["val"].batches([range(9)])
-    assert worker._count()[0].sum() == (masks != 2).sum()
+    assert worker._count(worker.published().eval())[0].sum() == (masks != 2).sum()
 
 
 @pytest.mark.parametrize("killed_at", [1, 3, 4])  # within the early phase, at its end, within the last

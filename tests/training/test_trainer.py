@@ -27,6 +27,7 @@ PLAIN = SimpleNamespace(name="plain", width=1.0, dropout=0.0, vgg16=None, start_
 CASES = {
     "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
     "float32": (torch.float32, TINY, {"learning_rate": 0.001}),  # batches of 2x2 pixels amplify rounding errors
+    "statistics": (torch.float64, TINY, {"statistics_tiles": 5}),
     "plain": (torch.float64, PLAIN, {}),
     "lovasz": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="lovasz_softmax", share=0.5)}),
     "dice": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="dice", share=1.0), "loss": "focal"}),
@@ -71,8 +72,9 @@ def an_epoch(tiles, dtype, network, settings):
         learn, steps = worker.learner.learn, []
         worker.learner.learn = lambda *shares, **options: steps.append(learn(*shares, **options)) or steps[-1]
         worker.train(0, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
-        weights = {name: value.clone() for name, value in worker.learner.published().state_dict().items()}
-        counts, losses = worker._count()
+        network = worker.published()
+        weights = {name: value.clone() for name, value in network.state_dict().items()}
+        counts, losses = worker._count(network.eval())
         return {"steps": torch.stack(steps), "weights": weights, "counts": counts, "losses": losses}
     finally:
         torch.set_default_dtype(torch.float32)

@@ -78,8 +78,8 @@ def test_losses_are_checked_now_and_then_and_at_the_end_of_an_epoch(tiles, monke
 def test_the_validation_reports_both_losses_and_the_scores(tiles):
     worker = Trainer(Job(tiles, TINY, SETTINGS, (1.0, 3.0)), CPU)
     counts, sums = torch.tensor([[6, 2], [1, 1]]), torch.tensor([6.0, 4.0, 5.0, 2.0], dtype=torch.float64)
-    worker._count = lambda: (counts, sums)
-    scores = worker.validate()
+    worker._count = lambda model: (counts, sums)
+    scores = worker.validate(worker.published())
     assert (scores["val/loss"], scores["val/loss_unweighted"]) == (1.5, 2.5)
     assert (scores["val/iou/road"], scores["val/iou/sky"]) == (6 / 9, 1 / 4)
 
@@ -115,6 +115,6 @@ def test_every_validation_tile_is_scored_once(tiles, batch_size):
     worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"batch_size": batch_size}), (1.0, 3.0)), CPU)
     ((_, masks),) = worker.tiles["val"].batches([range(9)])
     pixels = [(masks == c).sum() for c in range(2)]  # 2 is void
-    counts, sums = worker._count()
+    counts, sums = worker._count(worker.published().eval())
     assert counts.sum(dim=1).tolist() == pixels
     assert sums[1::2].tolist() == [pixels[0] + 3 * pixels[1], sum(pixels)]
