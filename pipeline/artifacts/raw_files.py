@@ -23,7 +23,7 @@ _TYPES: dict[str, pa.DataType] = {"id": pa.string(), **dict.fromkeys(_KINDS, pa.
 _SCHEMA = pa.schema(_TYPES)
 _SHARD_BYTES = 128_000_000  # of encoded images and masks; a shard ends with the image that brings it to this size
 _BATCH_BYTES = 1_000_000  # likewise a record batch: what is held in memory while a shard is written
-_OPEN = 8  # shards; what was read of a memory map counts as resident until it is closed
+_OPEN = 4  # shards; what was read of a memory map counts as resident until it is closed
 _PLACE = re.compile(rf"({SHARDS}/\d{{5,9}}\.arrow)/(\d{{1,9}})/(\d{{1,9}})/({'|'.join(_KINDS)})")
 
 

@@ -1,5 +1,6 @@
 """Encoded images and masks in shards: what is written, found again and refused."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -92,6 +93,23 @@ def test_a_file_is_there_no_longer_than_until_its_row_is_yielded(tmp_path):
     contents = {str(i): (b"A", b"M", None) for i in range(5)}
     for _ in into_shards(files(tmp_path, contents), tmp_path):
         assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_a_batch_is_all_that_is_held_while_a_shard_is_written(tmp_path):
+    (tmp_path / "images").mkdir()
+    contents = ((str(i), (bytes(300_000), bytes(1000), None)) for i in range(60))
+    pool = pa.default_memory_pool()
+    before = pool.max_memory()
+    tracemalloc.start()
+    try:
+        rows = (row for one in contents for row in files(tmp_path, dict([one])))
+        assert sum(1 for _ in into_shards(rows, tmp_path)) == 60
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 1_200_000 < peak < 2_000_000  # four images, 1.2 MB, make a batch
+    assert pool.max_memory() - before < 4_000_000  # Arrow doubles a column that grows
+    assert (tmp_path / "shards/00000.arrow").stat().st_size > 18_000_000
 
 
 def test_without_images_there_is_no_shard(tmp_path):
