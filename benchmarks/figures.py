@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import load_predictor, predict, read_image
+from pipeline import load_predictor, predict
 from pipeline.artifacts import manifest, scores
+from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.scores import Scores
 from pipeline.core import metrics
 from pipeline.core.arrays import Pixels
@@ -65,7 +66,8 @@ def chosen(scored: Scores) -> list[str]:
 def _row(data: manifest.Manifest, image_id: str) -> Pixels:
     """Return image, true mask and predicted mask side by side, and a gap below."""
     row = data.images.set_index("id").loc[image_id]
-    image, mask = read_image(Path("data/raw") / row["image"]), images.read_mask(Path("data/raw") / row["mask"])
+    files = RawFiles(Path("data/raw"))
+    image, mask = images.read_image(files.source(str(row["image"]))), images.read_mask(files.source(str(row["mask"])))
     predictor, palette = load_predictor(), data.classes.palette()
     gap = np.full((len(image), _GAP // _ENLARGED, 3), 255, np.uint8)
     wide = np.concatenate([image, gap, palette[mask], gap, palette[predict(predictor, image)]], axis=1)

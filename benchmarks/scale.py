@@ -1,12 +1,13 @@
 """Time, peak memory and files of download, validate, tile and evaluate for ever more images of 64x64 pixels.
 
-    python benchmarks/scale.py --counts 1000 10000 [--help]
+    python benchmarks/scale.py --counts 1000 10000 [--files-up-to 0] [--help]
 
 A data set of each number of images is drawn as a folder: blocks of random colours, so that no two images are alike, in
 three classes, ten images to a sequence; 80 % of the sequences are for training, 10 % each for validation and test. Each
 stage then runs in a process of its own, as dvc runs it, but for evaluate, which scores an untrained network and sends
-nothing to MLflow. Seconds include the start of the process; the peak is the largest resident memory of the process or
-of one that it started, mapped files included. The fit is a straight line through all counts.
+nothing to MLflow. With --files-up-to 0, data/raw has shards. Seconds include the start of the process; the peak is the
+largest resident memory of the process or of one that it started, mapped files included. The fit is a straight line
+through all counts.
 """
 
 import argparse
@@ -67,8 +68,11 @@ def _enlarged(blocks: Any) -> Any:
     return blocks.astype(np.uint8).repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
 
 
-def write_params(folder: Path) -> None:
-    """Write the params.yaml of a data set in <folder>/own: presets/folder.yaml with a tile for each image."""
+def write_params(folder: Path, files_up_to: int) -> None:
+    """Write the params.yaml of a data set in <folder>/own: presets/folder.yaml with a tile for each image.
+
+    `files_up_to` is download's param: the number of images above which data/raw has shards.
+    """
     tree = safe_yaml.read(ROOT / "presets" / "folder.yaml")
     classes = [
         {"name": name, "value": i, "colour": [80 * i, 90, 200 - 60 * i], "ignore": False}
@@ -78,6 +82,7 @@ def write_params(folder: Path) -> None:
     tree["dataset"] |= {"path": str(folder / "own"), "images": "images/*/*.png", "masks": "masks/*/*.png"}
     tree["dataset"] |= {"classes": classes, "sequence": r"([0-9]+)_[0-9]\.png$"}
     tree["dataset"]["splits"] |= {"train": 0.8, "val": 0.1, "test": 0.1}
+    tree["download"] |= {"files_up_to": files_up_to}
     tree["tile"] |= {"height": SIDE, "width": SIDE, "stride_y": SIDE, "stride_x": SIDE, "tiles_per_shard": 2048}
     atomic.write_text(folder / "params.yaml", json.dumps(tree))  # JSON is YAML
 
@@ -132,6 +137,9 @@ def main() -> None:
     """Print the table and the fit, and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument(
+        "--files-up-to", type=int, default=100_000, help="as download.files_up_to; default: %(default)s"
+    )
     parser.add_argument("--folder", type=Path, help="where the data sets are made; default: the system's temporary one")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "scale.json")
     parser.add_argument("--evaluate", action="store_true", help=argparse.SUPPRESS)
@@ -144,7 +152,7 @@ def main() -> None:
         with TemporaryDirectory(dir=options.folder) as name:
             folder = Path(name).resolve()
             draw(folder / "own", count)
-            write_params(folder)
+            write_params(folder, options.files_up_to)
             for stage in STAGES:
                 row = measure(folder, count, stage)
                 rows.append(row)

@@ -79,15 +79,17 @@ def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_pa
 
 
 @pytest.mark.slow
-def test_every_stage_of_a_data_set_drawn_for_scale_is_measured(tmp_path):
+@pytest.mark.parametrize(("files_up_to", "files"), [("60", 2 * 60), ("59", 1)])  # of images and masks, or a shard
+def test_every_stage_of_a_data_set_drawn_for_scale_is_measured(tmp_path, files_up_to, files):
     path = tmp_path / "scale.json"
     command = [sys.executable, str(BENCHMARKS / "scale.py"), "--counts", "60", "--json", str(path)]
+    command += ["--files-up-to", files_up_to]
     done = subprocess.run([*command, "--folder", str(tmp_path)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     rows = {row["stage"]: row for row in json.loads(path.read_text())["rows"]}
     assert list(rows) == ["download", "validate", "tile", "evaluate"]
-    # An image, a mask, and the manifest, dataset.json and the licence; one shard for each split, and two files of it.
-    assert (rows["download"]["files"], rows["tile"]["files"]) == (2 * 60 + 3, 3 + 2)
+    # The manifest, dataset.json and the licence; one shard of tiles for each split, and two files of the tile set.
+    assert (rows["download"]["files"], rows["tile"]["files"]) == (files + 3, 3 + 2)
     assert all(row["peak_bytes"] > 50e6 and row["seconds"] > 0 for row in rows.values())
     assert done.stdout.count("| 60 | ") == 4
 

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from pipeline.files import decoding
 from pipeline.inference import served_model
-from tests.support import readers_of_data_sets, readers_of_files, readers_of_input
+from tests.support import readers_of_data_sets, readers_of_files, readers_of_images, readers_of_input
 from tests.support.mutations import declared
 from tests.support.readers import outcome
 
 READERS = {
     reader.name: reader
-    for module in (readers_of_input, readers_of_data_sets, readers_of_files)
+    for module in (readers_of_input, readers_of_data_sets, readers_of_images, readers_of_files)
     for reader in module.READERS
 }
 QUICK = settings(
@@ -56,7 +56,8 @@ from pipeline.params.steps import Download
 
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000, resource.RLIM_INFINITY))
-folder, limits = Path(sys.argv[1]), Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=100)
+limits = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=100, files_up_to=100)
+folder = Path(sys.argv[1])
 readers = {".zip": lambda path: archive.unpack(path, "a", folder / "out", limits), ".yaml": params.load}
 for path in sorted(folder.iterdir()):
     try:

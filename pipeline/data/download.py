@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -10,6 +11,7 @@ from scipy.fft import dctn
 
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import COLUMNS, PIXELS, Head
+from pipeline.artifacts.raw_files import file_of, into_shards
 from pipeline.core.arrays import Pixels
 from pipeline.data import camvid, folder
 from pipeline.data.scenes import dataset as scenes
@@ -36,6 +38,7 @@ LICENCE = "LICENCE.txt"
 def run(dataset: Dataset, limits: Download, raw: Path) -> tuple[Head, Counter[str]]:
     """Write the data set's images, index masks, licence and manifest into the folder `raw`.
 
+    Each image and mask is a file, or if there are more than `limits.files_up_to` images, they are in shards.
     Missing and unreadable images are recorded in the manifest, which `validate` judges.
 
     Returns:
@@ -50,7 +53,10 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> tuple[Head, Counter[st
         temporary.mkdir()
         source = _opened(dataset, limits, temporary)
         head = Head(source.dataset, source.classes, source.licence, source.splits)
-        counts = manifest.write_rows(head, described(source, temporary), temporary)
+        rows = described(source, temporary)
+        if len(source.jobs) > limits.files_up_to:
+            rows = into_shards(rows, temporary)
+        counts = manifest.write_rows(head, rows, temporary)
         atomic.write_text(temporary / LICENCE, f"{source.licence}\n")
     return head, counts
 
@@ -74,7 +80,8 @@ def _refuse_foreign_files(raw: Path) -> None:
     except ValueError:
         ours: set[str] = set()
     else:
-        ours = {manifest.TABLE, manifest.HEAD, LICENCE, *images["image"], *images["mask"], *images["outside_mask"]}
+        places = chain(images["image"], images["mask"], images["outside_mask"])
+        ours = {manifest.TABLE, manifest.HEAD, LICENCE, *map(file_of, places)}
     if foreign := sorted(files - ours):
         raise ValueError(
             f"expected {raw} to hold only what this stage wrote, got {len(foreign)} other files, such as {foreign[0]}; "

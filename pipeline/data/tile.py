@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
@@ -39,9 +40,11 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         shard for split in manifest.splits for shard in _shards(images[images["split"] == split], split, settings)
     ]
     with atomic.replacing(folder) as temporary:
-        work = partial(_write_shard, raw=raw, folder=temporary, header=header, settings=settings)
-        paths = (raw / path for path in images["image"])
-        rows = [row for shard_rows in on_all_cores(work, shards, "tile", images=paths) for row in shard_rows]
+        files = RawFiles(raw)
+        work = partial(_write_shard, files=files, folder=temporary, header=header, settings=settings)
+        largest = images.iloc[(images["height"] * images["width"]).argsort()[-1:]]
+        sources = map(files.source, largest["image"])
+        rows = [row for shard_rows in on_all_cores(work, shards, "tile", images=sources) for row in shard_rows]
         index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
         for split in manifest.splits:
             if not (index["split"] == split).any():
@@ -65,13 +68,15 @@ def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[
         yield f"{split}-{number:05d}.arrow", images.iloc[start:]
 
 
-def _write_shard(part: tuple[str, pd.DataFrame], raw: Path, folder: Path, header: Header, settings: Tile) -> list[Row]:
+def _write_shard(
+    part: tuple[str, pd.DataFrame], files: RawFiles, folder: Path, header: Header, settings: Tile
+) -> list[Row]:
     name, images = part
     rows: list[Row] = []
 
     def batches() -> Iterator[tuple[Sequence[Pixels], Sequence[Pixels]]]:
         for image in cast(list[Row], images.to_dict("records")):
-            cut = _cut(image, raw, settings, void=header.classes.void)
+            cut = _cut(image, files, settings, void=header.classes.void)
             for _, band in groupby(cut, key=lambda tile: tile[0]["top"]):
                 places, pixels, masks = zip(*band, strict=True)
                 for place, mask in zip(places, masks, strict=True):
@@ -83,10 +88,10 @@ def _write_shard(part: tuple[str, pd.DataFrame], raw: Path, folder: Path, header
     return rows
 
 
-def _cut(image: Row, raw: Path, settings: Tile, *, void: int) -> Iterator[tuple[Row, Pixels, Pixels]]:
+def _cut(image: Row, files: RawFiles, settings: Tile, *, void: int) -> Iterator[tuple[Row, Pixels, Pixels]]:
     """Yield (place, tile, mask) of each tile of one image; padding is black and void."""
     size, tile = _scaled_size((image["height"], image["width"]), settings), (settings.height, settings.width)
-    pixels, mask = read_image(raw / image["image"]), read_mask(raw / image["mask"])
+    pixels, mask = read_image(files.source(image["image"])), read_mask(files.source(image["mask"]))
     if settings.scale != 1:
         pixels, mask = resize_image(pixels, size), resize_mask(mask, size)
     for top, left in _grid(size, settings):

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.scores import HEADLINE, Intervals, Scores
 from pipeline.core import bootstrap, boundary, metrics
 from pipeline.core.arrays import Counts, Pixels
@@ -96,7 +97,7 @@ def _count(predictor: Predictor, test: pd.DataFrame, raw: Path, on_image: Listen
     boundaries_NC5 = np.zeros((len(test), num_classes, len(boundary.COLUMNS)), np.int64)
     nothing = np.zeros(0, np.int64)
     total = Reliability(nothing, nothing, nothing.astype(np.float64))
-    console, cores = Console(stderr=True), os.cpu_count() or 1
+    files, console, cores = RawFiles(raw), Console(stderr=True), os.cpu_count() or 1
 
     def count_boundaries(i: int, mask: Pixels, truth: Pixels) -> None:
         boundaries_NC5[i] = boundary.counts(mask, truth, num_classes)
@@ -105,8 +106,8 @@ def _count(predictor: Predictor, test: pd.DataFrame, raw: Path, on_image: Listen
     shown = track(rows, "evaluate", len(test), console=console, disable=not console.is_terminal)
     counting = deque[Future[None]]()
     with ThreadPoolExecutor(cores) as threads:
-        for i, (image_id, image_path, mask_path) in shown:
-            image, truth = read_image(raw / image_path), read_mask(raw / mask_path)
+        for i, (image_id, image_place, mask_place) in shown:
+            image, truth = read_image(files.source(image_place)), read_mask(files.source(mask_place))
             mask, uncertainty, calibration = _predict(predictor, image, truth)
             pixels_NCC[i] = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), num_classes)
             # Counting takes as long as predicting, on one core, and goes on while the next images are predicted.

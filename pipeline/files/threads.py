@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def on_all_cores(
-    work: Callable[[Item], Result], items: Collection[Item], title: str, *, images: Iterable[Path]
+    work: Callable[[Item], Result], items: Collection[Item], title: str, *, images: Iterable[Path | bytes]
 ) -> Iterator[Result]:
     """Yield `work(item)` for each item, in order; a terminal shows the progress under `title`.
 
@@ -32,7 +32,7 @@ def on_all_cores(
         work: called with each item; opens one image at a time.
         items: what to process.
         title: label of the progress bar.
-        images: all images that will be opened; the largest determines how many are processed at once.
+        images: those that will be opened, or the largest of them, which determines how many are processed at once.
     """
     largest = max(map(_num_pixels, images), default=0)
     workers = max(1, min(os.cpu_count() or 1, _MEMORY // max(1, largest * _BYTES_PER_PIXEL)))
@@ -60,7 +60,7 @@ def in_order(pool: Executor, work: Callable[[Item], Result], items: Iterable[Ite
             future.cancel()
 
 
-def _num_pixels(image: Path) -> int:
+def _num_pixels(image: Path | bytes) -> int:
     try:
         _, height, width = read_header(image)
     except ImageError:

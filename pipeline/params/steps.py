@@ -11,7 +11,7 @@ Severity = Literal["error", "warning"]
 
 
 class Download(Section):
-    """Limits on downloading and unpacking."""
+    """Limits on downloading and unpacking, and the form of data/raw."""
 
     attempts: Annotated[int, Field(ge=1, le=20)]
     """How often a transfer is attempted before giving up; the pause doubles each time."""
@@ -21,6 +21,8 @@ class Download(Section):
     """Largest number of members in an archive."""
     max_megabytes: Positive
     """Largest size that an archive may unpack to, 1e6 bytes."""
+    files_up_to: Annotated[int, Field(ge=0)]
+    """Up to so many images, data/raw has a file for each image and each mask; of more, shards of about 128 MB."""
 
 
 class Severities(Section):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.classes import ClassTable
 from pipeline.files import atomic, images, pictures, templates
@@ -25,7 +26,12 @@ _MARKS = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255), (0, 0, 0
 
 
 def write_page(validation: Validation, manifest: Manifest, folder: Path, path: Path) -> None:
-    """Write the page of `validation` to `path`; thumbnails are made from the files of `manifest` below `folder`."""
+    """Write the page of `validation` to `path`; thumbnails are made from the images of `manifest` in `folder`.
+
+    Raises:
+        ValueError: a shard of images is missing or damaged.
+    """
+    files = RawFiles(folder)
     failed = validation.errors + validation.warnings
     page = (
         templates.environment("pipeline.validation")
@@ -34,29 +40,29 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
             validation=validation,
             names=names_to_fill_in(manifest.classes),
             style=templates.style("page.css"),
-            images=samples.of_images(manifest, folder),
-            classes=samples.of_classes(manifest, folder),
+            images=samples.of_images(manifest, files),
+            classes=samples.of_classes(manifest, files),
             colours=[f"rgb{colour}" for colour in manifest.classes.colours],
             mark=f"rgb{_mark(manifest.classes)}",
             largest_share=max(share for split in validation.splits for share in split.shares.values()),
-            sections=[_section(finding, manifest, folder, _CHARACTERS // len(failed)) for finding in failed],
+            sections=[_section(finding, manifest, files, _CHARACTERS // len(failed)) for finding in failed],
         )
     )
     atomic.write_text(path, page)
 
 
-def _section(finding: Finding, manifest: Manifest, folder: Path, max_characters: int) -> dict[str, Any]:
+def _section(finding: Finding, manifest: Manifest, files: RawFiles, max_characters: int) -> dict[str, Any]:
     """Return the content of a failed check's section, whose pictures take no more than `max_characters`."""
     pictured = [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
     ids = [name for offender in pictured for name in offender.images[: len(SPLITS)]]
-    files = (
+    places = (
         manifest.images[manifest.images["id"].isin(ids)]
         .set_index("id")[["image", "mask", "outside_mask"]]
         .to_dict("index")
     )
     figures: list[tuple[Offender, list[tuple[str, str]]]] = []
     for offender in pictured:
-        shown = _pictures(offender, files, folder, manifest.classes)
+        shown = _pictures(offender, places, files, manifest.classes)
         max_characters -= sum(len(uri) for _, uri in shown)
         if max_characters < 0:
             break
@@ -65,45 +71,44 @@ def _section(finding: Finding, manifest: Manifest, folder: Path, max_characters:
 
 
 def _pictures(
-    offender: Offender, files: dict[Any, dict[Any, str]], folder: Path, classes: ClassTable
+    offender: Offender, places: dict[Any, dict[Any, str]], files: RawFiles, classes: ClassTable
 ) -> list[tuple[str, str]]:
     """Return (caption, data URI or "") of each picture: an image and its mask, or one image of each split."""
     if len(offender.images) == 1:
-        paths = files[offender.images[0]]
-        mask = _mask_uri(folder / paths["mask"], folder / paths["outside_mask"], classes)
-        return [("image", _image_uri(folder / paths["image"])), ("mask", mask)]
-    return [(name, _image_uri(folder / files[name]["image"])) for name in offender.images[: len(SPLITS)]]
+        image, mask, outside = (files.source(place) for place in places[offender.images[0]].values())
+        return [("image", _image_uri(image)), ("mask", _mask_uri(mask, outside, classes))]
+    return [(name, _image_uri(files.source(places[name]["image"]))) for name in offender.images[: len(SPLITS)]]
 
 
-def _image_uri(path: Path) -> str:
+def _image_uri(source: Path | bytes) -> str:
     """Return the image as a small JPEG in a data URI, "" if not even a viewer shows it."""
     try:
-        pixels = images.read_image(path)
+        pixels = images.read_image(source)
     except images.ImageError:
-        return _preview_uri(path)
+        return _preview_uri(source)
     except OSError:
         return ""
     return pictures.jpeg_uri(pixels, _BOX)
 
 
-def _preview_uri(path: Path) -> str:
+def _preview_uri(source: Path | bytes) -> str:
     """Return an image or mask that is refused as a small JPEG in a data URI, "" if it cannot be decoded."""
     try:
-        return pictures.jpeg_uri(images.read_preview(path), _BOX)
+        return pictures.jpeg_uri(images.read_preview(source), _BOX)
     except images.ImageError:
         return ""
 
 
-def _mask_uri(path: Path, outside: Path, classes: ClassTable) -> str:
+def _mask_uri(source: Path | bytes, outside: Path | bytes, classes: ClassTable) -> str:
     """Return the mask in its classes' colours as a small PNG in a data URI, "" if it cannot be read.
 
     A pixel of the thumbnail is marked if any of those that it covers holds a label outside the table.
     """
     try:
-        mask = read_mask(path)
-        marked = read_mask(outside) if outside.is_file() else np.zeros_like(mask)
+        mask = read_mask(source)
+        marked = read_mask(outside) if isinstance(outside, bytes) or outside.is_file() else np.zeros_like(mask)
     except images.ImageError:
-        return _preview_uri(path)
+        return _preview_uri(source)
     except OSError:
         return ""
     height, width = pictures.size_within(mask, _BOX)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.artifacts.manifest import PIXELS, SPLITS, Manifest
+from pipeline.artifacts.raw_files import RawFiles
 from pipeline.core.arrays import Pixels
 from pipeline.files import images, pictures, tables
 
@@ -29,7 +29,7 @@ class Sample:
     """"": there is no picture."""
 
 
-def of_images(manifest: Manifest, folder: Path) -> list[Sample]:
+def of_images(manifest: Manifest, files: RawFiles) -> list[Sample]:
     """Return NUM_IMAGES of the images that can be used, or all if there are fewer, with their masks laid over them.
 
     They are spread evenly over each split, and over the splits as far as these have images.
@@ -37,7 +37,7 @@ def of_images(manifest: Manifest, folder: Path) -> list[Sample]:
     found = []
     for row in _spread(manifest.usable):
         try:
-            image, mask = _read(row, folder)
+            image, mask = _read(row, files)
             uri = pictures.overlay_uri(image, mask, manifest.classes, _LARGE)
         except (images.ImageError, OSError):
             uri = ""
@@ -45,7 +45,7 @@ def of_images(manifest: Manifest, folder: Path) -> list[Sample]:
     return found
 
 
-def of_classes(manifest: Manifest, folder: Path) -> list[Sample]:
+def of_classes(manifest: Manifest, files: RawFiles) -> list[Sample]:
     """Return each class in the image in which it has the largest share, cut out around its pixels, all others faded.
 
     That is a training image, unless none shows the class.
@@ -62,7 +62,7 @@ def of_classes(manifest: Manifest, folder: Path) -> list[Sample]:
             continue
         row = usable.iloc[best].to_dict()
         try:
-            uri = pictures.jpeg_uri(_cut_out(*_read(row, folder), label), _SMALL)
+            uri = pictures.jpeg_uri(_cut_out(*_read(row, files), label), _SMALL)
         except (images.ImageError, OSError):
             uri = ""
         found[label] = Sample(name, f"{shares[best, label]:.1%} of {row['id']}", uri)
@@ -81,13 +81,13 @@ def _spread(usable: pd.DataFrame) -> Iterator[Mapping[Any, Any]]:
             yield splits[split].iloc[(2 * i + 1) * len(splits[split]) // (2 * number)].to_dict()
 
 
-def _read(row: Mapping[Any, Any], folder: Path) -> tuple[Pixels, Pixels]:
+def _read(row: Mapping[Any, Any], files: RawFiles) -> tuple[Pixels, Pixels]:
     """Return an image and its mask.
 
     Raises:
         ImageError: one cannot be read, or they no longer have one size.
     """
-    image, mask = images.read_image(folder / row["image"]), images.read_mask(folder / row["mask"])
+    image, mask = images.read_image(files.source(row["image"])), images.read_mask(files.source(row["mask"]))
     if image.shape[:2] != mask.shape:
         raise images.ImageError(f"expected image and mask of one size, got {image.shape[:2]} and {mask.shape}")
     return image, mask

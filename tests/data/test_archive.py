@@ -5,7 +5,7 @@ from pipeline.data.archive import ArchiveError
 from pipeline.params.steps import Download
 from tests.support.zipped import WHOLE, zipped
 
-LIMITS = Download(attempts=4, timeout_seconds=0.5, max_members=10, max_megabytes=1)
+LIMITS = Download(attempts=4, timeout_seconds=0.5, max_members=10, max_megabytes=1, files_up_to=100)
 
 
 @pytest.fixture

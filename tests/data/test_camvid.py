@@ -12,7 +12,7 @@ from tests.support import ROOT
 from tests.support.written import written
 
 MIRROR = Path(os.environ.get("SEGNET_MIRROR", ROOT.parent / "shared" / "data"))
-LIMITS = Download(attempts=1, timeout_seconds=5.0, max_members=20_000, max_megabytes=4_000)
+LIMITS = Download(attempts=1, timeout_seconds=5.0, max_members=20_000, max_megabytes=4_000, files_up_to=100)
 FILES = {
     "train/0016E5_00390.png": b"image 1", "trainannot/0016E5_00390.png": b"mask 1",
     "val/0016E5_07959.png": b"image 2", "valannot/0016E5_07959.png": b"mask 2",

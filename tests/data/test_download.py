@@ -14,7 +14,7 @@ from pipeline.files.images import read_mask
 from pipeline.params.dataset import FolderDataset, ScenesDataset
 from pipeline.params.steps import Download
 
-LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1)
+LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1, files_up_to=100)
 CLASSES = [
     {"name": "soil", "value": 0, "colour": [128, 96, 64], "ignore": False},
     {"name": "crop", "value": 1, "colour": [0, 160, 0], "ignore": False},

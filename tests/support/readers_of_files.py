@@ -3,16 +3,13 @@
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from pipeline.artifacts import manifest, model as models, scores as score_files, tileset, validation
+from pipeline.artifacts import model as models, scores as score_files, validation
 from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.core.bootstrap import Difference
 from pipeline.evaluation.report.contents import contents
@@ -24,42 +21,8 @@ from pipeline.training import checkpoint, run as training_run
 from tests.support.mutations import Blob, damaged, documents, trees
 from tests.support.readers import broken, example, file_reader, folder_reader
 from tests.support.scored import INTERVALS, scores
-from tests.support.tiny_data import write_tiles
-from tests.support.tiny_dataset import make
 from tests.support.tiny_model import SPEC, write_model
 from tests.support.tiny_page import gallery
-
-
-def write_manifest(folder):
-    with TemporaryDirectory() as raw:  # images, which other readers read
-        manifest.write(make(Path(raw)), folder)
-
-
-def read_manifest(folder):
-    result = manifest.read(folder)
-    assert {column: str(result.images[column].dtype) for column in manifest.COLUMNS} == manifest.COLUMNS
-    assert result.classes.palette().shape == (256, 3)
-    assert np.array(result.images["pixels"].tolist(), np.int64).size == len(result.images) * (len(result.classes) + 1)
-    for path in (*result.images["image"], *result.images["mask"]):
-        assert os.path.normpath(folder / path).startswith(str(folder))
-    assert result.images.notna().all(axis=None)
-
-
-def write_tileset(folder):
-    with TemporaryDirectory() as made:
-        shutil.copytree(write_tiles(Path(made)), folder, dirs_exist_ok=True)
-
-
-def read_tileset(folder):
-    for split in ("train", "val"):
-        tiles = tileset.Tileset(folder, split)
-        shape = (tiles.header.height, tiles.header.width)
-        for i in range(len(tiles)):
-            image, mask = tiles[i]
-            assert (image.shape, mask.shape) == ((*shape, 3), shape)
-            assert image.sum() + mask.sum() >= 0  # every byte can be read
-        assert tiles.pixels().shape == (len(tiles), len(tiles.header.classes) + 1)
-        assert tiles.header.classes.palette().shape == (256, 3)
 
 
 def write_small_model(folder):
@@ -234,8 +197,6 @@ def read_curves(folder):
 
 
 READERS = (
-    folder_reader("manifests", lambda: broken(write_manifest), read_manifest),
-    folder_reader("tiles", lambda: broken(write_tileset), read_tileset),
     folder_reader("validation", lambda: broken(write_validation), read_validation),
     folder_reader("states", lambda: broken(write_state), read_state),
     folder_reader("states, sealed", state_cases, read_state),

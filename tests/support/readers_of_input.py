@@ -64,7 +64,7 @@ def read_params(path):
 
 # Archives and images ----------------------------------------------------------------------------------------------
 
-LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1)
+LIMITS = Download(attempts=1, timeout_seconds=1.0, max_members=10, max_megabytes=1, files_up_to=100)
 
 
 def read_archive(path):
