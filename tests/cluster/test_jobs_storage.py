@@ -15,7 +15,7 @@ from tests.support.repository import Repository
 from tests.support.storage_host import StorageHost
 
 pytestmark = [hosts.needed, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
-EPOCHS = 24
+EPOCHS = 12
 CHANGES = {
     r"\n  epochs: \d+": f"\n  epochs: {EPOCHS}",
     r"num_workers: auto": "num_workers: 2",
