@@ -22,7 +22,7 @@ def renewed(network: nn.Module, batches: Iterable[Tensor], forward: Callable[[nn
         batches: images (N, C, H, W), at least one batch.
         forward: computes a network's output for a batch.
 
-    Source: Wu and Johnson, Rethinking "Batch" in BatchNorm, 2105.07576, Sec. 3.1 (PreciseBN).
+    Source: Wu and Johnson, Rethinking "Batch" in BatchNorm, 2105.07576, Sec. 3 (PreciseBN).
     """
     copy = deepcopy(network).eval()
     layers = [module for module in copy.modules() if isinstance(module, _BatchNorm)]
