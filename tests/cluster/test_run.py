@@ -76,16 +76,15 @@ def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged,
     assert logged() == []
 
 
-def list_processes(job, *, folder, report, **_):
-    """Write what each of the driver's processes is, without its folders, and leave a checkpoint."""
-    driver = next(each for each in psutil.Process().parents() if "pytest" in " ".join(each.cmdline()))
-    names = ("\n".join(each.cmdline()) for each in driver.children(recursive=True))
-    (folder / "processes").write_text("\n\n".join(names))
-    train.fit(job, folder=folder, report=report, **_)
-
-
 @pytest.mark.ray
 def test_on_one_machine_no_process_only_watches(run, tmp_path):
+    driver = os.getpid()
+
+    def list_processes(job, *, folder, **options):
+        names = ("\n".join(each.cmdline()) for each in psutil.Process(driver).children(recursive=True))
+        (folder / "processes").write_text("\n\n".join(names))
+        train.fit(job, folder=folder, **options)
+
     run(function=list_processes)
     processes = (tmp_path / "toy" / "processes").read_text()
     assert "RayTrainWorker" in processes
