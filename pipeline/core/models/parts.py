@@ -100,8 +100,11 @@ def initialise(model: nn.Module) -> None:
 
     Convolutions: N(0, sqrt(2 / fan_in)) (He et al., 1502.01852, Eq. 10; Caffe's msra filler), biases 0. A group
     counts only its own input channels; a deconvolution's fan_in is that of its transpose, as in Caffe. Batch
-    normalisation: scale 1, shift 0.001 (Models/segnet_train.prototxt). Learnt upsampling: bilinear.
+    normalisation: scale 1, shift 0.001 (Models/segnet_train.prototxt). Learnt upsampling: bilinear. A network of shapes
+    alone, on the meta device, is left as it is: there, torch would import its compiler for a normal distribution.
     """
+    if all(parameter.is_meta for parameter in model.parameters()):
+        return
     for module in model.modules():
         if isinstance(module, LearntUpsampling):
             module.fill()

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -15,6 +17,7 @@ from pipeline.core.models.parts import (
     crop,
     initialise,
 )
+from tests.support import ROOT
 
 # Rows of kernels that interpolate bilinearly by the stride; for kernels of twice the stride, Caffe's bilinear filler.
 KERNELS = {
@@ -64,6 +67,20 @@ def test_weights_begin_as_caffes_msra_filler(module, fan_in):
     assert module.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.01)
     assert abs(module.weight.mean().item()) < 0.01 * math.sqrt(2 / fan_in) * 3
     assert not module.bias.any()
+
+
+def test_a_network_of_shapes_alone_does_not_import_torchs_compiler():
+    code = """
+import sys, torch
+from pipeline.core.models import MODELS
+with torch.device("meta"):
+    network = MODELS["segnet"](11, 0.25)
+print(sum(each.numel() for each in network.parameters()))
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    real = sum(each.numel() for each in MODELS["segnet"](11, 0.25).parameters())
+    assert (done.returncode, done.stdout) == (0, f"{real}\n"), done.stderr
 
 
 @pytest.mark.parametrize(("kernel_size", "dilation"), [(1, 1), (3, 1), (3, 12), (7, 1)])
