@@ -13,7 +13,7 @@ from pipeline import params
 from pipeline.cluster import doctor as checks
 from pipeline.cluster.jobs import Jobs
 from pipeline.files import repository
-from pipeline.files.storage import chosen_address
+from pipeline.files.storage_address import chosen_address
 from pipeline.files.terminal import complain, say, say_json
 from pipeline.params.dataset import CamvidDataset, FolderDataset
 from pipeline.tracking import round_trip, store
@@ -116,11 +116,13 @@ def _params() -> str:
 
 def _data_set() -> str:
     """Check that the images are available."""
-    from pipeline.data import camvid  # imported here: what fetches archives takes a third of a second to import
+    from pipeline.data import camvid, object_store  # here: what fetches files takes a third of a second to import
 
     match params.load().dataset:
         case CamvidDataset():
             return camvid.available()
+        case FolderDataset(path=path) if "://" in path:
+            return object_store.available(path)
         case FolderDataset(path=path):
             if not repository.user_path(path).is_dir():
                 raise checks.FoundError(f"no folder {path}", "correct dataset.path in params.yaml")

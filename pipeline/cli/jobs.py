@@ -15,7 +15,8 @@ from pipeline.cluster import fetch as fetching, following, overrides, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.files.redact import redact
-from pipeline.files.storage import Storage, chosen_address
+from pipeline.files.storage import Storage
+from pipeline.files.storage_address import chosen_address
 from pipeline.files.terminal import complain, error_line, say, say_json
 from pipeline.params import Params
 

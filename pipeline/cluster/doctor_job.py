@@ -16,7 +16,8 @@ from pipeline.cluster.doctor import FoundError, Result
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.files import log, strict_json, terminal
-from pipeline.files.storage import LOCAL, Storage
+from pipeline.files.storage import Storage
+from pipeline.files.storage_address import LOCAL
 
 _ANSWER = "doctor found: "
 _SECONDS = 240.0  # for the job; its checks of nodes take under 60

@@ -26,7 +26,8 @@ try:
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
     from pipeline.files import log
-    from pipeline.files.storage import VARIABLE as STORAGE_VARIABLE, Storage
+    from pipeline.files.storage import Storage
+    from pipeline.files.storage_address import VARIABLE as STORAGE_VARIABLE
     from pipeline.files.terminal import complain, say
     from pipeline.tracking import clone, origin
 except ModuleNotFoundError as err:

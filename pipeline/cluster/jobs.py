@@ -18,7 +18,7 @@ from pipeline.cluster import head, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.submission import Submission
 from pipeline.files.redact import redact
-from pipeline.files.storage import VARIABLE as STORAGE_VARIABLE
+from pipeline.files.storage_address import VARIABLE as STORAGE_VARIABLE
 
 LOCAL = "http://127.0.0.1:8265"  # where a head without further settings answers, on its own machine
 _ENTRYPOINT = "python -m pipeline.cluster.job"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
-from pipeline.data import assignment
+from pipeline.data import assignment, object_store
 from pipeline.data.assignment import Job, is_file
 from pipeline.data.source import Source, SourceImage
 from pipeline.files import repository
@@ -36,15 +36,22 @@ def write(settings: FolderDataset, folder: Path) -> Source:
         ValueError: the folder, the globs or the splits do not match, a file lies where a stage writes, or a link leads
             out of the folder.
     """
-    root = repository.user_path(settings.path)
-    check(root, settings.path)
+    root = located(settings.path)
     return write_jobs(settings, root, assignment.jobs(settings, root), folder)
 
 
-def check(root: Path, path: str) -> None:
-    """Raise ValueError unless the data set's folder is there; `path` is what dataset.path calls it."""
+def located(path: str) -> Path:
+    """Return the data set's folder, which dataset.path names; one in an object store is copied to this machine.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if "://" in path:
+        return object_store.copied(path)
+    root = repository.user_path(path)
     if not root.is_dir():
         raise ValueError(f"expected a folder as dataset.path, got {path}; correct the path")
+    return root
 
 
 def write_jobs(settings: FolderDataset, root: Path, jobs: Collection[Job], folder: Path) -> Source:

@@ -15,16 +15,13 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.files import atomic
 from pipeline.files.redact import redact
+from pipeline.files.storage_address import check_address
 
 if TYPE_CHECKING:
-    from obstore import UpdateVersion
+    import pyarrow as pa
+    from obstore import ObjectMeta, UpdateVersion
     from obstore.store import ObjectStore
 
-LOCAL = "local"
-"""The address of no storage: one machine, or several that see the repository at the same path."""
-VARIABLE = "SEGNET_STORAGE"
-"""Environment variable with the address of the storage, which takes precedence over params.yaml."""
-_SCHEMES = ("s3", "gs", "az", "file")
 _Result = TypeVar("_Result")
 _CONNECT, _REQUEST = timedelta(seconds=5), timedelta(seconds=60)  # the longest that one attempt may take
 _RETRY = timedelta(seconds=180)  # for one request with all attempts; a longer outage is an error
@@ -133,12 +130,29 @@ class Storage:
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of all objects below `prefix`, which ends before a slash, sorted."""
+        return [str(name) for name in self.listing(prefix)["name"].to_pylist()]
+
+    def listing(self, prefix: str = "") -> "pa.Table":
+        """Return all objects below `prefix`, which ends before a slash, sorted by name, in some 50 bytes for each.
+
+        Its columns: name, large_string; size in bytes, int64; changed, int64, in nanoseconds since 1970.
+        """
         import obstore
+        import pyarrow as pa
 
-        def listed() -> list[str]:
-            return [each["path"] for part in obstore.list(self._store, prefix or None) for each in part]
+        fields: list[tuple[str, pa.DataType]] = [("name", pa.large_string()), ("size", pa.int64())]
+        schema = pa.schema([*fields, ("changed", pa.int64())])
 
-        return sorted(self._call("list", prefix, listed))
+        def row(found: "ObjectMeta") -> dict[str, str | int]:
+            changed = round(found["last_modified"].timestamp() * 1e6) * 1000
+            return {"name": found["path"], "size": found["size"], "changed": changed}
+
+        def listed() -> pa.Table:
+            pages = obstore.list(self._store, prefix or None, chunk_size=1000)
+            batches = [pa.RecordBatch.from_pylist([row(each) for each in page], schema) for page in pages]
+            return pa.Table.from_batches(batches, schema).sort_by("name")
+
+        return self._call("list", prefix, listed)
 
     def size(self, name: str) -> int | None:
         """Return the size of an object in bytes, or None if there is none."""
@@ -206,28 +220,6 @@ class Storage:
                     ) from err
                 time.sleep(0.1 * 2**attempt)
         raise AssertionError  # count does not end
-
-
-def chosen_address(address: str) -> str | None:
-    """Return the address that `VARIABLE` names, or else `address`, which params.yaml names; None if it is LOCAL."""
-    taken = os.environ.get(VARIABLE) or address
-    return None if taken == LOCAL else taken
-
-
-def check_address(address: str) -> None:
-    """Raise ValueError if an address is none that `Storage` takes."""
-    parts = urlsplit(address)
-    is_folder = parts.scheme == "file"
-    if (
-        parts.scheme not in _SCHEMES
-        or (parts.netloc == "") != is_folder
-        or any(character in address for character in "@?#")
-        or (is_folder and parts.path in {"", "/"})
-    ):
-        raise ValueError(
-            "expected s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without "
-            f"credentials and options, got {redact(address)}; correct the address"
-        )
 
 
 def _aws_profile() -> dict[str, Any]:

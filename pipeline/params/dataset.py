@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.files import storage_address
 from pipeline.params.section import Byte, Positive, Section, Seed, Share, Side, Text
 
 
@@ -129,7 +130,8 @@ class FolderDataset(Section):
     title: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     """Short name of the data set: the registered model is segnet-<title>."""
     path: Text
-    """The data set's folder, absolute or relative to the repository."""
+    """The data set's folder, absolute or relative to the repository. s3://bucket/prefix, gs://bucket/prefix or
+    az://container/prefix: an object store, from which all below it is copied to this machine first."""
     images: Text | None
     """Glob of the images in it, such as images/**/*.jpg; files that `masks` also matches are not images. {train,val}
     stands for either word. null: the lists of `splits` name both images and masks."""
@@ -149,6 +151,13 @@ class FolderDataset(Section):
     the sequence. ([^/]+)/[^/]+$ takes the image's folder, ([^/]+)$ makes each image a sequence of its own."""
     splits: Annotated[FolderSplits | ListSplits | RatioSplits, Field(discriminator="by")]
     """How images are assigned to train, val and test."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_place(cls, path: str) -> str:
+        if "://" in path:
+            storage_address.check_address(path, folders=False)
+        return path
 
     @field_validator("sequence")
     @classmethod

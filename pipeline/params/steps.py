@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.files import storage
+from pipeline.files import storage_address
 from pipeline.params.section import Fraction, Positive, Section, Side, Text
 
 Severity = Literal["error", "warning"]
@@ -125,7 +125,7 @@ class Storage(Section):
     @model_validator(mode="after")
     def _is_an_address_and_a_folder(self) -> Self:
         if self.address != "local":
-            storage.check_address(self.address)
+            storage_address.check_address(self.address)
         if not self.cache.startswith(("/", "~")):
             raise ValueError(f"expected a cache that starts with / or ~, got {self.cache}; nodes have no repository")
         return self

@@ -13,7 +13,6 @@ from pipeline.data import assignment, download, folder
 from pipeline.data.assignment import Job
 from pipeline.data.scenes import dataset as scenes
 from pipeline.data.source import Source
-from pipeline.files import repository
 from pipeline.params.dataset import CamvidDataset, Dataset, FolderDataset, ScenesDataset, SplitCounts
 
 _EACH = 4  # images of a split
@@ -58,8 +57,7 @@ def take(dataset: Dataset, raw: Path) -> Sample:
 
 
 def _of_folder(dataset: FolderDataset, raw: Path) -> tuple[Source, Counter[str]]:
-    root = repository.user_path(dataset.path)
-    folder.check(root, dataset.path)
+    root = folder.located(dataset.path)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs)
     chosen = [job for split in sorted(SPLITS) for job in _spread([job for job in jobs if job.split == split])]

@@ -17,7 +17,8 @@ from pipeline.files import blobs, lease
 from pipeline.files.blobs import Cache
 from pipeline.files.digest import file_sha256
 from pipeline.files.lease import Lease
-from pipeline.files.storage import Storage, chosen_address
+from pipeline.files.storage import Storage
+from pipeline.files.storage_address import chosen_address
 from pipeline.training import checkpoint, run
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.copies import Copies, prefix

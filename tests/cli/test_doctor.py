@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.data import archive, camvid
+from pipeline.files.storage import Storage
 from tests.support import ROOT, stores
 
 NAMES = ["packages", "params", "data set", "git", "dvc", "memory", "shared memory", "disk", "sockets", "GPUs", "MLflow"]
@@ -80,6 +81,16 @@ def test_the_images_of_a_folder_are_found(project):
     preset("folder", path="own")
     (project / "own").mkdir()
     assert "ok     data set: in own" in doctor().stdout
+
+
+def test_the_images_of_an_object_store_are_counted(project, bucket):
+    preset("folder", path=bucket)
+    assert (
+        f"FAILS  data set: expected files below {bucket}, got none\n       mend: correct dataset"
+        in doctor(code=1).stdout
+    )
+    Storage(bucket).put("images/1.png", b"x")
+    assert f"ok     data set: 1 files in {bucket}" in doctor().stdout
 
 
 def test_camvid_is_looked_for_in_cache_and_mirror(project, monkeypatch):

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.files import lease
-from pipeline.files.storage import LOCAL, VARIABLE, Storage
+from pipeline.files.storage import Storage
+from pipeline.files.storage_address import LOCAL, VARIABLE
 from pipeline.params.steps import Storage as Settings
 from pipeline.training import remote, run, train
 from pipeline.training.initial import Initial

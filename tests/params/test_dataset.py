@@ -1,0 +1,27 @@
+"""dataset.path: a folder, or an address in an object store."""
+
+import pytest
+
+from tests.params.test_params import FOLDER, changed, load, refusal
+
+PATH = "path: data/fields"
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (
+            "ftp://host/own",
+            "dataset.path: expected s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or th",
+        ),
+        ("s3://user:secret@bucket", "without credentials and options, got s3://bucket; correct the address"),
+        ("file:///own", "or the path of a folder, without credentials and options, got file:///own; correct the"),
+    ],
+)
+def test_an_address_of_no_object_store_is_refused(tmp_path, path, line):
+    assert line in refusal(tmp_path, changed(FOLDER, PATH, f"path: {path}"))
+
+
+def test_an_address_may_stand_where_a_folder_does(tmp_path):
+    taken = load(tmp_path, changed(FOLDER, PATH, "path: s3://bucket/fields"))
+    assert taken.dataset.path == "s3://bucket/fields"
