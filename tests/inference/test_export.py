@@ -110,9 +110,9 @@ def test_onnx_names_its_input_and_the_axes_that_may_vary(exported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", MODELS)
-def test_every_network_can_be_exported(name, format, tmp_path):
+def test_every_network_can_be_exported(name, tmp_path):
+    format = "onnx"  # which is made of what pt2 holds
     spec = dataclasses.replace(SPEC, network=name)
     torch.manual_seed(0)
     models.write_model(tmp_path / "model", spec, MODELS[name](len(spec.classes), spec.width).state_dict())

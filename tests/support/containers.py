@@ -116,6 +116,7 @@ def podman():
             yield made
         finally:
             made.stop()
+            _unmount(made.folder)
 
 
 def images(podman, commit):
@@ -135,6 +136,13 @@ def _base(podman):
     podman.run("mmdebstrap", "--variant=minbase", packages, release, podman.folder / "base.tar", *sources)
     podman("import", "--quiet", podman.folder / "base.tar", BASE)
     (podman.folder / "base.tar").unlink()
+
+
+def _unmount(folder):
+    """Unmount what an interrupted mmdebstrap or podman left below a folder, which is removed, and not what it saw."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for place in sorted((each for each in mounted if each.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", place], check=False)
 
 
 def _has_overlay(folder):
