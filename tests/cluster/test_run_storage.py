@@ -1,6 +1,5 @@
 """Training on hosts that share nothing but a network, on which there is an object store."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,11 +8,10 @@ import time
 import pytest
 
 from pipeline.files.digest import file_sha256
-from tests.cluster.test_run_hosts import NOTICES_SOON, trained, write_project
-from tests.support import ROOT, hosts, ray_hosts
+from tests.cluster.test_run_hosts import NOTICES_SOON, trained, trained_on_one_machine, write_project
+from tests.support import hosts, ray_hosts
 from tests.support.left_behind import until
 from tests.support.storage_host import StorageHost
-from tests.support.stores import sqlite
 
 CACHE = "/tmp/cache"
 pytestmark = [hosts.needed, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -42,19 +40,6 @@ def project_at(cluster, folder, *, epochs=2):
     text = text.replace("address: local", f"address: {cluster.storage.address}").replace("~/.cache/segnet", CACHE)
     (project / "params.yaml").write_text(text)
     return project
-
-
-def trained_on_one_machine(folder, project):
-    """Return the model that two cores of this machine train with the params of a project, and no storage."""
-    alone = write_project(folder / "project")
-    text = (project / "params.yaml").read_text()
-    (alone / "params.yaml").write_text(re.sub("address: s3.*", "address: local", text))
-    two = ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))  # a thread for each worker, as on the hosts
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": sqlite(folder)}
-    command = ["taskset", "--cpu-list", two, sys.executable, "-m", "stages.train"]
-    done = subprocess.run(command, cwd=alone, env=settings, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return (alone / "models/segnet/model.safetensors").read_bytes()
 
 
 def test_nodes_without_a_shared_path_train_the_model_that_one_machine_trains(cluster, folder, tmp_path):
