@@ -31,6 +31,14 @@ class Finding:
     observed: str
     """The measured value, in plain words."""
     offenders: tuple[Offender, ...]
+    """Those that fail it, or the first of very many."""
+    unnamed: int = 0
+    """The number of those after them."""
+
+    @property
+    def failing(self) -> int:
+        """Return the number of all that fail it."""
+        return len(self.offenders) + self.unnamed
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipeline.validation.validate import names_to_fill_in
 MAX_FIGURES = 24
 """Maximum number of offenders of one check that are shown with images."""
 MAX_NAMES = 500
-"""Maximum number of further offenders of one check that are named on the page; the JSON names all."""
+"""Maximum number of further offenders of one check that are named on the page; the JSON names 10,000."""
 _CHARACTERS = (
     10_000_000  # of all offenders' pictures; 14 checks of photos take 5 million, so the page stays below 15 MB
 )

@@ -122,6 +122,8 @@ CHECKS = {
     ),
 }
 
+MAX_OFFENDERS = 10_000
+"""Of one check, so that the report of a million images takes bounded memory whatever is wrong with them."""
 _LEFT_OUT = ("unreadable_image", "missing_pair", "size_mismatch")  # as warnings: see Manifest.usable
 
 
@@ -145,8 +147,8 @@ def run(manifest: Manifest, settings: Validate) -> Validation:
 def describe(finding: Finding, limit: int = 10) -> str:
     """Return a finding in one line: the check, how many fail, and the first `limit` offenders with the reason."""
     named = [f"{offender.name} ({offender.detail})" for offender in finding.offenders[:limit]]
-    more = len(finding.offenders) - len(named)
-    rest = [f"and {more} more"] if more else []
+    more = finding.failing - len(named)
+    rest = [f"and {more:,} more"] if more else []
     return f"{finding.check.replace('_', ' ')}: {finding.observed}: {', '.join(named + rest)}"
 
 
@@ -228,7 +230,8 @@ def _finding(check: str, ok: bool, table: Table, bound: _Bound, settings: Valida
     observed = f"{len(failing):,} of {judged:,} {words.table} fail"
     if not ok and check in _LEFT_OUT and severity == "warning":
         observed += ", and are left out of tiles and scores"
-    rows = table.described(failing).to_dict("records") if len(failing) else []
+    named = failing[:MAX_OFFENDERS]
+    rows = table.described(named).to_dict("records") if len(named) else []
     return Finding(
         check=check,
         severity=severity,
@@ -236,4 +239,5 @@ def _finding(check: str, ok: bool, table: Table, bound: _Bound, settings: Valida
         expected=words.expected.format_map(settings.model_dump()),
         observed=f"{observed}; {extreme}" if extreme and judged else observed,
         offenders=tuple(Offender(row["name"], words.offence.format_map(row), row["shown"]) for row in rows),
+        unnamed=len(failing) - len(named),
     )

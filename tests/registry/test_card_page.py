@@ -96,6 +96,12 @@ def test_three_offenders_are_named_and_the_others_counted(count, rest):
     assert texts[-1].endswith(f"Found: seq0, train 0; seq1, train 1; {rest}")
 
 
+def test_those_that_the_report_does_not_name_are_counted_too():
+    finding = replace(VALIDATION.findings[1], unnamed=1_000_000)
+    _, texts = section(tiny(validation=replace(VALIDATION, findings=(finding,))), "Data")
+    assert texts[-1].endswith("seq2, train 2; and 1,000,002 more.")
+
+
 def test_a_card_without_validation_says_so():
     assert section(tiny(validation=None), "Data") == (
         [],

@@ -147,6 +147,13 @@ def test_the_first_24_are_pictured_and_the_others_named(manifest, tmp_path):
     assert "and 1 more, all named in validation.json" in html
 
 
+def test_of_very_many_the_page_says_how_many_the_report_names(manifest, tmp_path):
+    offenders = [Offender(f"<{i}>", "no mask", ("val/1",)) for i in range(525)]
+    html = page(manifest, tmp_path, dataclasses.replace(finding(*offenders), unnamed=9_475))
+    assert "<summary>9,976 more than the first 24</summary>" in html
+    assert "and 9,476 more; validation.json names the first 525" in html
+
+
 def test_names_are_escaped(manifest, tmp_path):
     name = 'val/<b>"&'
     manifest = dataclasses.replace(manifest, images=manifest.images.replace({"id": {"val/1": name}}))

@@ -184,6 +184,16 @@ def test_a_description_names_ten_and_counts_the_rest():
     text = validate.describe(Finding("missing_pair", "error", False, "", "12 of 40 images fail", offenders))
     assert text.startswith("missing pair: 12 of 40 images fail: train/0 (no mask), train/1 (no mask), ")
     assert text.endswith("train/9 (no mask), and 2 more")
+    text = validate.describe(Finding("missing_pair", "error", False, "", "", offenders, unnamed=90_000))
+    assert text.endswith("train/9 (no mask), and 90,002 more")
+
+
+def test_the_first_of_very_many_are_named_and_the_others_counted(manifest, monkeypatch):
+    monkeypatch.setattr(validate, "MAX_OFFENDERS", 2)
+    without = change(manifest, ["train/", "val/"], **WITHOUT_MASK)
+    [finding] = [each for each in validate.run(without, settings()).findings if each.check == "missing_pair"]
+    assert [offender.name for offender in finding.offenders] == ["train/0", "train/1"]
+    assert (finding.unnamed, finding.failing, finding.observed) == (4, 6, "6 of 9 images fail")
 
 
 # The stage --------------------------------------------------------------------------------------------------------

@@ -115,12 +115,19 @@ def _data(licence: str, validation: Validation | None) -> tuple[Block, ...]:
 
 def _split(split: Split) -> tuple[str, ...]:
     sizes = sorted(split.sizes, key=lambda size: (-split.sizes[size], size))
-    return split.name, f"{split.images:,}", f"{split.sequences:,}", _first(sizes), fraction(split.void_share)
+    return (
+        split.name,
+        f"{split.images:,}",
+        f"{split.sequences:,}",
+        _first(sizes, len(sizes)),
+        fraction(split.void_share),
+    )
 
 
 def _finding(finding: Finding) -> str:
     check = finding.check.replace("_", " ")
-    named = _first([f"{offender.name}, {offender.detail}" for offender in finding.offenders])
+    shown = [f"{offender.name}, {offender.detail}" for offender in finding.offenders[:_MAX_NAMED]]
+    named = _first(shown, finding.failing)
     return f"{finding.severity}: {check}. Expected: {finding.expected}. Observed: {finding.observed}. Found: {named}."
 
 
@@ -196,6 +203,7 @@ def _shown(value: Any) -> str:
     return path.name if path.is_absolute() else str(value)
 
 
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - _MAX_NAMED
+def _first(names: Sequence[str], number: int) -> str:
+    """Return the first names, of so many."""
+    more = number - _MAX_NAMED
     return "; ".join(names[:_MAX_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
