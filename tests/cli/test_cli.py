@@ -111,9 +111,16 @@ def test_a_server_that_does_not_answer_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["status", "leaderboard", "predict", "sync"])
 @pytest.mark.parametrize(
-    "address", ["http://me:s3cr3t@127.0.0.1:9", "https://s3cr3t@127.0.0.1:9", "postgresql://me:s3cr3t@127.0.0.1:9/db"]
+    ("command", "address"),
+    [
+        ("status", "http://me:s3cr3t@127.0.0.1:9"),
+        ("leaderboard", "https://s3cr3t@127.0.0.1:9"),
+        ("predict", "postgresql://me:s3cr3t@127.0.0.1:9/db"),
+        ("predict", "https://s3cr3t@127.0.0.1:9"),
+        ("sync", "http://me:s3cr3t@127.0.0.1:9"),
+        ("sync", "postgresql://me:s3cr3t@127.0.0.1:9/db"),
+    ],
 )
 def test_no_command_prints_the_login_of_the_server(command, address, tmp_path):
     arguments = {
