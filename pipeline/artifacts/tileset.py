@@ -99,7 +99,6 @@ class Tileset:
         numbers, names = pd.factorize(index["shard"])
         self._names: list[str] = names.tolist()
         self._numbers, self._rows = numbers.astype(np.int32), index["row"].to_numpy(np.int32)
-        self._pixels = tables.matrix(index[PIXELS], len(self.header.classes) + 1)
         self._last_rows = np.zeros(len(names), np.int32)
         np.maximum.at(self._last_rows, self._numbers, self._rows)
         self._shards: dict[int, Shard] = {}  # the one used last comes last
@@ -188,8 +187,9 @@ class Tileset:
         return index.loc[index["split"].isin(self._splits), "source"].iloc[list(tiles)].tolist()
 
     def pixels(self) -> npt.NDArray[np.int64]:
-        """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles."""
-        return self._pixels
+        """Return each tile's pixels of each class, then of void: (T, C + 1) int64, for T tiles; read now, likewise."""
+        _, index = _read_index(self._find, {"split": "str"}, with_pixels=True)
+        return tables.matrix(index.loc[index["split"].isin(self._splits), PIXELS], len(self.header.classes) + 1)
 
 
 def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
@@ -198,14 +198,15 @@ def read_index(folder: Path) -> tuple[Header, pd.DataFrame]:
     Raises:
         ValueError: not a folder that the tile stage wrote.
     """
-    return _read_index(folder.joinpath, COLUMNS)
+    return _read_index(folder.joinpath, COLUMNS, with_pixels=True)
 
 
-def _read_index(find: Find, columns: Mapping[str, str]) -> tuple[Header, pd.DataFrame]:
+def _read_index(find: Find, columns: Mapping[str, str], *, with_pixels: bool = False) -> tuple[Header, pd.DataFrame]:
     document = _read_header(find)
     header = Header(**{each.name: getattr(document, each.name) for each in fields(Header)})
     try:
-        index = tables.read_frame(find(INDEX), columns, {PIXELS: len(header.classes) + 1})
+        lists = {PIXELS: len(header.classes) + 1} if with_pixels else {}
+        index = tables.read_frame(find(INDEX), columns, lists)
         if "shard" in columns:
             shards = index["shard"].unique()
             tables.check_paths(shards)
