@@ -23,7 +23,7 @@ def main() -> None:
     settings, source = params.load(), manifest.read(RAW)
     predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
     images = gallery.Gallery(source.classes, max_characters=gallery.budget(len(evaluate.scored_images(source))))
-    result = evaluate.run(predictor, source, RAW, on_image=images.add)
+    result = evaluate.run(predictor, source, RAW, on_image=images.add, placement=settings.placement)
     intervals = evaluate.intervals(result, settings.evaluate)
     scores.write(REPORTS, result, intervals)
     page = contents.contents(result, intervals, predictor.spec, REPORTS / "history.csv", images)

@@ -22,7 +22,7 @@ def main() -> None:
     settings, result = params.load(), scores.read(REPORTS)
     options = settings.evaluate.model_dump(mode="json", include=set(OPTIONS))
     scored = standing.of(MODEL, result, options)
-    rule = Rule(settings.registration, settings.evaluate, RAW)
+    rule = Rule(settings.registration, settings.evaluate, RAW, settings.placement)
     run = runs.resume(settings.tracking.experiment, scored.run)
     with runs.running(run):
         version, verdict = register.run(run, MODEL, scored, options, rule)

@@ -72,7 +72,7 @@ def promote(
     If it is not promoted, the reasons are printed and the exit code is 3.
     """
     settings, model = params.load(), named(name)
-    rule = Rule(settings.registration, settings.evaluate, RAW)
+    rule = Rule(settings.registration, settings.evaluate, RAW, settings.placement)
     candidate = versions.version(model, version)
     try:
         if force is None:

@@ -27,11 +27,11 @@ def cause(failures: dict[int, Exception]) -> str:
     return f"worker {rank}: {described(failure)}"
 
 
-def described(error: BaseException) -> str:
+def described(error: BaseException, less_memory: str = _LESS_MEMORY) -> str:
     """Return an error's type and text without Ray's ids, tables and tracebacks, and what to do if memory ran out."""
     lines = [line for line in _COLOUR.sub("", str(error)).splitlines() if not line.startswith(("\t", "- "))]
     trace = next((number for number, line in enumerate(lines) if _TRACEBACK in line), None)
     if trace is not None:  # the last line is the error that the traceback leads to
         lines = [*lines[:trace], *[line for line in lines[trace:] if line.strip()][-1:]]
     text = f"{type(error).__name__}: {_DETAILS.split(' '.join(lines))[0]}"
-    return text + _LESS_MEMORY if _MEMORY.search(text) else text
+    return text + less_memory if _MEMORY.search(text) else text

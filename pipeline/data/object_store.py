@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.data import columns
 from pipeline.files import locks
 from pipeline.files.storage import Storage
-from pipeline.files.threads import in_order
+from pipeline.files.threads import AHEAD, in_order
 
 _log = logging.getLogger(__name__)
 _LONGEST = 255  # bytes of a file's name
@@ -46,7 +46,9 @@ def copied(address: str) -> Path:
                 f"copying {len(missing):,} of {len(there):,} files ({megabytes:,.1f} MB) of {address} to {folder}"
             )
         with ThreadPoolExecutor(_REQUESTS) as pool:
-            for _ in in_order(pool, lambda row: _fetch(storage, folder, *row), _rows(missing), _REQUESTS):
+            for _ in in_order(
+                lambda row: pool.submit(_fetch, storage, folder, *row), _rows(missing), _REQUESTS * AHEAD
+            ):
                 pass
     return folder
 

@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from pipeline.files.images import ImageError, read_header
 
 _MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single one is processed whatever its size
 _BYTES_PER_PIXEL = 10  # measured: a decoded image and its copies as arrays
-_WAITING = 4  # items for each thread that are submitted or done ahead; all at once take 1 kB each
+AHEAD = 5  # items for each thread that are worked on, submitted or done ahead; all at once take 1 kB each
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,16 +42,17 @@ def on_all_cores(
         ThreadPoolExecutor(workers) as pool,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
-        yield from progress.track(in_order(pool, work, items, workers), total=len(items), description=title)
+        results = in_order(lambda item: pool.submit(work, item), items, workers * AHEAD)
+        yield from progress.track(results, total=len(items), description=title)
 
 
-def in_order(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield `work(item)` for each item, in order, by a pool of so many workers; only a few items are under way."""
+def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], at_once: int) -> Iterator[Result]:
+    """Yield the result of each item, in order; `submit` starts its work. At most `at_once` items are under way."""
     under_way: deque[Future[Result]] = deque()
     try:
         for item in items:
-            under_way.append(pool.submit(work, item))
-            if len(under_way) > workers * (1 + _WAITING):
+            under_way.append(submit(item))
+            if len(under_way) > at_once:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()

@@ -3,9 +3,11 @@
 Images are RGB, uint8; the networks take them as float in 0..255, without normalisation (pipeline/core/models).
 """
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,11 +66,21 @@ class Predictor:
             sample_dropout(model)
         self.spec, self._batch_size, self._flip, self._scales = spec, batch_size, flip, tuple(scales)
         self._samples, self._seed = samples, seed
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = _device()
         self._model = model.to(self._device)
         self._dtype = next((each.dtype for each in model.parameters()), torch.float32)
         self._window = (spec.tile_height, spec.tile_width)
         self._stride = (max(1, round(self._window[0] * (1 - overlap))), max(1, round(self._window[1] * (1 - overlap))))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: the model travels on the CPU."""
+        return {**vars(self), "_model": copy.deepcopy(self._model).cpu()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what was pickled on another machine, perhaps: the model is moved to the GPU, if there is one."""
+        vars(self).update(state)
+        self._device = _device()
+        self._model.to(self._device)
 
     @torch.inference_mode()
     def bands(self, image: Pixels) -> Iterator[Band]:
@@ -168,6 +180,10 @@ class Predictor:
         # CPU kernels round differently at different batch sizes, and one window at a time is as fast there.
         batches = torch.split(x, 1 if self._device.type == "cpu" else len(x))
         return torch.cat([self._model(batch)[:, :, :height, :width].float().softmax(dim=1) for batch in batches])
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load(

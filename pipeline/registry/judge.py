@@ -15,6 +15,7 @@ from pipeline.artifacts.verdict import Verdict
 from pipeline.evaluation import evaluate
 from pipeline.inference import predict
 from pipeline.params.evaluation import Evaluate, Register
+from pipeline.params.steps import Placement
 from pipeline.registry import comparison, decision_log, file_record, model_files, tries, versions
 from pipeline.registry.comparison import Jackknife
 from pipeline.registry.decision_log import Entry, Log
@@ -34,6 +35,8 @@ class Rule:
     evaluation: Evaluate
     raw: Path
     """data/raw, on which a champion that was scored on other test images is scored again."""
+    placement: Placement
+    """On which nodes it is, if there is a cluster."""
 
 
 def judge(candidate: Version, log: Log, rule: Rule) -> tuple[Verdict, dict[str, str | None]]:
@@ -168,7 +171,7 @@ def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
     with TemporaryDirectory() as folder:
         options = model_files.options(uri, address)
         predictor = predict.load(model_files.download(uri, address, Path(folder)), **options)
-        result = evaluate.run(predictor, source, rule.raw)
+        result = evaluate.run(predictor, source, rule.raw, placement=rule.placement)
     with TemporaryDirectory() as folder:
         score_files.write(Path(folder), result, evaluate.intervals(result, rule.evaluation))
         name = file_record.evidence_name(Path(folder))

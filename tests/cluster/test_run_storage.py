@@ -1,5 +1,6 @@
-"""Training on hosts that share nothing but a network, on which there is an object store."""
+"""Training and evaluating on hosts that share nothing but a network, on which there is an object store."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,9 +8,10 @@ import time
 
 import pytest
 
+from pipeline.artifacts import scores
 from pipeline.files.digest import file_sha256
 from tests.cluster.test_run_hosts import NOTICES_SOON, trained, trained_on_one_machine, write_project
-from tests.support import hosts, ray_hosts
+from tests.support import ROOT, hosts, ray_hosts
 from tests.support.left_behind import until
 from tests.support.storage_host import StorageHost
 
@@ -91,6 +93,23 @@ def test_workers_run_where_the_labels_are(cluster, folder):
     done = trained(cluster, project, **cluster.storage.environment)
     assert (done.status, done.errors) == (0, [])
     assert large.run("ls", f"{CACHE}/blobs").stdout
+
+
+def test_nodes_that_see_no_image_count_what_one_process_counts_although_one_is_lost(cluster, folder, tmp_path):
+    log, command = folder / "evaluated.log", (sys.executable, "-m", "tests.support.evaluated")
+    settings = {"RAY_ADDRESS": cluster.address, **ray_hosts.ENVIRONMENT}
+    by_nodes = cluster.head.command(*command, folder / "evaluated", 20, folder=ROOT, **settings)
+    with log.open("wb") as file, subprocess.Popen(by_nodes, stdout=file, stderr=file) as driver:
+        assert until(lambda: "\n17\n" in log.read_text(), 100, driver), log.read_text()
+        cluster.nodes.pop("node2").crash()
+        driver.wait(200)
+    assert driver.returncode == 0, log.read_text()
+    assert re.search(r"evaluated: \d nodes, \d at once\n1\n", log.read_text())
+
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, tmp_path / "alone", "20"], cwd=ROOT, env=alone, check=True, capture_output=True)
+    for name in ("shown.txt", *scores.READ):
+        assert (folder / "evaluated" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
 
 def copied(project, cluster):

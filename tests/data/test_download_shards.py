@@ -154,7 +154,7 @@ def test_few_files_are_there_at_once(dataset, tmp_path, monkeypatch):
 
     monkeypatch.setattr(raw_files, "_take", count)
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(threads, "_WAITING", 1)
+    monkeypatch.setattr(threads, "AHEAD", 2)
     download.run(dataset, SHARDS, tmp_path / "raw")
     assert len(seen) == 26
     assert max(seen) <= 3 * 3  # of three images, up to three files each

@@ -13,7 +13,7 @@ from torch import nn
 from pipeline.artifacts.model import Spec
 from pipeline.core import boundary
 from pipeline.core.classes import ClassTable
-from pipeline.evaluation import evaluate
+from pipeline.evaluation import counting, evaluate
 from pipeline.inference.predict import Predictor
 from tests.support.scored import scores
 from tests.support.tiny_data import CLASSES, write_raw
@@ -99,7 +99,7 @@ def test_boundaries_are_counted_while_the_next_image_is_predicted(raw, monkeypat
 
     second.seen = 0
     expected = evaluate.run(predictor(), *raw).boundaries
-    monkeypatch.setattr(evaluate.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(counting.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(boundary, "counts", count)
     assert np.array_equal(evaluate.run(predictor(), *raw, on_image=second).boundaries, expected)
     assert threading.get_ident() not in threads

@@ -1,3 +1,5 @@
+import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +151,24 @@ def test_a_model_is_loaded_from_its_folder(tmp_path):
     assert loaded.spec == spec(network="bayesian_segnet")
     expected = predictor(model, overlap=0.25, flip=True, samples=3, seed=4).probabilities(pixels)
     np.testing.assert_allclose(loaded.probabilities(pixels), expected, rtol=0, atol=1e-4)  # normalisation is folded
+
+
+def test_a_pickled_predictor_predicts_the_same_bits_and_leaves_its_original_as_it_is(tmp_path):
+    original, pixels = predictor(network("segnet"), overlap=0.5, flip=True), image(70, 90)
+    expected = original.probabilities(pixels)
+    path = tmp_path / "predictor"
+    path.write_bytes(pickle.dumps(original))
+    command = (
+        "import pickle, sys; from pathlib import Path; import numpy as np; "
+        "predictor = pickle.loads(Path(sys.argv[1]).read_bytes()); "
+        "np.save(sys.argv[2], predictor.probabilities(np.load(sys.argv[3])))"
+    )
+    np.save(tmp_path / "image.npy", pixels)
+    files = [tmp_path / name for name in ("predictor", "there.npy", "image.npy")]
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    subprocess.run([sys.executable, "-c", command, *files], check=True, env=threads)
+    assert np.array_equal(np.load(tmp_path / "there.npy"), expected)
+    assert np.array_equal(original.probabilities(pixels), expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"flip": True}, {"samples": 2}])

@@ -21,7 +21,7 @@ VERDICT = Verdict(Outcome.PROMOTE, ("a gain",), "d" * 64, {"level": 0.95}, {})
 
 def rule():
     settings = params.load()
-    return Rule(settings.registration, settings.evaluate, stage.RAW)
+    return Rule(settings.registration, settings.evaluate, stage.RAW, settings.placement)
 
 
 def registration():

@@ -15,7 +15,7 @@ from pipeline.artifacts.manifest import SPLITS
 from pipeline.data.scenes import BYTES_PER_PIXEL, CLASSES, draw
 from pipeline.data.source import Source, SourceImage
 from pipeline.files.images import encode_png
-from pipeline.files.threads import in_order
+from pipeline.files.threads import AHEAD, in_order
 from pipeline.params.dataset import ScenesDataset
 
 _MEMORY = 4_000_000_000  # bytes for the images drawn at once; a single one is drawn however large it is
@@ -72,7 +72,8 @@ def _draw_all(settings: ScenesDataset, scenes: list[_Scene], folder: Path, worke
     console = Console(stderr=True)
     try:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            drawn = in_order(pool, partial(_draw, settings, folder), scenes, workers)
+            work = partial(_draw, settings, folder)
+            drawn = in_order(lambda scene: pool.submit(work, scene), scenes, workers * AHEAD)
             for _ in track(drawn, "drawing scenes", len(scenes), console=console, transient=True):
                 pass
     except BrokenProcessPool as err:

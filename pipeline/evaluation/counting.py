@@ -1,0 +1,223 @@
+"""Predicting every test image and counting: by this process, or by tasks on the nodes of a cluster, to the same counts.
+
+Only what is counted grows with the number of images; few of them are held at any time.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from pipeline.artifacts.raw_files import RawFiles
+from pipeline.cluster import tasks
+from pipeline.core import boundary, metrics
+from pipeline.core.arrays import Counts, Pixels
+from pipeline.core.calibration import Reliability, reliability
+from pipeline.files.images import read_image, read_mask
+from pipeline.inference.predict import Predictor
+from pipeline.params.steps import Placement
+
+FEW = 100
+"""Fewer images are predicted by this process, before tasks on nodes would have started."""
+_RANGE = 16  # images of one task, so that starting it costs little
+_RANGE_PIXELS = 4_000_000  # at which a range ends: of them come 20 MB of masks and uncertainties
+
+Item = TypeVar("Item")
+Uncertainty = npt.NDArray[np.float32]
+
+
+class Listener(Protocol):
+    """Called with each test image as it is evaluated; see pipeline.evaluation.report.gallery.Gallery.add."""
+
+    def __call__(
+        self,
+        image_id: str,
+        image: Pixels,
+        truth: Pixels,
+        prediction: Pixels,
+        *,
+        uncertainty: Uncertainty,
+        counts_CC: Counts,
+    ) -> None:
+        """Take an image (H, W, 3), its masks (H, W), uncertainty in [0, 1] (H, W), and its confusion matrix."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted on each image, and the reliability over all of them."""
+
+    pixels: Counts
+    """(N, C, C) int64."""
+    boundaries: Counts
+    """(N, C, 5) int64."""
+    reliability: Reliability
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The prediction of an image, and what was counted on it."""
+
+    mask: Pixels
+    """(H, W) uint8."""
+    uncertainty: Uncertainty
+    """(H, W): `Band.shade`."""
+    pixels: Counts
+    """(C, C) int64: the confusion matrix."""
+    reliability: Reliability
+
+
+class _Result(NamedTuple):
+    """An image (H, W, 3), its mask (H, W), what was predicted, and the counts of its boundaries once they are made."""
+
+    image: Pixels
+    truth: Pixels
+    predicted: Predicted
+    boundaries: Callable[[], Counts]
+
+
+def count(
+    predictor: Predictor, test: pd.DataFrame, raw: Path, on_image: Listener | None, placement: Placement | None
+) -> Counted:
+    """Predict every test image, and count.
+
+    Args:
+        predictor: the model.
+        test: the manifest's rows of the images, in the order of their counts.
+        raw: data/raw.
+        on_image: called with each image, in order, if given.
+        placement: which nodes of the cluster predict, if there is one and the images are not few; None: none.
+
+    Raises:
+        ClusterError: there are no such nodes, or tasks on them fail.
+    """
+    num_classes, files = len(predictor.spec.classes), RawFiles(raw)
+    pixels_NCC = np.zeros((len(test), num_classes, num_classes), np.int64)
+    boundaries_NC5 = np.zeros((len(test), num_classes, len(boundary.COLUMNS)), np.int64)
+    nothing = np.zeros(0, np.int64)
+    total = Reliability(nothing, nothing, nothing.astype(np.float64))
+    if placement is not None and len(test) >= FEW and tasks.is_at_hand():
+        results = _by_nodes(predictor, test, files, placement)
+    else:
+        results = _by_this_process(predictor, test, files)
+    cores = os.cpu_count() or 1
+    waiting = deque[tuple[int, Callable[[], Counts]]]()
+    with closing(results):
+        for i, (image_id, result) in enumerate(_shown(zip(test["id"], results, strict=True), len(test))):
+            predicted = result.predicted
+            pixels_NCC[i] = predicted.pixels
+            total = predicted.reliability if i == 0 else total + predicted.reliability
+            if on_image is not None:
+                on_image(
+                    image_id,
+                    result.image,
+                    result.truth,
+                    predicted.mask,
+                    uncertainty=predicted.uncertainty,
+                    counts_CC=predicted.pixels,
+                )
+            waiting.append((i, result.boundaries))
+            if len(waiting) > cores:  # so that few masks wait
+                first, boundaries = waiting.popleft()
+                boundaries_NC5[first] = boundaries()
+    for i, boundaries in waiting:
+        boundaries_NC5[i] = boundaries()
+    return Counted(pixels_NCC, boundaries_NC5, total)
+
+
+def predict(predictor: Predictor, image: Pixels, truth: Pixels) -> Predicted:
+    """Predict an image (H, W, 3), and count against its mask (H, W), in one pass."""
+    mask, uncertainty = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.float32)
+    reliabilities = []
+    for band in predictor.bands(image):
+        mask[band.rows] = band.mask.cpu().numpy()
+        uncertainty[band.rows] = band.shade.cpu().numpy()
+        target = torch.from_numpy(truth[band.rows]).to(band.mask.device)
+        reliabilities.append(reliability(band.probabilities, band.mask, target))
+    num_classes = len(predictor.spec.classes)
+    pixels = metrics.confusion_matrix(torch.from_numpy(mask), torch.from_numpy(truth), num_classes).numpy()
+    return Predicted(mask, uncertainty, pixels, sum(reliabilities[1:], start=reliabilities[0]))
+
+
+def _by_this_process(predictor: Predictor, test: pd.DataFrame, files: RawFiles) -> Generator[_Result, None, None]:
+    num_classes = len(predictor.spec.classes)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for image_place, mask_place in test[["image", "mask"]].itertuples(index=False):
+            image, truth = read_image(files.source(image_place)), read_mask(files.source(mask_place))
+            predicted = predict(predictor, image, truth)
+            # Counting takes as long as predicting, on one core, and goes on while the next images are predicted.
+            counting = threads.submit(boundary.counts, predicted.mask, truth, num_classes)
+            yield _Result(image, truth, predicted, counting.result)
+
+
+class _Encoded(NamedTuple):
+    """An image and its mask, as they are stored."""
+
+    image: bytes
+    mask: bytes
+
+
+def _by_nodes(
+    predictor: Predictor, test: pd.DataFrame, files: RawFiles, placement: Placement
+) -> Generator[_Result, None, None]:
+    """Yield results of tasks on contiguous ranges of the images, which travel with them: no node must see data/raw."""
+    sent = deque[_Encoded]()
+
+    def ranges() -> Iterator[list[_Encoded]]:
+        for part in _ranges(test):
+            encoded = [_Encoded(*(_content(files.source(place)) for place in places)) for places in part]
+            sent.extend(encoded)
+            yield encoded
+
+    with tasks.on_nodes(partial(count_range, predictor), ranges(), placement) as results:
+        for result in results:
+            for predicted, boundaries in result:
+                encoded = sent.popleft()
+                yield _Result(
+                    read_image(encoded.image), read_mask(encoded.mask), predicted, partial(np.asarray, boundaries)
+                )
+
+
+def count_range(predictor: Predictor, images: list[_Encoded]) -> list[tuple[Predicted, Counts]]:
+    """Predict and count each image, boundaries too, (C, 5); runs on a node."""
+    results = []
+    for encoded in images:
+        image, truth = read_image(encoded.image), read_mask(encoded.mask)
+        predicted = predict(predictor, image, truth)
+        results.append((predicted, boundary.counts(predicted.mask, truth, len(predictor.spec.classes))))
+    return results
+
+
+def _ranges(test: pd.DataFrame) -> Iterator[list[tuple[str, str]]]:
+    """Yield the places of the images and masks of each range: 16 of usual size, or fewer large ones."""
+    part: list[tuple[str, str]] = []
+    pixels = 0
+    for image, mask, height, width in test[["image", "mask", "height", "width"]].itertuples(index=False):
+        part.append((image, mask))
+        pixels += height * width
+        if len(part) == _RANGE or pixels >= _RANGE_PIXELS:
+            yield part
+            part, pixels = [], 0
+    if part:
+        yield part
+
+
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def _shown(each: Iterable[Item], number: int) -> Iterable[Item]:
+    """Return an iterator over so many items; a terminal shows the progress."""
+    console = Console(stderr=True)
+    return track(each, "evaluate", number, console=console, disable=not console.is_terminal)
