@@ -98,7 +98,7 @@ def test_workers_run_where_the_labels_are(cluster, folder):
 def test_nodes_that_see_no_image_count_what_one_process_counts_although_one_is_lost(cluster, folder, tmp_path):
     log, command = folder / "evaluated.log", (sys.executable, "-m", "tests.support.evaluated")
     settings = {"RAY_ADDRESS": cluster.address, **ray_hosts.ENVIRONMENT}
-    by_nodes = cluster.head.command(*command, folder / "evaluated", 20, folder=ROOT, **settings)
+    by_nodes = cluster.head.command(*command, folder / "evaluated", 8, folder=ROOT, **settings)
     with log.open("wb") as file, subprocess.Popen(by_nodes, stdout=file, stderr=file) as driver:
         assert until(lambda: "\n17\n" in log.read_text(), 100, driver), log.read_text()
         cluster.nodes.pop("node2").crash()
@@ -107,7 +107,7 @@ def test_nodes_that_see_no_image_count_what_one_process_counts_although_one_is_l
     assert re.search(r"evaluated: \d nodes, \d at once\n1\n", log.read_text())
 
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, tmp_path / "alone", "20"], cwd=ROOT, env=alone, check=True, capture_output=True)
+    subprocess.run([*command, tmp_path / "alone", "8"], cwd=ROOT, env=alone, check=True, capture_output=True)
     for name in ("shown.txt", *scores.READ):
         assert (folder / "evaluated" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
