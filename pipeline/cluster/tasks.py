@@ -5,8 +5,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pipeline.cluster import run, share
 from pipeline.cluster.failures import ClusterError, described
@@ -20,12 +21,7 @@ _log = logging.getLogger(__name__)
 _TASKS_PER_GPU = 4  # of which some read and count on a CPU while another computes
 _AHEAD = 2  # tasks for each that can run at once: one is waiting where another ends, and nodes that join get some
 _ATTEMPTS = 3  # further ones of a task whose node is lost, or which runs out of memory
-_ENVIRONMENT = {
-    "RAY_task_oom_retries": str(_ATTEMPTS),  # Ray's default is without end
-    # Milliseconds until a connection fails on which sent bytes are not acknowledged. With Ray's default of two minutes,
-    # what waits for a lost node was given to another after 140 s, with this after 24 s (docs/decisions/cluster.md).
-    "RAY_grpc_client_keepalive_timeout_ms": "10000",
-}
+_ENVIRONMENT = {"RAY_task_oom_retries": str(_ATTEMPTS)}  # Ray's default is without end
 _LESS_MEMORY = "; expected enough memory for a task on each core: start nodes with fewer, as in ray start --num-cpus=4"
 
 Item = TypeVar("Item")
@@ -48,7 +44,8 @@ def on_nodes(
 
     Args:
         function: a pickled one is sent to each node once, with what `functools.partial` has bound; it may come from
-            this program, which nodes that lack it are sent.
+            this program, which nodes that lack it are sent. After the loss of a node, it may be called with an item
+            in two places.
         items: what to call it with, one task for each.
         placement: on which nodes.
 
@@ -74,13 +71,9 @@ def on_nodes(
             scheduling_strategy="SPREAD",
         )
         kept = ray.put(function)
-
-        def submit(item: Item) -> Future[Result]:
-            future: Future[Result] = task.remote(kept, item).future()
-            return future
-
-        with _waiting_said(ray.nodes, placement.node_labels):
-            yield in_order(submit, items, at_once * _AHEAD)
+        attempts = _Attempts[Any, Result](lambda item: task.remote(kept, item).future())  # not passed by value
+        with _watched(ray.nodes, placement.node_labels, attempts.again):
+            yield in_order(lambda item: attempts.submit(ray.put(item)), items, at_once * _AHEAD)
     except RayTaskError as err:
         raise err.cause from None
     except RayError as err:
@@ -99,19 +92,84 @@ def _room(hosts: list[share.Node]) -> tuple[int, dict[str, Any]]:
     raise ClusterError("expected a node with a CPU or GPU, got none; start one: ray start --address=<head>:6379")
 
 
+@dataclass
+class _Task(Generic[Item]):
+    item: Item
+    started: int = 1  # attempts
+    ended: int = 0
+
+
+class _Attempts(Generic[Item, Result]):
+    """Tasks that have not ended; each is started again when a node is lost, and whichever attempt ends first counts.
+
+    Ray itself starts the tasks of a lost node again, but those that had begun only when their connection fails, of
+    which five minutes pass without an answer before it is asked whether it lives (docs/decisions/cluster.md).
+    """
+
+    def __init__(self, start: Callable[[Item], Future[Result]]) -> None:
+        self._start, self._lock = start, Lock()
+        self._tasks: dict[Future[Result], _Task[Item]] = {}
+
+    def submit(self, item: Item) -> Future[Result]:
+        """Start a task for an item; return what will have its result."""
+        result = Future[Result]()
+        result.set_running_or_notify_cancel()  # nobody cancels it from now on
+        with self._lock:
+            self._tasks[result] = _Task(item)
+        self._attempt(result, item)
+        return result
+
+    def again(self) -> None:
+        """Start each task that has not ended once more, unless it was so often enough."""
+        with self._lock:
+            lost = {result: task for result, task in self._tasks.items() if task.started <= _ATTEMPTS}
+            for task in lost.values():
+                task.started += 1
+        _log.info(f"a node is lost; tasks that are started again: {len(lost)}")
+        for result, task in lost.items():
+            self._attempt(result, task.item)
+
+    def _attempt(self, result: Future[Result], item: Item) -> None:
+        self._start(item).add_done_callback(lambda attempt: self._end(result, attempt))
+
+    def _end(self, result: Future[Result], attempt: Future[Result]) -> None:
+        """Take the result of an attempt; an error that is not the function's own only if no other may end well."""
+        from ray.exceptions import RayTaskError
+
+        error = attempt.exception()
+        with self._lock:
+            if (task := self._tasks.get(result)) is None:
+                return  # another attempt was faster
+            task.ended += 1
+            if error and not isinstance(error, RayTaskError) and task.ended < task.started:
+                return
+            del self._tasks[result]
+        if error:
+            result.set_exception(error)
+        else:
+            result.set_result(attempt.result())
+
+
 @contextmanager
-def _waiting_said(
-    nodes: Callable[[], list[share.Node]], labels: Mapping[str, str], every: float = EVERY
+def _watched(
+    nodes: Callable[[], list[share.Node]], labels: Mapping[str, str], on_loss: Callable[[], None], every: float = EVERY
 ) -> Iterator[None]:
-    """Log, every so many seconds, that no node is left on which tasks may run, while there is none."""
+    """Every so many seconds, call `on_loss` if a node is lost on which tasks may run, and log that none is left."""
     ended = Event()
 
-    def watch() -> None:
-        while not ended.wait(every):
-            if not share.hosting(nodes(), labels):
-                _log.info("waiting for a node, since none is left; Ray gives it the tasks when it joins")
+    def hosting() -> set[str]:
+        return {node["NodeID"] for node in share.hosting(nodes(), labels)}
 
-    thread = Thread(target=watch, name="waiting", daemon=True)
+    def watch(known: set[str]) -> None:
+        while not ended.wait(every):
+            alive = hosting()
+            if known - alive:
+                on_loss()
+            if not alive:
+                _log.info("waiting for a node, since none is left; Ray gives it the tasks when it joins")
+            known = alive
+
+    thread = Thread(target=watch, args=(hosting(),), name="nodes", daemon=True)
     thread.start()
     try:
         yield

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from concurrent.futures import Future
 from threading import Event
 
 import pytest
+from ray.exceptions import RayTaskError, WorkerCrashedError
 
 from pipeline.cluster import tasks
 from pipeline.cluster.failures import ClusterError
@@ -90,21 +93,114 @@ class TestTasks:
             list(on_nodes(abs, [1], placement))
 
 
-def test_that_no_node_is_left_is_said_again_and_again_until_one_joins(caplog):
-    node = {"Alive": True, "Resources": {"CPU": 1.0}, "Labels": {"kind": "large"}}
-    answers = iter([[node], [], [{**node, "Labels": {}}]])
-    asked = Event()
+class Started:
+    """A stand-in for Ray: the futures of the attempts that were started, by item."""
+
+    def __init__(self):
+        self.of = defaultdict(list)
+
+    def start(self, item):
+        self.of[item].append(Future())
+        return self.of[item][-1]
+
+
+class TestAttempts:
+    """What a lost node does to tasks; with one in reality: tests/cluster/test_run_storage.py."""
+
+    @pytest.fixture
+    def ray(self):
+        return Started()
+
+    @pytest.fixture
+    def attempts(self, ray):
+        return tasks._Attempts(ray.start)
+
+    def test_only_tasks_that_have_not_ended_are_started_again(self, ray, attempts, caplog):
+        first, second = attempts.submit("a"), attempts.submit("b")
+        ray.of["a"][0].set_result(1)
+        with caplog.at_level("INFO"):
+            attempts.again()
+        assert first.result(0) == 1
+        assert {item: len(futures) for item, futures in ray.of.items()} == {"a": 1, "b": 2}
+        assert not second.done()
+        assert caplog.messages == ["a node is lost; tasks that are started again: 1"]
+
+    @pytest.mark.parametrize("faster", [0, 1])
+    def test_the_attempt_that_ends_first_counts(self, ray, attempts, faster):
+        task = attempts.submit("a")
+        attempts.again()
+        ray.of["a"][faster].set_result("first")
+        ray.of["a"][1 - faster].set_result("second")
+        assert task.result(0) == "first"
+
+    @pytest.mark.parametrize("lost", [0, 1])
+    def test_an_attempt_that_was_lost_is_no_error_while_another_may_end_well(self, ray, attempts, lost):
+        task = attempts.submit("a")
+        attempts.again()
+        ray.of["a"][lost].set_exception(WorkerCrashedError())
+        assert not task.done()
+        ray.of["a"][1 - lost].set_result(1)
+        assert task.result(0) == 1
+
+    def test_the_last_attempt_that_was_lost_is_an_error(self, ray, attempts):
+        task = attempts.submit("a")
+        attempts.again()
+        ray.of["a"][1].set_exception(OSError("first"))
+        ray.of["a"][0].set_exception(WorkerCrashedError())
+        with pytest.raises(WorkerCrashedError):
+            task.result(0)
+
+    def test_the_functions_own_error_ends_a_task_at_once(self, ray, attempts):
+        task = attempts.submit("a")
+        attempts.again()
+        own = RayTaskError("f", "", LookupError("a"))
+        ray.of["a"][1].set_exception(own)
+        assert task.exception(0) is own
+
+    def test_after_four_attempts_a_task_is_not_started_again(self, ray, attempts):
+        attempts.submit("a")
+        for _ in range(5):
+            attempts.again()
+        assert len(ray.of["a"]) == 4
+
+
+def host(name, *, kind="large"):
+    return {"NodeID": name, "Alive": True, "Resources": {"CPU": 1.0}, "Labels": {"kind": kind}}
+
+
+def watched(*answers):
+    """Watch nodes that are these, then for ever the last of them; return how often one was lost."""
+    left, asked, losses = list(answers), Event(), []
 
     def nodes():
-        try:
-            return next(answers)
-        except StopIteration:
+        if len(left) == 1:
             asked.set()
-            return [node]
+            return left[0]
+        return left.pop(0)
 
-    with caplog.at_level("INFO"), tasks._waiting_said(nodes, {"kind": "large"}, every=0.01):
+    with tasks._watched(nodes, {"kind": "large"}, lambda: losses.append(1), every=0.01):
         assert asked.wait(10)
-    assert [each.getMessage().partition(",")[0] for each in caplog.records] == ["waiting for a node"] * 2
+    return len(losses)
+
+
+def test_that_no_node_is_left_is_said_again_and_again_until_one_joins(caplog):
+    with caplog.at_level("INFO"):
+        watched([host("a")], [], [host("a", kind="small")], [host("b")])
+    assert [each.partition(",")[0] for each in caplog.messages] == ["waiting for a node"] * 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "losses"),
+    [
+        ([[host("a"), host("b")], [host("a")], [host("a")]], 1),
+        ([[host("a")], [host("b")], [host("a"), host("b")], [host("b")], [host("b")]], 2),  # another has come
+        ([[host("a")], [{**host("a"), "Alive": False}, host("b")], [host("b")]], 1),
+        ([[host("a")], [host("a"), host("b")], [host("a"), host("b")]], 0),
+        ([[host("a"), host("b", kind="small")], [host("a")], [host("a")]], 0),  # no task was there
+    ],
+)
+def test_the_loss_of_a_node_is_noticed_once(answers, losses):
+    assert watched(*answers) == losses
 
 
 @pytest.mark.parametrize(
