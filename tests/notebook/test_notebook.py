@@ -18,12 +18,12 @@ NOTEBOOK = ROOT / "docs/predict.ipynb"
 
 @pytest.fixture
 def tree(tmp_path):
-    """What the stages leave in a repository, with one image."""
+    """What the stages leave in a repository, with one image; it keeps its format."""
     tiny_model.write_model(tmp_path / "models/segnet")
     pixels = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
     for folder in ("data/raw/images/test", "reports", "docs"):
         (tmp_path / folder).mkdir(parents=True)
-    Image.fromarray(pixels).save(tmp_path / "data/raw/images/test/a.png")
+    Image.fromarray(pixels).save(tmp_path / "data/raw/images/test/a.jpg")
     names = tiny_model.SPEC.classes.names
     counts = np.tile(np.eye(len(names), dtype=np.int64), (2, 1, 1))
     boundaries = np.zeros((2, len(names), 5), np.int64)
@@ -65,7 +65,7 @@ def test_five_functions_are_public_and_imported_when_they_are_used():
 
 def test_a_mask_is_the_predictors_and_is_laid_over_the_image(tree):
     predictor = pipeline.load_predictor(tree / "models/segnet")
-    image = pipeline.read_image(str(tree / "data/raw/images/test/a.png"))
+    image = pipeline.read_image(str(tree / "data/raw/images/test/a.jpg"))
     mask = pipeline.predict(predictor, image)
     assert np.array_equal(mask, predictor.mask(image))
     drawn = pipeline.draw_overlay(image, mask, predictor.spec.classes)
@@ -92,7 +92,7 @@ def test_scores_are_a_table_of_the_classes(tree, tmp_path):
 @pytest.mark.slow
 def test_a_registered_model_predicts_with_the_options_it_was_registered_with(tree, mlflow_store):
     folder = tree / "models/segnet"
-    image = pipeline.read_image(tree / "data/raw/images/test/a.png")
+    image = pipeline.read_image(tree / "data/raw/images/test/a.jpg")
     with registered("segnet-noted", folder, mlflow_store) as address:
         mask = pipeline.predict(pipeline.load_predictor(address), image)
     assert np.array_equal(mask, inference.load(folder, **OPTIONS).mask(image))
