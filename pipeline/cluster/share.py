@@ -25,10 +25,13 @@ class Share:
 
 def hosting(nodes: Sequence[Node], labels: Mapping[str, str]) -> list[Node]:
     """Return the live nodes with all `labels` on which workers may run: with GPUs or, if there are none, with CPUs."""
+    return having("GPU", nodes, labels) or having("CPU", nodes, labels)
+
+
+def having(kind: Literal["GPU", "CPU"], nodes: Sequence[Node], labels: Mapping[str, str]) -> list[Node]:
+    """Return the live nodes with all `labels` that have some of a resource."""
     alive = [node for node in nodes if node["Alive"] and labels.items() <= node.get("Labels", {}).items()]
-    return [node for node in alive if node["Resources"].get("GPU")] or [
-        node for node in alive if node["Resources"].get("CPU")
-    ]
+    return [node for node in alive if node["Resources"].get(kind)]
 
 
 def check_labels(nodes: Sequence[Node], labels: Mapping[str, str]) -> None:

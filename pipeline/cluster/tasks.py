@@ -2,12 +2,12 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pipeline.cluster import run, share
 from pipeline.cluster.failures import ClusterError, described
@@ -62,7 +62,7 @@ def on_nodes(
     try:
         run.join((), None, placement)
         hosts = share.hosting(ray.nodes(), placement.node_labels)
-        at_once, needs = _room(hosts)
+        at_once, kind, needs = _room(hosts)
         _log.info(f"{len(hosts)} {'node' if len(hosts) == 1 else 'nodes'}, {at_once} at once")
         task = ray.remote(_call).options(
             **needs,
@@ -72,7 +72,7 @@ def on_nodes(
         )
         kept = ray.put(function)
         attempts = _Attempts[Any, Result](lambda item: task.remote(kept, item).future())  # not passed by value
-        with _watched(ray.nodes, placement.node_labels, attempts.again):
+        with _watched(lambda: share.having(kind, ray.nodes(), placement.node_labels), attempts.again):
             yield in_order(lambda item: attempts.submit(ray.put(item)), items, at_once * _AHEAD)
     except RayTaskError as err:
         raise err.cause from None
@@ -82,13 +82,13 @@ def on_nodes(
         ray.shutdown()
 
 
-def _room(hosts: list[share.Node]) -> tuple[int, dict[str, Any]]:
-    """Return how many tasks can run at once on `share.hosting` nodes, and what each needs."""
+def _room(hosts: list[share.Node]) -> tuple[int, Literal["GPU", "CPU"], dict[str, Any]]:
+    """Return how many tasks can run at once on `share.hosting` nodes, on what, and what each needs."""
     gpus, cpus = (int(sum(node["Resources"].get(kind, 0) for node in hosts)) for kind in ("GPU", "CPU"))
     if gpus:
-        return gpus * _TASKS_PER_GPU, {"num_cpus": 0, "num_gpus": 1 / _TASKS_PER_GPU}
+        return gpus * _TASKS_PER_GPU, "GPU", {"num_cpus": 0, "num_gpus": 1 / _TASKS_PER_GPU}
     if cpus:
-        return cpus, {"num_cpus": 1}
+        return cpus, "CPU", {"num_cpus": 1}
     raise ClusterError("expected a node with a CPU or GPU, got none; start one: ray start --address=<head>:6379")
 
 
@@ -152,24 +152,24 @@ class _Attempts(Generic[Item, Result]):
 
 @contextmanager
 def _watched(
-    nodes: Callable[[], list[share.Node]], labels: Mapping[str, str], on_loss: Callable[[], None], every: float = EVERY
+    hosts: Callable[[], list[share.Node]], on_loss: Callable[[], None], every: float = EVERY
 ) -> Iterator[None]:
-    """Every so many seconds, call `on_loss` if a node is lost on which tasks may run, and log that none is left."""
+    """Every so many seconds, call `on_loss` if one of the hosts is no longer there, and log that none is left."""
     ended = Event()
 
-    def hosting() -> set[str]:
-        return {node["NodeID"] for node in share.hosting(nodes(), labels)}
+    def names() -> set[str]:
+        return {node["NodeID"] for node in hosts()}
 
     def watch(known: set[str]) -> None:
         while not ended.wait(every):
-            alive = hosting()
+            alive = names()
             if known - alive:
                 on_loss()
             if not alive:
                 _log.info("waiting for a node, since none is left; Ray gives it the tasks when it joins")
             known = alive
 
-    thread = Thread(target=watch, args=(hosting(),), name="nodes", daemon=True)
+    thread = Thread(target=watch, args=(names(),), name="nodes", daemon=True)
     thread.start()
     try:
         yield

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.cluster.failures import ClusterError
-from pipeline.cluster.share import check_labels, hosting, share
+from pipeline.cluster.share import check_labels, having, hosting, share
 
 
 def node(**resources):
@@ -33,6 +33,7 @@ def test_workers_run_on_nodes_with_gpus_or_where_there_are_none_with_cpus():
     head, cpus, gpus, lost = node(), node(CPU=4.0), node(CPU=4.0, GPU=1.0), {"Alive": False, "Resources": {"CPU": 4.0}}
     assert hosting([head, cpus, lost], {}) == [cpus]
     assert hosting([head, cpus, gpus, lost], {}) == [gpus]
+    assert having("CPU", [head, cpus, gpus, lost], {}) == [cpus, gpus]
 
 
 def labelled(**labels):
