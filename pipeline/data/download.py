@@ -20,11 +20,10 @@ from pipeline.files import atomic
 from pipeline.files.digest import file_sha256
 from pipeline.files.images import (
     ImageError,
+    decode,
     histogram,
-    read_header,
     read_image,
     read_mask,
-    read_orientation,
     shrink_grey,
     to_grey,
 )
@@ -146,13 +145,13 @@ def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, An
 
 
 def _describe_image(path: Path) -> dict[str, Any]:
-    mode, _, _ = read_header(path)
-    grey = to_grey(read_image(path))
+    decoded = decode(path)
+    grey = to_grey(read_image(decoded))
     height, width = grey.shape
     counts, values = histogram(grey), np.arange(256)
     mean = counts @ values / grey.size
     contrast = float(np.sqrt(counts @ (values - mean) ** 2 / grey.size))
-    sizes = {"height": height, "width": width, "orientation": read_orientation(path), "mode": mode}
+    sizes = {"height": height, "width": width, "orientation": decoded.orientation, "mode": decoded.mode}
     return {**sizes, "contrast": contrast, "phash": perceptual_hash(grey)}
 
 

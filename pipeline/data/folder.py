@@ -16,7 +16,7 @@ from pipeline.data import assignment, object_store
 from pipeline.data.assignment import Job, is_file
 from pipeline.data.source import Source, SourceImage
 from pipeline.files import repository
-from pipeline.files.images import ImageError, LossyError, encode_png, read_colours, read_mask, read_orientation
+from pipeline.files.images import ImageError, LossyError, decode, encode_png, read_colours, read_mask
 from pipeline.params.dataset import ClassRow, FolderDataset
 
 Labels = npt.NDArray[np.int16]
@@ -180,11 +180,17 @@ def _reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Path, Job
 
         return draw
     table = labels(settings, classes)
-    if settings.mask_kind == "index":
-        return lambda path, _: _Coded(read_mask(path), table, read_orientation(path), str)
-    return lambda path, _: _Coded(
-        read_colours(path), table, read_orientation(path), lambda code: str(list(code.to_bytes(3)))
-    )
+    is_index = settings.mask_kind == "index"
+
+    def shown(code: int) -> str:
+        return str(code) if is_index else str(list(code.to_bytes(3)))
+
+    def stored(path: Path, job: Job) -> _Coded:
+        decoded = decode(path)
+        pixels = read_mask(decoded) if is_index else read_colours(decoded)
+        return _Coded(pixels, table, decoded.orientation, shown)
+
+    return stored
 
 
 def _write(root: Path, folder: Path, read: Callable[[Path, Job], _Coded], void: int, job: Job) -> SourceImage:

@@ -71,29 +71,21 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
         return image.mode, image.height, image.width
 
 
-def read_orientation(source: Path | bytes) -> int:
-    """Return the EXIF orientation of an image or mask, 1 to 8: how its stored pixels are turned to be upright.
-
-    1, upright as stored, where the file does not say.
-
-    Raises:
-        ImageError: as for `read_header`.
-    """
-    with _opened(source) as image:
-        return _orientation(image)
-
-
 @dataclass(frozen=True)
 class Decoded:
     """A decoded image, and what Pillow forgets of the file while it decodes."""
 
     image: Image.Image
+    mode: str
+    """Pillow's name of what the file stores, such as RGB."""
     codec: str
     """Of Pillow, such as zip."""
     layout: str
     """Of the stored values as Pillow names it, such as L;4 for 4-bit grey; of a PPM file, the highest value."""
     orientation: int
-    """By EXIF, 1 to 8: how the pixels are yet to be turned."""
+    """By EXIF, 1 to 8: how the stored pixels are turned to be upright. 1, upright, where the file does not say."""
+    is_upright: bool
+    """Whether the image is already: Pillow turns a TIFF while it decodes."""
     is_lossy: bool
     """Whether values were changed by compression."""
 
@@ -112,9 +104,10 @@ class Decoded:
 
         Images and masks of every format obey it alike (CIPA DC-008, Exif 2.32, tag 274).
         """
-        turned = pixels.swapaxes(0, 1) if self.orientation >= 5 else pixels
-        flipped = turned[::-1] if self.orientation in (3, 4, 7, 8) else turned
-        mirrored = flipped[:, ::-1] if self.orientation in (2, 3, 6, 7) else flipped
+        turn = 1 if self.is_upright else self.orientation
+        turned = pixels.swapaxes(0, 1) if turn >= 5 else pixels
+        flipped = turned[::-1] if turn in (3, 4, 7, 8) else turned
+        mirrored = flipped[:, ::-1] if turn in (2, 3, 6, 7) else flipped
         return np.ascontiguousarray(mirrored)
 
 
@@ -141,10 +134,11 @@ def decode(source: Path | bytes) -> Decoded:
             arguments = "L;8S"  # Pillow reads -1 as 255
         if isinstance(image, TiffImageFile) and image.mode == "I;16" and image.tag_v2.get(_PHOTOMETRIC) == 0:
             arguments = f"{arguments}I"  # white is 0, which Pillow tells, and obeys, up to 8 bits
-        orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow turns a TIFF while it decodes
-        is_lossy = _is_lossy(image)
+        mode = image.mode
+        orientation = _orientation(image)  # of a PNG, this decodes it: its last chunk may say
+        is_upright, is_lossy = image.format == "TIFF", _is_lossy(image)
         image.load()
-    return Decoded(image, codec, str(arguments), orientation, is_lossy)
+    return Decoded(image, mode, codec, str(arguments), orientation, is_upright, is_lossy)
 
 
 def decode_leniently(source: Path | bytes) -> Image.Image:

@@ -2,7 +2,7 @@
 
 A mask is read as the file stores it, or refused with the reason. Image libraries decode for the eye: they stretch 4-bit
 grey to 0..255, invert where white is 0, and pass over what lossy compression did to the values. A label must survive
-none of that.
+none of that. What else a file says, such as its orientation, is known once it is decoded: `decode` it first then.
 """
 
 import io
@@ -18,11 +18,10 @@ from pipeline.files.decoding import (
     Decoded,
     ImageError as ImageError,
     LossyError as LossyError,
-    decode,
+    decode as decode,
     decode_leniently,
     explained,
     read_header as read_header,
-    read_orientation as read_orientation,
 )
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
@@ -34,7 +33,7 @@ _AS_PNG = "save it as an 8-bit grey or palette PNG"
 
 
 @explained()
-def read_image(source: Path | bytes) -> Pixels:
+def read_image(source: Path | bytes | Decoded) -> Pixels:
     """Return an image as RGB, (H, W, 3) uint8, upright by its EXIF orientation.
 
     Grey and palette images become RGB. 16 bits become 8: grey is scaled (65535 -> 255), of colours the high byte is
@@ -45,7 +44,7 @@ def read_image(source: Path | bytes) -> Pixels:
             RGB, transparent, CMYK, of 16 bits that hold 12 or fewer, signed or 32-bit grey, whose white is unknown, or
             of another mode without a unique conversion to RGB.
     """
-    decoded = decode(source)
+    decoded = source if isinstance(source, Decoded) else decode(source)
     image = decoded.image
     if image.mode not in _AS_THEY_ARE + _SIXTEEN_BIT:
         raise ImageError(f"expected a grey, RGB or palette image, got mode {image.mode}; convert it to RGB")
@@ -88,7 +87,7 @@ def read_preview(source: Path | bytes) -> Pixels:
 
 
 @explained()
-def read_mask(source: Path | bytes) -> Pixels:
+def read_mask(source: Path | bytes | Decoded) -> Pixels:
     """Return an index mask, (H, W) uint8: the stored values, palette indices included, upright by its EXIF orientation.
 
     Grey and palette images of 1, 2, 4 and 8 bits are read, and wider grey where no value exceeds 255.
@@ -97,7 +96,7 @@ def read_mask(source: Path | bytes) -> Pixels:
         ImageError: not a complete image of one channel and one frame; lossily compressed, as JPEG is; or of a kind
             whose stored values cannot be told.
     """
-    decoded = decode(source)
+    decoded = source if isinstance(source, Decoded) else decode(source)
     _refuse_lossy(decoded)
     if decoded.image.mode not in ("1", "L", "P", *_SIXTEEN_BIT):
         bands = len(decoded.image.getbands())
@@ -121,14 +120,14 @@ def read_mask(source: Path | bytes) -> Pixels:
 
 
 @explained()
-def read_colours(source: Path | bytes) -> Pixels:
+def read_colours(source: Path | bytes | Decoded) -> Pixels:
     """Return a colour mask as RGB, (H, W, 3) uint8: the stored colours, upright by its EXIF orientation.
 
     Raises:
         ImageError: not a complete image of one frame; lossily compressed; of more than 8 bits per channel; or
             transparent.
     """
-    decoded = decode(source)
+    decoded = source if isinstance(source, Decoded) else decode(source)
     _refuse_lossy(decoded)
     image = decoded.image
     _refuse_unknown_white(decoded)

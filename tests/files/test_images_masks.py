@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pipeline.files.images import ImageError, read_colours, read_image, read_mask
+from pipeline.files.images import ImageError, decode, read_colours, read_image, read_mask
 from tests.support.image_files import (
     UPRIGHT,
     bmp_file,
@@ -146,6 +146,7 @@ def test_images_and_masks_obey_the_orientation_alike(kind, orientation):
         assert read_mask(grey).tolist() == expected.tolist()
     if kind != "JPEG":
         assert read_colours(coloured)[:, :, 0].tolist() == expected.tolist()
+    assert decode(coloured).orientation == orientation
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])

@@ -112,7 +112,9 @@ def read_header(path):
 
 
 def read_orientation(path):
-    assert images.read_orientation(path) in range(1, 9)
+    decoded = images.decode(path)
+    assert decoded.orientation in range(1, 9)
+    assert decoded.mode == images.read_header(path)[0]
 
 
 def read_preview(path):

@@ -13,7 +13,7 @@ from pipeline.data.annotations import documents
 from pipeline.data.annotations.coco import Category, Id
 from pipeline.data.annotations.documents import Record
 from pipeline.data.annotations.drawing import Drawing, Labelled
-from pipeline.files.images import read_colours, read_orientation
+from pipeline.files.images import decode, read_colours
 
 
 class _Image(Record):
@@ -73,9 +73,10 @@ def folder_of(path: Path) -> Path:
 
 
 def _draw(png: Path, labels: dict[int, str]) -> Labelled:
-    colours = read_colours(png)
+    decoded = decode(png)
+    colours = read_colours(decoded)
     ids, codes = np.unique(colours @ np.array([1, 256, 65_536]), return_inverse=True)
     names = [None if each == 0 else labels.get(each, f"segment {each}, of no category") for each in ids.tolist()]
     distinct = (None, *sorted({name for name in names if name is not None}))
     code_of_id = np.array([distinct.index(name) for name in names], np.uint16)
-    return Labelled(code_of_id[codes].reshape(colours.shape[:2]), distinct, read_orientation(png))
+    return Labelled(code_of_id[codes].reshape(colours.shape[:2]), distinct, decoded.orientation)
