@@ -100,6 +100,7 @@ def test_a_job_outlives_its_cluster_and_its_results_reach_the_user(network, stor
     assert resumed, done
     assert int(resumed[2]) >= 3  # an epoch takes six steps
     fetched = user("segnet", "fetch", job)
+    assert fetched.startswith(f"{job} succeeded: 17 files fetched: dvc.lock, models/, params.yaml, reports/")
     assert "registered: models:/segnet-scenes/1 in http://" in fetched
     commit = made.run("git", "rev-parse", "HEAD").strip()
     verified = user("segnet", "verify", "1")
