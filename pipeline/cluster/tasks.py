@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TASKS_PER_GPU = 4  # of which some read and count on a CPU while another computes
+_NEEDS: dict[str, dict[str, float]] = {"GPU": {"num_cpus": 0, "num_gpus": 1 / _TASKS_PER_GPU}, "CPU": {"num_cpus": 1}}
 _AHEAD = 2  # tasks for each that can run at once: one is waiting where another ends, and nodes that join get some
 _ATTEMPTS = 3  # further ones of a task whose node is lost, or which runs out of memory
 _ENVIRONMENT = {"RAY_task_oom_retries": str(_ATTEMPTS)}  # Ray's default is without end
@@ -62,10 +63,10 @@ def on_nodes(
     try:
         run.join((), None, placement)
         hosts = share.hosting(ray.nodes(), placement.node_labels)
-        at_once, kind, needs = _room(hosts)
+        kind, at_once = _room(hosts)
         _log.info(f"{len(hosts)} {'node' if len(hosts) == 1 else 'nodes'}, {at_once} at once")
         task = ray.remote(_call).options(
-            **needs,
+            **_NEEDS[kind],
             max_retries=_ATTEMPTS,
             label_selector=dict(placement.node_labels) or None,
             scheduling_strategy="SPREAD",
@@ -82,13 +83,13 @@ def on_nodes(
         ray.shutdown()
 
 
-def _room(hosts: list[share.Node]) -> tuple[int, Literal["GPU", "CPU"], dict[str, Any]]:
-    """Return how many tasks can run at once on `share.hosting` nodes, on what, and what each needs."""
+def _room(hosts: list[share.Node]) -> tuple[Literal["GPU", "CPU"], int]:
+    """Return on what of `share.hosting` nodes tasks run, and how many can at once."""
     gpus, cpus = (int(sum(node["Resources"].get(kind, 0) for node in hosts)) for kind in ("GPU", "CPU"))
     if gpus:
-        return gpus * _TASKS_PER_GPU, "GPU", {"num_cpus": 0, "num_gpus": 1 / _TASKS_PER_GPU}
+        return "GPU", gpus * _TASKS_PER_GPU
     if cpus:
-        return cpus, "CPU", {"num_cpus": 1}
+        return "CPU", cpus
     raise ClusterError("expected a node with a CPU or GPU, got none; start one: ray start --address=<head>:6379")
 
 

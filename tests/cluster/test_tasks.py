@@ -197,14 +197,15 @@ def test_the_loss_of_a_node_is_noticed_once(answers, losses):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "room"),
+    ("nodes", "kind", "at_once", "needs"),
     [
-        ([{"CPU": 4.0}, {"CPU": 2.0}], (6, "CPU", {"num_cpus": 1})),
-        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}], (12, "GPU", {"num_cpus": 0, "num_gpus": 0.25})),
+        ([{"CPU": 4.0}, {"CPU": 2.0}], "CPU", 6, {"num_cpus": 1}),
+        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}], "GPU", 12, {"num_cpus": 0, "num_gpus": 0.25}),
     ],
 )
-def test_a_task_has_a_core_or_a_quarter_of_a_gpu(nodes, room):
-    assert tasks._room([{"Resources": node} for node in nodes]) == room
+def test_a_task_has_a_core_or_a_quarter_of_a_gpu(nodes, kind, at_once, needs):
+    assert tasks._room([{"Resources": node} for node in nodes]) == (kind, at_once)
+    assert tasks._NEEDS[kind] == needs
 
 
 def test_no_node_with_a_core_is_an_error_that_says_how_to_start_one():
