@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 from pipeline import params
-from pipeline.cluster.run import Place, Plan, run_on_workers
+from pipeline.cluster.run import Place, Plan, workers
 from pipeline.files import atomic
 from pipeline.training import train
 from pipeline.training.errors import TrainingError
@@ -51,7 +51,8 @@ def under_ray(job: Job, folder: Path) -> list[float]:
         Place(folder, train.reads(job)), job.settings.num_workers, 0, TrainingError, params.load(PARAMS).placement
     )
     listener = partial(_keep, speeds)
-    run_on_workers(train.fit, job, plan, on_report=listener, on_progress=_ignore, on_pictures=_ignore)
+    with workers(train.fit, job, plan) as started:
+        started.run(on_report=listener, on_progress=_ignore, on_pictures=_ignore)
     return speeds
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline import params
-from pipeline.cluster.run import Place, Plan, run_on_workers
+from pipeline.cluster.run import Place, Plan, workers
 from pipeline.tracking import registered, runs
 from pipeline.training import batches, live, remote, run, train
 from stages import execute, option
@@ -18,20 +18,22 @@ def main(*, fresh: bool = False) -> None:
     settings = params.load()
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs(), registered.fetch)
     with remote.begun(settings.storage, made_of, fresh=fresh) as begun:
-        tracked, job = runs.start(settings.tracking.experiment, begun.folder.name), begun.publish(job)
+        job = begun.publish(job)
         place = Place(begun.folder, train.reads(job), is_shared=begun.lease is None)
         plan = Plan(place, job.settings.num_workers, job.settings.max_failures, train.TrainingError, settings.placement)
-        batches.write_page(REPORTS / "batches.html", job)
-        watching = live.watched(begun.folder, job, lambda epoch: runs.log_history(tracked, [epoch]))
-        with runs.running(tracked), runs.system_metrics(tracked), watching as watched:
-            runs.log_environment(tracked)
-            runs.log_params(tracked, train.mlflow_params(job, tiles))
-            runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
-            run_on_workers(train.fit, job, plan, **watched.listeners)
-            result, spec = begun.result(), train.spec(job, tiles, begun.folder.name)
-            watched.finish(result)
-            runs.log_history(tracked, result.history)  # again, for epochs that could not be sent at the time
-            runs.log_files(tracked, train.write_outcome(result, spec, job, made_of, model=MODEL, reports=REPORTS))
+        with workers(train.fit, job, plan) as started:  # they start while MLflow does
+            tracked = runs.start(settings.tracking.experiment, begun.folder.name)
+            batches.write_page(REPORTS / "batches.html", job)
+            watching = live.watched(begun.folder, job, lambda epoch: runs.log_history(tracked, [epoch]))
+            with runs.running(tracked), runs.system_metrics(tracked), watching as watched:
+                runs.log_environment(tracked)
+                runs.log_params(tracked, train.mlflow_params(job, tiles))
+                runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
+                started.run(**watched.listeners)
+                result, spec = begun.result(), train.spec(job, tiles, begun.folder.name)
+                watched.finish(result)
+                runs.log_history(tracked, result.history)  # again, for epochs that could not be sent at the time
+                runs.log_files(tracked, train.write_outcome(result, spec, job, made_of, model=MODEL, reports=REPORTS))
 
 
 if __name__ == "__main__":

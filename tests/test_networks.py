@@ -25,14 +25,19 @@ for name in sys.argv[1:]:
     Path("models/segnet").rename(f"models/{name}_trained")
 """
 WITHOUT_RAY = """
+from contextlib import nullcontext
+from types import SimpleNamespace
 import torch
 from stages import train
 
-def run(function, job, plan, *, on_report, on_progress, on_pictures):
-    listeners = {"report": on_report, "progress": on_progress, "pictures": on_pictures, "say": print}
-    function(job, folder=plan.place.folder, device=torch.device("cpu"), **listeners)
+def workers(function, job, plan):
+    def run(*, on_report, on_progress, on_pictures):
+        listeners = {"report": on_report, "progress": on_progress, "pictures": on_pictures, "say": print}
+        function(job, folder=plan.place.folder, device=torch.device("cpu"), **listeners)
 
-train.run_on_workers = run
+    return nullcontext(SimpleNamespace(run=run))
+
+train.workers = workers
 """
 ON_RAY = ["unet"]
 

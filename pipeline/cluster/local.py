@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline.cluster import idle_agent
 from pipeline.files import cores
 
 # A local cluster ends with its driver and listens on loopback; a token file in the home folder would lock others out.
@@ -58,18 +60,27 @@ def options() -> Iterator[dict[str, Any]]:
 def few_processes() -> Iterator[None]:
     """Have ray.init start no process that would only watch over a cluster; each takes half a second of a core or more.
 
-    They are the autoscaler, which could add no machine, the dashboard's server, which has no dashboard to serve, and
-    the one that forwards what workers print. ray.init has no options for them.
+    They are the autoscaler, which could add no machine, the dashboard's server, which has no dashboard to serve, the
+    one that forwards what workers print, and the raylet's agents, for which it would wait: another stands in for them.
+    So workers can have no environment of their own. ray.init has no options for all this.
     """
-    from ray._private import parameter, services
+    from ray._private import parameter, ray_constants, services
 
     complete, start_dashboard = parameter.RayParams, services.start_api_server
+    command = services._build_python_executable_command_memory_profileable
+    agents = (ray_constants.PROCESS_TYPE_DASHBOARD_AGENT, ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT)
 
     def lean(**options: Any) -> parameter.RayParams:
         return complete(no_monitor=True, include_log_monitor=False, **options)
 
+    def idle(process: str, *arguments: Any, **options: Any) -> list[str]:
+        own = process in agents
+        return [sys.executable, "-I", "-S", idle_agent.__file__] if own else command(process, *arguments, **options)
+
     parameter.RayParams, services.start_api_server = lean, lambda *_, **__: (None, None)
+    services._build_python_executable_command_memory_profileable = idle
     try:
         yield
     finally:
         parameter.RayParams, services.start_api_server = complete, start_dashboard
+        services._build_python_executable_command_memory_profileable = command

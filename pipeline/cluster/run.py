@@ -2,21 +2,21 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.artifacts.model import Metrics
-from pipeline.cluster import interface, local, messages, nodes, share
+from pipeline.cluster import local, nodes, share
 from pipeline.cluster.failures import ClusterError, cause, described
-from pipeline.cluster.share import Number, Share
+from pipeline.cluster.share import Number
 from pipeline.files import signals, source_code
 
 if TYPE_CHECKING:
+    from pipeline.cluster.trainer import Training
     from pipeline.params.steps import Placement
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ _ENVIRONMENT = {
 }
 # Ray's default of 600 s leaves it to the head to notice a lost node. One machine has none to lose, and may be busy.
 _ON_A_CLUSTER = {"RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "30"}
-_RESIZE_SECONDS = 60.0  # between checks for room for more workers; each change costs the work since the last checkpoint
 # The code that a run brings along; Ray sends a package as it is, but for these.
 _CODE = {"py_modules": [str(source_code.ROOT / nodes.PACKAGE)], "excludes": ["__pycache__"]}
 
@@ -79,41 +78,74 @@ class Plan:
     """On which nodes."""
 
 
-def run_on_workers(
-    function: Function,
-    job: Any,
-    plan: Plan,
-    *,
-    on_report: Listener,
-    on_progress: Listener,
-    on_pictures: Callable[[Any], None],
-) -> None:
-    """Run `function` on workers until it ends; if one fails, all are restarted. Their messages are logged.
+class Workers:
+    """Workers that have been started; see `workers`."""
 
-    The cluster is the one that RAY_ADDRESS names, or a local one that lasts as long as the call.
+    def __init__(self, training: "Training") -> None:
+        """Take what has started them."""
+        self._training = training
+
+    def run(self, *, on_report: Listener, on_progress: Listener, on_pictures: Callable[[Any], None]) -> None:
+        """Run the function on them until it ends; if one fails, all are restarted. Their messages are logged.
+
+        Args:
+            on_report: called in this process, in a separate thread, with what a worker reports. An error in it, or in
+                one of the following, ends the calls and is raised once the workers have ended.
+            on_progress: likewise, with a worker's progress.
+            on_pictures: likewise, with what a worker shows of its network.
+
+        Raises:
+            ClusterError: workers failed too often or with a `certain` error. If memory ran out, the message says which
+                settings reduce it.
+        """
+        listeners = {"report": on_report, "progress": on_progress, "say": _log.info, "pictures": on_pictures}
+        with _cluster():
+            error = self._training.run(listeners)
+        if error:
+            raise error
+
+
+@contextmanager
+def workers(function: Function, job: Any, plan: Plan) -> Iterator[Workers]:
+    """Start workers for `function`, which `run` of what is yielded calls; meanwhile they import what it needs.
+
+    The cluster is the one that RAY_ADDRESS names, or a local one that ends with the context, or with `run`.
 
     Args:
         function: called once in each worker, within torch's process group (nccl with GPUs, else gloo).
         job: its first argument.
         plan: where and on how many workers.
-        on_report: called in this process, in a separate thread, with what a worker reports. An error in it, or in one
-            of the following, ends the calls and is raised once the workers have ended.
-        on_progress: likewise, with a worker's progress.
-        on_pictures: likewise, with what a worker shows of its network.
 
     Raises:
-        ClusterError: the cluster lacks the resources, its nodes lack what workers need, or workers failed too often or
-            with a `certain` error. If memory ran out, the message says which settings reduce it.
+        ClusterError: the cluster lacks the resources, or its nodes lack what workers need.
     """
     is_local = "RAY_ADDRESS" not in os.environ
     set_environment(is_local=is_local)
     place: AbstractContextManager[dict[str, Any]] = local.options() if is_local else nullcontext({})
-    with place as options:
+    folder = plan.place.folder.resolve()  # a worker has another current folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with place as options, _cluster():
         _log.info("starting Ray on this machine" if is_local else f"joining Ray at {os.environ['RAY_ADDRESS']}")
-        listeners = {"report": on_report, "progress": on_progress, "say": _log.info, "pictures": on_pictures}
-        error = _run(function, job, plan, options, listeners)
-    if error:
-        raise error
+        _connect_to(plan, folder, options)
+        from pipeline.cluster.trainer import Training
+
+        yield Workers(Training(partial(function, job, folder=folder), plan, is_local=is_local))
+
+
+@contextmanager
+def _cluster() -> Iterator[None]:
+    """Leave the cluster afterwards, or end it, and raise an error of Ray's as one that says what to do."""
+    import ray
+    from ray.exceptions import RayError
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    try:
+        yield
+    except (TrainingFailedError, RayError) as err:
+        failures = getattr(err, "worker_failures", None)
+        raise ClusterError(cause(failures) if failures else described(err)) from err
+    finally:
+        ray.shutdown()
 
 
 def set_environment(*, is_local: bool) -> None:
@@ -122,30 +154,16 @@ def set_environment(*, is_local: bool) -> None:
         os.environ.setdefault(key, value)
 
 
-def _run(
-    function: Function, job: Any, plan: Plan, options: dict[str, Any], listeners: dict[str, Callable[[Any], None]]
-) -> Exception | None:
-    """Run the function on a cluster, which is left or ended afterwards; return the error of a listener, if any."""
+def _connect_to(plan: Plan, folder: Path, options: dict[str, Any]) -> None:
+    """Start a local cluster with `options`, or join the one that RAY_ADDRESS names if there are none."""
     import ray
-    from ray.exceptions import RayError
-    from ray.train.v2.api.exceptions import TrainingFailedError
 
-    place = plan.place
-    folder = place.folder.resolve()  # a worker has another current folder
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        if options:
-            with local.few_processes():
-                _connect(address="local", **options)
-            share.check_labels(ray.nodes(), plan.placement.node_labels)
-        else:
-            join(place.reads, folder if place.is_shared else None, plan.placement)
-        return _fit(partial(function, job, folder=folder), plan, listeners, is_local=bool(options))
-    except (TrainingFailedError, RayError) as err:
-        failures = getattr(err, "worker_failures", None)
-        raise ClusterError(cause(failures) if failures else described(err)) from err
-    finally:
-        ray.shutdown()
+    if options:
+        with local.few_processes():
+            _connect(address="local", **options)
+        share.check_labels(ray.nodes(), plan.placement.node_labels)
+    else:
+        join(plan.place.reads, folder if plan.place.is_shared else None, plan.placement)
 
 
 def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> None:
@@ -183,63 +201,3 @@ def _hide(message: dict[str, Any], **_: Any) -> None:
     What it means for the run, a failure or a node that is gone, is said by this program.
     """
     _log.debug(" ".join(message["lines"]))
-
-
-def _fit(
-    call: "partial[None]", plan: Plan, listeners: dict[str, Callable[[Any], None]], *, is_local: bool
-) -> Exception | None:
-    """Call a function on workers with Ray Train; return the error that ended the calls of listeners, if any.
-
-    Ray restarts workers, but keeps no checkpoints: see training/checkpoint.py.
-    """
-    import ray
-
-    from pipeline.cluster import worker
-    from pipeline.cluster.trainer import Trainer
-
-    place, labels = plan.place, plan.placement.node_labels
-    hosts = share.hosting(ray.nodes(), labels)
-    queue, part = messages.queue(), share.share(hosts, plan.num_workers)
-    seen = (*place.reads, call.keywords["folder"]) if place.is_shared else place.reads
-    settings = {"call": call, "sees": seen, "certain": plan.certain, "queue": queue, "threads": part.cpus}
-    trainer = Trainer(
-        worker.work,
-        is_local=is_local,
-        train_loop_config=settings,
-        torch_config=worker.ProcessGroup(),
-        scaling_config=_scaling(part, plan.placement),
-        run_config=_run_config(call.keywords["folder"], plan.max_failures, messages.failure_callback(queue)),
-    )
-    waiting = None if is_local else messages.waiting_line(part.workers, len(hosts), labels)
-    with ThreadPoolExecutor(1) as threads:
-        try:
-            listening = threads.submit(messages.listen, queue, listeners, waiting)
-            trainer.fit()
-        finally:
-            queue.put(None)
-    return listening.result()
-
-
-def _scaling(part: Share, placement: "Placement") -> Any:
-    from ray.train import ScalingConfig
-
-    return ScalingConfig(
-        num_workers=part.workers,
-        use_gpu=part.use_gpu,
-        resources_per_worker={"CPU": part.cpus, **({"GPU": 1} if part.use_gpu else {})},
-        elastic_resize_monitor_interval_s=_RESIZE_SECONDS,
-        placement_strategy=placement.strategy.upper(),
-        label_selector=dict(placement.node_labels) or None,
-    )
-
-
-def _run_config(folder: Path, max_failures: int, callback: Any) -> Any:
-    from ray.train import FailureConfig, RunConfig
-
-    return RunConfig(
-        name=folder.name,
-        storage_path=str(folder.parent),
-        failure_config=FailureConfig(max_failures=max_failures),
-        callbacks=[callback],
-        worker_runtime_env={"env_vars": {key: os.environ[key] for key in interface.VARIABLES if key in os.environ}},
-    )

@@ -22,6 +22,11 @@ class Share:
     use_gpu: bool
     """Whether each worker has a GPU."""
 
+    @property
+    def resources(self) -> dict[str, float]:
+        """Return what a worker has, by Ray's names."""
+        return {"CPU": self.cpus, **({"GPU": 1} if self.use_gpu else {})}
+
 
 def hosting(nodes: Sequence[Node], labels: Mapping[str, str]) -> list[Node]:
     """Return the live nodes with all `labels` on which workers may run: with GPUs or, if there are none, with CPUs."""

@@ -46,6 +46,10 @@ def check_seen(paths: Sequence[Path], address: str) -> None:
             )
 
 
+def receive(function: Callable[..., None]) -> None:
+    """Do nothing: to receive a function, a worker imports its module, and with this one torch and Ray Train."""
+
+
 def work(config: dict[str, Any]) -> None:
     """Call the function, and send what it reports to the driver.
 

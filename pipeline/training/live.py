@@ -47,7 +47,7 @@ class Watched:
 
     @property
     def listeners(self) -> dict[str, Callable[[Any], None]]:
-        """Return what is called with workers' messages, by the names that `run_on_workers` gives them."""
+        """Return what is called with workers' messages, by the names that Workers.run gives them."""
         return {"on_report": self.report, "on_progress": self.progress, "on_pictures": self.pictures}
 
     def start(self) -> None:

@@ -1,9 +1,12 @@
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from pipeline.cluster import local
+from pipeline.cluster import idle_agent, local
+from tests.support.left_behind import until
 
 
 @pytest.fixture
@@ -57,3 +60,25 @@ def test_an_error_inside_passes(temporary):
     temporary(120)
     with pytest.raises(OSError, match="of a listener"), local.options():
         raise OSError("of a listener")
+
+
+@pytest.mark.parametrize(
+    ("option", "ports"),
+    [
+        ("--runtime-env-dir=/x", {"runtime_env_agent_port_a1b2"}),
+        (
+            "--metrics-export-port=0",
+            {"metrics_agent_port_a1b2", "metrics_export_port_a1b2", "dashboard_agent_listen_port_a1b2"},
+        ),
+    ],
+)
+def test_an_idle_agent_listens_nowhere_and_ends_with_its_raylet(option, ports, tmp_path):
+    session = tmp_path / "a session"
+    session.mkdir()
+    command = [sys.executable, "-I", "-S", idle_agent.__file__, "agent.py", f"--session-dir={session}"]
+    with subprocess.Popen([*command, "--node-id=a1b2", option, "--head"], stdin=subprocess.PIPE) as agent:
+        assert until(lambda: len(list(session.iterdir())) == len(ports) and not list(session.glob("*.new")), 30)
+        assert {path.name: path.read_text() for path in session.iterdir()} == dict.fromkeys(ports, "-1")
+        assert agent.poll() is None
+        agent.stdin.close()
+        assert agent.wait(30) == 0

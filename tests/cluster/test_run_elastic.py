@@ -57,7 +57,7 @@ def nodes(monkeypatch):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_workers_join_and_leave_and_the_model_is_the_one_that_one_worker_trains(nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_RESIZE_SECONDS", 1.0)
+    monkeypatch.setattr("pipeline.cluster.trainer._RESIZE_SECONDS", 1.0)
     settings = SETTINGS.model_copy(update={"epochs": EPOCHS, "num_workers": (1, 2), "precision": "float32"})
     job = Job(write_tiles(tmp_path / "data"), TINY, settings, (1.0, 1.0))
     seen = []
@@ -82,7 +82,8 @@ def test_workers_join_and_leave_and_the_model_is_the_one_that_one_worker_trains(
             seen.append("removed")
 
     plan = Plan(Place(tmp_path / "elastic", train.reads(job)), (1, 2), 3, TrainingError, ANYWHERE)
-    cluster.run_on_workers(slowly, job, plan, on_report=follow, on_progress=ignore, on_pictures=ignore)
+    with cluster.workers(slowly, job, plan) as workers:
+        workers.run(on_report=follow, on_progress=ignore, on_pictures=ignore)
     workers = [entry[1] for entry in seen if entry != "removed"]
     assert (workers[0], 2 in workers, workers[-1]) == (1, True, 1)
     elastic = checkpoint.last(plan.place.folder)
