@@ -39,9 +39,9 @@ def start(part: Share, placement: "Placement", function: Callable[..., None]) ->
     if isinstance(part.workers, tuple):
         return None
     group = placement_group([part.resources] * part.workers, strategy=placement.strategy.upper())
-    start = ray.remote(num_cpus=part.resources["CPU"], num_gpus=part.resources.get("GPU", 0))(WorkerGroup._worker_cls)
+    kind = ray.remote(num_cpus=part.resources["CPU"], num_gpus=part.resources.get("GPU", 0))(WorkerGroup._worker_cls)
     actors = tuple(
-        start.options(
+        kind.options(
             scheduling_strategy=PlacementGroupSchedulingStrategy(
                 placement_group=group, placement_group_bundle_index=number
             )
