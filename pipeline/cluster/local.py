@@ -62,12 +62,14 @@ def few_processes() -> Iterator[None]:
 
     They are the autoscaler, which could add no machine, the dashboard's server, which has no dashboard to serve, the
     one that forwards what workers print, and the raylet's agents, for which it would wait: another stands in for them.
-    So workers can have no environment of their own. ray.init has no options for all this.
+    So workers can have no environment of their own, as Ray would give them under `uv run` or by RAY_RUNTIME_ENV_HOOK:
+    they have this process's. ray.init has no options for all this.
     """
-    from ray._private import parameter, ray_constants, services
+    from ray._private import parameter, ray_constants, services, worker
 
     complete, start_dashboard = parameter.RayParams, services.start_api_server
     command = services._build_python_executable_command_memory_profileable
+    environment = worker._maybe_modify_runtime_env
     agents = (ray_constants.PROCESS_TYPE_DASHBOARD_AGENT, ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT)
 
     def lean(**options: Any) -> parameter.RayParams:
@@ -79,8 +81,10 @@ def few_processes() -> Iterator[None]:
 
     parameter.RayParams, services.start_api_server = lean, lambda *_, **__: (None, None)
     services._build_python_executable_command_memory_profileable = idle
+    worker._maybe_modify_runtime_env = lambda given, *_: given
     try:
         yield
     finally:
         parameter.RayParams, services.start_api_server = complete, start_dashboard
         services._build_python_executable_command_memory_profileable = command
+        worker._maybe_modify_runtime_env = environment

@@ -7,22 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
-from pipeline.cluster import idle_agent, run as cluster
+from pipeline.cluster import run as cluster
 from pipeline.cluster.run import ClusterError, Place, Plan
 from pipeline.training import checkpoint, train
 from pipeline.training.train import TrainingError
 from pipeline.training.trainer import Job
 from tests.support import ROOT
-from tests.support.left_behind import until
 from tests.support.tiny_data import write_tiles
-from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY, ignore
+from tests.support.tiny_training import ANYWHERE, SETTINGS, TINY
 
 
 @pytest.fixture(scope="module")
@@ -77,55 +75,6 @@ def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged,
         "2 workers ready",
     ]
     assert logged() == []
-
-
-def own(kind=""):
-    """Return the command lines of the processes that this one has started, and they in turn, of some kind."""
-    lines = []
-    for each in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # it has just ended
-            lines.append("\n".join(each.cmdline()))
-    return [line for line in lines if kind in line]
-
-
-@pytest.mark.ray
-def test_on_one_machine_no_process_only_watches(run):
-    seen = []
-    run(on_report=lambda _: seen.append(own()))
-    processes = "\n\n".join(seen[0])
-    assert processes.count("RayTrainWorker") == 1
-    assert len([line for line in seen[0] if line.split("\n")[3:4] == [idle_agent.__file__]]) == 2
-    for each in ("AutoscalingCoordinator", "SynchronizationActor", "dashboard.py", "monitor.py", "log_monitor.py"):
-        assert each not in processes
-
-
-@pytest.mark.ray
-def test_workers_start_before_they_are_wanted_and_end_without_a_run(tiles, tmp_path):
-    job = Job(tiles, TINY, SETTINGS, (1.0, 1.0))
-    plan = Plan(Place(tmp_path / "toy", train.reads(job)), 2, 0, TrainingError, ANYWHERE)
-
-    def fail():
-        with cluster.workers(train.fit, job, plan):
-            assert until(lambda: len(own("RayTrainWorker")) == 2, 60)
-            raise OSError("no MLflow")
-
-    with pytest.raises(OSError, match="no MLflow"):
-        fail()
-    assert until(lambda: not own("raylet"), 30)
-
-
-@pytest.mark.ray
-def test_a_worker_that_dies_before_the_run_is_started_again(tiles, tmp_path):
-    reports = []
-    job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2}), (1.0, 1.0))
-    plan = Plan(Place(tmp_path / "toy", train.reads(job)), 1, 0, TrainingError, ANYWHERE)
-    with cluster.workers(train.fit, job, plan) as workers:
-        assert until(lambda: own("RayTrainWorker"), 60)
-        for each in psutil.Process().children(recursive=True):
-            if "RayTrainWorker" in each.name() + " ".join(each.cmdline()):
-                each.kill()
-        workers.run(on_report=reports.append, on_progress=ignore, on_pictures=ignore)
-    assert [epoch["epoch"] for epoch in reports] == [1, 2]
 
 
 @pytest.mark.ray
