@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,10 +56,7 @@ def located(path: str) -> Path:
 
 def write_jobs(settings: FolderDataset, root: Path, jobs: Collection[Job], folder: Path) -> Source:
     """Return the data set of some of the images, by ascending id; see `write`."""
-    for job in jobs:
-        for path in (job.pair.image, job.pair.mask):
-            if path is not None and is_file(root / path):
-                _check_place(root, path, is_mask=path == job.pair.mask)
+    _check_places(jobs, root)
     classes = class_table(settings.classes)
     convert = partial(_write, root, folder, _reader(settings, classes), classes.void)
     licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
@@ -124,6 +121,20 @@ def to_index(
         strip_indices[strip_unknown] = void
         indices[top : top + rows] = strip_indices
     return indices, unknown, outside
+
+
+def _check_places(jobs: Iterable[Job], root: Path) -> None:
+    """Raise ValueError as `_check_place` does; of neighbours in a folder that are no links, the first is checked."""
+    passed: dict[bool, str] = {}
+    for job in jobs:
+        for path, is_mask in ((job.pair.image, job.pair.image == job.pair.mask), (job.pair.mask, True)):
+            if path is None or not is_file(root / path):
+                continue
+            folder, is_link = path.rpartition("/")[0], (root / path).is_symlink()
+            if is_link or passed.get(is_mask) != folder:
+                _check_place(root, path, is_mask=is_mask)
+            if not is_link:
+                passed[is_mask] = folder
 
 
 def _check_place(root: Path, path: str, *, is_mask: bool) -> None:

@@ -74,6 +74,19 @@ def test_a_link_that_leads_out_of_the_data_set_is_not_followed(root, tmp_path, k
     assert not (tmp_path / "raw").exists()
 
 
+@pytest.mark.parametrize("kind", ["images", "masks"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_such_a_link_is_found_among_files_that_are_none(root, tmp_path, kind, place):
+    for i in range(3):
+        write(root / f"images/train/x_{i}.png", np.zeros((8, 8, 3)))
+        write(root / f"masks/train/x_{i}.png", np.full((8, 8), 20))
+    link = root / f"{kind}/train/x_{place}.png"
+    link.rename(tmp_path / "secret.png")
+    link.symlink_to(tmp_path / "secret.png")
+    with pytest.raises(ValueError, match=rf"got {kind}/train/x_{place}\.png, a link that leads out of it"):
+        folder.write(settings(root), tmp_path / "raw")
+
+
 def test_a_folder_that_is_a_link_out_of_the_data_set_is_not_followed(root, tmp_path):
     (root / "images/train").rename(tmp_path / "elsewhere")
     (root / "images/train").symlink_to(tmp_path / "elsewhere")
