@@ -14,6 +14,7 @@ from pipeline.files.images import ImageError, read_header
 
 _MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single one is processed whatever its size
 _BYTES_PER_PIXEL = 10  # measured: a decoded image and its copies as arrays
+_SMALL = 20_000  # pixels of an image, below which one thread is faster (docs/performance.md)
 AHEAD = 5  # items for each thread that are worked on, submitted or done ahead; all at once take 1 kB each
 
 Item = TypeVar("Item")
@@ -26,7 +27,8 @@ def on_all_cores(
     """Yield `work(item)` for each item, in order; a terminal shows the progress under `title`.
 
     Few items are in progress or wait to be taken at any time, however many there are. Threads suffice: decoding,
-    encoding and hashing, which take nearly all of the time, release the GIL.
+    encoding and hashing, which take nearly all of the time, release the GIL. Of small images they do not, and threads
+    would wait for each other: there is one.
 
     Args:
         work: called with each item; opens one image at a time.
@@ -35,7 +37,8 @@ def on_all_cores(
         images: those that will be opened, or the largest of them, which determines how many are processed at once.
     """
     largest = max(map(_num_pixels, images), default=0)
-    workers = max(1, min(os.cpu_count() or 1, _MEMORY // max(1, largest * _BYTES_PER_PIXEL)))
+    cores = 1 if 0 < largest < _SMALL else os.cpu_count() or 1
+    workers = max(1, min(cores, _MEMORY // max(1, largest * _BYTES_PER_PIXEL)))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     with (

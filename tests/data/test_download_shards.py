@@ -123,6 +123,7 @@ def test_the_page_of_validation_is_the_same(both):
 
 
 def test_any_number_of_cores_writes_the_same_shards(both, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(threads, "_SMALL", 0)
     for cores in (1, 3):
         monkeypatch.setattr(threads.os, "cpu_count", lambda cores=cores: cores)
         download.run(dataset, SHARDS, tmp_path / "again")

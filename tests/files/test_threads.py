@@ -40,6 +40,13 @@ def test_as_many_images_are_in_progress_as_memory_and_cores_allow(image, monkeyp
     assert most_at_once([image]) == workers
 
 
+def test_small_images_are_worked_on_by_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
+    Image.fromarray(np.zeros((100, 199), np.uint8)).save(tmp_path / "a.png")
+
+    assert most_at_once([tmp_path / "a.png"]) == 1
+
+
 def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"not an image")
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
