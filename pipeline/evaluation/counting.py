@@ -3,14 +3,14 @@
 Only what is counted grows with the number of images; few of them are held at any time.
 """
 
-import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -26,11 +26,14 @@ from pipeline.core import boundary, metrics
 from pipeline.core.arrays import Counts, Pixels
 from pipeline.core.calibration import Reliability, reliability
 from pipeline.files.images import read_image, read_mask
+from pipeline.files.threads import in_order
 from pipeline.inference.predict import Predictor
 from pipeline.params.steps import Placement
 
 FEW = 100
 """Fewer images are predicted by this process, before tasks on nodes would have started."""
+_MEMORY = 4_000_000_000  # bytes that images in progress may take; a single one is predicted whatever its size
+_BYTES_PER_PIXEL, _BYTES_PER_WINDOW_PIXEL = 30, 2_000  # of an image with its result; activations of a wide network
 _RANGE = 16  # images of one task, so that starting it costs little
 _RANGE_PIXELS = 4_000_000  # at which a range ends: of them come 20 MB of masks and uncertainties
 
@@ -79,12 +82,12 @@ class Predicted:
 
 
 class _Result(NamedTuple):
-    """An image (H, W, 3), its mask (H, W), what was predicted, and the counts of its boundaries once they are made."""
+    """An image (H, W, 3), its mask (H, W), what was predicted, and the counts of its boundaries, (C, 5)."""
 
     image: Pixels
     truth: Pixels
     predicted: Predicted
-    boundaries: Callable[[], Counts]
+    boundaries: Counts
 
 
 def count(
@@ -111,12 +114,10 @@ def count(
         results = _by_nodes(predictor, test, files, placement)
     else:
         results = _by_this_process(predictor, test, files)
-    cores = os.cpu_count() or 1
-    waiting = deque[tuple[int, Callable[[], Counts]]]()
     with closing(results):
         for i, (image_id, result) in enumerate(_shown(zip(test["id"], results, strict=True), len(test))):
             predicted = result.predicted
-            pixels_NCC[i] = predicted.pixels
+            pixels_NCC[i], boundaries_NC5[i] = predicted.pixels, result.boundaries
             total = predicted.reliability if i == 0 else total + predicted.reliability
             if on_image is not None:
                 on_image(
@@ -127,12 +128,6 @@ def count(
                     uncertainty=predicted.uncertainty,
                     counts_CC=predicted.pixels,
                 )
-            waiting.append((i, result.boundaries))
-            if len(waiting) > cores:  # so that few masks wait
-                first, boundaries = waiting.popleft()
-                boundaries_NC5[first] = boundaries()
-    for i, boundaries in waiting:
-        boundaries_NC5[i] = boundaries()
     return Counted(pixels_NCC, boundaries_NC5, total)
 
 
@@ -151,14 +146,36 @@ def predict(predictor: Predictor, image: Pixels, truth: Pixels) -> Predicted:
 
 
 def _by_this_process(predictor: Predictor, test: pd.DataFrame, files: RawFiles) -> Generator[_Result, None, None]:
-    num_classes = len(predictor.spec.classes)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for image_place, mask_place in test[["image", "mask"]].itertuples(index=False):
-            image, truth = read_image(files.source(image_place)), read_mask(files.source(mask_place))
+    """Yield the results of images that are predicted side by side; together they use all of torch's threads."""
+    cores = torch.get_num_threads()
+    at_once = _at_once(predictor, test, cores)
+    one_by_one = nullcontext() if predictor.is_reentrant else Lock()
+    threads = max(1, cores // at_once) if predictor.is_reentrant else cores
+
+    def work(places: tuple[str, str]) -> _Result:
+        image, truth = read_image(files.source(places[0])), read_mask(files.source(places[1]))
+        with one_by_one:
             predicted = predict(predictor, image, truth)
-            # Counting takes as long as predicting, on one core, and goes on while the next images are predicted.
-            counting = threads.submit(boundary.counts, predicted.mask, truth, num_classes)
-            yield _Result(image, truth, predicted, counting.result)
+        return _Result(image, truth, predicted, _boundaries(predictor, predicted, truth))
+
+    images = test[["image", "mask"]].itertuples(index=False)
+    with ThreadPoolExecutor(at_once, initializer=partial(torch.set_num_threads, threads)) as pool:
+        try:
+            yield from in_order(lambda places: pool.submit(work, places), images, at_once)
+        finally:
+            torch.set_num_threads(cores)  # it counts for threads that are started later, too
+
+
+def _at_once(predictor: Predictor, test: pd.DataFrame, cores: int) -> int:
+    """Return how many images are predicted at once: one for each core, or fewer that fit the memory."""
+    largest = int((test["height"] * test["width"]).max())
+    window = predictor.spec.tile_height * predictor.spec.tile_width
+    taken = largest * _BYTES_PER_PIXEL + min(largest, window) * _BYTES_PER_WINDOW_PIXEL
+    return max(1, min(cores, len(test), _MEMORY // taken))
+
+
+def _boundaries(predictor: Predictor, predicted: Predicted, truth: Pixels) -> Counts:
+    return boundary.counts(predicted.mask, truth, len(predictor.spec.classes))
 
 
 class _Encoded(NamedTuple):
@@ -184,9 +201,7 @@ def _by_nodes(
         for result in results:
             for predicted, boundaries in result:
                 encoded = sent.popleft()
-                yield _Result(
-                    read_image(encoded.image), read_mask(encoded.mask), predicted, partial(np.asarray, boundaries)
-                )
+                yield _Result(read_image(encoded.image), read_mask(encoded.mask), predicted, boundaries)
 
 
 def count_range(predictor: Predictor, images: list[_Encoded]) -> list[tuple[Predicted, Counts]]:
@@ -195,7 +210,7 @@ def count_range(predictor: Predictor, images: list[_Encoded]) -> list[tuple[Pred
     for encoded in images:
         image, truth = read_image(encoded.image), read_mask(encoded.mask)
         predicted = predict(predictor, image, truth)
-        results.append((predicted, boundary.counts(predicted.mask, truth, len(predictor.spec.classes))))
+        results.append((predicted, _boundaries(predictor, predicted, truth)))
     return results
 
 

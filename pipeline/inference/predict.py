@@ -82,6 +82,14 @@ class Predictor:
         self._device = _device()
         self._model.to(self._device)
 
+    @property
+    def is_reentrant(self) -> bool:
+        """Return whether several threads gain by predicting at once: on a CPU, and not with samples.
+
+        Samples draw from torch's global generator, and a GPU predicts one after the other.
+        """
+        return self._device.type == "cpu" and not self._samples
+
     @torch.inference_mode()
     def bands(self, image: Pixels) -> Iterator[Band]:
         """Yield the prediction of an image in bands of rows, from top to bottom, in one pass and bounded memory.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +10,8 @@ import torch
 from torch import nn
 
 from pipeline.artifacts.model import Spec
-from pipeline.core import boundary
 from pipeline.core.classes import ClassTable
-from pipeline.evaluation import counting, evaluate
+from pipeline.evaluation import evaluate
 from pipeline.inference.predict import Predictor
 from tests.support.scored import scores
 from tests.support.tiny_data import CLASSES, write_raw
@@ -80,29 +78,6 @@ def test_boundaries_are_counted_on_each_image(raw):
     result = evaluate.run(predictor(), *raw, on_image=Images())
     # Image 2: a vertical line of 32 pixels each, four columns apart; the tolerance is 0.0075 * 45 pixels.
     assert result.boundaries[1].tolist() == [[0, 0, 0, 32, 32]] * 2
-
-
-def test_boundaries_are_counted_while_the_next_image_is_predicted(raw, monkeypatch):
-    predicted, counted = threading.Event(), boundary.counts
-    images, threads = [], set()
-
-    def count(*masks):
-        threads.add(threading.get_ident())
-        assert images or predicted.wait(60)
-        images.append(masks)
-        return counted(*masks)
-
-    def second(*_, **__):
-        if predictions := second.seen:
-            predicted.set()
-        second.seen = predictions + 1
-
-    second.seen = 0
-    expected = evaluate.run(predictor(), *raw).boundaries
-    monkeypatch.setattr(counting.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(boundary, "counts", count)
-    assert np.array_equal(evaluate.run(predictor(), *raw, on_image=second).boundaries, expected)
-    assert threading.get_ident() not in threads
 
 
 def test_a_model_that_says_three_quarters_is_judged_by_that(raw):
