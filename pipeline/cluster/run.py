@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.artifacts.model import Metrics
-from pipeline.cluster import local, nodes, share
+from pipeline.cluster import allocator, local, nodes, share
 from pipeline.cluster.failures import ClusterError, cause, described
 from pipeline.cluster.share import Number
 from pipeline.files import signals, source_code
@@ -25,6 +25,7 @@ _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # with its default of 2 s, the end is noticed up to 2 s late
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints would appear twice
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default causes a warning
+    **allocator.VARIABLES,  # read by the workers, which inherit them on one machine, and are sent them on a cluster
 }
 # Ray's default of 600 s leaves it to the head to notice a lost node. One machine has none to lose, and may be busy.
 _ON_A_CLUSTER = {"RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "30"}
@@ -149,7 +150,7 @@ def _cluster() -> Iterator[None]:
 
 
 def set_environment(*, is_local: bool) -> None:
-    """Set what Ray reads when it is imported or started; the user's own settings take precedence."""
+    """Set what Ray and its workers read when they are imported or started; the user's own settings take precedence."""
     for key, value in {**_ENVIRONMENT, **(local.ENVIRONMENT if is_local else _ON_A_CLUSTER)}.items():
         os.environ.setdefault(key, value)
 

@@ -17,7 +17,7 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 from ray.train.v2._internal.constants import ENABLE_CONTROLLER_STRUCTURED_LOGGING_ENV_VAR
 from ray.train.v2._internal.execution.controller import TrainController
 
-from pipeline.cluster import interface, messages, one_machine, share, worker
+from pipeline.cluster import allocator, interface, messages, one_machine, share, worker
 from pipeline.cluster.one_machine import Ahead
 from pipeline.cluster.share import Share
 
@@ -88,12 +88,13 @@ def _scaling(part: Share, placement: "Placement") -> ScalingConfig:
 
 
 def _run_config(folder: Path, max_failures: int, callback: Any) -> RunConfig:
+    sent = [key for key in (*interface.VARIABLES, *allocator.VARIABLES) if key in os.environ]
     return RunConfig(
         name=folder.name,
         storage_path=str(folder.parent),
         failure_config=FailureConfig(max_failures=max_failures),
         callbacks=[callback],
-        worker_runtime_env={"env_vars": {key: os.environ[key] for key in interface.VARIABLES if key in os.environ}},
+        worker_runtime_env={"env_vars": {key: os.environ[key] for key in sent}},
     )
 
 
