@@ -1,10 +1,11 @@
-"""SegNet's inference in float32 and bfloat16 beside the usual SegNet's, in one run.
+"""SegNet's inference in float32, bfloat16 and int8 beside the usual SegNet's, in one run.
 
     python benchmarks/inference.py [--help]
 
-Ours are as `predict.load` makes them: normalisation folded, channels_last, of either precision. The usual one is
-SegNet as it is usually written (benchmarks/models.py), in float32. They take turns with the same image; the median of
-the turns counts, of seconds and of each turn's ratio to the usual one.
+Ours are as `predict.load` makes them: normalisation folded, channels_last, of either precision; and as `segnet export`
+writes them to ONNX, in float32 and int8, run by onnxruntime. The usual one is SegNet as it is usually written
+(benchmarks/models.py), in float32. Weights are random, as are the tiles that int8's ranges come from. They take turns
+with the same image; the median of the turns counts, of seconds and of each turn's ratio to the usual one.
 """
 
 import argparse
@@ -12,15 +13,20 @@ import os
 import runpy
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
 
+from pipeline.artifacts.model import Spec, write_model
+from pipeline.artifacts.tileset import Tileset
 from pipeline.core.fuse import fold
 from pipeline.core.models import MODELS
 from pipeline.files import atomic
+from pipeline.inference import export, quantize
 from pipeline.inference.predict import PRECISIONS
 
 NUM_CLASSES = 11
@@ -36,30 +42,52 @@ class Row:
     times_faster: tuple[float, float]
 
 
-def networks(width: float) -> dict[str, nn.Module]:
-    """Return the networks by name, the usual one first."""
-    usual: nn.Module = runpy.run_path(str(Path(__file__).with_name("models.py")))["UsualSegNet"](NUM_CLASSES, width)
-    ours = MODELS["segnet"](NUM_CLASSES, width)
-    ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
+Network = Callable[[torch.Tensor], object]
+"""Takes an image (1, 3, H, W), float32."""
+
+
+def networks(options: argparse.Namespace, folder: Path) -> dict[str, Network]:
+    """Return the networks by name, the usual one first; ONNX files are written into `folder`."""
+    benchmarks = Path(__file__).parent
+    usual: nn.Module = runpy.run_path(str(benchmarks / "models.py"))["UsualSegNet"](NUM_CLASSES, options.width)
+    ours = MODELS["segnet"](NUM_CLASSES, options.width)
     usual.load_state_dict(dict(zip(usual.state_dict(), ours.state_dict().values(), strict=True)))
-    folded = {f"ours, {name}": fold(ours).to(dtype) for name, dtype in PRECISIONS.items()}
-    return {"the usual one, float32": usual.eval(), **folded}
+    write_tiles = runpy.run_path(str(benchmarks / "train_step.py"))["write_tiles"]
+    tiles = Tileset(write_tiles(folder / "tiles", 8, *options.size), "val")
+    height, width = options.size
+    spec = Spec("segnet", options.width, tiles.header.classes, "random", height, width, 1.0, "random")
+    write_model(folder / "model", spec, ours.state_dict())
+    export.export(folder / "model", folder / "float32.onnx", format="onnx")
+    quantize.write(folder / "float32.onnx", folder / "int8.onnx", tiles)
+    ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
+    return {
+        "the usual one, float32": usual.eval(),
+        **{f"ours, {name}": _of_ours(fold(ours).to(dtype), dtype) for name, dtype in PRECISIONS.items()},
+        **{f"ONNX, {name}": _of_file(folder / f"{name}.onnx", options.threads) for name in ("float32", "int8")},
+    }
+
+
+def _of_ours(model: nn.Module, dtype: torch.dtype) -> Network:
+    return lambda image: model(image.to(dtype).contiguous(memory_format=torch.channels_last))
+
+
+def _of_file(path: Path, threads: int) -> Network:
+    import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    return lambda image: session.run(["logits"], {"image": image.numpy()})
 
 
 @torch.inference_mode()
-def measure(width: float, size: tuple[int, int], rounds: int) -> list[Row]:
+def measure(models: dict[str, Network], image: torch.Tensor, rounds: int) -> list[Row]:
     """Return a row per network."""
-    torch.manual_seed(1)
-    image = torch.rand(1, 3, *size) * 255
-    models = networks(width)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in models}
     for turn in range(rounds + 1):
         for name, model in models.items():
-            x = image.to(next(model.parameters()).dtype)
-            if name.startswith("ours"):
-                x = x.contiguous(memory_format=torch.channels_last)
             start, processor = time.perf_counter(), time.process_time()
-            model(x)
+            model(image)
             if turn:  # the first turn is a warm-up
                 taken[name].append((time.perf_counter() - start, time.process_time() - processor))
     usual = next(iter(taken.values()))
@@ -83,7 +111,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     load = os.getloadavg()[0]
-    rows = measure(options.width, options.size, options.rounds)
+    torch.manual_seed(1)
+    with TemporaryDirectory() as folder:
+        models = networks(options, Path(folder))
+        rows = measure(models, torch.rand(1, 3, *options.size) * 255, options.rounds)
     print(
         "| network | ms an image | processor's ms | times faster | processor's |\n| --- | ---: | ---: | ---: | ---: |"
     )

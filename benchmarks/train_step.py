@@ -5,16 +5,19 @@
 The plain loop has what training cannot do without: batches, augmentation, the weighted loss, SGD and the average of the
 weights. The usual step is SegNet as it is usually written (benchmarks/models.py), in the same precision. All train on
 the same random tiles and take turns, some steps each; the median over the rounds counts, of seconds and of each round's
-ratios. Without validation and checkpoints. The processor's seconds are those of all threads; on a machine that computes
-something else too, only their ratios say anything.
+ratios. Without validation and checkpoints. Each has a process of its own: the stage's with the environment of its
+workers, the plain ones with that of this script. The processor's seconds are those of all threads; on a machine that
+computes something else too, only their ratios say anything.
 """
 
 import argparse
+import multiprocessing
 import os
 import runpy
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +32,7 @@ from torch import nn
 from pipeline import params
 from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.tileset import Tileset
+from pipeline.cluster import allocator
 from pipeline.core.arrays import Pixels
 from pipeline.core.augment import Augmentation, augment, draw
 from pipeline.core.classes import ClassTable
@@ -137,30 +141,67 @@ def plain(tiles: Path, options: argparse.Namespace, model: nn.Module) -> Steps:
     return steps
 
 
-def loops(tiles: Path, options: argparse.Namespace) -> dict[str, Steps]:
-    """Return the loops that are compared, by name."""
-    usual = runpy.run_path(str(Path(__file__).with_name("models.py")))["UsualSegNet"]
+def our_plain(tiles: Path, options: argparse.Namespace) -> Steps:
+    """Return the plain loop over the same network."""
     torch.manual_seed(1)
     ours = MODELS["segnet"](NUM_CLASSES, options.width)
     ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
-    return {
-        "the train stage's loop": stage(tiles, options),
-        "a plain loop over the same network": plain(tiles, options, ours),
-        "a plain loop over the usual SegNet": plain(tiles, options, usual(NUM_CLASSES, options.width)),
-    }
+    return plain(tiles, options, ours)
+
+
+def usual_plain(tiles: Path, options: argparse.Namespace) -> Steps:
+    """Return the plain loop over the usual SegNet."""
+    usual = runpy.run_path(str(Path(__file__).with_name("models.py")))["UsualSegNet"]
+    torch.manual_seed(1)
+    return plain(tiles, options, usual(NUM_CLASSES, options.width))
+
+
+LOOPS: dict[str, tuple[Callable[[Path, argparse.Namespace], Steps], dict[str, str]]] = {
+    "the train stage's loop": (stage, allocator.VARIABLES),
+    "a plain loop over the same network": (our_plain, {}),
+    "a plain loop over the usual SegNet": (usual_plain, {}),
+}
+"""What makes the loops, and what their processes add to the environment."""
+
+
+_made: list[Steps] = []  # the loop of this process, if it has one
+
+
+def process(name: str, tiles: Path, options: argparse.Namespace) -> ProcessPoolExecutor:
+    """Start a process, in which a loop is made, and return it after a warm-up."""
+    _, variables = LOOPS[name]
+    before = dict(os.environ)
+    os.environ.update(variables)  # read when a process starts
+    pool = ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), initializer=_make, initargs=(name, tiles, options)
+    )
+    pool.submit(_timed, 0).result()
+    os.environ.clear()
+    os.environ.update(before)
+    return pool
+
+
+def _make(name: str, tiles: Path, options: argparse.Namespace) -> None:
+    torch.set_num_threads(options.threads)
+    make, _ = LOOPS[name]
+    _made.append(make(tiles, options))
+
+
+def _timed(epoch: int) -> tuple[float, float]:
+    start, processor = time.perf_counter(), time.process_time()
+    _made[0](epoch)
+    return time.perf_counter() - start, time.process_time() - processor
 
 
 def measure(tiles: Path, options: argparse.Namespace) -> list[Row]:
     """Return a row per loop."""
-    taken: dict[str, list[tuple[float, float]]] = {}
-    for name, steps in (pairs := loops(tiles, options)).items():
-        steps(0)  # a warm-up
-        taken[name] = []
+    pools = {name: process(name, tiles, options) for name in LOOPS}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in pools}
     for epoch in range(1, options.rounds + 1):
-        for name, steps in pairs.items():
-            start, processor = time.perf_counter(), time.process_time()
-            steps(epoch)
-            taken[name].append((time.perf_counter() - start, time.process_time() - processor))
+        for name, pool in pools.items():
+            taken[name].append(pool.submit(_timed, epoch).result())
+    for pool in pools.values():
+        pool.shutdown()
     _, base, usual = taken.values()
 
     def ratios(mine: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> tuple[float, float]:
@@ -188,7 +229,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     load = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
         rows = measure(write_tiles(Path(folder), options.batch * options.steps, *options.size), options)

@@ -1,4 +1,7 @@
-"""A trained model as one file that needs none of this code: PyTorch's pt2 or ONNX, checked against the model itself."""
+"""A trained model as one file that needs none of this code: PyTorch's pt2 or ONNX, checked against the model itself.
+
+How an ONNX file becomes one in int8 is in quantize.py.
+"""
 
 import json
 import logging
@@ -16,6 +19,8 @@ from torch.export import Dim, ExportedProgram
 from pipeline.artifacts.model import Spec, read_model
 from pipeline.core.fuse import fold
 from pipeline.files import atomic
+from pipeline.inference import quantize
+from pipeline.inference.quantize import Agreement
 
 Network = Callable[[Tensor], Tensor]
 """From images (N, 3, H, W) to logits (N, C, H, W)."""
@@ -44,9 +49,11 @@ class Report:
     path: Path
     differences: dict[tuple[int, int], float]
     """The largest difference, in the unit of `Format.tolerance`, for each image height and width tried."""
+    agreement: Agreement | None = None
+    """Of a file in int8; the differences are then those of the float32 file that it was made of."""
 
 
-def export(folder: Path, target: Path, *, format: str) -> Report:
+def export(folder: Path, target: Path, *, format: str, tiles: Path | None = None) -> Report:
     """Export the model in `folder` (artifacts/model.py) to the file `target`, checked to give the same logits.
 
     The file takes RGB images (N, 3, H, W), float32, 0..255, of any N >= 1 and H, W >= 32, and returns logits
@@ -57,20 +64,27 @@ def export(folder: Path, target: Path, *, format: str) -> Report:
     those of the folded model to within 1e-5 (pt2) or 1e-4 (ONNX, in onnxruntime); on tiles, those of ONNX may differ
     from them as much as PyTorch's own do with the memory layout (`_check`). The same model gives the same bytes.
 
+    With `tiles`, an ONNX file is quantised to int8 then: its convolutions compute on 8-bit integers, and its mean IoU
+    on the validation tiles may be lower than the model's by 0.01.
+
     Args:
         folder: As written by the train stage.
         target: The file; an existing one is replaced.
         format: A key of FORMATS.
+        tiles: As written by the tile stage, of the model's training; None: the file computes in float32.
 
     Raises:
-        ValueError: there is no such format or model, packages for ONNX are missing, the weights exceed what ONNX can
-            hold, or the logits are too far from the model's. `target` is then unchanged.
+        ValueError: there is no such format, model or tiles, packages for ONNX are missing, the weights exceed what ONNX
+            can hold, or logits or mean IoU are too far from the model's. `target` is then unchanged.
     """
     if format not in FORMATS:
         raise ValueError(f"expected a format among {', '.join(FORMATS)}, got {format}")
     if format == "onnx":
         _require_onnx()
+    elif tiles is not None:
+        raise ValueError(f"expected the format onnx for a file in int8, got {format}; export to onnx")
     spec, folded = _folded(folder)
+    validation = quantize.tiles_of(tiles, spec) if tiles is not None else None
     if format == "onnx":
         _require_room(folded)
     kind, tile = FORMATS[format], (spec.tile_height, spec.tile_width)
@@ -80,7 +94,10 @@ def export(folder: Path, target: Path, *, format: str) -> Report:
         network = kind.load(temporary)
         differences = {_ODD_SIZE: _check(network, folded, _ODD_SIZE, kind.tolerance)}
         differences[tile] = _check(network, folded, tile, kind.tolerance, other_kernels=kind.other_kernels)
-    return Report(target, differences)
+        if validation is None:
+            return Report(target, differences)
+        quantize.write(temporary, temporary, validation)
+        return Report(target, differences, quantize.agreement(kind.load(temporary), folded, validation))
 
 
 def _folded(folder: Path) -> tuple[Spec, nn.Module]:
