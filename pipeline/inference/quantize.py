@@ -45,9 +45,9 @@ def tiles_of(folder: Path, spec: Spec) -> Tileset:
     header = tiles.header
     if (header.dataset, header.classes.names, header.scale) != (spec.dataset, spec.classes.names, spec.scale):
         raise ValueError(
-            f"expected tiles of {spec.dataset} for a model trained at scale {spec.scale:g} in {folder}, got those of "
-            f"{header.dataset} with {len(header.classes)} classes at {header.scale:g}; name the tiles that it was "
-            "trained with"
+            f"expected tiles in {folder} of {spec.dataset} at scale {spec.scale:g} with the model's classes "
+            f"({', '.join(spec.classes.names)}), got those of {header.dataset} at {header.scale:g} with "
+            f"{', '.join(header.classes.names)}; name the tiles that it was trained with"
         )
     if not len(tiles):
         raise ValueError(f"expected validation tiles in {folder}, got none; run dvc repro tile")
