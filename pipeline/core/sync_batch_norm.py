@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.nn.functional import batch_norm
 
 
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
@@ -39,7 +40,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         """Return a function that normalises as the last call of `forward` did, with its statistics."""
         mean_C, variance_C = self._statistics
         weight, bias, eps = self.weight.detach(), self.bias.detach(), self.eps
-        return lambda x_NCHW: _affine(x_NCHW, mean_C, (variance_C + eps).rsqrt(), weight, bias)
+        return lambda x_NCHW: batch_norm(x_NCHW, mean_C, variance_C, weight, bias, eps=eps)
 
 
 class _Normalise(Function):
@@ -48,46 +49,51 @@ class _Normalise(Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x_NCHW, weight, bias, eps = inputs
-        x = _precise(x_NCHW)
-        pixels = x.new_full((1,), x.numel() // x.shape[1])
-        sums = _summed(torch.cat([x.sum(dim=(0, 2, 3)), pixels]))
-        count = sums[-1]
-        mean_C = sums[:-1] / count
-        # From the centred values: E[x^2] - E[x]^2 would suffer cancellation in float32.
-        variance_C = _summed((x - mean_C[:, None, None]).square().sum(dim=(0, 2, 3))) / count
-        inverse_C = (variance_C + eps).rsqrt()
-        ctx.save_for_backward(x_NCHW, weight, mean_C, inverse_C, count)
+        mean_C, variance_C, count = _statistics(x_NCHW)
+        weight, bias = weight.to(mean_C.dtype), bias.to(mean_C.dtype)
+        ctx.save_for_backward(x_NCHW, weight, mean_C, variance_C, count)
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean_C, variance_C, count)
-        return _affine(x_NCHW, mean_C, inverse_C, weight, bias), mean_C, variance_C, count
+        return batch_norm(x_NCHW, mean_C, variance_C, weight, bias, eps=eps), mean_C, variance_C, count
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, None]:
-        x_NCHW, weight, mean_C, inverse_C, count = ctx.saved_tensors
-        gradient = _precise(grads[0])
-        normalised = (_precise(x_NCHW) - mean_C[:, None, None]) * inverse_C[:, None, None]
-        of_bias = gradient.sum(dim=(0, 2, 3))
-        of_weight = (gradient * normalised).sum(dim=(0, 2, 3))
+        x_NCHW, weight, mean_C, variance_C, count = ctx.saved_tensors
+        # As if mean and variance were constants.
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            grads[0], x_NCHW, weight, mean_C, variance_C, None, None, False, ctx.eps, [True, True, True]
+        )
         # Ioffe and Szegedy, Sec. 3: what the mean and the variance of all workers' values contribute.
-        means = _summed(torch.stack([of_bias, of_weight])) / count
-        centred = gradient - means[0][:, None, None] - normalised * means[1][:, None, None]
-        of_x = centred * (weight * inverse_C)[:, None, None]
-        return of_x.to(x_NCHW.dtype), of_weight.to(weight.dtype), of_bias.to(weight.dtype), None
+        sums = _of_all_workers(torch.stack([of_weight, of_bias])).sum(dim=0)
+        scale_C, shift_C = -weight * (variance_C + ctx.eps).rsqrt() * sums / count
+        of_x += batch_norm(x_NCHW, mean_C, variance_C, scale_C, shift_C, eps=ctx.eps)
+        return of_x, of_weight, of_bias, None
 
 
-def _affine(x_NCHW: Tensor, mean_C: Tensor, inverse_C: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    centred = _precise(x_NCHW) - mean_C[:, None, None]
-    return (centred * (weight * inverse_C)[:, None, None] + bias[:, None, None]).to(x_NCHW.dtype)
+def _statistics(x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and variance of each channel, and how many values it has, of all workers' batches."""
+    like_C = torch.zeros(x_NCHW.shape[1], dtype=_precise(x_NCHW.dtype))  # of no effect but its type: momentum is 0
+    mean_C, variance_C = torch.batch_norm_update_stats(x_NCHW, like_C, like_C.clone(), 0.0)
+    own = torch.cat([mean_C.new_tensor([x_NCHW.numel() // len(mean_C)]), mean_C, variance_C]).double()
+    gathered = _of_all_workers(own)
+    counts_W, (means_WC, variances_WC) = gathered[:, 0], gathered[:, 1:].chunk(2, dim=1)
+    count = counts_W.sum()
+    shares_W = counts_W / count
+    total_mean_C = shares_W @ means_WC
+    # Not by E[x^2] - E[x]^2, in which digits cancel.
+    total_variance_C = shares_W @ (variances_WC + (means_WC - total_mean_C).square())
+    return total_mean_C.to(mean_C.dtype), total_variance_C.to(mean_C.dtype), count.to(mean_C.dtype)
 
 
-def _precise(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+def _of_all_workers(own: Tensor) -> Tensor:
+    """Return the tensors of all workers, (W, ...): by gloo, with fewer round trips than their sum would take."""
+    gathered = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, own)
+    return torch.stack(gathered)
 
 
-def _summed(x: Tensor) -> Tensor:
-    """Return the sum over all workers."""
-    total = x.clone()
-    dist.all_reduce(total)
-    return total
+def _precise(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
 
 
 def synchronised(model: nn.Module) -> nn.Module:

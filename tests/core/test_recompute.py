@@ -5,13 +5,13 @@ from copy import deepcopy
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from pipeline.core.models import MODELS
 from pipeline.core.pooling import pool, unpool
 from pipeline.core.recompute import Recipes, recomputing
 from pipeline.core.sync_batch_norm import synchronised
+from tests.support import alike_workers
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -67,8 +67,7 @@ def test_passes_that_are_under_way_at_once_do_not_mix():
 
 
 def test_workers_that_normalise_together_have_the_same_gradients(monkeypatch):
-    monkeypatch.setattr(dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(dist, "all_reduce", lambda tensor: tensor.mul_(2))
+    alike_workers.two(monkeypatch)
     expected = synchronised(network())
     model = deepcopy(expected)
     for each, recompute in ((expected, False), (model, True)):

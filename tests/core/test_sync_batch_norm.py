@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 from pipeline.core.sync_batch_norm import SynchronisedBatchNorm2d, synchronised
+from tests.support import alike_workers
 
 
 def test_without_a_process_group_there_is_nothing_to_synchronise_over():
@@ -20,9 +21,8 @@ def test_without_a_process_group_there_is_nothing_to_synchronise_over():
 
 @pytest.fixture
 def two_workers(monkeypatch):
-    """Make a sum over all workers twice this one's."""
-    monkeypatch.setattr(dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(dist, "all_reduce", lambda tensor: tensor.mul_(2))
+    """Make another worker give what this one gives."""
+    alike_workers.two(monkeypatch)
 
 
 def network(dtype=torch.float64):
@@ -58,6 +58,24 @@ def test_two_workers_normalise_as_one_would(two_workers):
     for each in (ours, expected):
         each.eval()
     torch.testing.assert_close(normalised(ours, x)[0], normalised(expected, x)[0])
+
+
+@pytest.mark.parametrize("is_channels_last", [False, True])
+def test_a_worker_of_another_batch_of_another_size_counts_by_its_values(two_workers, monkeypatch, is_channels_last):
+    torch.manual_seed(1)
+    x, other = torch.randn(3, 4, 4, 5) * 5 + 100, torch.randn(1, 4, 9, 2) * 2 + 97
+    whole = torch.cat([each.transpose(0, 1).flatten(1) for each in (x, other)], dim=1)  # (4, 60 + 18)
+    sent = torch.cat([torch.tensor([18.0]), other.mean(dim=(0, 2, 3)), other.var(dim=(0, 2, 3), unbiased=False)])
+    monkeypatch.setattr(dist, "all_gather", lambda gathered, own: [gathered[0].copy_(own), gathered[1].copy_(sent)])
+    norm = synchronised(network(torch.float32)[1])[0]
+    before = norm.running_var.clone()
+    y = norm(x.to(memory_format=torch.channels_last) if is_channels_last else x)
+    scale, shift = norm.weight.detach()[:, None], norm.bias.detach()[:, None]
+    variance, mean = torch.var_mean(whole.double(), dim=1, keepdim=True, correction=0)
+    expected = (whole - mean) / (variance + 0.01).sqrt() * scale + shift
+    torch.testing.assert_close(y.detach().transpose(0, 1).flatten(1), expected[:, :60].float(), rtol=1e-5, atol=1e-4)
+    unbiased = 78 / 77 * variance[:, 0].float()
+    torch.testing.assert_close(norm.running_var, 0.7 * before + 0.3 * unbiased)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
