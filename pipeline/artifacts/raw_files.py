@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -86,6 +86,10 @@ class RawFiles:
         self._folder = folder
         self._shards: dict[str, pa.ipc.RecordBatchFileReader] = {}  # the one used last comes last
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """Pickle the folder alone: another process opens its shards anew."""
+        return type(self), (self._folder,)
 
     def source(self, place: str) -> Path | bytes:
         """Return what is at a place, as `pipeline.files.images` reads it: the path of a file, or encoded bytes.

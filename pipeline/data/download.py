@@ -1,7 +1,8 @@
 """The download step: turns any of the data sets into one folder of images, index masks and a manifest."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, assert_never
@@ -62,11 +63,12 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> tuple[Head, Counter[st
 
 def described(source: Source, folder: Path) -> Iterator[manifest.Row]:
     """Write the data set's images into `folder`, and yield their rows of the manifest, by ascending id."""
-
-    def work(job: Any) -> manifest.Row:
-        return _describe(source.write(job), folder, len(source.classes))
-
+    work = partial(_written, source.write, folder, len(source.classes))
     yield from on_all_cores(work, source.jobs, "images", images=source.opened)
+
+
+def _written(write: Callable[[Any], SourceImage], folder: Path, num_classes: int, job: Any) -> manifest.Row:
+    return _describe(write(job), folder, num_classes)
 
 
 def _refuse_foreign_files(raw: Path) -> None:

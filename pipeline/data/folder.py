@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -180,28 +180,27 @@ def _reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Path, Job
         index_of = {
             row.value: classes.void if row.ignore else classes.names.index(row.name) for row in settings.classes
         }
+        return partial(_drawn, index_of)
+    return partial(_stored, labels(settings, classes), settings.mask_kind == "index")
 
-        def draw(path: Path, job: Job) -> _Coded:
-            if job.drawing is None:
-                raise ValueError(f"expected annotations of {job.pair.image} in {path}, got none")
-            drawn = job.drawing()
-            table = np.array([index_of.get(name, _OUTSIDE) for name in drawn.names], np.int16)
-            shown = [name or "no annotation" for name in drawn.names]
-            return _Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
 
-        return draw
-    table = labels(settings, classes)
-    is_index = settings.mask_kind == "index"
+def _drawn(index_of: Mapping[int | str | None, int], path: Path, job: Job) -> _Coded:
+    if job.drawing is None:
+        raise ValueError(f"expected annotations of {job.pair.image} in {path}, got none")
+    drawn = job.drawing()
+    table = np.array([index_of.get(name, _OUTSIDE) for name in drawn.names], np.int16)
+    shown = [name or "no annotation" for name in drawn.names]
+    return _Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
 
-    def shown(code: int) -> str:
-        return str(code) if is_index else str(list(code.to_bytes(3)))
 
-    def stored(path: Path, job: Job) -> _Coded:
-        decoded = decode(path)
-        pixels = read_mask(decoded) if is_index else read_colours(decoded)
-        return _Coded(pixels, table, decoded.orientation, shown)
+def _stored(table: Labels, is_index: bool, path: Path, job: Job) -> _Coded:
+    decoded = decode(path)
+    pixels = read_mask(decoded) if is_index else read_colours(decoded)
+    return _Coded(pixels, table, decoded.orientation, str if is_index else _colour_text)
 
-    return stored
+
+def _colour_text(code: int) -> str:
+    return str(list(code.to_bytes(3)))
 
 
 def _write(root: Path, folder: Path, read: Callable[[Path, Job], _Coded], void: int, job: Job) -> SourceImage:

@@ -1,3 +1,4 @@
+import os
 import threading
 
 import numpy as np
@@ -45,6 +46,24 @@ def test_small_images_are_worked_on_by_one_thread(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((100, 199), np.uint8)).save(tmp_path / "a.png")
 
     assert most_at_once([tmp_path / "a.png"]) == 1
+
+
+def pid(item):
+    return item, os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("width", "cores", "num_images", "are_processes"),
+    [(199, 2, None, True), (199, 2, 99, False), (199, 1, None, False), (200, 2, None, False)],
+)
+def test_many_small_images_are_worked_on_by_processes(tmp_path, monkeypatch, width, cores, num_images, are_processes):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(threads, "_MANY", 100)
+    Image.fromarray(np.zeros((100, width), np.uint8)).save(tmp_path / "a.png")
+    images = [tmp_path / "a.png"]
+    found = list(threads.on_all_cores(pid, range(200), "testing", images=images, num_images=num_images))
+    assert [item for item, _ in found] == list(range(200))
+    assert (os.getpid() not in {process for _, process in found}) == are_processes
 
 
 def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):

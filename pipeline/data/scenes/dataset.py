@@ -1,9 +1,6 @@
 """The built-in data set: road scenes drawn by this program."""
 
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +11,7 @@ from rich.progress import track
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.data.scenes import BYTES_PER_PIXEL, CLASSES, draw
 from pipeline.data.source import Source, SourceImage
+from pipeline.files import processes
 from pipeline.files.images import encode_png
 from pipeline.files.threads import AHEAD, in_order
 from pipeline.params.dataset import ScenesDataset
@@ -63,24 +61,15 @@ def write(settings: ScenesDataset, folder: Path) -> Source:
     _draw_all(settings, scenes, folder, min(os.cpu_count() or 1, len(scenes), at_once))
     scenes.sort(key=lambda scene: (scene.split, scene.name))
     one = [scenes[0].files(folder)[0]] if scenes else []  # all are of one size
-    return Source("scenes", CLASSES, LICENCE, scenes, lambda scene: scene.entry(folder), one)
+    return Source("scenes", CLASSES, LICENCE, scenes, partial(_Scene.entry, folder=folder), one)
 
 
 def _draw_all(settings: ScenesDataset, scenes: list[_Scene], folder: Path, workers: int) -> None:
-    # Processes, since drawing holds the GIL. Spawned, since forking a process that has threads may hang.
-    context = multiprocessing.get_context("spawn")
-    console = Console(stderr=True)
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            work = partial(_draw, settings, folder)
-            drawn = in_order(lambda scene: pool.submit(work, scene), scenes, workers * AHEAD)
-            for _ in track(drawn, "drawing scenes", len(scenes), console=console, transient=True):
-                pass
-    except BrokenProcessPool as err:
-        raise ValueError(
-            f"expected {workers} processes to draw scenes, got one that was killed (out of memory?); free some memory "
-            "or lower dataset.height and dataset.width, then run dvc repro again"
-        ) from err
+    work, remedy = partial(_draw, settings, folder), "free some memory or lower dataset.height and dataset.width"
+    with processes.pool(work, workers, "draw scenes", remedy) as submit:
+        drawn = in_order(lambda scene: submit([scene]), scenes, workers * AHEAD)
+        for _ in track(drawn, "drawing scenes", len(scenes), console=Console(stderr=True), transient=True):
+            pass
 
 
 def _draw(settings: ScenesDataset, folder: Path, scene: _Scene) -> None:
