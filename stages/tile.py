@@ -18,7 +18,7 @@ def main() -> None:
     index = tile.run(source, RAW, TILES, settings)
     counts = index["split"].value_counts(sort=False)
     say("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))
-    if left_out := len(source.images) - len(source.usable):
+    if left_out := int((~source.is_usable).sum()):
         say(f"tile: {left_out} of {len(source.images)} images left out: see the warnings of validate")
 
 

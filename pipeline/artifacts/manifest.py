@@ -40,7 +40,7 @@ COLUMNS = {
 }
 TABLE, HEAD = "manifest.parquet", "dataset.json"
 PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void
-_ROW_GROUP = 2**20  # rows; what pandas writes at once
+_ROW_GROUP = 2**16  # rows that are held as columns until they are written
 _BATCH = 4096  # rows that are held as objects
 
 Row = Mapping[str, Any]  # an image's: COLUMNS and PIXELS
@@ -103,14 +103,14 @@ def write(manifest: Manifest, folder: Path) -> None:
     """Write manifest.parquet and dataset.json into `folder`; the same manifest gives the same bytes."""
     table = manifest.images[[*COLUMNS, PIXELS]].astype(COLUMNS).sort_values("id", ignore_index=True)
     with atomic.replacing(folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, row_group_size=_ROW_GROUP)
     _write_head(Head(manifest.dataset, manifest.classes, manifest.licence, manifest.splits), folder)
 
 
 def write_rows(head: Head, rows: Iterable[Row], folder: Path) -> Counter[str]:
     """Write what `write` writes, the same bytes, of rows by ascending id as they come; return the images of each split.
 
-    At most 4096 rows are held as objects, and a million (2**20) as columns, about 0.4 kB each.
+    At most 4096 rows are held as objects, and 65,536 as columns, about 0.4 kB each.
 
     Raises:
         ValueError: rows are not in order, or two have one id; no existing file was changed.

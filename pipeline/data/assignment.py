@@ -4,10 +4,11 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.artifacts.manifest import SPLITS
@@ -16,6 +17,7 @@ from pipeline.data.annotations import Drawing
 from pipeline.data.pairing import Pair
 from pipeline.params.dataset import Carved, FolderDataset, FolderSplits, ListSplits, RatioSplits
 
+_COLUMNS = ("split", "sequence", "name", "image", "mask")
 _LONGEST_NAME = 150  # bytes; file systems allow 255, including the suffix
 Splits = FolderSplits | ListSplits | RatioSplits
 
@@ -37,33 +39,8 @@ def splits_of(rule: Splits) -> tuple[str, ...]:
     return SPLITS if rule.test is not None else SPLITS[:-1]
 
 
-class Jobs(Collection[Job]):
-    """Jobs by ascending id, split/name; they are columns of texts, of which a few thousand are objects at a time."""
-
-    def __init__(self, jobs: Iterator[Job], drawings: Mapping[Pair, Drawing]) -> None:
-        """Take the jobs one after the other, and what draws the masks of annotated images."""
-        names = ("split", "sequence", "name", "image", "mask")
-        found = columns.table(names, ((j.split, j.sequence, j.name, j.pair.image, j.pair.mask) for j in jobs))
-        order = pc.sort_indices(found, sort_keys=[("split", "ascending"), ("name", "ascending")])
-        self._table, self._drawings = found.take(order), drawings
-
-    def __len__(self) -> int:
-        """Return their number."""
-        return len(self._table)
-
-    def __iter__(self) -> Iterator[Job]:
-        """Yield them by ascending id."""
-        for split, sequence, name, image, mask in columns.rows(self._table):
-            pair = Pair(image, mask)
-            yield Job(split, sequence, name, pair, self._drawings.get(pair))
-
-    def __contains__(self, job: object) -> bool:
-        """Return whether `job` is one of them."""
-        return any(each == job for each in self)
-
-
-def jobs(settings: FolderDataset, root: Path) -> Jobs:
-    """Return every image of the data set in the folder `root`, by ascending id.
+def jobs(settings: FolderDataset, root: Path) -> Collection[Job]:
+    """Return every image of the data set in the folder `root`, by ascending id, split/name.
 
     Raises:
         ValueError: the globs, the lists, the splits or the files of annotations do not match.
@@ -71,16 +48,33 @@ def jobs(settings: FolderDataset, root: Path) -> Jobs:
     pairs, drawings = _pairs(settings, root)
     assigned = _assigned(settings, root, pairs)
     del pairs
-    return Jobs(_named(assigned, root, settings.sequence), drawings)
+    texts = columns.table(_COLUMNS, _rows(assigned, root, settings.sequence))
+    del assigned
+
+    def job(split: str, sequence: str, name: str, image: str | None, mask: str | None) -> Job:
+        pair = Pair(image, mask)
+        return Job(split, sequence, name, pair, drawings.get(pair))
+
+    return columns.Items(_named_apart(texts), job)
 
 
-def _named(assigned: splits.Assignment, root: Path, pattern: str) -> Iterator[Job]:
+def _rows(assigned: splits.Assignment, root: Path, pattern: str) -> Iterator[tuple[str | None, ...]]:
+    """Yield the columns of each image, whose names may be equal."""
     for split, members in assigned.items():
-        taken: set[str] = set()
         for pair in members:
-            name = _name(pair.path, taken)
-            taken.add(name)
-            yield Job(split, _sequence(root, pair, pattern), name, pair, drawing=None)
+            yield split, _sequence(root, pair, pattern), _name(pair.path), pair.image, pair.mask
+
+
+def _named_apart(texts: pa.Table) -> pa.Table:
+    """Return the rows by ascending id; of equal names in a split, all but the first get a hash of the path."""
+    texts = texts.sort_by([("split", "ascending"), ("name", "ascending")])  # stable
+    again = pc.and_(columns.equals_last(texts["split"]), columns.equals_last(texts["name"]))
+    if not pc.any(again).as_py():
+        return texts
+    repeated = columns.rows(texts.filter(again))
+    names = pa.array([_with_hash(name, image or mask) for _, _, name, image, mask in repeated], pa.large_string())
+    replaced = pc.replace_with_mask(texts["name"].combine_chunks(), again, names)
+    return _named_apart(texts.set_column(_COLUMNS.index("name"), "name", replaced))
 
 
 def is_file(path: Path) -> bool:
@@ -88,7 +82,7 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def _pairs(settings: FolderDataset, root: Path) -> tuple[list[Pair] | None, Mapping[Pair, Drawing]]:
+def _pairs(settings: FolderDataset, root: Path) -> tuple[Collection[Pair] | None, Mapping[Pair, Drawing]]:
     """Return all pairs, None if the lists of the splits name them, and what draws the masks of annotated images."""
     if settings.images is None or settings.masks is None:
         return None, {}
@@ -97,18 +91,16 @@ def _pairs(settings: FolderDataset, root: Path) -> tuple[list[Pair] | None, Mapp
     return pairing.find(root, settings.images, settings.masks), {}
 
 
-def _assigned(settings: FolderDataset, root: Path, pairs: Sequence[Pair] | None) -> splits.Assignment:
+def _assigned(settings: FolderDataset, root: Path, pairs: Collection[Pair] | None) -> splits.Assignment:
     """Return the pairs of each split; a share of the training images is taken out where `val` says so."""
     rule = settings.splits
     given = {split: getattr(rule, split) for split in splits_of(rule)}
     if isinstance(rule, RatioSplits):
-        members = list(pairs or ())
-        return splits.by_ratio(
-            members, [_sequence(root, pair, settings.sequence) for pair in members], given, rule.seed
-        )
+        sequences = [_sequence(root, pair, settings.sequence) for pair in pairs or ()]
+        return splits.by_ratio(pairs or (), sequences, given, rule.seed)
     named = {split: value for split, value in given.items() if not isinstance(value, Carved)}
     if isinstance(rule, FolderSplits):
-        assigned = splits.by_folder(list(pairs or ()), named)
+        assigned = splits.by_folder(pairs or (), named)
     else:
         assigned = splits.by_list(pairs, root, named)
     if isinstance(rule.val, Carved):
@@ -131,10 +123,13 @@ def _sequence(root: Path, pair: Pair, pattern: str) -> str:
     raise ValueError(f"expected dataset.sequence {pattern} to match every image's path, got {pair.path}; widen it")
 
 
-def _name(path: str, taken: set[str]) -> str:
-    """Return the path as a file name without suffix; a hash of the path keeps shortened and equal names apart."""
+def _name(path: str) -> str:
+    """Return the path as a file name without suffix; a hash of the path takes the place of what is too long."""
     name = re.sub(r"[^\w.-]", "_", str(PurePosixPath(path).with_suffix("")).replace("/", "__"))
-    if name not in taken and len(name.encode()) <= _LONGEST_NAME:
-        return name
+    return name if len(name.encode()) <= _LONGEST_NAME else _with_hash(name, path)
+
+
+def _with_hash(name: str, path: str) -> str:
+    """Return the end of a name with a hash of the path."""
     digest = hashlib.sha256(path.encode()).hexdigest()[:16]
     return f"{name.encode()[-_LONGEST_NAME:].decode(errors='ignore')}-{digest}"

@@ -1,14 +1,22 @@
 """Which image belongs to which mask: two globs whose wildcards must match the same text."""
 
 import glob
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 from pathlib import Path, PurePosixPath
 
-Key = tuple[str, ...]
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data import columns
+from pipeline.data.columns import Texts
+
+_COLUMNS = ("image", "mask")
+_BETWEEN = "\0"  # the texts that a glob's wildcards match, which together are a key
 _WILDCARD = re.compile(r"(\*\*/|\*|\?|\[.[^\]]*\]|\{[^{}/]*,[^{}/]*\})")  # one group: re.split keeps what it matches
 _MOST = 1000  # globs that braces stand for
 
@@ -27,7 +35,15 @@ class Pair:
         return self.image or self.mask or ""
 
 
-def find(root: Path, images: str, masks: str) -> list[Pair]:
+Pairs = columns.Items[Pair]
+
+
+def kept(pairs: Iterable[Pair]) -> Pairs:
+    """Return the pairs as columns of texts, in their order."""
+    return Pairs(columns.table(_COLUMNS, ((pair.image, pair.mask) for pair in pairs)), Pair)
+
+
+def find(root: Path, images: str, masks: str) -> Pairs:
     """Return every image with its mask, and every image or mask without a partner, sorted by path.
 
     As in a shell, wildcards skip hidden files, and {a,b} stands for either word; a suffix matches in any case. A file
@@ -50,19 +66,23 @@ def find(root: Path, images: str, masks: str) -> list[Pair]:
             f"expected one or more wildcards, as many in dataset.images as in dataset.masks, suffixes excluded, got "
             f"{images} and {masks}; what they match decides which mask belongs to which image"
         )
-    by_image, by_mask = _by_key(images, image_files), _by_key(masks, mask_files)
-    if not by_image.keys() & by_mask.keys():
-        image, mask = min(by_image), min(by_mask)
+    of_image, of_mask = _keyed(images, image_files), _keyed(masks, mask_files)
+    places = pc.index_in(of_image["key"], of_mask["key"])  # of the images' masks
+    if places.null_count == len(places):
+        (image, image_key), (mask, mask_key) = (next(columns.rows(table)) for table in (of_image, of_mask))
         raise ValueError(
-            f"expected an image and a mask whose wildcards match the same text, got none: {by_image[image]} gives "
-            f"{_shown(image)}, {by_mask[mask]} gives {_shown(mask)}; change dataset.images or dataset.masks"
+            f"expected an image and a mask whose wildcards match the same text, got none: {image} gives "
+            f"{_shown(image_key)}, {mask} gives {_shown(mask_key)}; change dataset.images or dataset.masks"
         )
-    pairs = [Pair(by_image.get(key), by_mask.get(key)) for key in by_image.keys() | by_mask.keys()]
-    return sorted(pairs, key=lambda pair: pair.path)
+    alone = of_mask["path"].filter(pc.invert(pc.is_in(of_mask["key"], of_image["key"])))
+    paired = [of_image["path"], of_mask["path"].take(places)]
+    without = [pa.nulls(len(alone), alone.type), alone]
+    texts = pa.concat_tables([pa.table(paired, list(_COLUMNS)), pa.table(without, list(_COLUMNS))])
+    return Pairs(texts.take(pc.sort_indices(pc.coalesce(*texts.columns))), Pair)
 
 
-def matches(root: Path, images: str, masks: str) -> tuple[set[str], set[str]]:
-    """Return the files that the globs match: images, which are no masks, and masks, or files of annotations.
+def matches(root: Path, images: str, masks: str) -> tuple[Texts, Texts]:
+    """Return the files that the globs match, sorted: images, which are no masks, and masks, or files of annotations.
 
     Raises:
         ValueError: as for `find`.
@@ -70,31 +90,33 @@ def matches(root: Path, images: str, masks: str) -> tuple[set[str], set[str]]:
     if PurePosixPath(images).is_absolute() or ".." in PurePosixPath(images).parts:
         raise ValueError(f"expected dataset.images to stay below dataset.path, got {images}; change dataset.path")
     mask_files = _files(root, masks, "masks")
-    image_files = _files(root, images, "images") - mask_files
-    if not image_files:
+    image_files = _files(root, images, "images")
+    image_files = image_files.filter(pc.invert(pc.is_in(image_files, mask_files)))
+    if not len(image_files):
         raise ValueError(f"expected images that dataset.images {images} matches and dataset.masks {masks} does not")
     return image_files, mask_files
 
 
-def _files(root: Path, pattern: str, field: str) -> set[str]:
-    files = {path for alternative in _alternatives(pattern) for path in _below(root, alternative, field)}
-    if not files:
+def _files(root: Path, pattern: str, field: str) -> Texts:
+    found = (path for alternative in _alternatives(pattern) for path in _below(root, alternative, field))
+    files = columns.table(["path"], ([path] for path in found)).sort_by("path")["path"]
+    if not len(files):
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
-    for path in files:
-        try:
-            path.encode()
-        except UnicodeEncodeError as err:
-            raise ValueError(f"expected file names in UTF-8, got {path!r} in {root}; rename it") from err
-    return files
+    return files.filter(pc.invert(columns.equals_last(files)))
 
 
-def _below(root: Path, pattern: str, field: str) -> set[str]:
+def _below(root: Path, pattern: str, field: str) -> Iterator[str]:
+    """Yield the files that a glob without braces matches; one may come twice."""
     suffix = PurePosixPath(pattern).suffix
     any_case = pattern if _WILDCARD.search(suffix) else f"{pattern.removesuffix(suffix)}.*" if suffix else pattern
     try:
-        paths = glob.glob(any_case, root_dir=root, recursive=True)  # noqa: PTH207  # pathlib's matches hidden files too
-        paths = [path for path in paths if any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()]
-        return {path for path in paths if (root / path).is_file()}
+        for path in glob.iglob(any_case, root_dir=root, recursive=True):  # noqa: PTH207  # pathlib's has hidden files
+            is_match = any_case == pattern or PurePosixPath(path).suffix.lower() == suffix.lower()
+            if is_match and os.path.isfile(os.path.join(root, path)):  # noqa: PTH113, PTH118  # a third of the time
+                path.encode()
+                yield path
+    except UnicodeEncodeError as err:
+        raise ValueError(f"expected file names in UTF-8, got {err.object!r} in {root}; rename it") from err
     except (OSError, ValueError) as err:  # a name that no file system holds, a folder that may not be read
         raise ValueError(f"expected a glob as dataset.{field}, got {pattern!r}: {err}; correct it") from err
 
@@ -131,22 +153,30 @@ def _group(wildcard: str) -> str:
     return f"({wildcard.replace('[!', '[^', 1)})"
 
 
-def _by_key(pattern: str, files: Iterable[str]) -> dict[Key, str]:
-    by_key: dict[Key, str] = {}
-    regex = _pattern(pattern)
-    for path in sorted(files):
-        match = regex.fullmatch(_without_suffix(path))
-        if match is None:
-            raise ValueError(f"expected a glob that ends in a suffix or *, got {pattern} for {path}; add its suffix")
-        key = tuple(text.strip("/") for text in match.groups())
-        other = by_key.setdefault(key, path)
-        if other != path:
-            raise ValueError(f"expected one file for each pair, got {other} and {path}; narrow the glob or rename one")
-    return by_key
+def _keyed(pattern: str, files: Texts) -> pa.Table:
+    """Return the columns `path` and `key`, what the glob's wildcards match, sorted by key; each key is there once."""
+
+    def rows() -> Iterator[tuple[str, str]]:
+        regex = _pattern(pattern)
+        for [path] in columns.rows(pa.table([files], ["path"])):
+            match = regex.fullmatch(_without_suffix(path))
+            if match is None:
+                raise ValueError(
+                    f"expected a glob that ends in a suffix or *, got {pattern} for {path}; add its suffix"
+                )
+            yield path, _BETWEEN.join(text.strip("/") for text in match.groups())
+
+    keyed = columns.table(("path", "key"), rows()).sort_by([("key", "ascending"), ("path", "ascending")])
+    repeated = keyed.filter(columns.equals_last(keyed["key"]))
+    if len(repeated):
+        path, key = min(columns.rows(repeated))
+        other = pc.min(keyed.filter(pc.equal(keyed["key"], key))["path"])
+        raise ValueError(f"expected one file for each pair, got {other} and {path}; narrow the glob or rename one")
+    return keyed
 
 
-def _shown(key: Key) -> str:
-    return ", ".join(map(repr, key))
+def _shown(key: str) -> str:
+    return ", ".join(map(repr, key.split(_BETWEEN)))
 
 
 def _without_suffix(path: str) -> str:

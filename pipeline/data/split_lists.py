@@ -5,7 +5,7 @@ A folder, written with / at its end, stands for the list of its images.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +22,7 @@ class Names:
     Or by the name of their mask without suffix, as nnU-Net does: case_01 for case_01_0000.png.
     """
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    def __init__(self, pairs: Collection[Pair]) -> None:
         """Collect the names of the pairs that have images."""
         self.by_image = {pair.image: pair for pair in pairs if pair.image is not None}
         self._by_name: dict[str, list[Pair]] = {}
@@ -86,7 +86,7 @@ def paths(root: Path, file: str, listed: Sequence[str]) -> list[str]:
     return found
 
 
-def images(pairs: Sequence[Pair], root: Path, file: str, listed: Sequence[str]) -> list[Pair]:
+def images(pairs: Collection[Pair], root: Path, file: str, listed: Sequence[str]) -> list[Pair]:
     """Return the pairs whose images a list names, in one of the ways of `Names`, as Pascal VOC does by their stems.
 
     Raises:

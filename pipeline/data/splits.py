@@ -1,24 +1,24 @@
 """Assigning a user's images to train, val and test."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data import split_lists
+from pipeline.data import pairing, split_lists
 from pipeline.data.pairing import Pair
 
-Assignment = dict[str, list[Pair]]  # by split, of those that there are
+Assignment = dict[str, Collection[Pair]]  # by split, of those that there are
 
 
-def by_folder(pairs: Sequence[Pair], folders: Mapping[str, str]) -> Assignment:
+def by_folder(pairs: Collection[Pair], folders: Mapping[str, str]) -> Assignment:
     """Assign each image to the split whose folder, such as train or set1/train, is part of its path.
 
     Raises:
         ValueError: the path of an image contains none of the folders, or more than one.
     """
-    assigned: Assignment = {split: [] for split in folders}
+    split_of = []
     for pair in pairs:
         matching = [split for split, name in folders.items() if f"/{name.strip('/')}/" in f"/{pair.path}"]
         if len(matching) != 1:
@@ -26,11 +26,11 @@ def by_folder(pairs: Sequence[Pair], folders: Mapping[str, str]) -> Assignment:
                 f"expected one of the folders {', '.join(folders.values())} in the path {pair.path}, got "
                 f"{len(matching) or 'none'}; correct dataset.splits, or narrow dataset.images and dataset.masks"
             )
-        assigned[matching[0]].append(pair)
-    return assigned
+        split_of.append(matching[0])
+    return _dealt(pairs, split_of, folders)
 
 
-def by_list(pairs: Sequence[Pair] | None, root: Path, lists: Mapping[str, str]) -> Assignment:
+def by_list(pairs: Collection[Pair] | None, root: Path, lists: Mapping[str, str]) -> Assignment:
     """Assign the images named in list files, in UTF-8 with one image per line; images in no list are left out.
 
     A path may name an image that does not exist: it becomes a pair without a mask. A list all of whose lines do is
@@ -55,7 +55,7 @@ def by_list(pairs: Sequence[Pair] | None, root: Path, lists: Mapping[str, str]) 
     return {split: split_lists.images(pairs, root, lists[split], listed) for split, listed in paths.items()}
 
 
-def _in_folder(pairs: Sequence[Pair] | None, split: str, folder: str) -> list[str]:
+def _in_folder(pairs: Collection[Pair] | None, split: str, folder: str) -> list[str]:
     """Return the paths of the images in a folder, at any depth.
 
     Raises:
@@ -70,7 +70,7 @@ def _in_folder(pairs: Sequence[Pair] | None, split: str, folder: str) -> list[st
     return found
 
 
-def by_ratio(pairs: Sequence[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Assignment:
+def by_ratio(pairs: Collection[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Assignment:
     """Assign entire sequences, so that the splits' shares of the images come close to `shares`.
 
     In an order determined by `seed`, each sequence goes to the split that lacks the most images; the last ones go to
@@ -102,4 +102,11 @@ def by_ratio(pairs: Sequence[Pair], sequences: Sequence[str], shares: Mapping[st
         lacking[split] -= sizes[names[i]]
         if split in empty:
             empty.remove(split)
-    return {split: [p for p, s in zip(pairs, sequences, strict=True) if split_of[s] == split] for split in shares}
+    return _dealt(pairs, [split_of[sequence] for sequence in sequences], shares)
+
+
+def _dealt(pairs: Collection[Pair], split_of: Sequence[str], splits: Iterable[str]) -> Assignment:
+    """Return the pairs of each split, in their order."""
+    return {
+        split: pairing.kept(pair for pair, its in zip(pairs, split_of, strict=True) if its == split) for split in splits
+    }

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.manifest import Manifest
@@ -15,7 +16,7 @@ from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
-from pipeline.files import atomic
+from pipeline.files import atomic, tables
 from pipeline.files.images import read_image, read_mask, resize_image, resize_mask
 from pipeline.files.threads import on_all_cores
 from pipeline.params.steps import Tile
@@ -35,7 +36,7 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         ValueError: a split has no tiles.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
-    images = manifest.usable[_READ]
+    images = manifest.images.loc[manifest.is_usable, _READ]
     shards = [
         shard for split in manifest.splits for shard in _shards(images[images["split"] == split], split, settings)
     ]
@@ -44,8 +45,8 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         work = partial(_write_shard, files=files, folder=temporary, header=header, settings=settings)
         largest = images.iloc[(images["height"] * images["width"]).argsort()[-1:]]
         sources = map(files.source, largest["image"])
-        rows = [row for shard_rows in on_all_cores(work, shards, "tile", images=sources) for row in shard_rows]
-        index = pd.DataFrame(rows, columns=[*tileset.COLUMNS, tileset.PIXELS])
+        batches = list(on_all_cores(work, shards, "tile", images=sources, num_images=len(images)))
+        index = tables.as_frame(pa.Table.from_batches(batches, _schema(header)), tileset.COLUMNS, [tileset.PIXELS])
         for split in manifest.splits:
             if not (index["split"] == split).any():
                 raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")
@@ -70,7 +71,8 @@ def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[
 
 def _write_shard(
     part: tuple[str, pd.DataFrame], files: RawFiles, folder: Path, header: Header, settings: Tile
-) -> list[Row]:
+) -> pa.RecordBatch:
+    """Write a shard; return its rows of the index, as columns."""
     name, images = part
     rows: list[Row] = []
 
@@ -85,7 +87,11 @@ def _write_shard(
                 yield pixels, masks
 
     shard.write(folder / name, header, batches())
-    return rows
+    return pa.RecordBatch.from_pylist(rows, _schema(header))
+
+
+def _schema(header: Header) -> pa.Schema:
+    return tables.schema(tileset.COLUMNS, {tileset.PIXELS: len(header.classes) + 1})
 
 
 def _cut(image: Row, files: RawFiles, settings: Tile, *, void: int) -> Iterator[tuple[Row, Pixels, Pixels]]:

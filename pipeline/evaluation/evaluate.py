@@ -62,7 +62,8 @@ def run(
 
 def scored_images(manifest: Manifest) -> pd.DataFrame:
     """Return the rows of the images that models are scored on, ordered by id."""
-    return manifest.usable[manifest.usable["split"] == manifest.scored_split].sort_values("id")
+    is_scored = manifest.is_usable & (manifest.images["split"] == manifest.scored_split)
+    return manifest.images[is_scored].sort_values("id")
 
 
 def recorded(scores: Scores) -> dict[str, float]:

@@ -57,7 +57,11 @@ def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int])
     Raises:
         ValueError: as for `read`.
     """
-    table = read(path, schema(columns, lists))
+    return as_frame(read(path, schema(columns, lists)), columns, lists)
+
+
+def as_frame(table: pa.Table, columns: Mapping[str, str], lists: Iterable[str]) -> pd.DataFrame:
+    """Return a table of `columns` and `lists` as a data frame, whose lists stay columns of Arrow."""
     frame = table.select(list(columns)).to_pandas(ignore_metadata=True).astype(columns)
     for name in lists:
         frame[name] = pd.Series(pd.arrays.ArrowExtensionArray(table[name]), frame.index)

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from pipeline.artifacts.manifest import PIXELS, SPLITS, Manifest
+from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.raw_files import RawFiles
 from pipeline.core.arrays import Pixels
-from pipeline.files import images, pictures, tables
+from pipeline.files import images, pictures
 
 NUM_IMAGES = 6
 _LARGE, _SMALL = (288, 384), (144, 192)  # height and width of a picture, pixels
@@ -35,7 +34,7 @@ def of_images(manifest: Manifest, files: RawFiles) -> list[Sample]:
     They are spread evenly over each split, and over the splits as far as these have images.
     """
     found = []
-    for row in _spread(manifest.usable):
+    for row in _spread(manifest):
         try:
             image, mask = _read(row, files)
             uri = pictures.overlay_uri(image, mask, manifest.classes, _LARGE)
@@ -50,35 +49,35 @@ def of_classes(manifest: Manifest, files: RawFiles) -> list[Sample]:
 
     That is a training image, unless none shows the class.
     """
-    usable = manifest.usable
-    counts = tables.matrix(usable[PIXELS], len(manifest.classes) + 1)
-    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    preferred = shares + (shares > 0) * (usable["split"] == "train").to_numpy()[:, None]
+    usable, split = manifest.is_usable.to_numpy(), manifest.images["split"]
+    counts, is_training = manifest.pixels, (split == "train").to_numpy()
+    totals = counts.sum(axis=1).clip(min=1)
     found = {}
     for label, name in enumerate(manifest.classes.names):
-        best = int(preferred[:, label].argmax()) if len(usable) else 0
-        if not len(usable) or not shares[best, label]:
+        shares = np.where(usable, counts[:, label] / totals, 0)
+        if not shares.any():
             found[label] = Sample(name, "no pixel in any split", "")
             continue
-        row = usable.iloc[best].to_dict()
+        best = int((shares + ((shares > 0) & is_training)).argmax())
+        row = manifest.images.iloc[best].to_dict()
         try:
             uri = pictures.jpeg_uri(_cut_out(*_read(row, files), label), _SMALL)
         except (images.ImageError, OSError):
             uri = ""
-        found[label] = Sample(name, f"{shares[best, label]:.1%} of {row['id']}", uri)
+        found[label] = Sample(name, f"{shares[best]:.1%} of {row['id']}", uri)
     return list(found.values())
 
 
-def _spread(usable: pd.DataFrame) -> Iterator[Mapping[Any, Any]]:
-    """Yield the rows of a few images, by split."""
-    splits = {split: usable[usable["split"] == split] for split in SPLITS}
+def _spread(manifest: Manifest) -> Iterator[Mapping[Any, Any]]:
+    """Yield the rows of a few images that can be used, by split."""
+    splits = {split: np.flatnonzero(manifest.is_usable & (manifest.images["split"] == split)) for split in SPLITS}
     wanted = dict.fromkeys(SPLITS, 0)
-    for _ in range(min(NUM_IMAGES, len(usable))):
+    for _ in range(min(NUM_IMAGES, sum(map(len, splits.values())))):
         left = [split for split in SPLITS if wanted[split] < len(splits[split])]
         wanted[min(left, key=lambda split: wanted[split])] += 1
     for split, number in wanted.items():
         for i in range(number):
-            yield splits[split].iloc[(2 * i + 1) * len(splits[split]) // (2 * number)].to_dict()
+            yield manifest.images.iloc[splits[split][(2 * i + 1) * len(splits[split]) // (2 * number)]].to_dict()
 
 
 def _read(row: Mapping[Any, Any], files: RawFiles) -> tuple[Pixels, Pixels]:

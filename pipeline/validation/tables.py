@@ -33,13 +33,12 @@ class Table:
 
 def tables_of(manifest: Manifest, near_duplicate_bits: int) -> dict[str, Table]:
     """Return the tables that the checks examine, one for each kind of item that can be wrong."""
-    images = manifest.images
-    pixels_SK = _pixels_by_split(manifest)
+    images, pixels_SK = manifest.images, _pixels_by_split(manifest)
     return {
         "images": Table(_images(manifest), lambda rows: _described(replace(manifest, images=images.iloc[rows]))),
-        "files": _groups(images[images["sha256"] != ""], "sha256", _files),
-        "nearest pairs": _nearest_pairs(images[images["phash"] != ""], near_duplicate_bits),
-        "sequences": _groups(images[images["sequence"] != ""], "sequence", _sequences),
+        "files": _groups(images, "sha256", _files),
+        "nearest pairs": _nearest_pairs(images, near_duplicate_bits),
+        "sequences": _groups(images, "sequence", _sequences),
         "classes": _whole(_classes(manifest, pixels_SK), "training_pixels", "share_ratio"),
         "splits": _whole(_splits(manifest, pixels_SK), "num_images", "void_share"),
     }
@@ -52,7 +51,7 @@ def summary(manifest: Manifest) -> tuple[Split, ...]:
 
 
 def _summarise(manifest: Manifest, name: str, pixels_K: Counts) -> Split:
-    images = manifest.images[manifest.images["split"] == name]
+    images = manifest.images.loc[manifest.images["split"] == name, ["sequence", "width", "height"]]
     sizes = images.loc[images["height"] > 0, ["width", "height"]].value_counts().reset_index()
     labelled, void = pixels_K[:-1].sum(), pixels_K[-1]
     return Split(
@@ -68,7 +67,8 @@ def _summarise(manifest: Manifest, name: str, pixels_K: Counts) -> Split:
 def _pixels_by_split(manifest: Manifest) -> Counts:
     """Return mask pixels by split, class and void, (3, C + 1); images that are left out do not count."""
     pixels_NK, splits, is_usable = manifest.pixels, manifest.images["split"], manifest.is_usable
-    return np.stack([pixels_NK[((splits == split) & is_usable).to_numpy()].sum(axis=0) for split in SPLITS])
+    is_counted = ((splits == split) & is_usable for split in SPLITS)
+    return np.stack([pixels_NK.sum(axis=0, where=images.to_numpy()[:, None]) for images in is_counted])
 
 
 def _whole(frame: pd.DataFrame, *judged: str) -> Table:
@@ -138,13 +138,14 @@ def _is_in_doubt(images: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _groups(images: pd.DataFrame, column: str, words: Callable[[pd.DataFrame], pd.DataFrame]) -> Table:
-    """Return one row for each value of `column`, in the order of its first image: that of the splits, then of ids."""
+    """Return one row for each value of `column` but "", in the order of its first image: of the splits, then of ids."""
     splits = images["split"].map(SPLITS.index).to_numpy(np.int8)
-    images = images[["id", "split", column]].iloc[np.argsort(splits, kind="stable")]
-    numbers, values = pd.factorize(images[column])
+    order = np.argsort(splits, kind="stable")
+    order = order[(images[column] != "").to_numpy()[order]]
+    numbers, values = pd.factorize(images[column].iloc[order])
     present = np.zeros((len(values), len(SPLITS)), np.bool_)
-    present[numbers, np.sort(splits)] = True
-    return Table({"num_splits": present.sum(axis=1)}, lambda rows: words(images[np.isin(numbers, rows)]))
+    present[numbers, splits[order]] = True
+    return Table({"num_splits": present.sum(axis=1)}, lambda rows: words(images.iloc[order[np.isin(numbers, rows)]]))
 
 
 def _files(images: pd.DataFrame) -> pd.DataFrame:
@@ -190,6 +191,7 @@ def _nearest_pairs(images: pd.DataFrame, max_bits: int) -> Table:
 
     `bits` counts the bits that differ, up to max_bits + 1; the most similar pairs come first.
     """
+    images = images.loc[images["phash"] != "", ["id", "split", "sha256", "phash"]]
     groups = images["split"].map(SPLITS.index).to_numpy(np.int64)
     nearest, bits = near_duplicates.nearest_earlier(
         np.frombuffer(bytes.fromhex("".join(images["phash"])), ">u8").astype(np.uint64),

@@ -98,6 +98,17 @@ def test_the_tiles_are_the_same(both, tmp_path):
     assert len(tiles[0]) > 5
 
 
+def test_many_small_images_are_downloaded_and_cut_to_the_same_bytes_by_processes(dataset, both, tmp_path, monkeypatch):
+    source = manifest.read(both[1])
+    tile.run(source, both[1], tmp_path / "tiles", TILING)
+    monkeypatch.setattr(threads, "_MANY", 1)
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", None)
+    download.run(dataset, SHARDS, tmp_path / "again")
+    tile.run(source, both[1], tmp_path / "tiles_again", TILING)
+    assert contents(tmp_path / "again") == contents(both[1])
+    assert contents(tmp_path / "tiles_again") == contents(tmp_path / "tiles")
+
+
 def test_the_scores_are_the_same(both):
     found = []
     for folder in both:

@@ -14,10 +14,14 @@ def pairs(*paths):
     return [Pair(path, path.replace("i/", "m/")) for path in paths]
 
 
+def by_folder(*arguments):
+    return {split: list(members) for split, members in splits.by_folder(*arguments).items()}
+
+
 def test_an_image_goes_to_the_split_whose_folder_is_in_its_path():
     train, test, val = pairs("i/train/a.png", "i/set2/test/a.png", "i/val/deep/a.png")
 
-    dealt = splits.by_folder([train, test, val], FOLDERS)
+    dealt = by_folder([train, test, val], FOLDERS)
 
     assert dealt == {"train": [train], "val": [val], "test": [test]}
 
@@ -25,7 +29,7 @@ def test_an_image_goes_to_the_split_whose_folder_is_in_its_path():
 def test_a_mask_without_an_image_goes_by_its_own_path():
     alone = Pair(None, "m/val/a.png")
 
-    assert splits.by_folder([alone], FOLDERS)["val"] == [alone]
+    assert by_folder([alone], FOLDERS)["val"] == [alone]
 
 
 @pytest.mark.parametrize(("path", "count"), [("i/training/a.png", "none"), ("train/a/val/b.png", "2")])
@@ -143,7 +147,7 @@ def test_an_image_with_two_masks_in_a_list_of_pairs_is_refused(tmp_path):
 def test_splits_that_are_not_there_are_not_assigned():
     train, val = pairs("i/train/a.png", "i/val/a.png")
 
-    assert splits.by_folder([train, val], {"train": "train", "val": "val"}) == {"train": [train], "val": [val]}
+    assert by_folder([train, val], {"train": "train", "val": "val"}) == {"train": [train], "val": [val]}
 
 
 def test_a_ratio_of_two_splits_uses_all_images():

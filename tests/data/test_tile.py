@@ -60,7 +60,7 @@ def test_the_index_counts_the_pixels_of_each_class_padding_included(tmp_path):
     mask[32:, :10] = 1
     source = write_raw(tmp_path / "raw", [(40, 32)], [mask])
     index = tile.run(source, tmp_path / "raw", tmp_path / "tiles", settings())
-    counts = [row.tolist() for row in index[index["split"] == "train"]["pixels"]]
+    counts = index.loc[index["split"] == "train", "pixels"].tolist()
     assert counts == [[1024, 0, 0], [8 * 22, 8 * 10, 24 * 32]]
 
 

@@ -1,6 +1,6 @@
 """Annotations that are not masks: polygons and segments, with the images that they belong to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _FILES: Mapping[str, Callable[[Path], Mapping[str, Drawing]]] = {
 """What reads a file of annotations, by `mask_kind`: the drawing of each image that the file names."""
 
 
-def read(root: Path, images: str, masks: str, kind: str) -> tuple[list[Pair], dict[Pair, Drawing]]:
+def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pair], dict[Pair, Drawing]]:
     """Return all images with the files of their annotations as masks, sorted by path, and what draws each mask.
 
     An image that no file names is a pair without a mask, one that does not exist is one whose image is missing.
@@ -36,7 +36,8 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[list[Pair], di
     if kind == "labelme":
         pairs = pairing.find(root, images, masks)
         return pairs, {pair: partial(labelme.draw, root / pair.mask) for pair in pairs if pair.mask is not None}
-    return read_files(root, *pairing.matches(root, images, masks), kind)
+    image_files, files = pairing.matches(root, images, masks)
+    return read_files(root, list(map(str, image_files.to_pylist())), list(map(str, files.to_pylist())), kind)
 
 
 def read_files(
