@@ -46,7 +46,7 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         largest = images.iloc[(images["height"] * images["width"]).argsort()[-1:]]
         sources = map(files.source, largest["image"])
         batches = list(on_all_cores(work, shards, "tile", images=sources, num_images=len(images)))
-        index = tables.as_frame(pa.Table.from_batches(batches, _schema(header)), tileset.COLUMNS, [tileset.PIXELS])
+        index = tables.as_frame(pa.Table.from_batches(batches, _schema(header)), tileset.COLUMNS)
         for split in manifest.splits:
             if not (index["split"] == split).any():
                 raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")

@@ -1,6 +1,6 @@
 """Reading Parquet tables with known columns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,21 +26,25 @@ def read(path: Path, expected: pa.Schema) -> pa.Table:
     Raises:
         ValueError: not a complete Parquet file, a column is missing or of another type, or a value is missing.
     """
+    return pa.table(dict(_columns(path, expected)))
+
+
+def _columns(path: Path, expected: pa.Schema) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the content of each column; see `read`. Of the file, one column is held at a time."""
     try:
         with pq.ParquetFile(path) as file:
             missing = [name for name in expected.names if name not in file.schema_arrow.names]
             if missing:
                 raise ValueError(f"expected columns {missing}")
-            table = file.read(columns=expected.names)
-        table = table.select(expected.names).cast(expected)
-        table.validate(full=True)
-    except (OSError, OverflowError, TypeError, pa.ArrowException) as err:
+            for name in expected.names:
+                column = file.read(columns=[name]).select([name]).cast(pa.schema([expected.field(name)]))[name]
+                column.validate(full=True)
+                is_list = pa.types.is_fixed_size_list(column.type)
+                if column.null_count or (is_list and pc.list_flatten(column).null_count):
+                    raise ValueError(f"expected a value of {name} in every row, got none in some")
+                yield name, column
+    except (OSError, ValueError, OverflowError, TypeError, pa.ArrowException) as err:
         raise ValueError(f"{path.name}: {err}") from err
-    for name in table.column_names:
-        column = table[name]
-        if column.null_count or (pa.types.is_fixed_size_list(column.type) and pc.list_flatten(column).null_count):
-            raise ValueError(f"{path.name}: expected a value of {name} in every row, got none in some")
-    return table
 
 
 def check_paths(paths: Iterable[str]) -> None:
@@ -57,15 +61,23 @@ def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int])
     Raises:
         ValueError: as for `read`.
     """
-    return as_frame(read(path, schema(columns, lists)), columns, lists)
+    return _frame(_columns(path, schema(columns, lists)), columns)
 
 
-def as_frame(table: pa.Table, columns: Mapping[str, str], lists: Iterable[str]) -> pd.DataFrame:
-    """Return a table of `columns` and `lists` as a data frame, whose lists stay columns of Arrow."""
-    frame = table.select(list(columns)).to_pandas(ignore_metadata=True).astype(columns)
-    for name in lists:
-        frame[name] = pd.Series(pd.arrays.ArrowExtensionArray(table[name]), frame.index)
-    return frame
+def as_frame(table: pa.Table, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table as a data frame with the types of `columns`; others, which are lists, stay columns of Arrow."""
+    return _frame(zip(table.column_names, table.columns, strict=True), columns)
+
+
+def _frame(found: Iterable[tuple[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    arrays: dict[str, Any] = {}  # not Series, which pandas would fill up to one length
+    for name, column in found:
+        is_list = name not in columns
+        arrays[name] = (
+            pd.arrays.ArrowExtensionArray(column) if is_list else column.to_pandas().astype(columns[name]).array
+        )
+        pa.default_memory_pool().release_unused()
+    return pd.DataFrame(arrays, copy=False)
 
 
 def matrix(lists: "pd.Series[Any] | pa.ChunkedArray[Any]", length: int) -> npt.NDArray[np.int64]:

@@ -1,7 +1,6 @@
 """The tables that the checks of a data set examine: columns of the manifest, and words for what is wrong alone."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,32 +12,22 @@ from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.validation import Split
 from pipeline.core import near_duplicates
 from pipeline.core.arrays import Counts
+from pipeline.validation import groups
+from pipeline.validation.groups import Numbers, Table
 
-Numbers = npt.NDArray[np.int64]
-
+_AT_ONCE = 2**16  # hashes that are texts
 _TRANSPOSED = 5  # the EXIF orientations from here on exchange rows and columns
-
-
-@dataclass(frozen=True)
-class Table:
-    """Items of one kind that can be wrong, such as images: a few bytes for each, however many there are."""
-
-    columns: Mapping[str, npt.NDArray[Any]]
-    """What checks judge: a number for each item, NaN where there is nothing to judge, as the contrast of an unreadable
-    image."""
-    described: Callable[[Numbers], pd.DataFrame]
-    """Returns some rows, by ascending number, in words: the columns `name`; `shown`, a tuple of the ids of images that
-    show the item; and those that the offences name."""
 
 
 def tables_of(manifest: Manifest, near_duplicate_bits: int) -> dict[str, Table]:
     """Return the tables that the checks examine, one for each kind of item that can be wrong."""
     images, pixels_SK = manifest.images, _pixels_by_split(manifest)
+    contents = groups.numbers_of(images["sha256"])
     return {
         "images": Table(_images(manifest), lambda rows: _described(replace(manifest, images=images.iloc[rows]))),
-        "files": _groups(images, "sha256", _files),
-        "nearest pairs": _nearest_pairs(images, near_duplicate_bits),
-        "sequences": _groups(images, "sequence", _sequences),
+        "files": groups.of_files(images, contents),
+        "nearest pairs": _nearest_pairs(images, contents, near_duplicate_bits),
+        "sequences": groups.of_sequences(images),
         "classes": _whole(_classes(manifest, pixels_SK), "training_pixels", "share_ratio"),
         "splits": _whole(_splits(manifest, pixels_SK), "num_images", "void_share"),
     }
@@ -137,77 +126,29 @@ def _is_in_doubt(images: pd.DataFrame) -> "pd.Series[bool]":
     return differ & upright & stored
 
 
-def _groups(images: pd.DataFrame, column: str, words: Callable[[pd.DataFrame], pd.DataFrame]) -> Table:
-    """Return one row for each value of `column` but "", in the order of its first image: of the splits, then of ids."""
-    splits = images["split"].map(SPLITS.index).to_numpy(np.int8)
-    order = np.argsort(splits, kind="stable")
-    order = order[(images[column] != "").to_numpy()[order]]
-    numbers, values = pd.factorize(images[column].iloc[order])
-    present = np.zeros((len(values), len(SPLITS)), np.bool_)
-    present[numbers, splits[order]] = True
-    return Table({"num_splits": present.sum(axis=1)}, lambda rows: words(images.iloc[order[np.isin(numbers, rows)]]))
-
-
-def _files(images: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per distinct image file, shown by the first image of each split, then by all others."""
-    groups = _by_value(images, "sha256").values()
-    firsts = [[names[0] for names in splits.values()] for splits in groups]
-    others = [[name for names in splits.values() for name in names[1:]] for splits in groups]
-    return pd.DataFrame(
-        {
-            "name": [" = ".join(names) for names in firsts],
-            "shown": [(*first, *other) for first, other in zip(firsts, others, strict=True)],
-            "where": [_where(splits) for splits in groups],
-        }
-    )
-
-
-def _sequences(images: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per sequence, shown by its first image in each split."""
-    groups = _by_value(images, "sequence")
-    return pd.DataFrame(
-        {
-            "name": list(groups),
-            "shown": [tuple(names[0] for names in splits.values()) for splits in groups.values()],
-            "where": [_where(splits) for splits in groups.values()],
-        }
-    )
-
-
-def _by_value(images: pd.DataFrame, column: str) -> dict[str, dict[str, list[str]]]:
-    """Return the ids of images, which are in the order of the splits, by value of `column`, then by split."""
-    groups: dict[str, dict[str, list[str]]] = {}
-    for value, split, name in zip(images[column], images["split"], images["id"], strict=True):
-        groups.setdefault(value, {}).setdefault(split, []).append(name)
-    return groups
-
-
-def _where(splits: dict[str, list[str]]) -> str:
-    return ", ".join(f"{split} {len(names)}" for split, names in splits.items())
-
-
-def _nearest_pairs(images: pd.DataFrame, max_bits: int) -> Table:
+def _nearest_pairs(images: pd.DataFrame, contents: Numbers, max_bits: int) -> Table:
     """Return each image of val and test, with the most similar one of an earlier split if they are near duplicates.
 
-    `bits` counts the bits that differ, up to max_bits + 1; the most similar pairs come first.
+    `contents` numbers the images' file contents. `bits` counts the bits that differ, up to max_bits + 1; the most
+    similar pairs come first.
     """
-    images = images.loc[images["phash"] != "", ["id", "split", "sha256", "phash"]]
-    groups = images["split"].map(SPLITS.index).to_numpy(np.int64)
+    rows = np.flatnonzero(images["phash"] != "")
+    splits = groups.splits_of(images)[rows].astype(np.int64)
+    texts = (images["phash"].iloc[rows[start : start + _AT_ONCE]] for start in range(0, len(rows), _AT_ONCE))
+    hashes = b"".join(bytes.fromhex("".join(some)) for some in texts)
     nearest, bits = near_duplicates.nearest_earlier(
-        np.frombuffer(bytes.fromhex("".join(images["phash"])), ">u8").astype(np.uint64),
-        groups,
-        pd.factorize(images["sha256"])[0].astype(np.int64),
-        max_bits,
+        np.frombuffer(hashes, ">u8").astype(np.uint64), splits, contents[rows], max_bits
     )
-    later = np.flatnonzero(groups > groups.min(initial=len(SPLITS)))
+    later = np.flatnonzero(splits > splits.min(initial=len(SPLITS)))
     later = later[np.argsort(bits[later], kind="stable")]
     counted = bits[later].clip(max=max_bits + 1)
-    return Table({"bits": counted}, partial(_pairs, images["id"], nearest, later, counted))
+    nearest = np.where(nearest < 0, nearest, rows[nearest])[later]
+    return Table({"bits": counted}, partial(_pairs, images["id"], nearest, rows[later], counted))
 
 
 def _pairs(ids: "pd.Series[str]", nearest: Numbers, later: Numbers, bits: Numbers, rows: Numbers) -> pd.DataFrame:
     """Return some of the pairs in words."""
-    pairs = [(nearest[i], i) if nearest[i] >= 0 else (i,) for i in later[rows]]
+    pairs = [(nearest[i], later[i]) if nearest[i] >= 0 else (later[i],) for i in rows]
     shown = [tuple(ids.iloc[list(pair)]) for pair in pairs]
     return pd.DataFrame({"name": [" ~ ".join(each) for each in shown], "shown": shown, "bits": bits[rows]})
 

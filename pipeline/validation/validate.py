@@ -18,7 +18,8 @@ from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.classes import ClassTable
 from pipeline.params.dataset import is_placeholder
 from pipeline.params.steps import Severity, Validate
-from pipeline.validation.tables import Table, summary, tables_of
+from pipeline.validation.groups import Table
+from pipeline.validation.tables import summary, tables_of
 
 _GX_SEVERITIES: dict[Severity, str] = {"error": "critical", "warning": "warning"}
 
