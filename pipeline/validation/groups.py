@@ -42,7 +42,7 @@ def numbers_of(texts: "pd.Series[str]") -> Numbers:
 
 def splits_of(images: pd.DataFrame) -> npt.NDArray[np.int8]:
     """Return the number of each image's split."""
-    return pd.Categorical(images["split"], SPLITS).codes
+    return images["split"].map(SPLITS.index).to_numpy(np.int8)
 
 
 def _groups(images: pd.DataFrame, numbers: Numbers, words: Callable[[pd.DataFrame], pd.DataFrame]) -> Table:

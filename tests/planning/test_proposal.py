@@ -1,5 +1,6 @@
 """Each layout of the field, made small, comes in by `segnet init` alone."""
 
+import pickle
 from collections import Counter
 
 import pytest
@@ -9,6 +10,7 @@ from pipeline import params
 from pipeline.artifacts import manifest
 from pipeline.artifacts.tileset import Tileset
 from pipeline.cli import app
+from pipeline.data import folder
 from pipeline.files.images import read_mask
 from stages import download, tile, validate
 from tests.support import layouts
@@ -100,6 +102,22 @@ def test_a_layout_comes_in_by_init_alone(name, project, capsys):
         assert tuple(source.images[source.images["split"] == "train"].iloc[0]["pixels"]) == COUNTS[name]
     first = source.usable.iloc[0]
     assert read_mask(download.RAW / first["mask"]).shape == (layouts.HEIGHT, layouts.WIDTH)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_work_on_every_layout_can_be_sent_to_another_process(name, project):
+    root = project / "data/own/photos"
+    root.mkdir(parents=True)
+    getattr(layouts, name)(root)
+    assert run("data/own/photos").exit_code == 0
+    source = folder.write(params.load().dataset, project / "raw")
+    for job in source.jobs:
+        here = source.write(job)
+        mask = here.mask.read_bytes() if here.mask else None
+        write, sent = pickle.loads(pickle.dumps((source.write, job)))
+        there = write(sent)
+        assert there == here
+        assert (there.mask.read_bytes() if there.mask else None) == mask
 
 
 def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions(project):
