@@ -7,11 +7,11 @@ batch 3.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 
@@ -27,41 +27,54 @@ _OPEN = 4  # shards; what was read of a memory map counts as resident until it i
 _PLACE = re.compile(rf"({SHARDS}/\d{{5,9}}\.arrow)/(\d{{1,9}})/(\d{{1,9}})/({'|'.join(_KINDS)})")
 
 
+class Image(NamedTuple):
+    """An image with its mask, before they are written."""
+
+    row: Row
+    """Of the manifest; its places are those of files."""
+    contents: Mapping[str, bytes]
+    """What image, mask and outside_mask hold, of those that there are."""
+
+
 def file_of(place: str) -> str:
     """Return the path, below the folder, of the file that holds a place of the manifest."""
     match = _PLACE.fullmatch(place)
     return match[1] if match else place
 
 
-def into_shards(rows: Iterable[Row], folder: Path) -> Iterator[Row]:
-    """Move the files that rows name, below `folder`, into its shards; yield the rows with the new places, in order.
+def write(image: Image, folder: Path) -> Row:
+    """Write an image and its masks as files below `folder`, each at its place; return the row."""
+    for kind, content in image.contents.items():
+        path = folder / image.row[kind]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return image.row
 
-    A file is removed as soon as it was read; folders that are empty then are removed at the end. The same rows and
-    files give the same bytes.
+
+def into_shards(images: Iterable[Image], folder: Path) -> Iterator[Row]:
+    """Write images and masks into shards below `folder`; yield their rows with their places there, in order.
+
+    The same images give the same bytes.
     """
     (folder / SHARDS).mkdir()
-    remaining = iter(rows)
+    remaining = iter(images)
     for number in count():
         if (first := next(remaining, None)) is None:
             break
         yield from _fill(f"{SHARDS}/{number:05d}.arrow", chain([first], remaining), folder)
-    emptied = [path for path in folder.rglob("*") if path.is_dir() and path.name != SHARDS]
-    for path in sorted(emptied, reverse=True):
-        path.rmdir()
 
 
-def _fill(name: str, rows: Iterator[Row], folder: Path) -> Iterator[Row]:
-    """Write one shard of the next rows, and yield these."""
+def _fill(name: str, images: Iterator[Image], folder: Path) -> Iterator[Row]:
+    """Write one shard of the next images, and yield their rows."""
     written = 0  # bytes
     with pa.ipc.new_file(str(folder / name), _SCHEMA) as writer:
         for number in count():
             batch: list[dict[str, Any]] = []
             size = 0
-            for row in rows:
-                taken = {kind: _take(folder / row[kind]) for kind in _KINDS if row[kind]}
-                size += sum(map(len, taken.values()))
-                yield {**row, **{kind: f"{name}/{number}/{len(batch)}/{kind}" for kind in taken}}
-                batch.append({"id": row["id"], **taken})
+            for row, contents in images:
+                size += sum(map(len, contents.values()))
+                yield {**row, **{kind: f"{name}/{number}/{len(batch)}/{kind}" for kind in contents}}
+                batch.append({"id": row["id"], **contents})
                 if size >= _BATCH_BYTES or written + size >= _SHARD_BYTES:
                     break
             if not batch:
@@ -70,12 +83,6 @@ def _fill(name: str, rows: Iterator[Row], folder: Path) -> Iterator[Row]:
             written += size
             if written >= _SHARD_BYTES:
                 return
-
-
-def _take(path: Path) -> bytes:
-    content = path.read_bytes()
-    path.unlink()
-    return content
 
 
 class RawFiles:

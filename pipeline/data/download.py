@@ -1,24 +1,25 @@
 """The download step: turns any of the data sets into one folder of images, index masks and a manifest."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, assert_never
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, assert_never
 
 import numpy as np
 from scipy.fft import dctn
 
-from pipeline.artifacts import manifest
+from pipeline.artifacts import manifest, raw_files
 from pipeline.artifacts.manifest import COLUMNS, PIXELS, Head
-from pipeline.artifacts.raw_files import file_of, into_shards
+from pipeline.artifacts.raw_files import Image, file_of
 from pipeline.core.arrays import Pixels
 from pipeline.data import camvid, folder
 from pipeline.data.scenes import dataset as scenes
 from pipeline.data.source import Source, SourceImage
 from pipeline.files import atomic
-from pipeline.files.digest import file_sha256
 from pipeline.files.images import (
     ImageError,
     decode,
@@ -28,18 +29,21 @@ from pipeline.files.images import (
     shrink_grey,
     to_grey,
 )
-from pipeline.files.threads import on_all_cores
+from pipeline.files.threads import OnAll, Work, on_all_cores
 from pipeline.params.dataset import CamvidDataset, Dataset, FolderDataset, ScenesDataset
 from pipeline.params.steps import Download
 
 LICENCE = "LICENCE.txt"
 
+Result = TypeVar("Result")
 
-def run(dataset: Dataset, limits: Download, raw: Path) -> tuple[Head, Counter[str]]:
+
+def run(dataset: Dataset, limits: Download, raw: Path, on_all: OnAll = on_all_cores) -> tuple[Head, Counter[str]]:
     """Write the data set's images, index masks, licence and manifest into the folder `raw`.
 
     Each image and mask is a file, or if there are more than `limits.files_up_to` images, they are in shards.
-    Missing and unreadable images are recorded in the manifest, which `validate` judges.
+    Missing and unreadable images are recorded in the manifest, which `validate` judges. The same data set gives the
+    same bytes, whatever `on_all` works on its images.
 
     Returns:
         the data set, and the number of images of each split.
@@ -51,24 +55,40 @@ def run(dataset: Dataset, limits: Download, raw: Path) -> tuple[Head, Counter[st
     _refuse_foreign_files(raw)
     with atomic.replacing(raw) as temporary:
         temporary.mkdir()
-        source = _opened(dataset, limits, temporary)
-        head = Head(source.dataset, source.classes, source.licence, source.splits)
-        rows = described(source, temporary)
-        if len(source.jobs) > limits.files_up_to:
-            rows = into_shards(rows, temporary)
-        counts = manifest.write_rows(head, rows, temporary)
+        with TemporaryDirectory(dir=temporary) as unpacked:
+            source = _opened(dataset, limits, Path(unpacked))
+            head = Head(source.dataset, source.classes, source.licence, source.splits)
+            if len(source.jobs) > limits.files_up_to:
+                rows = raw_files.into_shards(_made(source, _kept, on_all), temporary)
+            else:
+                rows = files(source, temporary, on_all)
+            counts = manifest.write_rows(head, rows, temporary)
         atomic.write_text(temporary / LICENCE, f"{source.licence}\n")
     return head, counts
 
 
-def described(source: Source, folder: Path) -> Iterator[manifest.Row]:
-    """Write the data set's images into `folder`, and yield their rows of the manifest, by ascending id."""
-    work = partial(_written, source.write, folder, len(source.classes))
-    yield from on_all_cores(work, source.jobs, "images", images=source.opened)
+def files(source: Source, folder: Path, on_all: OnAll = on_all_cores) -> Iterator[manifest.Row]:
+    """Write the data set's images as files into `folder`, and yield their rows of the manifest, by ascending id."""
+    return _made(source, partial(_written, folder), on_all)
 
 
-def _written(write: Callable[[Any], SourceImage], folder: Path, num_classes: int, job: Any) -> manifest.Row:
-    return _describe(write(job), folder, num_classes)
+def _made(source: Source, store: Callable[[Any, Iterator[Image]], Result], on_all: OnAll) -> Iterator[Result]:
+    work = Work(source.load, partial(_described, source.make, len(source.classes)), store)
+    return on_all(work, source.jobs, "images", source.images)
+
+
+def _described(make: Callable[[Any], SourceImage], num_classes: int, loaded: Any) -> Image:
+    return _describe(make(loaded), num_classes)
+
+
+def _kept(_: Any, images: Iterator[Image]) -> Image:
+    [image] = images
+    return image
+
+
+def _written(folder: Path, _: Any, images: Iterator[Image]) -> manifest.Row:
+    [image] = images
+    return raw_files.write(image, folder)
 
 
 def _refuse_foreign_files(raw: Path) -> None:
@@ -107,19 +127,19 @@ def perceptual_hash(grey: Pixels) -> str:
     return np.packbits(coefficients > 1e-6).tobytes().hex()  # 1e-6: above rounding errors, so a blank image has 0 bits
 
 
-def _opened(dataset: Dataset, limits: Download, raw: Path) -> Source:
+def _opened(dataset: Dataset, limits: Download, unpacked: Path) -> Source:
     match dataset:
         case ScenesDataset():
-            return scenes.write(dataset, raw)
+            return scenes.source(dataset)
         case CamvidDataset():
-            return camvid.write(raw, limits)
+            return camvid.source(unpacked, limits)
         case FolderDataset():
-            return folder.write(dataset, raw)
+            return folder.source(dataset)
     assert_never(dataset)
 
 
-def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, Any]:
-    """Return an image's row of the manifest."""
+def _describe(entry: SourceImage, num_classes: int) -> Image:
+    """Return an image with its row of the manifest."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
         "id": entry.id,
         "split": entry.split,
@@ -131,23 +151,25 @@ def _describe(entry: SourceImage, below: Path, num_classes: int) -> dict[str, An
     }
     row |= dict.fromkeys(("height", "width", "mask_height", "mask_width", "orientation", "mask_orientation"), 0)
     problems = [entry.problem] if entry.problem else []
+    kinds = {"image": entry.image, "mask": entry.mask, "outside_mask": entry.outside_mask}
+    there = {kind: file for kind, file in kinds.items() if file is not None}
+    row |= {kind: file.place for kind, file in there.items()}
     if entry.image is not None:
-        row |= {"image": entry.image.relative_to(below).as_posix(), "sha256": file_sha256(entry.image)}
+        row["sha256"] = hashlib.sha256(entry.image.content).hexdigest()
         try:
-            row |= _describe_image(entry.image)
+            row |= _describe_image(entry.image.content)
         except ImageError as err:
             problems.append(f"image: {err}")
     if entry.mask is not None:
-        row |= {"mask": entry.mask.relative_to(below).as_posix(), "mask_sha256": file_sha256(entry.mask)}
+        row["mask_sha256"] = hashlib.sha256(entry.mask.content).hexdigest()
         if not entry.problem:
-            row |= {**_describe_mask(entry.mask, num_classes), "mask_orientation": entry.mask_orientation}
-    if entry.outside_mask is not None:
-        row["outside_mask"] = entry.outside_mask.relative_to(below).as_posix()
-    return row | {"problem": "; ".join(problems)}
+            row |= {**_describe_mask(entry.mask.content, num_classes), "mask_orientation": entry.mask_orientation}
+    contents = {kind: file.content for kind, file in there.items()}
+    return Image(row | {"problem": "; ".join(problems)}, contents)
 
 
-def _describe_image(path: Path) -> dict[str, Any]:
-    decoded = decode(path)
+def _describe_image(content: bytes) -> dict[str, Any]:
+    decoded = decode(content)
     grey = to_grey(read_image(decoded))
     height, width = grey.shape
     counts, values = histogram(grey), np.arange(256)
@@ -157,7 +179,7 @@ def _describe_image(path: Path) -> dict[str, Any]:
     return {**sizes, "contrast": contrast, "phash": perceptual_hash(grey)}
 
 
-def _describe_mask(path: Path, num_classes: int) -> dict[str, Any]:
-    mask = read_mask(path)
+def _describe_mask(content: bytes, num_classes: int) -> dict[str, Any]:
+    mask = read_mask(content)
     height, width = mask.shape
     return {"mask_height": height, "mask_width": width, PIXELS: histogram(mask)[: num_classes + 1].tolist()}

@@ -1,33 +1,37 @@
 """A user's own images and masks: images are copied unchanged, masks are converted to index masks."""
 
-import shutil
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
-from pipeline.data import assignment, object_store
+from pipeline.data import assignment, labels, object_store
 from pipeline.data.assignment import Job, is_file
-from pipeline.data.source import Source, SourceImage
+from pipeline.data.labels import Coded
+from pipeline.data.source import File, Source, SourceImage
 from pipeline.files import repository
-from pipeline.files.images import ImageError, LossyError, decode, encode_png, read_colours, read_mask
+from pipeline.files.images import ImageError, LossyError, encode_png
+from pipeline.files.threads import Images, largest
 from pipeline.params.dataset import ClassRow, FolderDataset
 
-Labels = npt.NDArray[np.int16]
 
-_OUTSIDE = -1  # label of a pixel that the class table does not name
-_STRIP = 2**20  # pixels converted at once
-_SHOWN = 5  # labels that the class table does not name
+class _Loaded(NamedTuple):
+    """An image of the user's, and what its files hold; None where there is none."""
+
+    job: Job
+    image: bytes | None
+    mask: bytes | None
+    """The mask, or what an annotation is drawn from."""
 
 
-def write(settings: FolderDataset, folder: Path) -> Source:
-    """Return the data set whose `write` puts a user's image and index mask into `folder`.
+def source(settings: FolderDataset) -> Source:
+    """Return the data set that makes each image and its index mask of a user's.
 
     A missing image or mask, or an unreadable mask, is reported by its entry and is not an error; a mask that was
     compressed with losses is one.
@@ -37,7 +41,7 @@ def write(settings: FolderDataset, folder: Path) -> Source:
             out of the folder.
     """
     root = located(settings.path)
-    return write_jobs(settings, root, assignment.jobs(settings, root), folder)
+    return source_of(settings, root, assignment.jobs(settings, root))
 
 
 def located(path: str) -> Path:
@@ -54,14 +58,14 @@ def located(path: str) -> Path:
     return root
 
 
-def write_jobs(settings: FolderDataset, root: Path, jobs: Collection[Job], folder: Path) -> Source:
-    """Return the data set of some of the images, by ascending id; see `write`."""
+def source_of(settings: FolderDataset, root: Path, jobs: Collection[Job]) -> Source:
+    """Return the data set of some of the images, by ascending id; see `source`."""
     _check_places(jobs, root)
     classes = class_table(settings.classes)
-    convert = partial(_write, root, folder, _reader(settings, classes), classes.void)
+    make = partial(_make, root, labels.reader(settings, classes), classes.void)
     licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
-    there = assignment.splits_of(settings.splits)
-    return Source(settings.title, classes, licence, jobs, convert, _opened(root, jobs), there)
+    images, there = Images(len(jobs), largest(_opened(root, jobs))), assignment.splits_of(settings.splits)
+    return Source(settings.title, classes, licence, jobs, partial(_load, root), make, images, there)
 
 
 def _opened(root: Path, jobs: Collection[Job]) -> Iterator[Path]:
@@ -81,46 +85,6 @@ def class_table(rows: Sequence[ClassRow]) -> ClassTable:
     names = tuple(dict.fromkeys(row.name for row in rows if not row.ignore))
     void_colour = next((row.colour for row in rows if row.ignore), (0, 0, 0))
     return ClassTable(names, tuple(colours[name] for name in names), void_colour, published_weights=None)
-
-
-def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
-    """Return the index of each mask value, (256,), or of each colour red * 65536 + green * 256 + blue, (2**24,), int16.
-
-    Ignored rows are void; values and colours in no row are -1.
-    """
-    table = np.full(2**8 if settings.mask_kind == "index" else 2**24, _OUTSIDE, np.int16)
-    for row in settings.classes:
-        code = row.value if settings.mask_kind == "index" else int.from_bytes(row.colour)
-        table[int(code or 0)] = classes.void if row.ignore else classes.names.index(row.name)
-    return table
-
-
-def to_index(
-    mask: npt.NDArray[np.unsignedinteger], table: Labels, void: int
-) -> tuple[Pixels, npt.NDArray[np.bool_], Counter[int]]:
-    """Return the index mask (H, W) uint8, which pixels hold a label that the table does not name, and how many of each.
-
-    Such pixels, (H, W) bool, become void. A colour's label is red * 65536 + green * 256 + blue.
-
-    Args:
-        mask: values or codes (H, W), or colours (H, W, 3).
-        table: index of each value, code or colour, as `labels` returns it.
-        void: index of unlabelled pixels.
-    """
-    indices, unknown = np.empty(mask.shape[:2], np.uint8), np.empty(mask.shape[:2], np.bool_)
-    outside = Counter[int]()
-    rows = max(1, _STRIP // mask.shape[1])
-    for top in range(0, len(mask), rows):
-        strip = mask[top : top + rows]
-        codes = strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])
-        strip_indices = table[codes]
-        unknown[top : top + rows] = strip_unknown = strip_indices == _OUTSIDE
-        outside.update(
-            dict(zip(*(part.tolist() for part in np.unique(codes[strip_unknown], return_counts=True)), strict=True))
-        )
-        strip_indices[strip_unknown] = void
-        indices[top : top + rows] = strip_indices
-    return indices, unknown, outside
 
 
 def _check_places(jobs: Iterable[Job], root: Path) -> None:
@@ -156,93 +120,44 @@ def _check_place(root: Path, path: str, *, is_mask: bool) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Coded:
-    """A user's mask, and what its pixels mean."""
-
-    pixels: npt.NDArray[np.unsignedinteger]
-    """Values, or codes of labels (H, W), or colours (H, W, 3)."""
-    table: Labels
-    """The index of each value, code or colour."""
-    orientation: int
-    shown: Callable[[int], str]
-    """Returns a value, code or colour as the class table would name it."""
-
-
-def _reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Path, Job], _Coded]:
-    """Return what reads the mask of an image.
-
-    Raises:
-        ImageError: a mask cannot be read.
-        ValueError: an annotation cannot be drawn.
-    """
-    if settings.is_annotated:
-        index_of = {
-            row.value: classes.void if row.ignore else classes.names.index(row.name) for row in settings.classes
-        }
-        return partial(_drawn, index_of)
-    return partial(_stored, labels(settings, classes), settings.mask_kind == "index")
-
-
-def _drawn(index_of: Mapping[int | str | None, int], path: Path, job: Job) -> _Coded:
-    if job.drawing is None:
-        raise ValueError(f"expected annotations of {job.pair.image} in {path}, got none")
-    drawn = job.drawing()
-    table = np.array([index_of.get(name, _OUTSIDE) for name in drawn.names], np.int16)
-    shown = [name or "no annotation" for name in drawn.names]
-    return _Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
-
-
-def _stored(table: Labels, is_index: bool, path: Path, job: Job) -> _Coded:
-    decoded = decode(path)
-    pixels = read_mask(decoded) if is_index else read_colours(decoded)
-    return _Coded(pixels, table, decoded.orientation, str if is_index else _colour_text)
-
-
-def _colour_text(code: int) -> str:
-    return str(list(code.to_bytes(3)))
-
-
-def _write(root: Path, folder: Path, read: Callable[[Path, Job], _Coded], void: int, job: Job) -> SourceImage:
-    entry = SourceImage(job.split, job.sequence, job.name, image=None, mask=None)
-    if job.pair.image is not None and is_file(root / job.pair.image):
-        entry = replace(entry, image=_copy(root / job.pair.image, folder / "images" / job.split / job.name))
-    if job.pair.mask is None:
-        return entry
-    path = root / job.pair.mask
-    try:
-        mask = read(path, job)
-    except LossyError as err:  # no check can tell how many of the labels are wrong
-        raise ValueError(f"{path}: {err}") from err
-    except ImageError as err:
-        return replace(entry, problem=f"mask: {err}", mask=_copy(path, folder / "masks" / job.split / job.name))
-    indices, unknown, outside = to_index(mask.pixels, mask.table, void)
-    return replace(
-        entry,
-        mask=_put(indices, folder / "masks" / job.split / f"{job.name}.png"),
-        mask_orientation=mask.orientation,
-        outside=outside.total(),
-        labels_outside=_shown(outside, mask.shown),
-        outside_mask=_put(unknown, folder / "outside" / job.split / f"{job.name}.png") if outside else None,
+def _load(root: Path, job: Job) -> Iterator[_Loaded]:
+    image, mask = job.pair.image, job.pair.mask
+    yield _Loaded(
+        job,
+        (root / image).read_bytes() if image is not None and is_file(root / image) else None,
+        job.drawing.content() if job.drawing else None if mask is None else (root / mask).read_bytes(),
     )
 
 
-def _put(mask: Pixels | npt.NDArray[np.bool_], target: Path) -> Path:
-    """Write a mask as PNG, of 1 bit where it is bool; return the path."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(encode_png(mask))
-    return target
+def _make(root: Path, read: Callable[[Job, bytes], Coded], void: int, loaded: _Loaded) -> SourceImage:
+    job, image, content = loaded
+    entry = SourceImage(job.split, job.sequence, job.name, image=None, mask=None)
+    if image is not None:
+        entry = replace(entry, image=_unchanged("images", job, job.pair.image, image))
+    if content is None:
+        return entry
+    try:
+        mask = read(job, content)
+    except LossyError as err:  # no check can tell how many of the labels are wrong
+        raise ValueError(f"{root / str(job.pair.mask)}: {err}") from err
+    except ImageError as err:
+        return replace(entry, problem=f"mask: {err}", mask=_unchanged("masks", job, job.pair.mask, content))
+    indices, unknown, outside = labels.to_index(mask.pixels, mask.table, void)
+    return replace(
+        entry,
+        mask=_encoded("masks", job, indices),
+        mask_orientation=mask.orientation,
+        outside=outside.total(),
+        labels_outside=labels.shown(outside, mask.shown),
+        outside_mask=_encoded("outside", job, unknown) if outside else None,
+    )
 
 
-def _shown(outside: Counter[int], text: Callable[[int], str]) -> str:
-    """Return the labels that the class table does not name, the most frequent first: as the table would name them."""
-    texts = [f"{text(code)} ({count:,} px)" for code, count in outside.most_common(_SHOWN)]
-    more = [f"and {len(outside) - _SHOWN} more"] if len(outside) > _SHOWN else []
-    return ", ".join(texts + more)
+def _unchanged(kind: str, job: Job, path: str | None, content: bytes) -> File:
+    """Return a file of the user's, with its suffix, as one of data/raw."""
+    return File(f"{kind}/{job.split}/{job.name}{PurePosixPath(path or '').suffix.lower()}", content)
 
 
-def _copy(source: Path, target: Path) -> Path:
-    """Copy a file to `target` with the source's suffix; return the copy."""
-    target = target.with_name(target.name + source.suffix.lower())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return shutil.copyfile(source, target)
+def _encoded(kind: str, job: Job, mask: Pixels | npt.NDArray[np.bool_]) -> File:
+    """Return a mask as PNG, of 1 bit where it is bool."""
+    return File(f"{kind}/{job.split}/{job.name}.png", encode_png(mask))

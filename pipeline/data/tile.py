@@ -18,7 +18,7 @@ from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic, tables
 from pipeline.files.images import read_image, read_mask, resize_image, resize_mask
-from pipeline.files.threads import on_all_cores
+from pipeline.files.threads import Images, on_all_cores
 from pipeline.params.steps import Tile
 
 Row = dict[str, Any]
@@ -43,9 +43,8 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
     with atomic.replacing(folder) as temporary:
         files = RawFiles(raw)
         work = partial(_write_shard, files=files, folder=temporary, header=header, settings=settings)
-        largest = images.iloc[(images["height"] * images["width"]).argsort()[-1:]]
-        sources = map(files.source, largest["image"])
-        batches = list(on_all_cores(work, shards, "tile", images=sources, num_images=len(images)))
+        known = Images(len(images), int((images["height"] * images["width"]).max()) if len(images) else 0)
+        batches = list(on_all_cores(work, shards, "tile", known))
         index = tables.as_frame(pa.Table.from_batches(batches, _schema(header)), tileset.COLUMNS)
         for split in manifest.splits:
             if not (index["split"] == split).any():

@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +17,6 @@ from pipeline.files import processes
 from pipeline.files.images import ImageError, read_header
 
 _MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single one is processed whatever its size
-_BYTES_PER_PIXEL = 10  # measured: a decoded image and its copies as arrays
 _SMALL = 20_000  # pixels of an image, below which threads wait for each other (docs/performance.md)
 _MANY = 10_000  # small images, from which on it pays to start processes for them
 _AT_ONCE = 64  # images that a process is sent at once
@@ -24,16 +24,55 @@ _PROCESS = 150_000_000  # bytes
 AHEAD = 5  # items for each thread that are worked on, submitted or done ahead; all at once take 1 kB each
 
 Item = TypeVar("Item")
+Sent = TypeVar("Sent")
+Made = TypeVar("Made")
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Images:
+    """What is known of images before they are worked on: it decides how many are at once, and by what."""
+
+    number: int
+    largest: int
+    """Pixels of the largest; 0 if none can be read."""
+    bytes_per_pixel: int = 10
+    """What one takes while it is worked on; 10 were measured of a decoded image and its copies as arrays."""
+    are_drawn: bool = False
+    """Whether Python draws them, which threads would do one after the other."""
+
+
+@dataclass(frozen=True)
+class Work(Generic[Item, Sent, Made, Result]):
+    """What is done with the images of an item, in three steps, of which any machine can do the second.
+
+    Called with an item, it does all three, with one image at a time.
+    """
+
+    load: Callable[[Item], Iterable[Sent]]
+    """Reads the images of an item, at least one, on this machine."""
+    make: Callable[[Sent], Made]
+    """Makes something of an image. It reads and writes no file; it, what it takes and what it returns can be pickled.
+    """
+    store: Callable[[Item, Iterator[Made]], Result]
+    """Writes all of what was made of an item's images, in their order, on this machine."""
+
+    def __call__(self, item: Item) -> Result:
+        """Return the result of an item."""
+        return self.store(item, map(self.make, self.load(item)))
+
+
+class OnAll(Protocol):
+    """Does the same work with many items, wherever: `on_all_cores`, or pipeline.cluster.images.on_all."""
+
+    def __call__(
+        self, work: Work[Item, Any, Any, Result], items: Collection[Item], title: str, images: Images
+    ) -> Iterator[Result]:
+        """Yield the result of each item, in order, while few are under way; a terminal shows the progress."""
+
+
 def on_all_cores(
-    work: Callable[[Item], Result],
-    items: Collection[Item],
-    title: str,
-    *,
-    images: Iterable[Path | bytes],
-    num_images: int | None = None,
+    work: Callable[[Item], Result], items: Collection[Item], title: str, images: Images
 ) -> Iterator[Result]:
     """Yield `work(item)` for each item, in order; a terminal shows the progress under `title`.
 
@@ -45,27 +84,29 @@ def on_all_cores(
         work: called with each item; opens one image at a time. It and its results can be pickled.
         items: what to process.
         title: label of the progress bar.
-        images: those that will be opened, or the largest of them, which determines how many are processed at once.
-        num_images: how many will be opened, if not one for each item.
+        images: those of all items.
 
     Raises:
         ValueError: a process was killed.
     """
-    largest, cores = max(map(_num_pixels, images), default=0), os.cpu_count() or 1
-    is_small, num_images = 0 < largest < _SMALL, num_images or len(items)
-    if is_small and num_images >= _MANY and cores > 1:
-        count = min(cores, _MEMORY // _PROCESS)
-        results = _by_processes(work, items, count, max(1, _AT_ONCE * len(items) // num_images), title)
+    cores, taken = os.cpu_count() or 1, max(1, images.largest * images.bytes_per_pixel)
+    is_small = 0 < images.largest < _SMALL
+    if cores > 1 and (images.are_drawn or (is_small and images.number >= _MANY)):
+        count = max(1, min(cores, len(items), _MEMORY // max(_PROCESS, taken)))
+        at_once = 1 if images.are_drawn else max(1, _AT_ONCE * len(items) // images.number)
+        results = _by_processes(work, items, count, at_once, title)
     else:
-        at_once = _MEMORY // max(1, largest * _BYTES_PER_PIXEL)
-        results = _by_threads(work, items, max(1, min(1 if is_small else cores, at_once)))
+        results = _by_threads(work, items, max(1, min(1 if is_small else cores, _MEMORY // taken)))
+    with closing(results):
+        yield from shown(results, len(items), title)
+
+
+def shown(results: Iterable[Result], number: int, title: str) -> Iterator[Result]:
+    """Yield so many results; a terminal shows the progress under `title`."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
-    with (
-        closing(results),
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-    ):
-        yield from progress.track(results, total=len(items), description=title)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(results, total=number, description=title)
 
 
 def _by_threads(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Generator[Result, None, None]:
@@ -98,7 +139,12 @@ def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], at
             future.cancel()
 
 
-def _num_pixels(image: Path | bytes) -> int:
+def largest(images: Iterable[Path]) -> int:
+    """Return the pixels of the largest image; 0 if none can be read. They are not decoded."""
+    return max(map(_num_pixels, images), default=0)
+
+
+def _num_pixels(image: Path) -> int:
     try:
         _, height, width = read_header(image)
     except ImageError:

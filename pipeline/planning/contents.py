@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.data.annotations import Drawing
 from pipeline.data.pairing import Pair
 from pipeline.files.images import ImageError, LossyError, histogram, read_colours, read_mask
-from pipeline.files.threads import on_all_cores
+from pipeline.files.threads import Images, largest, on_all_cores
 
 Label = int | str | None
 """A value, a colour as red * 65536 + green * 256 + blue, or an annotation's label; None: without any."""
@@ -58,12 +58,13 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     """
     chosen = sampled(pairs)
     paths = [root / str(pair.mask) for pair in chosen]
+    images = Images(len(paths), largest(paths))
     try:
-        kind, counted = "index", list(on_all_cores(_values, paths, "reading masks", images=paths))
+        kind, counted = "index", list(on_all_cores(_values, paths, "reading masks", images))
     except LossyError as err:
         raise ValueError(f"{paths[0].parent}: {err}") from err
     except ImageError:
-        kind, counted = "colour", list(on_all_cores(_colours, paths, "reading masks", images=paths))
+        kind, counted = "colour", list(on_all_cores(_colours, paths, "reading masks", images))
     by_mask = {str(pair.image): found for pair, found in zip(chosen, counted, strict=True)}
     palette = _palette(paths, counted) if kind == "index" else {}
     return Contents(kind, by_mask, len(pairs), palette)
@@ -76,8 +77,8 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
         ValueError: an annotation cannot be drawn.
     """
     chosen = sampled(list(drawings))
-    paths = [root / str(pair.image) for pair in chosen]
-    counted = on_all_cores(partial(_drawn, drawings), chosen, "drawing annotations", images=paths)
+    images = Images(len(chosen), largest(root / str(pair.image) for pair in chosen))
+    counted = on_all_cores(partial(_drawn, drawings), chosen, "drawing annotations", images)
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})
 
 
@@ -96,7 +97,8 @@ def _colours(path: Path) -> Counter[Label]:
 
 
 def _drawn(drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:
-    drawn = drawings[pair]()
+    drawing = drawings[pair]
+    drawn = drawing.draw(drawing.content())
     counts = np.bincount(drawn.codes.reshape(-1), minlength=len(drawn.names)).tolist()
     return Counter({name: count for name, count in zip(drawn.names, counts, strict=True) if count})
 

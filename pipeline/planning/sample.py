@@ -43,25 +43,25 @@ def take(dataset: Dataset, raw: Path) -> Sample:
     begun, note = 0.0, ""
     if isinstance(dataset, FolderDataset):
         began = time.monotonic()
-        source, counts = _of_folder(dataset, raw)
+        source, counts = _of_folder(dataset)
     else:
         if isinstance(dataset, CamvidDataset):
             note = "CamVid is not downloaded for this, nor is that timed: drawn scenes of its size stand for it"
         begun = _starting(dataset, raw)
         began = time.monotonic()
-        source, counts = _drawn(dataset, raw, _EACH)
-    rows = list(download.described(source, raw))
+        source, counts = _drawn(dataset, _EACH)
+    rows = list(download.files(source, raw))
     seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
     manifest.write_rows(Head(source.dataset, source.classes, source.licence, source.splits), rows, raw)
     return Sample(manifest.read(raw), counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
 
 
-def _of_folder(dataset: FolderDataset, raw: Path) -> tuple[Source, Counter[str]]:
+def _of_folder(dataset: FolderDataset) -> tuple[Source, Counter[str]]:
     root = folder.located(dataset.path)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs)
     chosen = [job for split in sorted(SPLITS) for job in _spread([job for job in jobs if job.split == split])]
-    return folder.write_jobs(dataset, root, chosen, raw), counts
+    return folder.source_of(dataset, root, chosen), counts
 
 
 def _spread(jobs: Sequence[Job]) -> list[Job]:
@@ -75,17 +75,17 @@ def _starting(dataset: ScenesDataset | CamvidDataset, raw: Path) -> float:
     """Return the seconds until the processes that draw have started, which any number of images takes once."""
     began = time.monotonic()
     with TemporaryDirectory(dir=raw.parent) as folder_:
-        _drawn(dataset, Path(folder_), 1)
+        list(download.files(_drawn(dataset, 1)[0], Path(folder_)))
     return time.monotonic() - began
 
 
-def _drawn(dataset: ScenesDataset | CamvidDataset, raw: Path, each: int) -> tuple[Source, Counter[str]]:
+def _drawn(dataset: ScenesDataset | CamvidDataset, each: int) -> tuple[Source, Counter[str]]:
     few = SplitCounts(train=each, val=each, test=each)
     if isinstance(dataset, ScenesDataset):
         counts = Counter(dataset.images.model_dump())
-        return scenes.write(dataset.model_copy(update={"images": few}), raw), counts
+        return scenes.source(dataset.model_copy(update={"images": few})), counts
     stand_in = ScenesDataset(name="scenes", seed=1, height=360, width=480, images=few, images_per_sequence=2)
-    return replace(scenes.write(stand_in, raw), dataset="camvid"), Counter(_CAMVID)
+    return replace(scenes.source(stand_in), dataset="camvid"), Counter(_CAMVID)
 
 
 def written(folder_: Path) -> int:

@@ -7,31 +7,29 @@ import pyarrow as pa
 import pytest
 
 from pipeline.artifacts import raw_files
-from pipeline.artifacts.raw_files import RawFiles, file_of, into_shards
+from pipeline.artifacts.raw_files import Image, RawFiles, file_of, into_shards
 
 PLACE = "shards/00000.arrow/0/0/image"
 
 
 def write(folder, contents):
-    """Write images and masks of these bytes into files, and move them into shards; return the rows.
+    """Write images and masks of these bytes into shards; return the rows.
 
     `contents` has (image, mask, outside_mask) by id; None: there is none.
     """
     folder.mkdir()
-    (folder / "images").mkdir()
-    rows = list(into_shards(files(folder, contents), folder))
+    rows = list(into_shards(images(contents), folder))
     assert [path.name for path in folder.iterdir()] == ["shards"]
     return rows
 
 
-def files(folder, contents):
+def images(contents):
     for image_id, parts in contents.items():
-        row = {"id": image_id, "height": 7}
-        for kind, content in zip(("image", "mask", "outside_mask"), parts, strict=True):
-            row[kind] = "" if content is None else f"images/{image_id}.{kind}"
-            if content is not None:
-                (folder / row[kind]).write_bytes(content)
-        yield row
+        there = dict(zip(("image", "mask", "outside_mask"), parts, strict=True))
+        row = {kind: "" if content is None else f"images/{image_id}.{kind}" for kind, content in there.items()}
+        yield Image(
+            {"id": image_id, "height": 7, **row}, {kind: each for kind, each in there.items() if each is not None}
+        )
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def small(monkeypatch):
         monkeypatch.setattr(raw_files, name, value)
 
 
-def test_rows_tell_the_places_of_what_was_moved(tmp_path):
+def test_rows_tell_the_places_of_what_was_written(tmp_path):
     rows = write(tmp_path / "raw", {"a": (b"A", b"M", b"O"), "b": (None, b"N", None), "c": (b"C", None, None)})
     start = "shards/00000.arrow/0"
     assert rows == [
@@ -78,7 +76,15 @@ def test_a_batch_and_a_shard_end_with_the_image_that_brings_them_to_their_size(t
     assert [len(read.source(row["image"])) for row in rows] == sizes
 
 
-def test_the_same_files_give_the_same_shards(tmp_path, small):
+def test_files_hold_what_the_image_has(tmp_path):
+    [image] = images({"a": (b"A", None, b"O")})
+    assert raw_files.write(image, tmp_path) == image.row
+    assert {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.glob("*/*")} == {
+        "images/a.image": b"A", "images/a.outside_mask": b"O",
+    }  # fmt: skip
+
+
+def test_the_same_images_give_the_same_shards(tmp_path, small):
     contents = {str(i): (bytes([i]) * i, bytes(i), None if i % 3 else b"O") for i in range(40)}
     shards = []
     for name in ("one", "two"):
@@ -88,22 +94,14 @@ def test_the_same_files_give_the_same_shards(tmp_path, small):
     assert len(shards[0]) > 10
 
 
-def test_a_file_is_there_no_longer_than_until_its_row_is_yielded(tmp_path):
-    (tmp_path / "images").mkdir()
-    contents = {str(i): (b"A", b"M", None) for i in range(5)}
-    for _ in into_shards(files(tmp_path, contents), tmp_path):
-        assert list((tmp_path / "images").iterdir()) == []
-
-
 def test_a_batch_is_all_that_is_held_while_a_shard_is_written(tmp_path):
-    (tmp_path / "images").mkdir()
     contents = ((str(i), (bytes(300_000), bytes(1000), None)) for i in range(60))
     pool = pa.default_memory_pool()
     before = pool.max_memory()
     tracemalloc.start()
     try:
-        rows = (row for one in contents for row in files(tmp_path, dict([one])))
-        assert sum(1 for _ in into_shards(rows, tmp_path)) == 60
+        taken = (image for one in contents for image in images(dict([one])))
+        assert sum(1 for _ in into_shards(taken, tmp_path)) == 60
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

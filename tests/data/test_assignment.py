@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline.data import assignment, folder
 from pipeline.files.images import read_mask
 from tests.data.test_folder import ROWS, settings
-from tests.support.written import written
+from tests.support.made import made
 
 CARVED = {"share": 0.3, "seed": 1}
 LABELLED = [
@@ -100,10 +100,9 @@ def test_masks_may_lie_outside_the_data_sets_folder(root, tmp_path, kind):
     (root / "masks").rename(tmp_path / "labels")
     masks = f"{tmp_path}/labels/**/*.png" if kind == "absolute" else "../labels/**/*.png"
     rule = {"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1}
-    (tmp_path / "raw").mkdir()
-    found = written(folder.write(settings(root, masks=masks, splits=rule), tmp_path / "raw"))
+    found = made(folder.source(settings(root, masks=masks, splits=rule)))
     assert len(found) == 14
-    assert all((read_mask(entry.mask) == 1).all() for entry in found)
+    assert all((read_mask(entry.mask.content) == 1).all() for entry in found)
     assert not any(str(tmp_path.name) in entry.name for entry in found)
 
 
@@ -121,26 +120,24 @@ def of_coco(root, masks="*.json"):
 
 def test_annotations_become_index_masks_of_the_images_that_they_name(root, tmp_path):
     (root / "coco.json").write_text(annotate(root, ["test/g_1.png", "gone.png", *(f"{p}_1.png" for p in "abcdef")]))
-    (tmp_path / "raw").mkdir()
     with pytest.raises(ValueError, match=r"expected one of the folders train, test in the path gone.png, got none"):
-        folder.write(of_coco(root), tmp_path / "raw")
+        folder.source(of_coco(root))
     (root / "coco.json").write_text(annotate(root, ["test/g_1.png", *(f"{p}_1.png" for p in "abcdef")]))
-    entries = {entry.name: entry for entry in written(folder.write(of_coco(root), tmp_path / "raw"))}
+    entries = {entry.name: entry for entry in made(folder.source(of_coco(root)))}
     assert len(entries) == 14
     first = entries["images__test__g_1"]
-    assert read_mask(first.mask).tolist() == [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5]
+    assert read_mask(first.mask.content).tolist() == [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5]
     assert (entries["images__test__g_2"].mask, first.outside) == (None, 0)
 
 
 def test_a_label_outside_the_table_is_void_and_named(root, tmp_path):
     (root / "coco.json").write_text(annotate(root, [f"{p}_1.png" for p in "gabcdef"]))
-    (tmp_path / "raw").mkdir()
     changed = of_coco(root).model_copy(
         update={
             "classes": settings(root, mask_kind="coco", classes=[LABELLED[1], LABELLED[2] | {"ignore": False}]).classes
         }
     )
-    (entry,) = (each for each in written(folder.write(changed, tmp_path / "raw")) if each.name == "images__test__g_1")
+    (entry,) = (each for each in made(folder.source(changed)) if each.name == "images__test__g_1")
     assert (entry.outside, entry.labels_outside) == (16, "no annotation (16 px)")
 
 
@@ -159,9 +156,8 @@ def test_annotations_of_labelme_belong_to_images_as_masks_do(root, tmp_path):
         path.with_suffix(".json").write_text(json.dumps({"shapes": [shape], "imageHeight": 4, "imageWidth": 5}))
     rule = {"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25, "seed": 1}
     chosen = {"images": "images/*/*.png", "masks": "images/*/*.json", "mask_kind": "labelme", "classes": LABELLED}
-    (tmp_path / "raw").mkdir()
-    entries = written(folder.write(settings(root, **chosen, splits=rule), tmp_path / "raw"))
-    assert [int(read_mask(entry.mask).sum()) for entry in entries] == [4] * 14
+    entries = made(folder.source(settings(root, **chosen, splits=rule)))
+    assert [int(read_mask(entry.mask.content).sum()) for entry in entries] == [4] * 14
 
 
 @pytest.mark.parametrize(

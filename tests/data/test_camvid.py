@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.data import camvid
 from pipeline.files.images import read_header, read_mask
+from pipeline.files.threads import Images
 from pipeline.params.steps import Download
 from tests.support import ROOT
-from tests.support.written import written
+from tests.support.made import made
 
 MIRROR = Path(os.environ.get("SEGNET_MIRROR", ROOT.parent / "shared" / "data"))
 LIMITS = Download(attempts=1, timeout_seconds=5.0, max_members=20_000, max_megabytes=4_000, files_up_to=100)
@@ -38,21 +39,20 @@ def mirror(tmp_path, monkeypatch):
 
 def test_images_and_masks_keep_their_bytes_in_the_split_of_their_folder(mirror, tmp_path, monkeypatch):
     monkeypatch.setattr(camvid, "DIGEST", FILES_DIGEST)
-    raw = tmp_path / "raw"
-    raw.mkdir()
 
-    source = camvid.write(raw, LIMITS)
-    entries = written(source)
+    source = camvid.source(tmp_path / "unpacked", LIMITS)
+    entries = made(source)
 
     assert [(e.split, e.sequence, e.name) for e in entries] == [
         ("test", "Seq05VD", "Seq05VD_f00000"),
         ("train", "0016E5", "0016E5_00390"),
         ("val", "0016E5", "0016E5_07959"),
     ]
-    assert [e.image.read_bytes() for e in entries] == [b"image 3", b"image 1", b"image 2"]
-    assert [e.mask.read_bytes() for e in entries] == [b"mask 3", b"mask 1", b"mask 2"]
-    assert entries[1].mask == raw / "masks/train/0016E5_00390.png"
-    assert sorted(p.name for p in raw.iterdir()) == ["images", "masks"]
+    assert [e.image.content for e in entries] == [b"image 3", b"image 1", b"image 2"]
+    assert [e.mask.content for e in entries] == [b"mask 3", b"mask 1", b"mask 2"]
+    assert entries[1].image.place == "images/train/0016E5_00390.png"
+    assert entries[1].mask.place == "masks/train/0016E5_00390.png"
+    assert source.images == Images(3, 0)  # these are none
     assert "non-commercial use only" in source.licence
 
 
@@ -60,7 +60,7 @@ def test_other_content_is_refused(mirror, tmp_path):
     with pytest.raises(
         ValueError, match=f"expected CamVid with the digest {camvid.DIGEST}, got {FILES_DIGEST}: .*remove"
     ):
-        camvid.write(tmp_path, LIMITS)
+        camvid.source(tmp_path / "unpacked", LIMITS)
 
 
 def test_the_digest_is_the_one_that_the_shell_computes(tmp_path):
@@ -76,15 +76,15 @@ def test_the_real_camvid_has_the_splits_and_the_pixels_that_are_known_of_it(tmp_
         pytest.skip(f"needs {camvid.ARCHIVE} in the folder that SEGNET_MIRROR names")
     monkeypatch.setenv("SEGNET_MIRROR", str(MIRROR))
 
-    source = camvid.write(tmp_path, LIMITS)
+    source = camvid.source(tmp_path, LIMITS)
 
     counts = {split: np.zeros(256, np.int64) for split in ("train", "val", "test")}
-    for entry in written(source):
-        mask = read_mask(entry.mask)
+    for entry in made(source):
+        mask = read_mask(entry.mask.content)
         assert mask.shape == (360, 480)
-        assert read_header(entry.image) == ("RGB", 360, 480)
+        assert read_header(entry.image.content) == ("RGB", 360, 480)
         counts[entry.split] += np.bincount(mask.ravel(), minlength=256)
-    assert [sum(e.split == split for e in written(source)) for split in counts] == [367, 101, 233]
+    assert [sum(e.split == split for e in made(source)) for split in counts] == [367, 101, 233]
     assert counts["train"][:12].tolist() == [
         10_682_767, 14_750_079, 623_349, 20_076_880, 2_845_085, 6_166_762, 743_859, 714_595, 3_719_877, 405_385,
         184_967, 2_503_995,

@@ -25,8 +25,8 @@ def test_large_images_are_worked_on_one_at_a_time_where_memory_has_no_room_for_t
         "    return int(status.split('VmHWM:')[1].split()[0]) * 1024\n"
         "before = peak()\n"
         "threads._MEMORY = 400_000_000\n"
-        "source = folder.write(FolderDataset.model_validate_json(sys.argv[1]), Path(sys.argv[2]))\n"
-        "list(download.described(source, Path(sys.argv[2])))\n"
+        "source = folder.source(FolderDataset.model_validate_json(sys.argv[1]))\n"
+        "list(download.files(source, Path(sys.argv[2])))\n"
         "print(peak() - before)\n"
     )
 

@@ -157,21 +157,6 @@ def test_a_file_beside_shards_that_download_did_not_write_is_refused(both, datas
     assert contents(both[1]) == before
 
 
-def test_few_files_are_there_at_once(dataset, tmp_path, monkeypatch):
-    seen, take = [], raw_files._take
-
-    def count(path):
-        seen.append(sum(each.is_file() for each in path.parents[2].glob("*/*/*")))
-        return take(path)
-
-    monkeypatch.setattr(raw_files, "_take", count)
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(threads, "AHEAD", 2)
-    download.run(dataset, SHARDS, tmp_path / "raw")
-    assert len(seen) == 26
-    assert max(seen) <= 3 * 3  # of three images, up to three files each
-
-
 def test_a_missing_shard_ends_every_stage_with_what_to_do(both, tmp_path):
     folder = both[1]
     source = manifest.read(folder)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data import folder
+from pipeline.data import folder, labels
 from pipeline.files.images import read_header, read_mask
 from pipeline.params.dataset import FolderDataset
-from tests.support.written import written
+from tests.support.made import made
 
 SOIL = {"name": "soil", "value": 10, "colour": [128, 96, 64], "ignore": False}
 CROP = {"name": "crop", "value": 20, "colour": [0, 160, 0], "ignore": False}
@@ -48,10 +48,8 @@ def settings(root, **changes):
 
 
 def entries(root, **changes):
-    """The entries that `write` returns, by split and name."""
-    raw = root.parent / "raw"
-    raw.mkdir()
-    return {f"{e.split}/{e.name}": e for e in written(folder.write(settings(root, **changes), raw))}
+    """The entries that `make` returns, by split and name."""
+    return {f"{e.split}/{e.name}": e for e in made(folder.source(settings(root, **changes)))}
 
 
 def test_images_are_copied_and_masks_hold_class_indices(root, tmp_path):
@@ -61,10 +59,10 @@ def test_images_are_copied_and_masks_hold_class_indices(root, tmp_path):
 
     entry = by_name["train/images__train__train_1"]
     assert sorted(by_name) == ["test/images__test__test_1", "train/images__train__train_1", "val/images__val__val_1"]
-    assert entry.image == tmp_path / "raw/images/train/images__train__train_1.jpg"
-    assert entry.image.read_bytes() == (root / "images/train/train_1.jpg").read_bytes()
-    assert entry.mask == tmp_path / "raw/masks/train/images__train__train_1.png"
-    assert read_mask(entry.mask).tolist() == [[0, 1], [2, 2], [3, 1]]
+    assert entry.image.place == "images/train/images__train__train_1.jpg"
+    assert entry.image.content == (root / "images/train/train_1.jpg").read_bytes()
+    assert entry.mask.place == "masks/train/images__train__train_1.png"
+    assert read_mask(entry.mask.content).tolist() == [[0, 1], [2, 2], [3, 1]]
     assert (entry.sequence, entry.problem, entry.outside) == ("train", "", 0)
     assert entry.outside_mask is None
 
@@ -82,10 +80,10 @@ def test_pixels_outside_the_class_table_are_counted_and_become_void(root):
 
     entry = entries(root)["train/images__train__train_1"]
 
-    assert read_mask(entry.mask).tolist() == [[0, 3], [3, 1], [3, 3]]
+    assert read_mask(entry.mask.content).tolist() == [[0, 3], [3, 1], [3, 3]]
     assert (entry.outside, entry.labels_outside) == (3, "0 (1 px), 11 (1 px), 12 (1 px)")
-    assert read_mask(entry.outside_mask).tolist() == [[0, 1], [1, 0], [0, 1]]
-    assert read_header(entry.outside_mask)[0] == "1"
+    assert read_mask(entry.outside_mask.content).tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert read_header(entry.outside_mask.content)[0] == "1"
 
 
 def test_colour_masks_are_read_by_the_colours_of_the_table(root):
@@ -100,10 +98,10 @@ def test_colour_masks_are_read_by_the_colours_of_the_table(root):
 
     by_name = entries(root, mask_kind="colour", classes=[row | {"value": None} for row in ROWS])
 
-    assert read_mask(by_name["train/images__train__train_1"].mask).tolist() == [[0, 2], [3, 3]]
+    assert read_mask(by_name["train/images__train__train_1"].mask.content).tolist() == [[0, 2], [3, 3]]
     assert by_name["train/images__train__train_1"].labels_outside == "[128, 96, 65] (1 px)"
-    assert read_mask(by_name["val/images__val__val_1"].mask).tolist() == [[2]]
-    assert read_mask(by_name["test/images__test__test_1"].mask).tolist() == [[0]]
+    assert read_mask(by_name["val/images__val__val_1"].mask.content).tolist() == [[2]]
+    assert read_mask(by_name["test/images__test__test_1"].mask.content).tolist() == [[0]]
 
 
 def test_a_palette_mask_is_read_by_its_indices(root):
@@ -112,7 +110,7 @@ def test_a_palette_mask_is_read_by_its_indices(root):
     palette.putpixel((1, 0), 20)
     palette.save(root / "masks/train/train_1.png")
 
-    assert read_mask(entries(root)["train/images__train__train_1"].mask).tolist() == [[0, 1]]
+    assert read_mask(entries(root)["train/images__train__train_1"].mask.content).tolist() == [[0, 1]]
 
 
 def test_a_mask_that_cannot_be_read_is_told_and_kept_as_it_was(root):
@@ -123,7 +121,7 @@ def test_a_mask_that_cannot_be_read_is_told_and_kept_as_it_was(root):
 
     assert "mask: expected an index mask of one channel, got 3 (RGB)" in by_name["train/images__train__train_1"].problem
     assert "mask: expected an image" in by_name["val/images__val__val_1"].problem
-    assert by_name["val/images__val__val_1"].mask.read_bytes() == b"no image"
+    assert by_name["val/images__val__val_1"].mask.content == b"no image"
 
 
 def test_a_transparent_colour_mask_is_told(root):
@@ -207,7 +205,7 @@ def test_a_mask_of_more_than_one_strip_is_converted_whole(root):
     chosen = settings(root)
     classes = folder.class_table(chosen.classes)
 
-    indices, unknown, outside = folder.to_index(mask, folder.labels(chosen, classes), classes.void)
+    indices, unknown, outside = labels.to_index(mask, labels.labels(chosen, classes), classes.void)
 
     for value, index in ((10, 0), (20, 1), (31, 2), (255, 3), (7, 3)):
         assert (indices[mask == value] == index).all()

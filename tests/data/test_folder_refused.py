@@ -11,7 +11,7 @@ from pipeline.data import download, folder
 from pipeline.params.dataset import ScenesDataset
 from tests.data.test_download import LIMITS
 from tests.data.test_folder import settings, write
-from tests.support.written import written
+from tests.support.made import made
 
 
 @pytest.fixture
@@ -70,8 +70,7 @@ def test_a_link_that_leads_out_of_the_data_set_is_not_followed(root, tmp_path, k
     with pytest.raises(
         ValueError, match=rf"got {kind}/train/train_1\.png, a link that leads out of it; copy what it links"
     ):
-        folder.write(settings(root), tmp_path / "raw")
-    assert not (tmp_path / "raw").exists()
+        folder.source(settings(root))
 
 
 @pytest.mark.parametrize("kind", ["images", "masks"])
@@ -84,20 +83,20 @@ def test_such_a_link_is_found_among_files_that_are_none(root, tmp_path, kind, pl
     link.rename(tmp_path / "secret.png")
     link.symlink_to(tmp_path / "secret.png")
     with pytest.raises(ValueError, match=rf"got {kind}/train/x_{place}\.png, a link that leads out of it"):
-        folder.write(settings(root), tmp_path / "raw")
+        folder.source(settings(root))
 
 
 def test_a_folder_that_is_a_link_out_of_the_data_set_is_not_followed(root, tmp_path):
     (root / "images/train").rename(tmp_path / "elsewhere")
     (root / "images/train").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=r"got images/train/train_1\.png, a link that leads out of it"):
-        folder.write(settings(root), tmp_path / "raw")
+        folder.source(settings(root))
 
 
 def test_links_inside_the_data_set_are_followed(root, tmp_path):
     (root / "images/train/train_1.png").rename(root / "photo.png")
     (root / "images/train/train_1.png").symlink_to("../../photo.png")
-    assert len(written(folder.write(settings(root), tmp_path / "raw"))) == 3
+    assert len(made(folder.source(settings(root)))) == 3
 
 
 def test_files_of_the_users_in_data_raw_stay_whatever_the_data_set(tmp_path):
@@ -124,17 +123,17 @@ def test_images_and_masks_of_which_none_are_a_pair_are_refused_with_one_of_each(
         "'test', 'test_1', masks/test/label_test_1.png gives 'test', 'label_test_1'; change dataset.images or "
     )
     with pytest.raises(ValueError, match=re.escape(message)):
-        folder.write(settings(root), tmp_path / "raw")
+        folder.source(settings(root))
 
 
 def test_a_path_may_begin_with_the_home_folder(root, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(written(folder.write(settings("~/fields"), tmp_path / "raw"))) == 3
+    assert len(made(folder.source(settings("~/fields")))) == 3
 
 
 def test_of_many_labels_that_the_table_does_not_name_the_most_frequent_are_shown(root, tmp_path):
     write(root / "masks/train/train_1.png", np.repeat([100, 101, 102, 103, 104, 105, 20, 20], 8).reshape(8, 8))
     write(root / "masks/val/val_1.png", np.repeat([[100], [100], [101], [20], [20], [20], [20], [20]], 8, axis=1))
-    found = {entry.split: entry.labels_outside for entry in written(folder.write(settings(root), tmp_path / "raw"))}
+    found = {entry.split: entry.labels_outside for entry in made(folder.source(settings(root)))}
     five = ", ".join(f"{value} (8 px)" for value in range(100, 105))
     assert found == {"train": f"{five}, and 1 more", "val": "100 (16 px), 101 (8 px)", "test": ""}

@@ -8,7 +8,7 @@ import pytest
 from pipeline.data import folder, object_store
 from pipeline.files.storage import Storage, StorageError
 from tests.data.test_folder import entries, root, settings, write  # noqa: F401  # root is a fixture
-from tests.support.written import written
+from tests.support.made import made
 
 
 @pytest.fixture(autouse=True)
@@ -47,15 +47,13 @@ def test_a_data_set_in_a_store_gives_what_the_folder_gives(root, store, tmp_path
     for path in root.rglob("*.*"):
         store.put(path.relative_to(root).as_posix(), path)
     here = entries(root)
-    raw = tmp_path / "of the store"
-    raw.mkdir()
 
-    there = {f"{e.split}/{e.name}": e for e in written(folder.write(settings(root, path=store.address), raw))}
+    there = {f"{e.split}/{e.name}": e for e in made(folder.source(settings(root, path=store.address)))}
 
     assert list(there) == list(here)
     for name, entry in here.items():
-        assert there[name].image.read_bytes() == entry.image.read_bytes()
-        assert there[name].mask.read_bytes() == entry.mask.read_bytes()
+        assert there[name].image.content == entry.image.content
+        assert there[name].mask.content == entry.mask.content
     size = sum(path.stat().st_size for path in root.rglob("*.*")) / 1e6
     assert f"copying 6 of 6 files ({size:.1f} MB) of {store.address} to {tmp_path / 'cache'}" in caplog.text
 

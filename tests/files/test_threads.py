@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.files import threads
+from pipeline.files.threads import Images, Work, largest
 
 
 @pytest.fixture
@@ -15,7 +17,10 @@ def image(tmp_path):
     return tmp_path / "a.png"
 
 
-def most_at_once(images):
+UNKNOWN = Images(1000, 0)
+
+
+def most_at_once(*images):
     """Return the largest number of 8 items in progress at the same time."""
     lock, running, most = threading.Lock(), [], []
     pause = threading.Event()
@@ -29,7 +34,8 @@ def most_at_once(images):
             running.remove(item)
         return item * 10
 
-    assert list(threads.on_all_cores(work, range(8), "testing", images=images)) == [0, 10, 20, 30, 40, 50, 60, 70]
+    results = threads.on_all_cores(work, range(8), "testing", Images(8, largest(images)))
+    assert list(results) == [0, 10, 20, 30, 40, 50, 60, 70]
     return max(most)
 
 
@@ -38,14 +44,14 @@ def test_as_many_images_are_in_progress_as_memory_and_cores_allow(image, monkeyp
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
     monkeypatch.setattr(threads, "_MEMORY", memory)
 
-    assert most_at_once([image]) == workers
+    assert most_at_once(image) == workers
 
 
 def test_small_images_are_worked_on_by_one_thread(tmp_path, monkeypatch):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
     Image.fromarray(np.zeros((100, 199), np.uint8)).save(tmp_path / "a.png")
 
-    assert most_at_once([tmp_path / "a.png"]) == 1
+    assert most_at_once(tmp_path / "a.png") == 1
 
 
 def pid(item):
@@ -53,15 +59,20 @@ def pid(item):
 
 
 @pytest.mark.parametrize(
-    ("width", "cores", "num_images", "are_processes"),
-    [(199, 2, None, True), (199, 2, 99, False), (199, 1, None, False), (200, 2, None, False)],
+    ("cores", "images", "are_processes"),
+    [
+        (2, Images(200, 100 * 199), True),
+        (2, Images(99, 100 * 199), False),
+        (1, Images(200, 100 * 199), False),
+        (2, Images(200, 100 * 200), False),
+        (2, Images(2, 100 * 200, are_drawn=True), True),
+        (1, Images(2, 100 * 200, are_drawn=True), False),
+    ],
 )
-def test_many_small_images_are_worked_on_by_processes(tmp_path, monkeypatch, width, cores, num_images, are_processes):
+def test_many_small_images_and_drawings_are_worked_on_by_processes(monkeypatch, cores, images, are_processes):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
     monkeypatch.setattr(threads, "_MANY", 100)
-    Image.fromarray(np.zeros((100, width), np.uint8)).save(tmp_path / "a.png")
-    images = [tmp_path / "a.png"]
-    found = list(threads.on_all_cores(pid, range(200), "testing", images=images, num_images=num_images))
+    found = list(threads.on_all_cores(pid, range(200), "testing", images))
     assert [item for item, _ in found] == list(range(200))
     assert (os.getpid() not in {process for _, process in found}) == are_processes
 
@@ -70,7 +81,7 @@ def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"not an image")
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
 
-    assert most_at_once([tmp_path / "a.png"]) == 2
+    assert most_at_once(tmp_path / "a.png") == 2
 
 
 def test_few_items_are_taken_before_their_results_are(monkeypatch):
@@ -89,7 +100,7 @@ def test_few_items_are_taken_before_their_results_are(monkeypatch):
             seen.append(len(taken))
         return item
 
-    assert list(threads.on_all_cores(work, Items(range(100)), "testing", images=[])) == list(range(100))
+    assert list(threads.on_all_cores(work, Items(range(100)), "testing", UNKNOWN)) == list(range(100))
     assert seen == [11]  # two threads with four items each waiting, and the one that waits for the first result
 
 
@@ -97,7 +108,7 @@ def test_what_is_not_taken_is_not_worked_on_ahead(monkeypatch):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
     done = []
 
-    results = threads.on_all_cores(done.append, range(1000), "testing", images=[])
+    results = threads.on_all_cores(done.append, range(1000), "testing", UNKNOWN)
     next(results)
     threading.Event().wait(0.1)
     results.close()
@@ -114,7 +125,7 @@ def test_after_an_error_the_rest_is_left_alone(monkeypatch):
         done.append(item)
 
     with pytest.raises(ValueError, match="item 3"):
-        list(threads.on_all_cores(work, range(1000), "testing", images=[]))
+        list(threads.on_all_cores(work, range(1000), "testing", UNKNOWN))
     assert len(done) < 20
 
 
@@ -123,4 +134,34 @@ def test_an_error_in_the_work_reaches_the_caller():
         raise ValueError(f"item {item}")
 
     with pytest.raises(ValueError, match="item 0"):
-        list(threads.on_all_cores(work, range(3), "testing", images=[]))
+        list(threads.on_all_cores(work, range(3), "testing", UNKNOWN))
+
+
+def test_work_on_an_item_has_one_of_its_images_at_a_time():
+    seen = []
+
+    def load(item):
+        for number in range(item):
+            seen.append(f"load {number}")
+            yield number
+
+    def make(number):
+        seen.append(f"make {number}")
+        return number * 10
+
+    def store(item, made):
+        seen.extend(f"store {each}" for each in made)
+        return item
+
+    assert Work(load, make, store)(2) == 2
+    assert seen == ["load 0", "make 0", "store 0", "load 1", "make 1", "store 10"]
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_said(monkeypatch):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"2 processes to work on images, got one that was killed .*; free some memo"):
+        list(threads.on_all_cores(die, range(3), "images", Images(3, 1, are_drawn=True)))

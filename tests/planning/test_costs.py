@@ -123,7 +123,7 @@ def test_evaluation_is_timed_with_the_options_of_its_stage():
 
 
 def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
-    drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path, 1)
+    drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, 1)
     assert drawn[1] == Counter(train=367, val=101, test=233)
     assert (drawn[0].dataset, len(drawn[0].jobs)) == ("camvid", 3)
     (tmp_path / "raw").mkdir()

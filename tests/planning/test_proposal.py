@@ -14,6 +14,7 @@ from pipeline.data import folder
 from pipeline.files.images import read_mask
 from stages import download, tile, validate
 from tests.support import layouts
+from tests.support.made import made
 
 # mask_kind, images by split, names of the classes, whether there are ignored labels.
 EXPECTED = {
@@ -110,14 +111,13 @@ def test_the_work_on_every_layout_can_be_sent_to_another_process(name, project):
     root.mkdir(parents=True)
     getattr(layouts, name)(root)
     assert run("data/own/photos").exit_code == 0
-    source = folder.write(params.load().dataset, project / "raw")
-    for job in source.jobs:
-        here = source.write(job)
-        mask = here.mask.read_bytes() if here.mask else None
-        write, sent = pickle.loads(pickle.dumps((source.write, job)))
-        there = write(sent)
-        assert there == here
-        assert (there.mask.read_bytes() if there.mask else None) == mask
+    source = folder.source(params.load().dataset)
+    loaded = [(source.make, sent) for job in source.jobs for sent in source.load(job)]
+    here, sent = made(source), pickle.dumps(loaded)
+    root.rename(project / "elsewhere")  # another machine sees no file of it
+    there = [make(sent) for make, sent in pickle.loads(sent)]
+    assert there == pickle.loads(pickle.dumps(here)) == here
+    assert any(each.mask for each in there)
 
 
 def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions(project):

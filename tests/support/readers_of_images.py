@@ -33,13 +33,11 @@ PARTS = {"a": (b"image", b"mask", b"outside"), "b": (b"second image", b"second m
 
 def write_raw_shards(folder):
     kinds = ("image", "mask", "outside_mask")
-    rows = [{"id": name, **{kind: f"{name}.{kind}" for kind in kinds}} for name in PARTS]
-    rows[1]["outside_mask"] = ""
-    for name, parts in PARTS.items():
-        for kind, content in zip(kinds, parts, strict=True):
-            if content is not None:
-                (folder / f"{name}.{kind}").write_bytes(content)
-    list(raw_files.into_shards(rows, folder))
+    there = {
+        name: {kind: part for kind, part in zip(kinds, parts, strict=True) if part} for name, parts in PARTS.items()
+    }
+    images = [raw_files.Image({"id": name, **dict.fromkeys(kinds, "")}, parts) for name, parts in there.items()]
+    list(raw_files.into_shards(images, folder))
 
 
 def read_raw_shards(folder):

@@ -1,7 +1,6 @@
 """Annotations that are not masks: polygons and segments, with the images that they belong to."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 
 from pipeline.data import pairing
@@ -35,7 +34,7 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pai
     """
     if kind == "labelme":
         pairs = pairing.find(root, images, masks)
-        return pairs, {pair: partial(labelme.draw, root / pair.mask) for pair in pairs if pair.mask is not None}
+        return pairs, {pair: labelme.drawing_of(root / pair.mask) for pair in pairs if pair.mask is not None}
     image_files, files = pairing.matches(root, images, masks)
     return read_files(root, list(map(str, image_files.to_pylist())), list(map(str, files.to_pylist())), kind)
 

@@ -65,10 +65,10 @@ def read(path: Path) -> dict[str, Drawing]:
         by_image[annotation.image_id].append(annotation)
     if unknown := by_image.keys() - {image.id for image in file.images}:
         raise ValueError(f"{path}: expected annotations of the images listed, got one of {min(unknown, key=str)}")
-    return {image.file_name: partial(_draw, path, image, by_image[image.id], names) for image in file.images}
+    return {image.file_name: Drawing(partial(_draw, path, image, by_image[image.id], names)) for image in file.images}
 
 
-def _draw(path: Path, image: Image, annotations: Sequence[_Annotation], names: dict[Id, str]) -> Labelled:
+def _draw(path: Path, image: Image, annotations: Sequence[_Annotation], names: dict[Id, str], _: bytes) -> Labelled:
     regions = (Region(names[each.category_id], partial(_cover, each)) for each in annotations)
     try:
         return drawing.draw(image.height, image.width, regions)

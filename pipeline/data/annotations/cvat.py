@@ -29,8 +29,7 @@ def read(path: Path) -> dict[str, Drawing]:
         if top.tag != "annotations" or not images:
             raise ValueError(f"a {top.tag} without images")
         return {
-            name: partial(_draw, path, name, int(image.attrib["height"]), int(image.attrib["width"]), _shapes(image))
-            for name, image in images.items()
+            name: Drawing(partial(_draw, path, name, _size(image), _shapes(image))) for name, image in images.items()
         }
     except (OSError, ParseError, KeyError, ValueError, defusedxml.DefusedXmlException) as err:
         raise ValueError(
@@ -43,10 +42,14 @@ def _shapes(image: Element) -> Sequence[Element]:
     return sorted((each for each in image if each.tag not in _OF_THE_IMAGE), key=lambda e: int(e.get("z_order", "0")))
 
 
-def _draw(path: Path, name: str, height: int, width: int, shapes: Sequence[Element]) -> Labelled:
+def _size(image: Element) -> tuple[int, int]:
+    return int(image.attrib["height"]), int(image.attrib["width"])
+
+
+def _draw(path: Path, name: str, size: tuple[int, int], shapes: Sequence[Element], _: bytes) -> Labelled:
     try:
         regions = [Region(shape.attrib["label"], partial(_cover, shape.tag, shape.attrib)) for shape in shapes]
-        return drawing.draw(height, width, regions)
+        return drawing.draw(*size, regions)
     except KeyError as err:
         raise ValueError(f"{path}: image {name}: expected a shape with the attribute {err}; correct the file") from err
     except ValueError as err:

@@ -27,7 +27,20 @@ def read(path: Path, kind: type[Kind], what: str) -> Kind:
         ValueError: it cannot be read, or is something else.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as err:
+        raise ValueError(f"{path}: expected {what}, which can be read: {err}") from err
+    return parsed(content, path, kind, what)
+
+
+def parsed(content: bytes, path: Path, kind: type[Kind], what: str) -> Kind:
+    """Return the content of a JSON file as a record; see `read`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        return kind.model_validate_json(content)
     except ValidationError as err:
         first = err.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -35,5 +48,3 @@ def read(path: Path, kind: type[Kind], what: str) -> Kind:
             f"{path}: expected {what}, got something else at {where}: {first['msg']}; correct dataset.masks or the file"
         )
         raise ValueError(message) from err
-    except OSError as err:
-        raise ValueError(f"{path}: expected {what}, which can be read: {err}") from err

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,27 @@ class Labelled:
     """EXIF orientation that the annotations were turned by, 1 to 8."""
 
 
-Drawing = Callable[[], Labelled]
-"""Draws the mask of one image.
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Draws the mask of one image; on any machine, once the file that it needs was read."""
 
-Raises:
-    ValueError: an annotation cannot be drawn.
-"""
+    draw: Callable[[bytes], Labelled]
+    """Given the file's content, or nothing if it needs none. Raises ValueError where an annotation cannot be drawn."""
+    file: Path | None = None
+    """What holds the annotations, unless `draw` has them."""
+
+    def content(self) -> bytes:
+        """Return what `draw` takes.
+
+        Raises:
+            ValueError: the file cannot be read.
+        """
+        if self.file is None:
+            return b""
+        try:
+            return self.file.read_bytes()
+        except OSError as err:
+            raise ValueError(f"{self.file}: expected annotations, which can be read: {err}") from err
 
 
 @dataclass(frozen=True)

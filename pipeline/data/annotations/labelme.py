@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.data.annotations import documents, drawing
 from pipeline.data.annotations.documents import Record
-from pipeline.data.annotations.drawing import Covered, Labelled, Region
+from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
 
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
@@ -23,13 +23,16 @@ class _File(Record):
     imageWidth: int  # noqa: N815
 
 
-def draw(path: Path) -> Labelled:
-    """Return the mask of the image that a file is about.
+def drawing_of(path: Path) -> Drawing:
+    """Return what draws the mask of the image that a file is about.
 
-    Raises:
-        ValueError: it cannot be read, is not LabelMe's, or has shapes other than polygons, rectangles and circles.
+    It raises ValueError if the file is not LabelMe's, or has shapes other than polygons, rectangles and circles.
     """
-    file = documents.read(path, _File, "LabelMe's annotations")
+    return Drawing(partial(_draw, path), path)
+
+
+def _draw(path: Path, content: bytes) -> Labelled:
+    file = documents.parsed(content, path, _File, "LabelMe's annotations")
     regions = (Region(shape.label, partial(_cover, shape)) for shape in file.shapes)
     try:
         return drawing.draw(file.imageHeight, file.imageWidth, regions)

@@ -56,7 +56,7 @@ def read(path: Path) -> dict[str, Drawing]:
         if annotation.image_id not in images:
             raise ValueError(f"{path}: expected annotations of the images listed, got one of {annotation.image_id}")
         labels = {segment.id: names[segment.category_id] for segment in annotation.segments_info}
-        drawings[images[annotation.image_id]] = partial(_draw, folder / annotation.file_name, labels)
+        drawings[images[annotation.image_id]] = Drawing(partial(_draw, labels), folder / annotation.file_name)
     return drawings
 
 
@@ -72,7 +72,7 @@ def folder_of(path: Path) -> Path:
     raise ValueError(f"{path}: expected a folder {path.stem} with the PNGs of its segments, beside it or its folder")
 
 
-def _draw(png: Path, labels: dict[int, str]) -> Labelled:
+def _draw(labels: dict[int, str], png: bytes) -> Labelled:
     decoded = decode(png)
     colours = read_colours(decoded)
     ids, codes = np.unique(colours @ np.array([1, 256, 65_536]), return_inverse=True)

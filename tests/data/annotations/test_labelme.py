@@ -11,7 +11,8 @@ COVERED = [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5]
 def drawn(folder, *shapes, **changes):
     tree = {"version": "5.4.1", "shapes": shapes, "imagePath": "a.jpg", "imageHeight": 4, "imageWidth": 5} | changes
     (folder / "a.json").write_text(json.dumps(tree))
-    return labelme.draw(folder / "a.json")
+    drawing = labelme.drawing_of(folder / "a.json")
+    return drawing.draw(drawing.content())
 
 
 @pytest.mark.parametrize("changes", [{}, {"shape_type": None}, {"shape_type": "rectangle", "points": [[3, 3], [1, 1]]}])

@@ -25,20 +25,24 @@ def write(root, *, segments=SEGMENTS, folder="annotations/panoptic_val", **chang
     return path
 
 
+def drawn(drawing):
+    return drawing.draw(drawing.content())
+
+
 @pytest.mark.parametrize("folder", ["annotations/panoptic_val", "panoptic_val"])
 def test_a_colour_is_the_id_of_a_segment_with_red_as_its_lowest_byte(tmp_path, folder):
-    labelled = panoptic.read(write(tmp_path, folder=folder))["7.jpg"]()
+    labelled = drawn(panoptic.read(write(tmp_path, folder=folder))["7.jpg"])
     assert [[labelled.names[code] for code in row] for row in labelled.codes] == [[None, "sky"], ["cow", "cow"]]
 
 
 def test_segments_of_one_category_have_one_label(tmp_path):
     segments = [{"id": 5, "category_id": 2}, {"id": 66_053, "category_id": 2}]
-    labelled = panoptic.read(write(tmp_path, segments=segments))["7.jpg"]()
+    labelled = drawn(panoptic.read(write(tmp_path, segments=segments))["7.jpg"])
     assert (labelled.codes.tolist(), labelled.names) == ([[0, 1], [1, 1]], (None, "cow"))
 
 
 def test_a_segment_without_a_category_has_a_label_that_says_so(tmp_path):
-    labelled = panoptic.read(write(tmp_path, segments=SEGMENTS[:1]))["7.jpg"]()
+    labelled = drawn(panoptic.read(write(tmp_path, segments=SEGMENTS[:1]))["7.jpg"])
     assert labelled.names[labelled.codes[1, 0]] == "segment 66053, of no category"
 
 
@@ -54,3 +58,10 @@ def test_a_segment_without_a_category_has_a_label_that_says_so(tmp_path):
 def test_a_file_that_does_not_hold_together_is_refused(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=f"panoptic_val.json: {reason}"):
         panoptic.read(write(tmp_path, **changes))
+
+
+def test_a_png_that_is_gone_is_named(tmp_path):
+    drawing = panoptic.read(write(tmp_path))["7.jpg"]
+    drawing.file.unlink()
+    with pytest.raises(ValueError, match=r"panoptic_val/7\.png: expected annotations, which can be read: .*No such"):
+        drawing.content()

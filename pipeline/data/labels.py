@@ -1,0 +1,115 @@
+"""What the pixels of a user's masks mean: values, colours or annotations become indices into the class table."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.arrays import Pixels
+from pipeline.core.classes import ClassTable
+from pipeline.data.assignment import Job
+from pipeline.files.images import decode, read_colours, read_mask
+from pipeline.params.dataset import FolderDataset
+
+Labels = npt.NDArray[np.int16]
+
+_OUTSIDE = -1  # label of a pixel that the class table does not name
+_STRIP = 2**20  # pixels converted at once
+_SHOWN = 5  # labels that the class table does not name
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A user's mask, and what its pixels mean."""
+
+    pixels: npt.NDArray[np.unsignedinteger]
+    """Values, or codes of labels (H, W), or colours (H, W, 3)."""
+    table: Labels
+    """The index of each value, code or colour."""
+    orientation: int
+    shown: Callable[[int], str]
+    """Returns a value, code or colour as the class table would name it."""
+
+
+def reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Job, bytes], Coded]:
+    """Return what reads the mask of an image, given what its file holds.
+
+    Raises:
+        ImageError: a mask cannot be read.
+        ValueError: an annotation cannot be drawn.
+    """
+    if settings.is_annotated:
+        index_of = {
+            row.value: classes.void if row.ignore else classes.names.index(row.name) for row in settings.classes
+        }
+        return partial(_drawn, index_of)
+    return partial(_stored, labels(settings, classes), settings.mask_kind == "index")
+
+
+def _drawn(index_of: Mapping[int | str | None, int], job: Job, content: bytes) -> Coded:
+    if job.drawing is None:
+        raise ValueError(f"expected annotations of {job.pair.image} in {job.pair.mask}, got none")
+    drawn = job.drawing.draw(content)
+    table = np.array([index_of.get(name, _OUTSIDE) for name in drawn.names], np.int16)
+    shown = [name or "no annotation" for name in drawn.names]
+    return Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
+
+
+def _stored(table: Labels, is_index: bool, _: Job, content: bytes) -> Coded:
+    decoded = decode(content)
+    pixels = read_mask(decoded) if is_index else read_colours(decoded)
+    return Coded(pixels, table, decoded.orientation, str if is_index else _colour_text)
+
+
+def _colour_text(code: int) -> str:
+    return str(list(code.to_bytes(3)))
+
+
+def shown(outside: Counter[int], text: Callable[[int], str]) -> str:
+    """Return the labels that the class table does not name, the most frequent first: as the table would name them."""
+    texts = [f"{text(code)} ({count:,} px)" for code, count in outside.most_common(_SHOWN)]
+    more = [f"and {len(outside) - _SHOWN} more"] if len(outside) > _SHOWN else []
+    return ", ".join(texts + more)
+
+
+def labels(settings: FolderDataset, classes: ClassTable) -> Labels:
+    """Return the index of each mask value, (256,), or of each colour red * 65536 + green * 256 + blue, (2**24,), int16.
+
+    Ignored rows are void; values and colours in no row are -1.
+    """
+    table = np.full(2**8 if settings.mask_kind == "index" else 2**24, _OUTSIDE, np.int16)
+    for row in settings.classes:
+        code = row.value if settings.mask_kind == "index" else int.from_bytes(row.colour)
+        table[int(code or 0)] = classes.void if row.ignore else classes.names.index(row.name)
+    return table
+
+
+def to_index(
+    mask: npt.NDArray[np.unsignedinteger], table: Labels, void: int
+) -> tuple[Pixels, npt.NDArray[np.bool_], Counter[int]]:
+    """Return the index mask (H, W) uint8, which pixels hold a label that the table does not name, and how many of each.
+
+    Such pixels, (H, W) bool, become void. A colour's label is red * 65536 + green * 256 + blue.
+
+    Args:
+        mask: values or codes (H, W), or colours (H, W, 3).
+        table: index of each value, code or colour, as `labels` returns it.
+        void: index of unlabelled pixels.
+    """
+    indices, unknown = np.empty(mask.shape[:2], np.uint8), np.empty(mask.shape[:2], np.bool_)
+    outside = Counter[int]()
+    rows = max(1, _STRIP // mask.shape[1])
+    for top in range(0, len(mask), rows):
+        strip = mask[top : top + rows]
+        codes = strip if strip.ndim == 2 else strip @ np.array([65_536, 256, 1])
+        strip_indices = table[codes]
+        unknown[top : top + rows] = strip_unknown = strip_indices == _OUTSIDE
+        outside.update(
+            dict(zip(*(part.tolist() for part in np.unique(codes[strip_unknown], return_counts=True)), strict=True))
+        )
+        strip_indices[strip_unknown] = void
+        indices[top : top + rows] = strip_indices
+    return indices, unknown, outside
