@@ -86,7 +86,7 @@ def _write(folder: Path, count: int, height: int, width: int, tile: Callable[[in
     header = shard.Header("random", classes, height, width, 1.0)
     rows, drawn = [], [tile(i) for i in range(count)]
     for split in ("train", "val"):
-        shard.write(folder / f"{split}.arrow", header, [([image], [mask]) for image, mask in drawn])
+        shard.write(folder / f"{split}.arrow", header, [(image[None], mask[None]) for image, mask in drawn])
         common = {"split": split, "sequence": "", "top": 0, "left": 0, "height": height, "width": width}
         for row, (_, mask) in enumerate(drawn):
             pixels = np.bincount(mask.ravel(), minlength=NUM_CLASSES + 1).tolist()

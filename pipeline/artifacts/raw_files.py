@@ -122,6 +122,15 @@ class RawFiles:
             ) from err
         return content
 
+    def content(self, place: str) -> bytes:
+        """Return the encoded bytes at a place.
+
+        Raises:
+            ValueError: as for `source`.
+        """
+        source = self.source(place)
+        return source if isinstance(source, bytes) else source.read_bytes()
+
     def _shard(self, name: str) -> pa.ipc.RecordBatchFileReader:
         """Return an open shard, after closing the one that was not used for longest."""
         shard = self._shards.pop(name, None)

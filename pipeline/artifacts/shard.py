@@ -4,7 +4,7 @@ A shard holds the tiles of consecutive images of one split, with one record batc
 (h * w * 3) uint8 RGB in row-major order, and `mask`, (h * w) uint8.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,8 +33,8 @@ class Header:
     """Factor by which images were resized before they were cut."""
 
 
-def write(path: Path, header: Header, batches: Iterable[tuple[Sequence[Pixels], Sequence[Pixels]]]) -> None:
-    """Write one shard; each of `batches` is a list of tiles (h, w, 3) and a list of their masks (h, w)."""
+def write(path: Path, header: Header, batches: Iterable[tuple[Pixels, Pixels]]) -> None:
+    """Write one shard; each of `batches` is some tiles (N, h, w, 3) and their masks (N, h, w)."""
     schema = _schema(header)
     with atomic.replacing(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for images, masks in batches:
@@ -90,9 +90,8 @@ def _schema(header: Header) -> pa.Schema:
     return pa.schema([("image", pa.list_(pa.uint8(), 3 * area)), ("mask", pa.list_(pa.uint8(), area))])
 
 
-def _column(tiles: Sequence[Pixels], field: Any) -> Any:
-    values = pa.array(np.stack(tiles).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(values, type=field.type)
+def _column(tiles: Pixels, field: Any) -> Any:
+    return pa.FixedSizeListArray.from_arrays(pa.array(tiles.reshape(-1)), type=field.type)
 
 
 def _view(column: Any, shape: tuple[int, ...]) -> Pixels:

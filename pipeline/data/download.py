@@ -77,8 +77,8 @@ def _made(source: Source, store: Callable[[Any, Iterator[Image]], Result], on_al
     return on_all(work, source.jobs, "images", source.images)
 
 
-def _described(make: Callable[[Any], SourceImage], num_classes: int, loaded: Any) -> Image:
-    return _describe(make(loaded), num_classes)
+def _described(make: Callable[[Any], SourceImage], num_classes: int, loaded: Any) -> Iterator[Image]:
+    yield _describe(make(loaded), num_classes)
 
 
 def _kept(_: Any, images: Iterator[Image]) -> Image:

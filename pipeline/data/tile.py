@@ -1,10 +1,10 @@
 """The tile step: resizes every image, cuts it along the grid, and writes shards that training maps into memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic, tables
 from pipeline.files.images import read_image, read_mask, resize_image, resize_mask
-from pipeline.files.threads import Images, on_all_cores
+from pipeline.files.threads import Images, OnAll, Work, on_all_cores
 from pipeline.params.steps import Tile
 
 Row = dict[str, Any]
@@ -26,11 +26,30 @@ Row = dict[str, Any]
 _READ = ["id", "split", "sequence", "image", "mask", "height", "width"]  # columns of the manifest
 
 
-def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataFrame:
+class _Encoded(NamedTuple):
+    """An image, as it is stored, and its row of the manifest."""
+
+    row: Row
+    image: bytes
+    mask: bytes
+
+
+class _Band(NamedTuple):
+    """The tiles of an image that begin in one of its rows."""
+
+    places: list[Row]
+    """Of each, what the index holds but for its place in a shard."""
+    images: Pixels
+    """(N, h, w, 3)."""
+    masks: Pixels
+    """(N, h, w)."""
+
+
+def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnAll = on_all_cores) -> pd.DataFrame:
     """Cut every image of the manifest into tiles and write `folder`; return the index, one row per tile.
 
-    Shards are written by all cores; which image goes into which shard depends only on the manifest, so the same images
-    and settings give the same bytes.
+    Which image goes into which shard depends only on the manifest, so the same images and settings give the same bytes,
+    whatever `on_all` works on them.
 
     Raises:
         ValueError: a split has no tiles.
@@ -41,10 +60,13 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile) -> pd.DataF
         shard for split in manifest.splits for shard in _shards(images[images["split"] == split], split, settings)
     ]
     with atomic.replacing(folder) as temporary:
-        files = RawFiles(raw)
-        work = partial(_write_shard, files=files, folder=temporary, header=header, settings=settings)
+        work = Work(
+            partial(_load, files=RawFiles(raw)),
+            partial(_cut, settings=settings, void=header.classes.void),
+            partial(_store, folder=temporary, header=header),
+        )
         known = Images(len(images), int((images["height"] * images["width"]).max()) if len(images) else 0)
-        batches = list(on_all_cores(work, shards, "tile", known))
+        batches = list(on_all(work, shards, "tile", known))
         index = tables.as_frame(pa.Table.from_batches(batches, _schema(header)), tileset.COLUMNS)
         for split in manifest.splits:
             if not (index["split"] == split).any():
@@ -68,22 +90,44 @@ def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[
         yield f"{split}-{number:05d}.arrow", images.iloc[start:]
 
 
-def _write_shard(
-    part: tuple[str, pd.DataFrame], files: RawFiles, folder: Path, header: Header, settings: Tile
-) -> pa.RecordBatch:
-    """Write a shard; return its rows of the index, as columns."""
-    name, images = part
-    rows: list[Row] = []
+def _load(part: tuple[str, pd.DataFrame], files: RawFiles) -> Iterator[_Encoded]:
+    """Yield each image of a shard."""
+    for row in cast(list[Row], part[1].to_dict("records")):
+        yield _Encoded(row, files.content(row["image"]), files.content(row["mask"]))
 
-    def batches() -> Iterator[tuple[Sequence[Pixels], Sequence[Pixels]]]:
-        for image in cast(list[Row], images.to_dict("records")):
-            cut = _cut(image, files, settings, void=header.classes.void)
-            for _, band in groupby(cut, key=lambda tile: tile[0]["top"]):
-                places, pixels, masks = zip(*band, strict=True)
-                for place, mask in zip(places, masks, strict=True):
-                    counts = np.bincount(mask.reshape(-1), minlength=header.classes.void + 1)
-                    rows.append({**place, "shard": name, "row": len(rows), "pixels": counts})
-                yield pixels, masks
+
+def _cut(encoded: _Encoded, settings: Tile, void: int) -> Iterator[_Band]:
+    """Yield each row of an image's tiles that has one; padding is black and void."""
+    image, tile = encoded.row, (settings.height, settings.width)
+    size = _scaled_size((image["height"], image["width"]), settings)
+    pixels, mask = read_image(encoded.image), read_mask(encoded.mask)
+    if settings.scale != 1:
+        pixels, mask = resize_image(pixels, size), resize_mask(mask, size)
+    of_image = {"source": image["id"], "split": image["split"], "sequence": image["sequence"]}
+    for top, row in groupby(_grid(size, settings), key=lambda place: place[0]):
+        places, tile_masks = [], []
+        for _, left in row:
+            tile_mask = tiles.cut(mask, top, left, tile, fill=void)
+            if settings.drop_unlabelled and (tile_mask == void).all():
+                continue
+            height, width = min(tile[0], size[0] - top), min(tile[1], size[1] - left)
+            counts = np.bincount(tile_mask.reshape(-1), minlength=void + 1)
+            place = {"top": top, "left": left, "height": height, "width": width, "pixels": counts}
+            places.append(of_image | place)
+            tile_masks.append(tile_mask)
+        if places:
+            cut = [tiles.cut(pixels, top, place["left"], tile, fill=0) for place in places]
+            yield _Band(places, np.stack(cut), np.stack(tile_masks))
+
+
+def _store(part: tuple[str, pd.DataFrame], bands: Iterator[_Band], *, folder: Path, header: Header) -> pa.RecordBatch:
+    """Write a shard; return its rows of the index, as columns."""
+    name, rows = part[0], list[Row]()
+
+    def batches() -> Iterator[tuple[Pixels, Pixels]]:
+        for band in bands:
+            rows.extend({**place, "shard": name, "row": i} for i, place in enumerate(band.places, len(rows)))
+            yield band.images, band.masks
 
     shard.write(folder / name, header, batches())
     return pa.RecordBatch.from_pylist(rows, _schema(header))
@@ -91,25 +135,6 @@ def _write_shard(
 
 def _schema(header: Header) -> pa.Schema:
     return tables.schema(tileset.COLUMNS, {tileset.PIXELS: len(header.classes) + 1})
-
-
-def _cut(image: Row, files: RawFiles, settings: Tile, *, void: int) -> Iterator[tuple[Row, Pixels, Pixels]]:
-    """Yield (place, tile, mask) of each tile of one image; padding is black and void."""
-    size, tile = _scaled_size((image["height"], image["width"]), settings), (settings.height, settings.width)
-    pixels, mask = read_image(files.source(image["image"])), read_mask(files.source(image["mask"]))
-    if settings.scale != 1:
-        pixels, mask = resize_image(pixels, size), resize_mask(mask, size)
-    for top, left in _grid(size, settings):
-        tile_mask = tiles.cut(mask, top, left, tile, fill=void)
-        if settings.drop_unlabelled and (tile_mask == void).all():
-            continue
-        height, width = min(tile[0], size[0] - top), min(tile[1], size[1] - left)
-        place = {"source": image["id"], "top": top, "left": left, "height": height, "width": width}
-        yield (
-            {**place, "split": image["split"], "sequence": image["sequence"]},
-            tiles.cut(pixels, top, left, tile, fill=0),
-            tile_mask,
-        )
 
 
 def _grid(size: tuple[int, int], settings: Tile) -> Iterator[tuple[int, int]]:

@@ -193,7 +193,7 @@ def _by_nodes(
 
     def ranges() -> Iterator[list[_Encoded]]:
         for part in _ranges(test):
-            encoded = [_Encoded(*(_content(files.source(place)) for place in places)) for places in part]
+            encoded = [_Encoded(*map(files.content, places)) for places in part]
             sent.extend(encoded)
             yield encoded
 
@@ -226,10 +226,6 @@ def _ranges(test: pd.DataFrame) -> Iterator[list[tuple[str, str]]]:
             part, pixels = [], 0
     if part:
         yield part
-
-
-def _content(source: Path | bytes) -> bytes:
-    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def _shown(each: Iterable[Item], number: int) -> Iterable[Item]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -51,15 +51,15 @@ class Work(Generic[Item, Sent, Made, Result]):
 
     load: Callable[[Item], Iterable[Sent]]
     """Reads the images of an item, at least one, on this machine."""
-    make: Callable[[Sent], Made]
-    """Makes something of an image. It reads and writes no file; it, what it takes and what it returns can be pickled.
-    """
+    make: Callable[[Sent], Iterable[Made]]
+    """Makes something of an image, part by part. It reads and writes no file; it, what it takes and the parts can be
+    pickled."""
     store: Callable[[Item, Iterator[Made]], Result]
-    """Writes all of what was made of an item's images, in their order, on this machine."""
+    """Takes all parts of what was made of an item's images, in their order, on this machine."""
 
     def __call__(self, item: Item) -> Result:
         """Return the result of an item."""
-        return self.store(item, map(self.make, self.load(item)))
+        return self.store(item, chain.from_iterable(map(self.make, self.load(item))))
 
 
 class OnAll(Protocol):

@@ -137,7 +137,7 @@ def test_an_error_in_the_work_reaches_the_caller():
         list(threads.on_all_cores(work, range(3), "testing", UNKNOWN))
 
 
-def test_work_on_an_item_has_one_of_its_images_at_a_time():
+def test_work_on_an_item_has_one_part_of_one_image_at_a_time():
     seen = []
 
     def load(item):
@@ -146,15 +146,19 @@ def test_work_on_an_item_has_one_of_its_images_at_a_time():
             yield number
 
     def make(number):
-        seen.append(f"make {number}")
-        return number * 10
+        for part in range(2):
+            seen.append(f"make {number}.{part}")
+            yield f"{number}.{part}"
 
     def store(item, made):
         seen.extend(f"store {each}" for each in made)
         return item
 
     assert Work(load, make, store)(2) == 2
-    assert seen == ["load 0", "make 0", "store 0", "load 1", "make 1", "store 10"]
+    assert seen == [
+        *("load 0", "make 0.0", "store 0.0", "make 0.1", "store 0.1"),
+        *("load 1", "make 1.0", "store 1.0", "make 1.1", "store 1.1"),
+    ]
 
 
 def die(_):
