@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline import params
 from pipeline.artifacts import manifest
+from pipeline.cluster import images
 from pipeline.data import tile
 from pipeline.files.terminal import say
 from stages import execute
@@ -14,8 +15,8 @@ TILES = Path("data/tiles")
 
 def main() -> None:
     """Read data/raw, write data/tiles, and print the number of tiles."""
-    settings, source = params.load().tile, manifest.read(RAW)
-    index = tile.run(source, RAW, TILES, settings)
+    settings, source = params.load(), manifest.read(RAW)
+    index = tile.run(source, RAW, TILES, settings.tile, images.on_all(settings.placement))
     counts = index["split"].value_counts(sort=False)
     say("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))
     if left_out := int((~source.is_usable).sum()):

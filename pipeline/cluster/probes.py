@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cluster import run, share
+from pipeline.cluster import joining, share
 from pipeline.cluster.doctor import FoundError
 from pipeline.cluster.failures import ClusterError, described
 
@@ -91,12 +91,12 @@ def connected(address: str, placement: "Placement") -> Iterator[Cluster]:
     """
     _check_head(address)
     os.environ["RAY_ADDRESS"] = address
-    run.set_environment(is_local=False)
+    joining.set_environment()
     import ray
     from ray.exceptions import RayError
 
     try:
-        run.join((), None, placement)
+        joining.join((), None, placement)
         hosts = share.hosting(ray.nodes(), placement.node_labels)
         if not hosts:
             raise FoundError("no node has CPUs or GPUs", "start Ray on other machines: ray start --address")

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -10,28 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.artifacts.model import Metrics
-from pipeline.cluster import allocator, local, nodes, share
+from pipeline.cluster import joining, local, share
 from pipeline.cluster.failures import ClusterError, cause, described
 from pipeline.cluster.share import Number
-from pipeline.files import signals, source_code
 
 if TYPE_CHECKING:
     from pipeline.cluster.trainer import Training
     from pipeline.params.steps import Placement
 
 _log = logging.getLogger(__name__)
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # with its default of 2 s, the end is noticed up to 2 s late
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints would appear twice
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the old default causes a warning
-    **allocator.VARIABLES,  # read by the workers, which inherit them on one machine, and are sent them on a cluster
-}
-# Ray's default of 600 s leaves it to the head to notice a lost node. One machine has none to lose, and may be busy.
-_ON_A_CLUSTER = {"RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "30"}
-# The code that a run brings along; Ray sends a package as it is, but for these.
-_CODE = {"py_modules": [str(source_code.ROOT / nodes.PACKAGE)], "excludes": ["__pycache__"]}
-
 Listener = Callable[[Metrics], None]
 
 
@@ -121,7 +108,7 @@ def workers(function: Function, job: Any, plan: Plan) -> Iterator[Workers]:
         ClusterError: the cluster lacks the resources, or its nodes lack what workers need.
     """
     is_local = "RAY_ADDRESS" not in os.environ
-    set_environment(is_local=is_local)
+    joining.set_environment(local.ENVIRONMENT if is_local else joining.ON_A_CLUSTER)
     place: AbstractContextManager[dict[str, Any]] = local.options() if is_local else nullcontext({})
     folder = plan.place.folder.resolve()  # a worker has another current folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,56 +136,13 @@ def _cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def set_environment(*, is_local: bool) -> None:
-    """Set what Ray and its workers read when they are imported or started; the user's own settings take precedence."""
-    for key, value in {**_ENVIRONMENT, **(local.ENVIRONMENT if is_local else _ON_A_CLUSTER)}.items():
-        os.environ.setdefault(key, value)
-
-
 def _connect_to(plan: Plan, folder: Path, options: dict[str, Any]) -> None:
     """Start a local cluster with `options`, or join the one that RAY_ADDRESS names if there are none."""
     import ray
 
     if options:
         with local.few_processes():
-            _connect(address="local", **options)
+            joining.connect(address="local", **options)
         share.check_labels(ray.nodes(), plan.placement.node_labels)
     else:
-        join(plan.place.reads, folder if plan.place.is_shared else None, plan.placement)
-
-
-def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> None:
-    """Connect to the cluster that RAY_ADDRESS names, so that its nodes have this program's code.
-
-    Args:
-        reads: absolute paths that nodes must see as this machine does.
-        folder: likewise, and which they write to; None: there is none.
-        placement: which nodes are meant.
-
-    Raises:
-        ClusterError: nodes lack something, or no node has the labels.
-    """
-    import ray
-
-    _connect()
-    share.check_labels(ray.nodes(), placement.node_labels)
-    if nodes.code_is_missing(share.hosting(ray.nodes(), placement.node_labels), reads, folder):
-        ray.shutdown()
-        _connect(runtime_env=_CODE)  # Ray sends code when a driver connects
-
-
-def _connect(**options: Any) -> None:
-    """Connect to the cluster, or start a local one."""
-    import ray
-
-    ray._private.worker.print_to_stdstream = _hide
-    with signals.sigterm_kept():
-        ray.init(log_to_driver=False, logging_level="ERROR", **options)
-
-
-def _hide(message: dict[str, Any], **_: Any) -> None:
-    """Keep what a raylet says off the terminal, where Ray prints it in colour, whatever `log_to_driver` is.
-
-    What it means for the run, a failure or a node that is gone, is said by this program.
-    """
-    _log.debug(" ".join(message["lines"]))
+        joining.join(plan.place.reads, folder if plan.place.is_shared else None, plan.placement)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from pipeline.cluster import run, share
+from pipeline.cluster import joining, share
 from pipeline.cluster.failures import ClusterError, described
 from pipeline.cluster.nodes import EVERY
 from pipeline.files.threads import in_order
@@ -36,12 +36,12 @@ def is_at_hand() -> bool:
 
 @contextmanager
 def on_nodes(
-    function: Callable[[Item], Result], items: Iterable[Item], placement: "Placement"
+    function: Callable[[Item], Result], items: Iterable[Item], placement: "Placement", *, on_gpus: bool
 ) -> Iterator[Iterator[Result]]:
     """Yield an iterator over the function's results, in the order of the items; Ray is left at the end.
 
-    Items are taken from their iterator as tasks begin to wait for a core, a few at a time. A task has one core, or a
-    quarter of a GPU where nodes have some. Items and results travel by Ray, so nodes need to see no file.
+    Items are taken from their iterator as tasks begin to wait for a core, a few at a time. Items and results travel by
+    Ray, so nodes need to see no file.
 
     Args:
         function: a pickled one is sent to each node once, with what `functools.partial` has bound; it may come from
@@ -49,6 +49,7 @@ def on_nodes(
             in two places.
         items: what to call it with, one task for each.
         placement: on which nodes.
+        on_gpus: whether a task has a quarter of a GPU where nodes have some; otherwise it has a core.
 
     Raises:
         ClusterError: there are no such nodes, they have other code, or tasks were lost too often.
@@ -56,14 +57,14 @@ def on_nodes(
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    run.set_environment(is_local=False)
+    joining.set_environment()
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     _log.info(f"joining Ray at {os.environ['RAY_ADDRESS']}")
     try:
-        run.join((), None, placement)
+        joining.join((), None, placement)
         hosts = share.hosting(ray.nodes(), placement.node_labels)
-        kind, at_once = _room(hosts)
+        kind, at_once = _room(hosts, on_gpus=on_gpus)
         _log.info(f"{len(hosts)} {'node' if len(hosts) == 1 else 'nodes'}, {at_once} at once")
         task = ray.remote(_call).options(
             **_NEEDS[kind],
@@ -83,14 +84,15 @@ def on_nodes(
         ray.shutdown()
 
 
-def _room(hosts: list[share.Node]) -> tuple[Literal["GPU", "CPU"], int]:
+def _room(hosts: list[share.Node], *, on_gpus: bool) -> tuple[Literal["GPU", "CPU"], int]:
     """Return on what of `share.hosting` nodes tasks run, and how many can at once."""
     gpus, cpus = (int(sum(node["Resources"].get(kind, 0) for node in hosts)) for kind in ("GPU", "CPU"))
-    if gpus:
+    if gpus and on_gpus:
         return "GPU", gpus * _TASKS_PER_GPU
     if cpus:
         return "CPU", cpus
-    raise ClusterError("expected a node with a CPU or GPU, got none; start one: ray start --address=<head>:6379")
+    wanted = "a CPU or GPU" if on_gpus else "a CPU"
+    raise ClusterError(f"expected a node with {wanted}, got none; start one: ray start --address=<head>:6379")
 
 
 @dataclass

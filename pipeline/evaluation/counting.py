@@ -3,7 +3,6 @@
 Only what is counted grows with the number of images; few of them are held at any time.
 """
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
@@ -21,12 +20,12 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.artifacts.raw_files import RawFiles
-from pipeline.cluster import tasks
+from pipeline.cluster import images, tasks
 from pipeline.core import boundary, metrics
 from pipeline.core.arrays import Counts, Pixels
 from pipeline.core.calibration import Reliability, reliability
 from pipeline.files.images import read_image, read_mask
-from pipeline.files.threads import in_order
+from pipeline.files.threads import Images, Work, in_order
 from pipeline.inference.predict import Predictor
 from pipeline.params.steps import Placement
 
@@ -34,8 +33,9 @@ FEW = 100
 """Fewer images are predicted by this process, before tasks on nodes would have started."""
 _MEMORY = 4_000_000_000  # bytes that images in progress may take; a single one is predicted whatever its size
 _BYTES_PER_PIXEL, _BYTES_PER_WINDOW_PIXEL = 30, 2_000  # of an image with its result; activations of a wide network
-_RANGE = 16  # images of one task, so that starting it costs little
-_RANGE_PIXELS = 4_000_000  # at which a range ends: of them come 20 MB of masks and uncertainties
+_RANGE = 16  # images of one task at most, since each task unpickles the model
+
+_Places = tuple[str, str]
 
 Item = TypeVar("Item")
 Uncertainty = npt.NDArray[np.float32]
@@ -152,16 +152,15 @@ def _by_this_process(predictor: Predictor, test: pd.DataFrame, files: RawFiles) 
     one_by_one = nullcontext() if predictor.is_reentrant else Lock()
     threads = max(1, cores // at_once) if predictor.is_reentrant else cores
 
-    def work(places: tuple[str, str]) -> _Result:
+    def work(places: _Places) -> _Result:
         image, truth = read_image(files.source(places[0])), read_mask(files.source(places[1]))
         with one_by_one:
             predicted = predict(predictor, image, truth)
         return _Result(image, truth, predicted, _boundaries(predictor, predicted, truth))
 
-    images = test[["image", "mask"]].itertuples(index=False)
     with ThreadPoolExecutor(at_once, initializer=partial(torch.set_num_threads, threads)) as pool:
         try:
-            yield from in_order(lambda places: pool.submit(work, places), images, at_once)
+            yield from in_order(lambda places: pool.submit(work, places), _places(test), at_once)
         finally:
             torch.set_num_threads(cores)  # it counts for threads that are started later, too
 
@@ -189,43 +188,30 @@ def _by_nodes(
     predictor: Predictor, test: pd.DataFrame, files: RawFiles, placement: Placement
 ) -> Generator[_Result, None, None]:
     """Yield results of tasks on contiguous ranges of the images, which travel with them: no node must see data/raw."""
-    sent = deque[_Encoded]()
 
-    def ranges() -> Iterator[list[_Encoded]]:
-        for part in _ranges(test):
-            encoded = [_Encoded(*map(files.content, places)) for places in part]
-            sent.extend(encoded)
-            yield encoded
+    def load(places: _Places) -> Iterator[_Encoded]:
+        yield _Encoded(*map(files.content, places))
 
-    with tasks.on_nodes(partial(count_range, predictor), ranges(), placement) as results:
-        for result in results:
-            for predicted, boundaries in result:
-                encoded = sent.popleft()
-                yield _Result(read_image(encoded.image), read_mask(encoded.mask), predicted, boundaries)
+    def store(places: _Places, counted: Iterator[tuple[Predicted, Counts]]) -> _Result:
+        [(predicted, boundaries)] = counted
+        image, truth = read_image(files.source(places[0])), read_mask(files.source(places[1]))
+        return _Result(image, truth, predicted, boundaries)
 
-
-def count_range(predictor: Predictor, images: list[_Encoded]) -> list[tuple[Predicted, Counts]]:
-    """Predict and count each image, boundaries too, (C, 5); runs on a node."""
-    results = []
-    for encoded in images:
-        image, truth = read_image(encoded.image), read_mask(encoded.mask)
-        predicted = predict(predictor, image, truth)
-        results.append((predicted, _boundaries(predictor, predicted, truth)))
-    return results
+    work = Work(load, partial(count_on, predictor), store)
+    known = Images(len(test), int((test["height"] * test["width"]).max()))
+    return images.by_nodes(work, _places(test), known, placement, on_gpus=True, at_most=_RANGE)
 
 
-def _ranges(test: pd.DataFrame) -> Iterator[list[tuple[str, str]]]:
-    """Yield the places of the images and masks of each range: 16 of usual size, or fewer large ones."""
-    part: list[tuple[str, str]] = []
-    pixels = 0
-    for image, mask, height, width in test[["image", "mask", "height", "width"]].itertuples(index=False):
-        part.append((image, mask))
-        pixels += height * width
-        if len(part) == _RANGE or pixels >= _RANGE_PIXELS:
-            yield part
-            part, pixels = [], 0
-    if part:
-        yield part
+def count_on(predictor: Predictor, encoded: _Encoded) -> Iterator[tuple[Predicted, Counts]]:
+    """Predict an image, and count on it, boundaries too, (C, 5); runs on a node."""
+    truth = read_mask(encoded.mask)
+    predicted = predict(predictor, read_image(encoded.image), truth)
+    yield predicted, _boundaries(predictor, predicted, truth)
+
+
+def _places(test: pd.DataFrame) -> Iterator[_Places]:
+    """Yield the places of each image and its mask."""
+    return test[["image", "mask"]].itertuples(index=False, name=None)
 
 
 def _shown(each: Iterable[Item], number: int) -> Iterable[Item]:

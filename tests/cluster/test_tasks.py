@@ -41,7 +41,7 @@ def cluster(address, monkeypatch):
 
 
 def on_nodes(function, items, placement=ANYWHERE):
-    with tasks.on_nodes(function, items, placement) as results:
+    with tasks.on_nodes(function, items, placement, on_gpus=True) as results:
         yield from results
 
 
@@ -204,10 +204,14 @@ def test_the_loss_of_a_node_is_noticed_once(answers, losses):
     ],
 )
 def test_a_task_has_a_core_or_a_quarter_of_a_gpu(nodes, kind, at_once, needs):
-    assert tasks._room([{"Resources": node} for node in nodes]) == (kind, at_once)
+    hosts = [{"Resources": node} for node in nodes]
+    assert tasks._room(hosts, on_gpus=True) == (kind, at_once)
+    assert tasks._room(hosts, on_gpus=False) == ("CPU", sum(node["CPU"] for node in nodes))
     assert tasks._NEEDS[kind] == needs
 
 
 def test_no_node_with_a_core_is_an_error_that_says_how_to_start_one():
     with pytest.raises(ClusterError, match=r"^expected a node with a CPU or GPU, got none; start one: ray start"):
-        tasks._room([])
+        tasks._room([], on_gpus=True)
+    with pytest.raises(ClusterError, match=r"^expected a node with a CPU, got none; start one: ray start"):
+        tasks._room([{"Resources": {"GPU": 1.0}}], on_gpus=False)
