@@ -1,96 +1,118 @@
-"""Evaluation of this repository's test images by one host of a Ray cluster and by several, in turns.
+"""Download, tile and evaluate of images of 64x64 pixels by one host of a Ray cluster and by several, in turns.
 
-    python benchmarks/nodes.py [--hosts 1 2] [--help]
+    python benchmarks/nodes.py [--hosts 1 2 3] [--share 0.4] [--help]
 
-It needs what `dvc repro evaluate` needs (at least a hundred test images) and root, for hosts are made of namespaces of
-this machine (tests/support/hosts.py): each has one CPU, and sees neither data nor model. The driver's host has none; it
-reads, sends, receives, and makes the page's pictures, as the stage does. Seconds are those from the call to the last
-image, with joining the cluster and starting a process on each host; the median of the turns counts, and so does that of
-their ratios to the first number of hosts.
+It needs root, for hosts are made of namespaces of this machine (tests/support/hosts.py): each has one CPU for tasks,
+of which it gets the share of a core that --share says (by cgroups of version 1), and sees no file. The driver's host
+has none for tasks, and as much of the machine's cores as is left; it runs the stages whole, as dvc does, but for
+evaluate, which scores an untrained network (benchmarks/scale.py, which draws the images). Seconds are a stage's whole
+process, joining the cluster and starting a process on each host included; the median of the turns counts, and so does
+that of their ratios to the first number of hosts. What is written must be the same bytes for any number of hosts.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline import params
-from pipeline.artifacts import manifest
-from pipeline.evaluation import evaluate
-from pipeline.evaluation.report import gallery
+from benchmarks import scale
 from pipeline.files import atomic
-from pipeline.inference import predict
-from stages.evaluate import MODEL, OPTIONS, RAW
-from tests.support import ROOT, ray_hosts
+from pipeline.files.digest import content_sha256
+from tests.support import ROOT, hosts, ray_hosts
+
+COMMANDS = {
+    "download": ("-m", "stages.download"),
+    "tile": ("-m", "stages.tile"),
+    "evaluate": (str(ROOT / "benchmarks" / "scale.py"), "--evaluate"),
+}
+_GROUPS = Path("/sys/fs/cgroup/cpu")
+_PERIOD = 20_000  # microseconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds by so many hosts, and the median of their ratios to the first row's."""
+    """Median seconds of a stage by so many hosts, and the median of their ratios to those by the first number."""
 
+    stage: str
     hosts: int
-    images: int
     seconds: float
     ratio: float
 
 
-def time_this() -> None:
-    """Evaluate as the stage does, but for what it writes; print the number of images, seconds and scores."""
-    settings, source = params.load(), manifest.read(RAW)
-    number = len(evaluate.scored_images(source))
-    images = gallery.Gallery(source.classes, max_characters=gallery.budget(number))
-    predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
-    began = time.perf_counter()
-    result = evaluate.run(predictor, source, RAW, on_image=images.add, placement=settings.placement)
-    seconds = time.perf_counter() - began
-    print(json.dumps({"images": number, "seconds": seconds, "scores": evaluate.recorded(result)}))
+def run(folder: Path, number: int, share: float) -> dict[str, tuple[float, str]]:
+    """Return the seconds of each stage on a new cluster of so many hosts, and the digest of what it wrote."""
+    done = {}
+    with ray_hosts.cluster(folder) as cluster, ExitStack() as limits:
+        limits.enter_context(limited([cluster.add(f"node{i + 1}", sees=()) for i in range(number)], share))
+        for stage, command in COMMANDS.items():
+            began = time.perf_counter()
+            ended = cluster.python(*command, folder=folder, timeout=7200, PYTHONPATH=str(ROOT))
+            seconds = time.perf_counter() - began
+            if ended.returncode or f"{number} node" not in ended.stderr:
+                raise SystemExit(f"{stage} by {number} hosts failed:\n{ended.stderr}")
+            done[stage] = seconds, content_sha256(folder / scale.OUTPUTS.get(stage, "reports"))
+            print(f"{stage}, {number} hosts: {seconds:.1f} s", file=sys.stderr, flush=True)
+    return done
 
 
-def by_hosts(number: int) -> dict[str, Any]:
-    """Return what `time_this` prints on a new cluster of so many hosts."""
-    with TemporaryDirectory() as folder, ray_hosts.cluster(Path(folder) / "logs") as cluster:
-        for i in range(number):
-            cluster.add(f"node{i + 1}", sees=())
-        done = cluster.python(str(Path(__file__).resolve()), "--evaluate", folder=ROOT, timeout=3600)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
+@contextmanager
+def limited(nodes: list[hosts.Host], share: float) -> Iterator[None]:
+    """Give each host so much of a core, and what it starts from now on."""
+    groups = [_GROUPS / f"segnet-{os.getpid()}-{node.name}" for node in nodes if share < 1]
+    if groups and not _GROUPS.is_dir():
+        raise SystemExit(
+            f"expected cgroups of version 1 at {_GROUPS}, got none; use --share 1 and a core for each host"
+        )
+    for group, node in zip(groups, nodes, strict=False):
+        group.mkdir()
+        (group / "cpu.cfs_period_us").write_text(str(_PERIOD))
+        (group / "cpu.cfs_quota_us").write_text(str(round(_PERIOD * share)))
+        for process in node.processes():
+            (group / "cgroup.procs").write_text(str(process.pid))
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.stop()
+        for group in groups:
+            group.rmdir()
 
 
 def main() -> None:
     """Print the table, and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 2], help="numbers of hosts; default: 1 2")
-    parser.add_argument("--turns", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 3], help="numbers of hosts; default: 1 2 3")
+    parser.add_argument("--images", type=int, default=20_000, help="a tenth is evaluated; default: %(default)s")
+    parser.add_argument("--share", type=float, default=0.4, help="of a core, that a host gets; default: %(default)s")
+    parser.add_argument("--turns", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "nodes.json")
-    parser.add_argument("--evaluate", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.evaluate:
-        return time_this()
     load = os.getloadavg()[0]
-    turns = [[by_hosts(number) for number in options.hosts] for _ in range(options.turns)]
-    if len({json.dumps(each["scores"]) for turn in turns for each in turn}) > 1:
-        raise SystemExit("expected the same scores by any number of hosts")
-    print("| hosts | images | seconds | ratio |\n| ---: | ---: | ---: | ---: |")
+    with TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        scale.draw(folder / "own", options.images)
+        scale.write_params(folder, files_up_to=0)
+        turns = [[run(folder, number, options.share) for number in options.hosts] for _ in range(options.turns)]
+    print("| stage | hosts | seconds | ratio |\n| --- | ---: | ---: | ---: |")
     rows = []
-    for hosts, *done in zip(options.hosts, *turns, strict=True):
-        seconds = [each["seconds"] for each in done]
-        first = [turn[0]["seconds"] for turn in turns]
-        ratio = statistics.median(a / b for a, b in zip(seconds, first, strict=True))
-        rows.append(Row(hosts, done[0]["images"], statistics.median(seconds), ratio))
-        print(f"| {hosts} | {rows[-1].images:,} | {rows[-1].seconds:.1f} | {ratio:.2f} |")
-    print(f"{os.cpu_count()} cores; the machine's load before: {load:.1f}")
+    for stage in COMMANDS:
+        if len({done[stage][1] for turn in turns for done in turn}) > 1:
+            raise SystemExit(f"expected the same output of {stage} by any number of hosts")
+        for i, number in enumerate(options.hosts):
+            seconds = [turn[i][stage][0] for turn in turns]
+            ratio = statistics.median(turn[0][stage][0] / turn[i][stage][0] for turn in turns)
+            rows.append(Row(stage, number, statistics.median(seconds), ratio))
+            print(f"| {stage} | {number} | {rows[-1].seconds:.1f} | {ratio:.2f} |")
+    print(f"{options.images:,} images; {os.cpu_count()} cores, {options.share} of one for each host; load: {load:.1f}")
     atomic.write_json(options.json, {"load": load, "rows": [asdict(row) for row in rows]})
-    return None
 
 
 if __name__ == "__main__":

@@ -96,15 +96,17 @@ def evaluate() -> None:
     from pipeline.core.models import MODELS
     from pipeline.evaluation import evaluate, report
     from pipeline.evaluation.report import contents, gallery
+    from pipeline.files import log
     from pipeline.inference import predict
 
+    log.to_stderr()
     settings, source, reports = params.load(), manifest.read(Path("data/raw")), Path("reports")
     spec = model.Spec("segnet", 0.0625, source.classes, source.dataset, SIDE, SIDE, 1.0, "untrained")
     torch.manual_seed(1)
     model.write_model(Path("model"), spec, MODELS["segnet"](len(source.classes), spec.width).state_dict())
     predictor = predict.load(Path("model"), overlap=0.5, batch_size=4, precision="float32")
     images = gallery.Gallery(source.classes, max_characters=gallery.budget(len(evaluate.scored_images(source))))
-    result = evaluate.run(predictor, source, Path("data/raw"), on_image=images.add)
+    result = evaluate.run(predictor, source, Path("data/raw"), on_image=images.add, placement=settings.placement)
     intervals = evaluate.intervals(result, settings.evaluate)
     scores.write(reports, result, intervals)
     atomic.write_text(reports / "history.csv", "epoch,train/loss,val/loss,val/miou\n1,1.0,1.0,0.1\n")

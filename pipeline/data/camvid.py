@@ -41,7 +41,7 @@ def source(unpacked: Path, limits: Download) -> Source:
         )
     images = [image for split in SPLITS for image in (unpacked / split).iterdir()]
     images.sort(key=lambda image: (image.parent.name, image.stem))
-    known = Images(len(images), largest(images))
+    known = Images(len(images), largest(images, len(images)))
     return Source("camvid", CAMVID, LICENCE, images, _load, _make, known)
 
 

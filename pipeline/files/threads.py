@@ -20,6 +20,7 @@ _MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single 
 _SMALL = 20_000  # pixels of an image, below which threads wait for each other (docs/performance.md)
 _MANY = 10_000  # small images, from which on it pays to start processes for them
 _AT_ONCE = 64  # images that a process is sent at once
+_HEADERS_AT_ONCE = 1024  # likewise, of which the sizes are read
 _PROCESS = 150_000_000  # bytes
 AHEAD = 5  # items for each thread that are worked on, submitted or done ahead; all at once take 1 kB each
 
@@ -139,9 +140,13 @@ def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], at
             future.cancel()
 
 
-def largest(images: Iterable[Path]) -> int:
-    """Return the pixels of the largest image; 0 if none can be read. They are not decoded."""
-    return max(map(_num_pixels, images), default=0)
+def largest(images: Iterable[Path], number: int) -> int:
+    """Return the pixels of the largest of about so many images; 0 if none can be read. They are not decoded."""
+    cores = os.cpu_count() or 1
+    if number < _MANY or cores == 1:
+        return max(map(_num_pixels, images), default=0)
+    with closing(_by_processes(_num_pixels, images, cores, _HEADERS_AT_ONCE, "image sizes")) as sizes:
+        return max(sizes, default=0)
 
 
 def _num_pixels(image: Path) -> int:

@@ -58,7 +58,7 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     """
     chosen = sampled(pairs)
     paths = [root / str(pair.mask) for pair in chosen]
-    images = Images(len(paths), largest(paths))
+    images = Images(len(paths), largest(paths, len(paths)))
     try:
         kind, counted = "index", list(on_all_cores(_values, paths, "reading masks", images))
     except LossyError as err:
@@ -77,7 +77,7 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
         ValueError: an annotation cannot be drawn.
     """
     chosen = sampled(list(drawings))
-    images = Images(len(chosen), largest(root / str(pair.image) for pair in chosen))
+    images = Images(len(chosen), largest((root / str(pair.image) for pair in chosen), len(chosen)))
     counted = on_all_cores(partial(_drawn, drawings), chosen, "drawing annotations", images)
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})
 

@@ -34,7 +34,7 @@ def most_at_once(*images):
             running.remove(item)
         return item * 10
 
-    results = threads.on_all_cores(work, range(8), "testing", Images(8, largest(images)))
+    results = threads.on_all_cores(work, range(8), "testing", Images(8, largest(images, len(images))))
     assert list(results) == [0, 10, 20, 30, 40, 50, 60, 70]
     return max(most)
 
@@ -75,6 +75,19 @@ def test_many_small_images_and_drawings_are_worked_on_by_processes(monkeypatch, 
     found = list(threads.on_all_cores(pid, range(200), "testing", images))
     assert [item for item, _ in found] == list(range(200))
     assert (os.getpid() not in {process for _, process in found}) == are_processes
+
+
+@pytest.mark.parametrize(("number", "cores", "processes"), [(9_999, 2, 0), (10_000, 2, 2), (10_000, 1, 0)])
+def test_the_sizes_of_many_images_are_read_by_processes(tmp_path, monkeypatch, number, cores, processes):
+    started, pool = [], threads.processes.pool
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(threads.processes, "pool", lambda *options: started.append(options[1]) or pool(*options))
+    for width in (30, 50, 40):
+        Image.fromarray(np.zeros((100, width), np.uint8)).save(tmp_path / f"{width}.png")
+    (tmp_path / "none.png").write_bytes(b"not an image")
+    assert largest(sorted(tmp_path.iterdir()), number) == 5000
+    assert largest([], number) == 0
+    assert sum(started) == 2 * processes
 
 
 def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):
