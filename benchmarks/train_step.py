@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -92,7 +92,7 @@ def _write(folder: Path, count: int, height: int, width: int, tile: Callable[[in
             pixels = np.bincount(mask.ravel(), minlength=NUM_CLASSES + 1).tolist()
             place = {"source": f"{split}/{row}", "shard": f"{split}.arrow", "row": row, "pixels": pixels}
             rows.append({**common, **place})
-    tileset.write_index(folder, header, pd.DataFrame(rows))
+    tileset.write_index(folder, header, [pa.RecordBatch.from_pylist(rows, tileset.schema(header))])
     return folder
 
 

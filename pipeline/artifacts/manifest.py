@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.core.arrays import Counts
 from pipeline.core.classes import ClassTable
@@ -40,7 +39,6 @@ COLUMNS = {
 }
 TABLE, HEAD = "manifest.parquet", "dataset.json"
 PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void
-_ROW_GROUP = 2**16  # rows that are held as columns until they are written
 _BATCH = 4096  # rows that are held as objects
 
 Row = Mapping[str, Any]  # an image's: COLUMNS and PIXELS
@@ -103,7 +101,7 @@ def write(manifest: Manifest, folder: Path) -> None:
     """Write manifest.parquet and dataset.json into `folder`; the same manifest gives the same bytes."""
     table = manifest.images[[*COLUMNS, PIXELS]].astype(COLUMNS).sort_values("id", ignore_index=True)
     with atomic.replacing(folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False, row_group_size=_ROW_GROUP)
+        table.to_parquet(temporary, index=False, row_group_size=tables.ROW_GROUP)
     _write_head(Head(manifest.dataset, manifest.classes, manifest.licence, manifest.splits), folder)
 
 
@@ -118,9 +116,10 @@ def write_rows(head: Head, rows: Iterable[Row], folder: Path) -> Counter[str]:
     blank = {name: {"str": "", "int64": 0, "float64": 0.0}[kind] for name, kind in COLUMNS.items()}
     example = pd.DataFrame([blank | {PIXELS: [0]}]).astype(COLUMNS)
     schema = pa.Table.from_pandas(example, preserve_index=False).schema  # with pandas' own notes, as `write` leaves
-    counts, last = Counter[str](), ""
-    with atomic.replacing(folder / TABLE) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        batches: list[pa.RecordBatch] = []
+    counts = Counter[str]()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        last = ""
         for batch in _batches(rows):
             for row in batch:
                 if row["id"] <= last:
@@ -129,12 +128,10 @@ def write_rows(head: Head, rows: Iterable[Row], folder: Path) -> Counter[str]:
                     )
                 last = row["id"]
             counts.update(row["split"] for row in batch)
-            batches.append(pa.RecordBatch.from_pylist(batch, schema))
-            if len(batches) * _BATCH == _ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(batches).combine_chunks())
-                batches = []
-        if batches:
-            writer.write_table(pa.Table.from_batches(batches).combine_chunks())
+            yield pa.RecordBatch.from_pylist(batch, schema)
+
+    with atomic.replacing(folder / TABLE) as temporary:
+        tables.write(temporary, schema, batches())
     _write_head(head, folder)
     return counts
 

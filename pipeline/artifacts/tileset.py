@@ -3,8 +3,8 @@
 tiles.json names the SHA-256 of every other file, by which machines without the folder can fetch them one by one.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from pydantic import Field
 
 from pipeline.artifacts.shard import Header, Shard
@@ -55,17 +56,32 @@ class _Document(Header):
     """Of each other file, by name."""
 
 
-def write_index(folder: Path, header: Header, index: pd.DataFrame) -> None:
-    """Write tiles.json, and tiles.parquet with COLUMNS and PIXELS, one row per tile; training numbers tiles by row.
+def schema(header: Header) -> pa.Schema:
+    """Return the schema of the index: COLUMNS and PIXELS."""
+    return tables.schema(COLUMNS, {PIXELS: len(header.classes) + 1})
 
-    The shards that `index` names must have been written.
+
+def write_index(folder: Path, header: Header, batches: Iterable[pa.RecordBatch]) -> Counter[str]:
+    """Write tiles.json, and tiles.parquet, one row per tile, of its rows as they come; training numbers tiles by row.
+
+    The shards that rows name must have been written when these come.
+
+    Returns:
+        the number of tiles of each split.
     """
+    counts, shards = Counter[str](), {INDEX}
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            counts.update(map(str, batch["split"].to_pylist()))
+            shards.update(map(str, batch["shard"].to_pylist()))
+            yield batch
+
     with atomic.replacing(folder / INDEX) as temporary:
-        index[[*COLUMNS, PIXELS]].astype(COLUMNS).to_parquet(temporary, index=False)
-    names = sorted({INDEX, *index["shard"]})
-    atomic.write_json(
-        folder / HEADER, {**asdict(header), "sha256": {name: file_sha256(folder / name) for name in names}}
-    )
+        tables.write(temporary, schema(header), counted())
+    digests = {name: file_sha256(folder / name) for name in sorted(shards)}
+    atomic.write_json(folder / HEADER, {**asdict(header), "sha256": digests})
+    return counts
 
 
 def sha256(header: Path) -> dict[str, str]:

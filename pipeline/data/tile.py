@@ -1,5 +1,6 @@
 """The tile step: resizes every image, cuts it along the grid, and writes shards that training maps into memory."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
@@ -16,7 +17,7 @@ from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
-from pipeline.files import atomic, tables
+from pipeline.files import atomic
 from pipeline.files.images import read_image, read_mask, resize_image, resize_mask
 from pipeline.files.threads import Images, OnAll, Work, on_all_cores
 from pipeline.params.steps import Tile
@@ -45,8 +46,8 @@ class _Band(NamedTuple):
     """(N, h, w)."""
 
 
-def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnAll = on_all_cores) -> pd.DataFrame:
-    """Cut every image of the manifest into tiles and write `folder`; return the index, one row per tile.
+def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnAll = on_all_cores) -> Counter[str]:
+    """Cut every image of the manifest into tiles and write `folder`; return the number of tiles of each split.
 
     Which image goes into which shard depends only on the manifest, so the same images and settings give the same bytes,
     whatever `on_all` works on them.
@@ -66,13 +67,11 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnA
             partial(_store, folder=temporary, header=header),
         )
         known = Images(len(images), int((images["height"] * images["width"]).max()) if len(images) else 0)
-        batches = list(on_all(work, shards, "tile", known))
-        index = tables.as_frame(pa.Table.from_batches(batches, _schema(header)), tileset.COLUMNS)
+        counts = tileset.write_index(temporary, header, on_all(work, shards, "tile", known))
         for split in manifest.splits:
-            if not (index["split"] == split).any():
+            if not counts[split]:
                 raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")
-        tileset.write_index(temporary, header, index)
-    return index
+    return counts
 
 
 def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -130,11 +129,7 @@ def _store(part: tuple[str, pd.DataFrame], bands: Iterator[_Band], *, folder: Pa
             yield band.images, band.masks
 
     shard.write(folder / name, header, batches())
-    return pa.RecordBatch.from_pylist(rows, _schema(header))
-
-
-def _schema(header: Header) -> pa.Schema:
-    return tables.schema(tileset.COLUMNS, {tileset.PIXELS: len(header.classes) + 1})
+    return pa.RecordBatch.from_pylist(rows, tileset.schema(header))
 
 
 def _grid(size: tuple[int, int], settings: Tile) -> Iterator[tuple[int, int]]:

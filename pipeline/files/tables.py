@@ -1,4 +1,4 @@
-"""Reading Parquet tables with known columns."""
+"""Reading and writing Parquet tables with known columns."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+ROW_GROUP = 2**16  # rows that are held as columns until they are written
 _TYPES: dict[str, pa.DataType] = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
 
 
@@ -18,6 +19,19 @@ def schema(columns: Mapping[str, str], lists: Mapping[str, int]) -> pa.Schema:
     """Return the schema of `columns`, each "str", "int64" or "float64", and of int64 `lists` of fixed length."""
     types: dict[str, pa.DataType] = {name: _TYPES[kind] for name, kind in columns.items()}
     return pa.schema({**types, **{name: pa.list_(pa.int64(), length) for name, length in lists.items()}})
+
+
+def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write a table as its rows come; about 65,536 of them are held, which are a row group."""
+    with pq.ParquetWriter(path, schema) as writer:
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(map(len, held)) >= ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(held).combine_chunks())
+                held = []
+        if held:
+            writer.write_table(pa.Table.from_batches(held).combine_chunks())
 
 
 def read(path: Path, expected: pa.Schema) -> pa.Table:
@@ -61,17 +75,8 @@ def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int])
     Raises:
         ValueError: as for `read`.
     """
-    return _frame(_columns(path, schema(columns, lists)), columns)
-
-
-def as_frame(table: pa.Table, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return a table as a data frame with the types of `columns`; others, which are lists, stay columns of Arrow."""
-    return _frame(zip(table.column_names, table.columns, strict=True), columns)
-
-
-def _frame(found: Iterable[tuple[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
     arrays: dict[str, Any] = {}  # not Series, which pandas would fill up to one length
-    for name, column in found:
+    for name, column in _columns(path, schema(columns, lists)):
         is_list = name not in columns
         arrays[name] = (
             pd.arrays.ArrowExtensionArray(column) if is_list else column.to_pandas().astype(columns[name]).array

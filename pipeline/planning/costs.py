@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,10 +74,10 @@ def measure(settings: Params) -> Costs:
         sample = samples.take(settings.dataset, raw)
         times = {} if sample.seconds is None else {"download": sample.seconds}
         times["validate"], _ = _timed(lambda: validate.run(sample.manifest, settings.validation))
-        cut, index = _timed(lambda: tile.run(sample.manifest, raw, tiles, settings.tile))
+        cut, counts = _timed(lambda: tile.run(sample.manifest, raw, tiles, settings.tile))
         times["tile"] = cut / max(1, len(sample.manifest.usable))
-        per_image = index["split"].value_counts() / sample.manifest.usable["split"].value_counts()
-        num_tiles = {split: round(per_image[split] * sample.counts[split]) for split in ("train", "val")}
+        tiled = Counter(sample.manifest.usable["split"])
+        num_tiles = {split: round(counts[split] / tiled[split] * sample.counts[split]) for split in ("train", "val")}
         if settings.train.with_val:
             num_tiles = {"train": sum(num_tiles.values()), "val": 0}
         workers = _workers(settings)

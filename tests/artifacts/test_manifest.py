@@ -7,6 +7,7 @@ import pytest
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import COLUMNS, PIXELS, Head, Manifest
 from pipeline.core.classes import CAMVID
+from pipeline.files import tables
 from tests.support.tiny_dataset import change, make
 
 
@@ -59,7 +60,7 @@ def test_rows_written_as_they_come_give_the_bytes_of_the_frame(tmp_path, count):
 
 
 def test_few_rows_are_objects_and_columns_are_written_once_they_are_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "_ROW_GROUP", 2 * 4096)
+    monkeypatch.setattr(tables, "ROW_GROUP", 2 * 4096)
 
     class Row(dict):
         alive, most = 0, 0

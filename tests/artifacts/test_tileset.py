@@ -12,6 +12,7 @@ from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.shard import Header
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.classes import ClassTable
+from tests.support.tiny_data import write_index
 
 CLASSES = ClassTable(("road", "sky"), ((1, 2, 3), (4, 5, 6)), (0, 0, 0), (0.5, 2.0))
 HEADER = Header("toy", CLASSES, height=4, width=5, scale=0.5)
@@ -33,7 +34,7 @@ def folder(tmp_path):
     images, masks = tiles(5)
     shard.write(tmp_path / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
     shard.write(tmp_path / "b.arrow", HEADER, [tiles(2, seed=1)])
-    tileset.write_index(tmp_path, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
+    write_index(tmp_path, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
     return tmp_path
 
 
@@ -74,7 +75,7 @@ def test_few_shards_are_open_at_once_and_the_one_unused_for_longest_is_closed(fo
     for i in range(5):
         shard.write(folder / f"{i}.arrow", HEADER, [tiles(1, seed=i)])
     index = [row for i in range(5) for row in rows("train", f"{i}.arrow", 1)]
-    tileset.write_index(folder, HEADER, pd.DataFrame(index))
+    write_index(folder, HEADER, pd.DataFrame(index))
     monkeypatch.setattr(tileset, "_OPEN", 2)
 
     def mapped():
@@ -89,7 +90,7 @@ def test_few_shards_are_open_at_once_and_the_one_unused_for_longest_is_closed(fo
 
 def test_a_shard_beyond_the_first_ones_is_checked_when_it_is_read(folder, monkeypatch):
     monkeypatch.setattr(tileset, "_OPEN", 0)
-    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
+    write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
     result = Tileset(folder, "train")
     with pytest.raises(ValueError, match=r"a\.arrow: expected tile 5, got 5 tiles"):
         result[0]
@@ -103,7 +104,7 @@ def test_tiles_name_the_images_that_they_were_cut_from(folder):
     named = [
         {**row, "source": f"image {i}"} for i, row in enumerate(rows("val", "b.arrow", 2) + rows("train", "a.arrow", 5))
     ]
-    tileset.write_index(folder, HEADER, pd.DataFrame(named))
+    write_index(folder, HEADER, pd.DataFrame(named))
     assert Tileset(folder, "train").sources([4, 0]) == ["image 6", "image 2"]
 
 
@@ -116,7 +117,7 @@ def test_the_same_tiles_give_the_same_bytes(folder, tmp_path_factory):
     images, masks = tiles(5)
     shard.write(other / "a.arrow", HEADER, [(images[:3], masks[:3]), (images[3:], masks[3:])])
     shard.write(other / "b.arrow", HEADER, [tiles(2, seed=1)])
-    tileset.write_index(other, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
+    write_index(other, HEADER, pd.DataFrame(rows("train", "a.arrow", 5) + rows("val", "b.arrow", 2)))
     for name in ("a.arrow", "tiles.json", "tiles.parquet"):
         assert (other / name).read_bytes() == (folder / name).read_bytes()
 
@@ -142,7 +143,7 @@ def test_a_truncated_shard_is_an_error(folder, keep):
 
 
 def test_a_row_beyond_its_shard_is_an_error(folder):
-    tileset.write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
+    write_index(folder, HEADER, pd.DataFrame(rows("train", "a.arrow", 6)))
     with pytest.raises(ValueError, match=r"a\.arrow: expected tile 5, got 5 tiles"):
         Tileset(folder, "train")
 

@@ -59,8 +59,9 @@ def test_the_index_counts_the_pixels_of_each_class_padding_included(tmp_path):
     mask = np.zeros((40, 32), np.uint8)
     mask[32:, :10] = 1
     source = write_raw(tmp_path / "raw", [(40, 32)], [mask])
-    index = tile.run(source, tmp_path / "raw", tmp_path / "tiles", settings())
-    counts = index.loc[index["split"] == "train", "pixels"].tolist()
+    tile.run(source, tmp_path / "raw", tmp_path / "tiles", settings())
+    index = pd.read_parquet(tmp_path / "tiles/tiles.parquet")  # which any reader of Parquet opens
+    counts = [list(pixels) for pixels in index.loc[index["split"] == "train", "pixels"]]
     assert counts == [[1024, 0, 0], [8 * 22, 8 * 10, 24 * 32]]
 
 
@@ -135,5 +136,6 @@ def test_an_image_without_a_mask_is_left_out_and_counted(tmp_path, monkeypatch, 
 def test_a_data_set_without_test_images_is_tiled(tmp_path):
     source = write_raw(tmp_path / "raw", [(32, 32)])
     without = replace(source, images=source.images[source.images["split"] != "test"], splits=("train", "val"))
-    index = tile.run(without, tmp_path / "raw", tmp_path / "tiles", settings())
+    assert tile.run(without, tmp_path / "raw", tmp_path / "tiles", settings()) == {"train": 1, "val": 1}
+    _, index = read_index(tmp_path / "tiles")
     assert set(index["split"]) == {"train", "val"}

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.files import tables
@@ -29,6 +30,18 @@ def test_the_schema_names_columns_then_lists():
     assert tables.schema(COLUMNS, LISTS) == pa.schema(
         [("name", pa.string()), ("count", pa.int64()), ("pixels", pa.list_(pa.int64(), 2))]
     )
+
+
+def test_rows_that_come_in_parts_give_the_file_of_the_whole_in_row_groups_of_many(tmp_path, monkeypatch):
+    schema = tables.schema(COLUMNS, LISTS)
+    batch = pa.RecordBatch.from_pylist(FRAME.to_dict("records"), schema)
+    pq.write_table(pa.Table.from_batches([batch]), tmp_path / "whole.parquet")
+    tables.write(tmp_path / "parts.parquet", schema, iter([batch[:1], batch[1:]]))
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    monkeypatch.setattr(tables, "ROW_GROUP", 3)
+    tables.write(tmp_path / "groups.parquet", schema, iter([batch] * 5))
+    metadata = pq.read_metadata(tmp_path / "groups.parquet")
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [4, 4, 2]
 
 
 @pytest.mark.parametrize(

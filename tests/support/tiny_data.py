@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from pipeline.artifacts import tileset
 from pipeline.artifacts.manifest import COLUMNS, Manifest
 from pipeline.core.classes import ClassTable
 from pipeline.data import tile
@@ -47,3 +49,9 @@ def write_tiles(folder, side=32):
     settings = Tile(scale=1.0, **sides, drop_unlabelled=True, tiles_per_shard=4)
     tile.run(manifest, folder / "raw", folder / "tiles", settings)
     return folder / "tiles"
+
+
+def write_index(folder, header, index):
+    """Write the index of tiles whose shards are in a folder."""
+    table = pa.Table.from_pandas(index, tileset.schema(header), preserve_index=False)
+    return tileset.write_index(folder, header, table.to_batches(max_chunksize=2))

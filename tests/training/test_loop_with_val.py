@@ -11,7 +11,7 @@ from pipeline.artifacts.tileset import Tileset
 from pipeline.tracking import registered
 from pipeline.training import batches, checkpoint, live, train
 from pipeline.training.trainer import Job
-from tests.support.tiny_data import write_tiles
+from tests.support.tiny_data import write_index, write_tiles
 from tests.support.tiny_training import SETTINGS, TINY, fit, ignore
 
 BOTH = SETTINGS.model_copy(update={"with_val": True})
@@ -27,7 +27,7 @@ def relabelled(folder, **splits):
     """Write tiles in a new folder, and give those of a split another one; return the folder."""
     made = write_tiles(folder)
     header, index = tileset.read_index(made)
-    tileset.write_index(made, header, index.assign(split=index["split"].replace(splits)))
+    write_index(made, header, index.assign(split=index["split"].replace(splits)))
     return made
 
 
