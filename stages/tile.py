@@ -15,7 +15,7 @@ TILES = Path("data/tiles")
 
 def main() -> None:
     """Read data/raw, write data/tiles, and print the number of tiles."""
-    settings, source = params.load(), manifest.read(RAW)
+    settings, source = params.load(), manifest.read(RAW, tile.COLUMNS)
     counts = tile.run(source, RAW, TILES, settings.tile, images.on_all(settings.placement))
     say("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))
     if left_out := int((~source.is_usable).sum()):

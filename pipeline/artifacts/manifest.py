@@ -1,7 +1,7 @@
 """data/raw: images, index masks, and a manifest with one row per image. Written by download, read by later stages."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -38,6 +38,7 @@ COLUMNS = {
     "problem": "str",  # why the image or mask cannot be read; "" where it can
 }
 TABLE, HEAD = "manifest.parquet", "dataset.json"
+USABLE = ("image", "mask", "problem", "height", "width", "mask_height", "mask_width")  # what is_usable looks at
 PIXELS = "pixels"  # list of C + 1 int64: mask pixels of each class, then of void
 _BATCH = 4096  # rows that are held as objects
 
@@ -146,8 +147,12 @@ def _write_head(head: Head, folder: Path) -> None:
     atomic.write_json(folder / HEAD, {**asdict(head), "classes": head.classes.to_json(), "splits": list(head.splits)})
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, columns: Collection[str] = (*COLUMNS, PIXELS)) -> Manifest:
     """Read what `write` wrote.
+
+    Args:
+        folder: where it did.
+        columns: those that are read; the others take memory, and are missing.
 
     Raises:
         ValueError: a file is missing or not as `write` writes it, or an image or mask lies outside `folder`.
@@ -156,8 +161,10 @@ def read(folder: Path) -> Manifest:
         head = strict_json.parse((folder / HEAD).read_bytes(), Head)
         if head.splits not in (SPLITS, SPLITS[:-1]):
             raise ValueError(f"expected the splits {', '.join(SPLITS)}, or all but the last, got {head.splits}")
-        images = tables.read_frame(folder / TABLE, COLUMNS, {PIXELS: len(head.classes) + 1})
-        for column in ("image", "mask", "outside_mask"):
+        wanted = {name: kind for name, kind in COLUMNS.items() if name in columns}
+        lists = {PIXELS: len(head.classes) + 1} if PIXELS in columns else {}
+        images = tables.read_frame(folder / TABLE, wanted, lists)
+        for column in {"image", "mask", "outside_mask"}.intersection(columns):
             tables.check_paths(images[column])
     except (OSError, ValueError) as err:
         raise ValueError(

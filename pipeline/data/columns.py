@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class Items(Collection[Item]):
-    """Items made of a few texts each, which alone are kept: a few thousand of the items are there at a time."""
+    """Items made of a few texts or numbers each, which are kept: a few thousand of the items are there at a time."""
 
     def __init__(self, texts: pa.Table, item: Callable[..., Item]) -> None:
         """Take a row of texts for each item, and what makes an item of them."""

@@ -8,23 +8,29 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from pipeline.artifacts import shard, tileset
-from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.manifest import USABLE, Manifest
 from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
-from pipeline.files import atomic
+from pipeline.data.columns import Items
+from pipeline.files import atomic, tables
 from pipeline.files.images import read_image, read_mask, resize_image, resize_mask
 from pipeline.files.threads import Images, OnAll, Work, on_all_cores
 from pipeline.params.steps import Tile
 
 Row = dict[str, Any]
 
-_READ = ["id", "split", "sequence", "image", "mask", "height", "width"]  # columns of the manifest
+_READ = ("id", "split", "sequence", "image", "mask", "height", "width")
+COLUMNS = tuple({*_READ, *USABLE})
+"""What of a manifest's columns is needed."""
+_SPANS = tables.schema({"name": "str", "first": "int64", "last": "int64"}, {})
+_Shard = tuple[str, pd.DataFrame]  # its file's name, and the rows of its images
 
 
 class _Encoded(NamedTuple):
@@ -56,40 +62,56 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnA
         ValueError: a split has no tiles.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
-    images = manifest.images.loc[manifest.is_usable, _READ]
-    shards = [
-        shard for split in manifest.splits for shard in _shards(images[images["split"] == split], split, settings)
-    ]
     with atomic.replacing(folder) as temporary:
         work = Work(
             partial(_load, files=RawFiles(raw)),
             partial(_cut, settings=settings, void=header.classes.void),
             partial(_store, folder=temporary, header=header),
         )
-        known = Images(len(images), int((images["height"] * images["width"]).max()) if len(images) else 0)
-        counts = tileset.write_index(temporary, header, on_all(work, shards, "tile", known))
+        pixels = (manifest.images["height"] * manifest.images["width"])[manifest.is_usable]
+        known = Images(len(pixels), int(pixels.max()) if len(pixels) else 0)
+        counts = tileset.write_index(temporary, header, on_all(work, _shards(manifest, settings), "tile", known))
         for split in manifest.splits:
             if not counts[split]:
                 raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")
     return counts
 
 
-def _shards(images: pd.DataFrame, split: str, settings: Tile) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (file name, images) of each shard: consecutive images, up to the one that reaches the tile count.
+def _shards(manifest: Manifest, settings: Tile) -> Items[_Shard]:
+    """Return the shards: consecutive usable images of a split, up to the one that reaches the tile count.
 
-    The images stay part of the table: as objects, each would take 2 kB until its shard is written.
+    An image is a row of the manifest's table until its shard is written.
     """
-    start = count = number = 0
-    for i, size in enumerate(zip(images["height"], images["width"], strict=True)):
-        count += len(list(_grid(_scaled_size(size, settings), settings)))
-        if count >= settings.tiles_per_shard:
-            yield f"{split}-{number:05d}.arrow", images.iloc[start : i + 1]
-            start, count, number = i + 1, 0, number + 1
-    if start < len(images):
-        yield f"{split}-{number:05d}.arrow", images.iloc[start:]
+    images, is_usable = manifest.images[list(_READ)], manifest.is_usable.to_numpy(bool)
+    sizes = images[["height", "width"]].to_numpy()
+    rows, spans = [np.zeros(0, np.int64)], list[tuple[str, int, int]]()
+    for split in manifest.splits:
+        rows.append(np.flatnonzero(is_usable & (images["split"] == split).to_numpy(bool)))
+        begin = spans[-1][2] if spans else 0
+        ends = begin + np.array(_ends(sizes[rows[-1]], settings), np.int64)
+        for number, (first, last) in enumerate(zip([begin, *ends[:-1]], ends, strict=False)):
+            spans.append((f"{split}-{number:05d}.arrow", int(first), int(last)))
+    of_all = np.concatenate(rows)
+    table = pa.Table.from_pylist([{"name": name, "first": first, "last": last} for name, first, last in spans], _SPANS)
+    return Items(table, lambda name, first, last: (name, images.iloc[of_all[first:last]]))
 
 
-def _load(part: tuple[str, pd.DataFrame], files: RawFiles) -> Iterator[_Encoded]:
+def _ends(sizes: npt.NDArray[np.int64], settings: Tile) -> list[int]:
+    """Return, for each shard of images of these heights and widths, how many images there are up to its end."""
+    distinct, which = np.unique(sizes, axis=0, return_inverse=True)
+    of_size = [
+        len(list(_grid(_scaled_size((height, width), settings), settings))) for height, width in distinct.tolist()
+    ]
+    ends, count = [], 0
+    for i, number in enumerate(np.array(of_size, np.int64)[which.reshape(-1)], 1):
+        count += number
+        if count >= settings.tiles_per_shard or i == len(sizes):
+            ends.append(i)
+            count = 0
+    return ends
+
+
+def _load(part: _Shard, files: RawFiles) -> Iterator[_Encoded]:
     """Yield each image of a shard."""
     for row in cast(list[Row], part[1].to_dict("records")):
         yield _Encoded(row, files.content(row["image"]), files.content(row["mask"]))
@@ -119,7 +141,7 @@ def _cut(encoded: _Encoded, settings: Tile, void: int) -> Iterator[_Band]:
             yield _Band(places, np.stack(cut), np.stack(tile_masks))
 
 
-def _store(part: tuple[str, pd.DataFrame], bands: Iterator[_Band], *, folder: Path, header: Header) -> pa.RecordBatch:
+def _store(part: _Shard, bands: Iterator[_Band], *, folder: Path, header: Header) -> pa.RecordBatch:
     """Write a shard; return its rows of the index, as columns."""
     name, rows = part[0], list[Row]()
 

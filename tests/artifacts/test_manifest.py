@@ -183,3 +183,14 @@ def test_other_splits_are_refused(tmp_path):
     manifest.write(dataclasses.replace(example(), splits=("train", "test")), tmp_path)
     with pytest.raises(ValueError, match=r"expected the splits train, val, test, or all but the last, got "):
         manifest.read(tmp_path)
+
+
+def test_columns_that_are_not_wanted_are_not_read(tmp_path):
+    frame = example()
+    manifest.write(frame, tmp_path)
+    few = manifest.read(tmp_path, ("id", *manifest.USABLE))
+    whole = manifest.read(tmp_path)
+    assert set(few.images) == {"id", *manifest.USABLE}
+    assert few.is_usable.tolist() == whole.is_usable.tolist()
+    pd.testing.assert_frame_equal(few.images, whole.images[list(few.images)])
+    assert (few.dataset, few.classes, few.splits) == (whole.dataset, whole.classes, whole.splits)

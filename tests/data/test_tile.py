@@ -114,12 +114,13 @@ def test_a_split_without_a_tile_is_an_error_and_leaves_the_old_tiles(tmp_path):
 
 def test_images_are_objects_only_while_their_shard_is_written(tmp_path):
     source = write_raw(tmp_path / "raw", [(32, 32), (32, 64), (32, 32), (32, 32), (32, 32), (32, 32), (32, 32)])
-    parts = list(tile._shards(source.usable[source.usable["split"] == "val"], "val", settings()))
-    assert [name for name, _ in parts] == ["val-00000.arrow", "val-00001.arrow", "val-00002.arrow"]
-    assert [len(images) for _, images in parts] == [2, 3, 2]  # 1 + 2 tiles, then three of one
-    # Rows of the manifest's table, not copies of them.
-    assert all(isinstance(images, pd.DataFrame) for _, images in parts)
-    assert [name for _, images in parts for name in images["id"]] == [f"val/{i}" for i in range(7)]
+    source.images.loc[source.images["id"] == "val/3", "problem"] = "broken"
+    shards = tile._shards(source, settings())
+    assert len(shards) == 3 * 3
+    parts = list(shards)[3:5]
+    assert [name for name, _ in parts] == ["val-00000.arrow", "val-00001.arrow"]
+    # 1 + 2 tiles, then three of one: rows of the manifest's table, made for each.
+    assert [images["id"].tolist() for _, images in parts] == [["val/0", "val/1"], ["val/2", "val/4", "val/5"]]
 
 
 def test_an_image_without_a_mask_is_left_out_and_counted(tmp_path, monkeypatch, capsys):
