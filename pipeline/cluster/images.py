@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.cluster import tasks
@@ -66,21 +67,20 @@ def by_nodes(
     Raises:
         ClusterError: as `tasks.on_nodes`.
     """
-    under_way = deque[tuple[Item, int]]()  # items, and the number of their images
+    items_of = deque[tuple[int, Item]]()  # of each image under way: the item that it is of, and its number
 
     def sent() -> Iterator[Sent]:
-        for item in items:
-            loaded = list(work.load(item))
-            under_way.append((item, len(loaded)))
-            yield from loaded
+        for numbered in enumerate(items):
+            for image in work.load(numbered[1]):
+                items_of.append(numbered)
+                yield image
 
     remaining, number_of = sent(), _images_of_a_range(images, at_most)
     ranges = iter(lambda: list(islice(remaining, number_of)), [])
     with tasks.on_nodes(partial(_make, work.make), ranges, placement, on_gpus=on_gpus) as made:
-        each = chain.from_iterable(made)
-        for first in each:
-            item, number = under_way.popleft()
-            yield work.store(item, chain.from_iterable(chain([first], islice(each, number - 1))))
+        parts = ((items_of.popleft(), of_image) for of_image in chain.from_iterable(made))
+        for (_, item), of_item in groupby(parts, key=itemgetter(0)):
+            yield work.store(item, chain.from_iterable(made_of for _, made_of in of_item))
 
 
 def _images_of_a_range(images: Images, at_most: int) -> int:

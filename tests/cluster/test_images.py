@@ -54,6 +54,9 @@ class TestByNodes:
         assert seen == {os.getpid()}
         assert os.getpid() not in makers
 
+    def test_items_that_are_alike_are_two(self, cluster):  # noqa: F811
+        assert list(by_nodes([[1], [1]], Work(load, make, store))) == [[1, 10], [1, 10]]
+
     def test_few_images_are_loaded_ahead(self, cluster):  # noqa: F811
         loaded = []
 
