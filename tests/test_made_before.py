@@ -41,8 +41,9 @@ pathlib.Path("mask.png").write_bytes(model.predict(pandas.DataFrame(row))["mask"
 @pytest.fixture
 def before(tmp_path, monkeypatch):
     """Unpack the files into a new current folder, and return it."""
+    options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Debian 12's Python 3.11.2 has none
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path, **options)
     store = sqlite3.connect(tmp_path / "mlflow.db")
     for table, column in ADDRESSES.items():
         store.execute(f"UPDATE {table} SET {column} = replace({column}, '/before', ?)", (str(tmp_path),))
