@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import scale
 from pipeline.files import atomic
 from pipeline.files.digest import content_sha256
-from tests.support import ROOT, hosts, ray_hosts
+from tests.support import ROOT, ray_hosts
 
 COMMANDS = {
     "download": ("-m", "stages.download"),
@@ -50,8 +50,7 @@ class Row:
 def run(folder: Path, number: int, share: float) -> dict[str, tuple[float, str]]:
     """Return the seconds of each stage on a new cluster of so many hosts, and the digest of what it wrote."""
     done = {}
-    with ray_hosts.cluster(folder) as cluster, ExitStack() as limits:
-        limits.enter_context(limited([cluster.add(f"node{i + 1}", sees=()) for i in range(number)], share))
+    with ray_hosts.cluster(folder) as cluster, nodes(cluster, number, share):
         for stage, command in COMMANDS.items():
             began = time.perf_counter()
             ended = cluster.python(*command, folder=folder, timeout=7200, PYTHONPATH=str(ROOT))
@@ -64,26 +63,26 @@ def run(folder: Path, number: int, share: float) -> dict[str, tuple[float, str]]
 
 
 @contextmanager
-def limited(nodes: list[hosts.Host], share: float) -> Iterator[None]:
-    """Give each host so much of a core, and what it starts from now on."""
-    groups = [_GROUPS / f"segnet-{os.getpid()}-{node.name}" for node in nodes if share < 1]
-    if groups and not _GROUPS.is_dir():
+def nodes(cluster: ray_hosts.RayHosts, number: int, share: float) -> Iterator[None]:
+    """Add so many hosts to a cluster, each with so much of a core; they end with the context."""
+    if share < 1 and not _GROUPS.is_dir():
         raise SystemExit(
             f"expected cgroups of version 1 at {_GROUPS}, got none; use --share 1 and a core for each host"
         )
-    for group, node in zip(groups, nodes, strict=False):
-        group.mkdir()
-        (group / "cpu.cfs_period_us").write_text(str(_PERIOD))
-        (group / "cpu.cfs_quota_us").write_text(str(round(_PERIOD * share)))
-        for process in node.processes():
-            (group / "cgroup.procs").write_text(str(process.pid))
+    groups = {cluster.add(f"node{i + 1}", sees=()): _GROUPS / f"segnet-{os.getpid()}-{i + 1}" for i in range(number)}
     try:
+        for node, group in groups.items() if share < 1 else ():
+            group.mkdir()
+            (group / "cpu.cfs_period_us").write_text(str(_PERIOD))
+            (group / "cpu.cfs_quota_us").write_text(str(round(_PERIOD * share)))
+            for process in node.processes():  # what they start is in the group, too
+                (group / "cgroup.procs").write_text(str(process.pid))
         yield
     finally:
-        for node in nodes:
+        for node, group in groups.items():
             node.stop()
-        for group in groups:
-            group.rmdir()
+            if group.is_dir():
+                group.rmdir()
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FEW = 1000
 """Fewer images are read and written by this machine, before tasks on nodes would have started."""
 _RANGE = 256  # images of one task, so that starting it costs little
-_RANGE_BYTES = 40_000_000  # that its images take together when they are worked on, at which a range ends
+_RANGE_BYTES = 120_000_000  # that its images take together when they are worked on, at which a range ends
 
 Item = TypeVar("Item")
 Sent = TypeVar("Sent")

@@ -64,11 +64,9 @@ def source_of(settings: FolderDataset, root: Path, jobs: Collection[Job]) -> Sou
     classes = class_table(settings.classes)
     make = partial(_make, root, labels.reader(settings, classes), classes.void)
     licence = "The user's own images: whoever trains on them is responsible for having the right to do so."
-    images, there = (
-        Images(len(jobs), largest(_opened(root, jobs), 2 * len(jobs))),
-        assignment.splits_of(settings.splits),
-    )
-    return Source(settings.title, classes, licence, jobs, partial(_load, root), make, images, there)
+    known = Images(len(jobs), largest(_opened(root, jobs), 2 * len(jobs)))
+    there = assignment.splits_of(settings.splits)
+    return Source(settings.title, classes, licence, jobs, partial(_load, root), make, known, there)
 
 
 def _opened(root: Path, jobs: Collection[Job]) -> Iterator[Path]:

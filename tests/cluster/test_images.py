@@ -82,9 +82,9 @@ class TestByNodes:
     ("known", "at_most", "number"),
     [
         (Images(10**6, 64 * 64), 256, 256),
-        (Images(10**6, 480 * 360), 256, 23),  # 40 MB of 1.7 MB each
+        (Images(10**6, 480 * 360), 256, 23),  # 120 MB of 5.2 MB each
         (Images(10**6, 480 * 360), 16, 16),
-        (Images(1000, 128 * 96, 270, are_drawn=True), 256, 12),
+        (Images(1000, 128 * 96, 270, are_drawn=True), 256, 36),
         (Images(1000, 20_000 * 20_000), 256, 1),
         (Images(1000, 0), 256, 256),
     ],

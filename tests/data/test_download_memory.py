@@ -4,7 +4,9 @@ import sys
 import numpy as np
 import pytest
 
+from pipeline.files.threads import Images
 from tests.data.test_folder import settings, write
+from tests.support import ROOT
 
 
 @pytest.mark.slow
@@ -34,3 +36,42 @@ def test_large_images_are_worked_on_one_at_a_time_where_memory_has_no_room_for_t
     increase = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert 210_000_000 < increase < 400_000_000  # at least 7 bytes per pixel: decoded, and as an array
+
+
+# Prints what download and tile take beyond the imported program.
+OF_STEPS = """
+import os, sys
+from pathlib import Path
+from pipeline.artifacts import manifest
+from pipeline.data import download, tile
+from pipeline.params.dataset import FolderDataset
+from tests.data.test_folder_refused import LIMITS
+from tests.data.test_tile import settings
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+os.cpu_count = lambda: 1
+folder, before = Path(sys.argv[2]), peak()
+download.run(FolderDataset.model_validate_json(sys.argv[1]), LIMITS, folder / "raw")
+print(peak() - before)
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = peak()
+tile.run(manifest.read(folder / "raw"), folder / "raw", folder / "tiles", settings(scale=0.9))
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
+def test_an_uncompressed_image_takes_what_is_reckoned_with_at_most(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (4000, 5000, 3), dtype=np.uint8)
+    for split, size in (("train", 5000), ("val", 8), ("test", 8)):
+        write(tmp_path / f"fields/images/{split}/{split}_1.bmp", pixels[:size, :size])
+        green = np.broadcast_to([0, 160, 0], pixels[:size, :size].shape)
+        write(tmp_path / f"fields/masks/{split}/{split}_1.bmp", green)
+    chosen = settings(tmp_path / "fields", mask_kind="colour").model_dump_json()
+    done = subprocess.run(
+        [sys.executable, "-c", OF_STEPS, chosen, str(tmp_path)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    taken = [int(line) / (4000 * 5000) for line in done.stdout.split()]
+    assert 15 < taken[0] < Images(1, 1).bytes_per_pixel
+    assert 15 < taken[1] < Images(1, 1).bytes_per_pixel

@@ -12,7 +12,7 @@ from pipeline.files.threads import Images, Work, largest
 
 @pytest.fixture
 def image(tmp_path):
-    """An image of 100 x 200 pixels, which the pool estimates at 200,000 bytes."""
+    """An image of 100 x 200 pixels, which the pool estimates at 600,000 bytes."""
     Image.fromarray(np.zeros((100, 200), np.uint8)).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 
@@ -39,7 +39,7 @@ def most_at_once(*images):
     return max(most)
 
 
-@pytest.mark.parametrize(("memory", "workers"), [(10_000_000, 4), (400_000, 2), (1, 1)])
+@pytest.mark.parametrize(("memory", "workers"), [(10_000_000, 4), (1_200_000, 2), (1, 1)])
 def test_as_many_images_are_in_progress_as_memory_and_cores_allow(image, monkeypatch, memory, workers):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
     monkeypatch.setattr(threads, "_MEMORY", memory)
