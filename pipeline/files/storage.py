@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _Result = TypeVar("_Result")
-_CONNECT, _REQUEST = timedelta(seconds=5), timedelta(seconds=60)  # the longest that one attempt may take
+_CONNECT, _REQUEST = timedelta(seconds=10), timedelta(seconds=60)  # of an attempt; name servers are asked again after 5
 _RETRY = timedelta(seconds=180)  # for one request with all attempts; a longer outage is an error
-_ATTEMPTS = 6  # of a transfer that breaks off in the middle
+_PAUSE = 10.0  # seconds between two attempts, at most
 _CHUNK = 8 << 20  # bytes
 _ANSWERED, _LONGEST = "non-2xx status", 400  # of an error's text; characters of it that are shown
 
@@ -192,7 +192,7 @@ class Storage:
         return from_url(self.address, **options)
 
     def _call(self, verb: str, name: str, action: Callable[[], _Result]) -> _Result:
-        """Call a function of obstore; again, if a transfer breaks off in the middle.
+        """Call a function of obstore; again, if a transfer breaks off, or what obstore does not repeat has no answer.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -201,8 +201,8 @@ class Storage:
         """
         from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError, PreconditionError
 
+        began = time.monotonic()
         for attempt in count(1):
-            began = time.monotonic()
             try:
                 return action()
             except (AlreadyExistsError, PreconditionError):
@@ -211,14 +211,14 @@ class Storage:
                 raise FileNotFoundError(f"expected {self.address}/{name}, got no such object") from err
             except (BaseError, OSError) as err:
                 text = _text(err)
-                # An answer is final: obstore has repeated what can be repeated, and so has an outage that lasts.
-                is_final = _ANSWERED in text or time.monotonic() - began > self._patience.total_seconds() / 2
-                if is_final or not isinstance(err, GenericError) or attempt == _ATTEMPTS:
+                # An answer is final: obstore has repeated what can be repeated; and so is what a folder says.
+                is_final = _ANSWERED in text or self.folder is not None or not isinstance(err, GenericError)
+                if is_final or time.monotonic() - began > self._patience.total_seconds():
                     raise StorageError(
                         f"expected to {verb} {self.address}/{name}, got: {text}; check address, network, "
                         "credentials and permissions"
                     ) from err
-                time.sleep(0.1 * 2**attempt)
+                time.sleep(min(_PAUSE, 0.1 * 2**attempt))
         raise AssertionError  # count does not end
 
 

@@ -2,12 +2,16 @@
 
 import os
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.files import storage
 from pipeline.files.storage import Storage, StorageError
+from tests.support import unreliable
 
 
 @pytest.fixture
@@ -90,6 +94,52 @@ def test_an_outage_of_seconds_delays_reads_and_writes(wire, bucket):
     place.put("two", b"2")
     timer.join()
     assert place.get("two") == b"2"
+
+
+@pytest.mark.slow
+def test_silence_of_seconds_delays_every_kind_of_request(s3_server, bucket, monkeypatch, tmp_path):
+    place = Storage(bucket)
+    place.put("one", b"1")
+    place.put("old", b"1")
+    _, version = place.get_version("one")
+    monkeypatch.setattr(storage, "_CONNECT", timedelta(seconds=0.2))  # so that many attempts fail
+    with ThreadPoolExecutor() as threads:
+        with unreliable.silence() as port:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            calls = {
+                "read": lambda place: place.get("old"),
+                "listed": lambda place: "old" in place.names(),
+                "sized": lambda place: place.size("old"),
+                "written": lambda place: place.put("two", b"2"),
+                "created": lambda place: place.create("three", b"3"),
+                "replaced": lambda place: place.replace("one", b"4", version),
+                "removed": lambda place: place.delete(["none"]),
+                "copied": lambda place: place.fetch("old", tmp_path / "copy"),
+            }
+            answers = {name: threads.submit(call, Storage(bucket)) for name, call in calls.items()}
+            time.sleep(12)
+            assert not any(each.done() for each in answers.values())
+        with unreliable.proxy(urlsplit(s3_server["AWS_ENDPOINT_URL"]).port, port):
+            expected = {"read": b"1", "listed": True, "sized": 1, "created": True, "replaced": True}
+            assert {name: each.result(60) for name, each in answers.items()} == dict.fromkeys(calls) | expected
+    assert [place.get(name) for name in ("one", "two", "three")] == [b"4", b"2", b"3"]
+    assert (tmp_path / "copy").read_bytes() == b"1"
+
+
+def test_silence_that_lasts_is_an_error(bucket, monkeypatch):
+    monkeypatch.setattr(storage, "_CONNECT", timedelta(seconds=0.2))
+    place = Storage(bucket, patience=timedelta(seconds=1))
+    with unreliable.silence() as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        with pytest.raises(StorageError, match=rf"expected to remove {bucket}/one, got: .*; check address, network"):
+            place.delete(["one"])
+
+
+def test_what_a_folder_says_is_an_error_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it was tried again"))
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"expected to write file://.*/file/one, got: .*; check address"):
+        Storage(tmp_path.as_uri()).put("file/one", b"1")
 
 
 def test_an_outage_that_lasts_is_an_error(wire, bucket, monkeypatch, tmp_path):

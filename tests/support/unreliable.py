@@ -1,4 +1,4 @@
-"""A connection that breaks: a TCP proxy that can cut transfers short, be down for a while, and lose headers."""
+"""Connections that break: silence, and a TCP proxy that cuts transfers short, is down for a while, or loses headers."""
 
 import socket
 import threading
@@ -10,13 +10,13 @@ _CHUNK = 1 << 16
 class Proxy:
     """Forwards connections to a port of 127.0.0.1, in threads of its own."""
 
-    def __init__(self, target):
+    def __init__(self, target, port=0):
         self.target, self.is_down, self.cuts, self.cut_after = target, False, 0, 0
         """`cuts`: of so many connections, only `cut_after` bytes of the answer arrive."""
         self.accepted = 0
         self.renamed = {}
         """What takes the place of bytes that clients send, such as a header's name, which must be as long."""
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port = self._server.getsockname()[1]
         self._open = set()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -71,9 +71,23 @@ def _end(connection):
 
 
 @contextmanager
-def proxy(target):
-    """Yield a `Proxy` to the port `target`."""
-    made = Proxy(target)
+def silence():
+    """Yield a port of 127.0.0.1 that does not answer: no connection comes about, none is refused."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        address = server.getsockname()
+        waiting = [socket.socket() for _ in range(2)]  # they fill the queue
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(address)
+        yield address[1]
+    for each in waiting:
+        each.close()
+
+
+@contextmanager
+def proxy(target, port=0):
+    """Yield a `Proxy` to the port `target`, at a port of its own unless one is named."""
+    made = Proxy(target, port)
     try:
         yield made
     finally:
