@@ -100,7 +100,7 @@ def evaluate() -> None:
     from pipeline.inference import predict
 
     log.to_stderr()
-    settings, source, reports = params.load(), manifest.read(Path("data/raw")), Path("reports")
+    settings, source, reports = params.load(), manifest.scan(Path("data/raw")), Path("reports")
     spec = model.Spec("segnet", 0.0625, source.classes, source.dataset, SIDE, SIDE, 1.0, "untrained")
     torch.manual_seed(1)
     model.write_model(Path("model"), spec, MODELS["segnet"](len(source.classes), spec.width).state_dict())

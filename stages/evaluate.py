@@ -20,7 +20,7 @@ OPTIONS = ("overlap", "batch_size", "precision", "flip", "scales", "samples", "s
 
 def main() -> None:
     """Predict all test images, write scores and report page, and add them to the training's MLflow run."""
-    settings, source = params.load(), manifest.read(RAW)
+    settings, source = params.load(), manifest.scan(RAW)
     predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
     images = gallery.Gallery(source.classes, max_characters=gallery.budget(len(evaluate.scored_images(source))))
     result = evaluate.run(predictor, source, RAW, on_image=images.add, placement=settings.placement)

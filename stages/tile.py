@@ -15,11 +15,12 @@ TILES = Path("data/tiles")
 
 def main() -> None:
     """Read data/raw, write data/tiles, and print the number of tiles."""
-    settings, source = params.load(), manifest.read(RAW, tile.COLUMNS)
+    settings, source = params.load(), manifest.scan(RAW)
     counts = tile.run(source, RAW, TILES, settings.tile, images.on_all(settings.placement))
     say("tile: " + ", ".join(f"{split} {count} tiles" for split, count in counts.items()))
-    if left_out := int((~source.is_usable).sum()):
-        say(f"tile: {left_out} of {len(source.images)} images left out: see the warnings of validate")
+    left_out, number = tile.left_out(source)
+    if left_out:
+        say(f"tile: {left_out} of {number} images left out: see the warnings of validate")
 
 
 if __name__ == "__main__":

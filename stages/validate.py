@@ -18,7 +18,7 @@ PAGE = Path("reports/validation.html")
 def main() -> None:
     """Read data/raw, write report and page, and print warnings; errors end the stage with exit status 1."""
     settings = params.load().validation
-    images = manifest.read(RAW)
+    images = manifest.scan(RAW)
     result = validate.run(images, settings)
     validation.write(result, REPORT)
     write_page(result, images, RAW, PAGE)

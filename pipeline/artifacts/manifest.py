@@ -1,12 +1,15 @@
 """data/raw: images, index masks, and a manifest with one row per image. Written by download, read by later stages."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -54,28 +57,29 @@ class Head:
     classes: ClassTable
     licence: str
     """Licence notice of the data, one paragraph."""
-    splits: tuple[str, ...] = SPLITS
-    """The splits that there are: all, or all but test."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What data/raw holds."""
-
-    dataset: str
-    """Short name: the registered model is segnet-<dataset>."""
-    classes: ClassTable
-    licence: str
-    """Licence notice of the data, one paragraph."""
-    images: pd.DataFrame
-    """One row per image, sorted by id: COLUMNS and PIXELS."""
-    splits: tuple[str, ...] = SPLITS
+    splits: tuple[str, ...] = field(default=SPLITS, kw_only=True)
     """The splits that there are: all, or all but test."""
 
     @property
     def scored_split(self) -> str:
         """Return the split that models are scored on: test, or val where there is no test split."""
         return self.splits[-1]
+
+
+@dataclass(frozen=True)
+class Manifest(Head):
+    """What data/raw holds, or a part of it."""
+
+    images: pd.DataFrame
+    """One row per image, sorted by id: COLUMNS and PIXELS, or those that were asked for."""
+
+    def parts(self, _: Collection[str]) -> Iterator["Manifest"]:
+        """Yield all rows at once, as `Stored` yields some."""
+        yield self
+
+    def rows(self, numbers: npt.NDArray[np.int64], _: Collection[str]) -> pd.DataFrame:
+        """Return the rows of these numbers, in that order."""
+        return self.images.iloc[numbers]
 
     @property
     def is_usable(self) -> "pd.Series[bool]":
@@ -103,7 +107,7 @@ def write(manifest: Manifest, folder: Path) -> None:
     table = manifest.images[[*COLUMNS, PIXELS]].astype(COLUMNS).sort_values("id", ignore_index=True)
     with atomic.replacing(folder / TABLE) as temporary:
         table.to_parquet(temporary, index=False, row_group_size=tables.ROW_GROUP)
-    _write_head(Head(manifest.dataset, manifest.classes, manifest.licence, manifest.splits), folder)
+    _write_head(manifest, folder)
 
 
 def write_rows(head: Head, rows: Iterable[Row], folder: Path) -> Counter[str]:
@@ -144,30 +148,92 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _write_head(head: Head, folder: Path) -> None:
-    atomic.write_json(folder / HEAD, {**asdict(head), "classes": head.classes.to_json(), "splits": list(head.splits)})
+    named = {"dataset": head.dataset, "classes": head.classes.to_json(), "licence": head.licence}
+    atomic.write_json(folder / HEAD, {**named, "splits": list(head.splits)})
 
 
-def read(folder: Path, columns: Collection[str] = (*COLUMNS, PIXELS)) -> Manifest:
+@dataclass(frozen=True)
+class Stored(Head):
+    """What data/raw holds, of which 65,536 rows at a time are read. Its methods raise ValueError, as `read` does."""
+
+    folder: Path
+    lengths: Sequence[int]
+    """Numbers of rows of the parts."""
+    _kept: dict[tuple[str | int, ...], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    """The part that `rows` has read last."""
+
+    def parts(self, columns: Collection[str]) -> Iterator[Manifest]:
+        """Yield all rows, some at a time, with these columns."""
+        for i in range(len(self.lengths)):
+            yield self._read(columns, [i])
+        if not self.lengths:
+            yield self._read(columns, [])
+
+    def rows(self, numbers: npt.NDArray[np.int64], columns: Collection[str]) -> pd.DataFrame:
+        """Return the rows of these numbers, in that order, with these columns."""
+        wanted, places = np.unique(numbers, return_inverse=True)
+        ends = np.cumsum(self.lengths)
+        found = [self._read(columns, []).images]
+        for i in np.unique(np.searchsorted(ends, wanted, side="right")):
+            within = wanted - (ends[i] - self.lengths[i])
+            within = within[(within >= 0) & (within < self.lengths[i])]
+            found.append(self._part(columns, int(i)).iloc[within])
+        return pd.concat(found, ignore_index=True).iloc[places]
+
+    def _part(self, columns: Collection[str], number: int) -> pd.DataFrame:
+        key: tuple[str | int, ...] = (number, *columns)
+        if key not in self._kept:
+            self._kept.clear()
+            self._kept[key] = self._read(columns, [number]).images
+        return self._kept[key]
+
+    def whole(self) -> Manifest:
+        """Return all rows, with all columns."""
+        return self._read((*COLUMNS, PIXELS), None)
+
+    def _read(self, columns: Collection[str], row_groups: list[int] | None) -> Manifest:
+        wanted = {name: kind for name, kind in COLUMNS.items() if name in columns}
+        lists = {PIXELS: len(self.classes) + 1} if PIXELS in columns else {}
+        with _as_expected(self.folder):
+            images = tables.read_frame(self.folder / TABLE, wanted, lists, row_groups)
+            for column in {"image", "mask", "outside_mask"}.intersection(columns):
+                tables.check_paths(images[column])
+        return Manifest(self.dataset, self.classes, self.licence, images, splits=self.splits)
+
+
+Rows = Manifest | Stored
+
+
+def scan(folder: Path) -> Stored:
+    """Return what `write` wrote, to be read in parts.
+
+    Raises:
+        ValueError: as `read`, but for the rows, which nobody has looked at yet.
+    """
+    with _as_expected(folder):
+        head = strict_json.parse((folder / HEAD).read_bytes(), Head)
+        if head.splits not in (SPLITS, SPLITS[:-1]):
+            raise ValueError(f"expected the splits {', '.join(SPLITS)}, or all but the last, got {head.splits}")
+        return Stored(
+            head.dataset, head.classes, head.licence, folder, tables.lengths(folder / TABLE), splits=head.splits
+        )
+
+
+def read(folder: Path) -> Manifest:
     """Read what `write` wrote.
-
-    Args:
-        folder: where it did.
-        columns: those that are read; the others take memory, and are missing.
 
     Raises:
         ValueError: a file is missing or not as `write` writes it, or an image or mask lies outside `folder`.
     """
+    return scan(folder).whole()
+
+
+@contextmanager
+def _as_expected(folder: Path) -> Iterator[None]:
+    """Say of an error in the block what was expected in the folder."""
     try:
-        head = strict_json.parse((folder / HEAD).read_bytes(), Head)
-        if head.splits not in (SPLITS, SPLITS[:-1]):
-            raise ValueError(f"expected the splits {', '.join(SPLITS)}, or all but the last, got {head.splits}")
-        wanted = {name: kind for name, kind in COLUMNS.items() if name in columns}
-        lists = {PIXELS: len(head.classes) + 1} if PIXELS in columns else {}
-        images = tables.read_frame(folder / TABLE, wanted, lists)
-        for column in {"image", "mask", "outside_mask"}.intersection(columns):
-            tables.check_paths(images[column])
+        yield
     except (OSError, ValueError) as err:
         raise ValueError(
             f"{folder}: expected the manifest that the download stage writes: {err}; run it again"
         ) from err
-    return Manifest(head.dataset, head.classes, head.licence, images, head.splits)

@@ -57,7 +57,7 @@ def run(dataset: Dataset, limits: Download, raw: Path, on_all: OnAll = on_all_co
         temporary.mkdir()
         with TemporaryDirectory(dir=temporary) as unpacked:
             source = _opened(dataset, limits, Path(unpacked))
-            head = Head(source.dataset, source.classes, source.licence, source.splits)
+            head = Head(source.dataset, source.classes, source.licence, splits=source.splits)
             if len(source.jobs) > limits.files_up_to:
                 rows = raw_files.into_shards(_made(source, _kept, on_all), temporary)
             else:

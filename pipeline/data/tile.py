@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.artifacts import shard, tileset
-from pipeline.artifacts.manifest import USABLE, Manifest
+from pipeline.artifacts.manifest import USABLE, Rows
 from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.shard import Header
 from pipeline.core import tiles
@@ -27,8 +27,6 @@ from pipeline.params.steps import Tile
 Row = dict[str, Any]
 
 _READ = ("id", "split", "sequence", "image", "mask", "height", "width")
-COLUMNS = tuple({*_READ, *USABLE})
-"""What of a manifest's columns is needed."""
 _SPANS = tables.schema({"name": "str", "first": "int64", "last": "int64"}, {})
 _Shard = tuple[str, pd.DataFrame]  # its file's name, and the rows of its images
 
@@ -52,14 +50,14 @@ class _Band(NamedTuple):
     """(N, h, w)."""
 
 
-def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnAll = on_all_cores) -> Counter[str]:
+def run(manifest: Rows, raw: Path, folder: Path, settings: Tile, on_all: OnAll = on_all_cores) -> Counter[str]:
     """Cut every image of the manifest into tiles and write `folder`; return the number of tiles of each split.
 
     Which image goes into which shard depends only on the manifest, so the same images and settings give the same bytes,
     whatever `on_all` works on them.
 
     Raises:
-        ValueError: a split has no tiles.
+        ValueError: a split has no tiles, or what is stored is no manifest.
     """
     header = Header(manifest.dataset, manifest.classes, settings.height, settings.width, settings.scale)
     with atomic.replacing(folder) as temporary:
@@ -68,32 +66,51 @@ def run(manifest: Manifest, raw: Path, folder: Path, settings: Tile, on_all: OnA
             partial(_cut, settings=settings, void=header.classes.void),
             partial(_store, folder=temporary, header=header),
         )
-        pixels = (manifest.images["height"] * manifest.images["width"])[manifest.is_usable]
-        known = Images(len(pixels), int(pixels.max()) if len(pixels) else 0)
-        counts = tileset.write_index(temporary, header, on_all(work, _shards(manifest, settings), "tile", known))
+        shards, known = _shards(manifest, settings)
+        counts = tileset.write_index(temporary, header, on_all(work, shards, "tile", known))
         for split in manifest.splits:
             if not counts[split]:
                 raise ValueError(f"expected a tile in split {split}, got none; does any of its masks have labels?")
     return counts
 
 
-def _shards(manifest: Manifest, settings: Tile) -> Items[_Shard]:
-    """Return the shards: consecutive usable images of a split, up to the one that reaches the tile count.
+def left_out(manifest: Rows) -> tuple[int, int]:
+    """Return how many images cannot be used, and how many there are."""
+    usable = [part.is_usable for part in manifest.parts(USABLE)]
+    number = sum(map(len, usable))
+    return number - int(sum(part.sum() for part in usable)), number
 
-    An image is a row of the manifest's table until its shard is written.
+
+def _shards(manifest: Rows, settings: Tile) -> tuple[Items[_Shard], Images]:
+    """Return the shards, and what is known of their images.
+
+    A shard is consecutive usable images of a split, up to the one that reaches the tile count. Of an image, its number
+    and its size are held until its shard is written.
     """
-    images, is_usable = manifest.images[list(_READ)], manifest.is_usable.to_numpy(bool)
-    sizes = images[["height", "width"]].to_numpy()
-    rows, spans = [np.zeros(0, np.int64)], list[tuple[str, int, int]]()
-    for split in manifest.splits:
-        rows.append(np.flatnonzero(is_usable & (images["split"] == split).to_numpy(bool)))
-        begin = spans[-1][2] if spans else 0
-        ends = begin + np.array(_ends(sizes[rows[-1]], settings), np.int64)
+    rows = {split: [np.zeros(0, np.int64)] for split in manifest.splits}
+    sizes = {split: [np.zeros((0, 2), np.int64)] for split in manifest.splits}
+    start = 0
+    for part in manifest.parts(("split", *USABLE)):
+        images, is_usable = part.images, part.is_usable.to_numpy(bool)
+        for split in manifest.splits:
+            here = np.flatnonzero(is_usable & (images["split"] == split).to_numpy(bool))
+            rows[split].append(start + here)
+            sizes[split].append(images[["height", "width"]].to_numpy()[here])
+        start += len(images)
+    spans, largest = list[dict[str, Any]](), 0
+    for split, parts in sizes.items():
+        of_split = np.concatenate(parts)
+        largest = max(largest, int(of_split.prod(axis=1).max(initial=0)))
+        begin = spans[-1]["last"] if spans else 0
+        ends = (begin + np.array(_ends(of_split, settings), np.int64)).tolist()
         for number, (first, last) in enumerate(zip([begin, *ends[:-1]], ends, strict=False)):
-            spans.append((f"{split}-{number:05d}.arrow", int(first), int(last)))
-    of_all = np.concatenate(rows)
-    table = pa.Table.from_pylist([{"name": name, "first": first, "last": last} for name, first, last in spans], _SPANS)
-    return Items(table, lambda name, first, last: (name, images.iloc[of_all[first:last]]))
+            spans.append({"name": f"{split}-{number:05d}.arrow", "first": first, "last": last})
+    of_all = np.concatenate([numbers for parts in rows.values() for numbers in parts])
+    shards = Items(
+        pa.Table.from_pylist(spans, _SPANS),
+        lambda name, first, last: (name, manifest.rows(of_all[first:last], _READ)),
+    )
+    return shards, Images(len(of_all), largest)
 
 
 def _ends(sizes: npt.NDArray[np.int64], settings: Tile) -> list[int]:

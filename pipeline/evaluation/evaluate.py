@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.manifest import USABLE, Rows
 from pipeline.artifacts.scores import HEADLINE, Intervals, Scores
 from pipeline.core import bootstrap, boundary
 from pipeline.core.bootstrap import Interval, Resampling
@@ -17,10 +17,12 @@ from pipeline.inference.predict import Predictor
 from pipeline.params.evaluation import Evaluate
 from pipeline.params.steps import Placement
 
+_NEEDED = ("id", "split", "sequence", "sha256", "mask_sha256", *USABLE)
+
 
 def run(
     predictor: Predictor,
-    manifest: Manifest,
+    manifest: Rows,
     raw: Path,
     *,
     on_image: Listener | None = None,
@@ -36,7 +38,7 @@ def run(
         placement: which nodes of the cluster predict, if RAY_ADDRESS names one; None: this process does.
 
     Raises:
-        ValueError: the model's classes differ from those of the data.
+        ValueError: the model's classes differ from those of the data, or what is stored is no manifest.
         ClusterError: the cluster has no such nodes, or lost too many of them.
     """
     spec, classes = predictor.spec, manifest.classes
@@ -60,10 +62,11 @@ def run(
     )
 
 
-def scored_images(manifest: Manifest) -> pd.DataFrame:
+def scored_images(manifest: Rows) -> pd.DataFrame:
     """Return the rows of the images that models are scored on, ordered by id."""
-    is_scored = manifest.is_usable & (manifest.images["split"] == manifest.scored_split)
-    return manifest.images[is_scored].sort_values("id")
+    usable = (part.usable for part in manifest.parts(_NEEDED))
+    scored = [images[images["split"] == manifest.scored_split] for images in usable]
+    return pd.concat(scored, ignore_index=True).sort_values("id")
 
 
 def recorded(scores: Scores) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Reading and writing Parquet tables with known columns."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROW_GROUP = 2**16  # rows that are held as columns until they are written
+_LEAVING = r"^/|(^|/)\.\.(/|$)|\\|\x00"
 _TYPES: dict[str, pa.DataType] = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
 
 
@@ -43,15 +44,17 @@ def read(path: Path, expected: pa.Schema) -> pa.Table:
     return pa.table(dict(_columns(path, expected)))
 
 
-def _columns(path: Path, expected: pa.Schema) -> Iterator[tuple[str, Any]]:
+def _columns(path: Path, expected: pa.Schema, row_groups: list[int] | None = None) -> Iterator[tuple[str, Any]]:
     """Yield the name and the content of each column; see `read`. Of the file, one column is held at a time."""
     try:
         with pq.ParquetFile(path) as file:
+            groups = list(range(file.num_row_groups)) if row_groups is None else row_groups
             missing = [name for name in expected.names if name not in file.schema_arrow.names]
             if missing:
                 raise ValueError(f"expected columns {missing}")
             for name in expected.names:
-                column = file.read(columns=[name]).select([name]).cast(pa.schema([expected.field(name)]))[name]
+                read = file.read_row_groups(groups, columns=[name])
+                column = read.select([name]).cast(pa.schema([expected.field(name)]))[name]
                 column.validate(full=True)
                 is_list = pa.types.is_fixed_size_list(column.type)
                 if column.null_count or (is_list and pc.list_flatten(column).null_count):
@@ -61,22 +64,43 @@ def _columns(path: Path, expected: pa.Schema) -> Iterator[tuple[str, Any]]:
         raise ValueError(f"{path.name}: {err}") from err
 
 
+def lengths(path: Path) -> list[int]:
+    """Return the number of rows of each row group.
+
+    Raises:
+        ValueError: not a complete Parquet file.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    except (OSError, pa.ArrowException) as err:
+        raise ValueError(f"{path.name}: {err}") from err
+
+
 def check_paths(paths: Iterable[str]) -> None:
     """Raise ValueError unless each "/"-separated path stays within its folder; "" stands for no file."""
-    for path in paths:
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
-            raise ValueError(f"expected paths that stay in the folder, got {path!r}")
+    texts = pa.array(paths, pa.large_string())
+    leaving = texts.filter(pc.match_substring_regex(texts, _LEAVING))
+    if len(leaving):
+        raise ValueError(f"expected paths that stay in the folder, got {leaving[0].as_py()!r}")
 
 
-def read_frame(path: Path, columns: Mapping[str, str], lists: Mapping[str, int]) -> pd.DataFrame:
+def read_frame(
+    path: Path, columns: Mapping[str, str], lists: Mapping[str, int], row_groups: list[int] | None = None
+) -> pd.DataFrame:
     """Return a table of `columns` and `lists`, as in `schema`, as a data frame; lists stay columns of Arrow.
+
+    Args:
+        path: of the table.
+        columns: those that are read.
+        lists: likewise.
+        row_groups: the numbers of those that are read; None: all.
 
     Raises:
         ValueError: as for `read`.
     """
     arrays: dict[str, Any] = {}  # not Series, which pandas would fill up to one length
-    for name, column in _columns(path, schema(columns, lists)):
+    for name, column in _columns(path, schema(columns, lists), row_groups):
         is_list = name not in columns
         arrays[name] = (
             pd.arrays.ArrowExtensionArray(column) if is_list else column.to_pandas().astype(columns[name]).array

@@ -52,7 +52,7 @@ def take(dataset: Dataset, raw: Path) -> Sample:
         source, counts = _drawn(dataset, _EACH)
     rows = list(download.files(source, raw))
     seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
-    manifest.write_rows(Head(source.dataset, source.classes, source.licence, source.splits), rows, raw)
+    manifest.write_rows(Head(source.dataset, source.classes, source.licence, splits=source.splits), rows, raw)
     return Sample(manifest.read(raw), counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
 
 

@@ -162,10 +162,11 @@ def _evidence_on(champion: Version, scores: Scores, rule: Rule) -> str | None:
 def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
     """Score the champion on the test images of `scores`; return the digest, or None if data/raw lacks the images."""
     try:
-        source = manifest.read(rule.raw)
+        source = manifest.scan(rule.raw)
+        test_data = evaluate.digest(evaluate.scored_images(source))
     except ValueError:
         return None
-    if evaluate.digest(evaluate.scored_images(source)) != scores.test_data:
+    if test_data != scores.test_data:
         return None
     uri, address = champion.model.uri, champion.address
     with TemporaryDirectory() as folder:

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.artifacts.manifest import SPLITS
-
-Numbers = npt.NDArray[np.int64]
+from pipeline.validation.facts import Facts, Numbers
 
 
 @dataclass(frozen=True)
@@ -25,35 +24,28 @@ class Table:
     show the item; and those that the offences name."""
 
 
-def of_files(images: pd.DataFrame, contents: Numbers) -> Table:
-    """Return one row for each distinct image file; `contents` numbers them."""
-    return _groups(images, contents, _files)
+def of_files(facts: Facts) -> Table:
+    """Return one row for each distinct image file."""
+    return _groups(facts, facts.contents, _files)
 
 
-def of_sequences(images: pd.DataFrame) -> Table:
+def of_sequences(facts: Facts) -> Table:
     """Return one row for each sequence."""
-    return _groups(images, numbers_of(images["sequence"]), _sequences)
+    return _groups(facts, facts.sequences, _sequences)
 
 
-def numbers_of(texts: "pd.Series[str]") -> Numbers:
-    """Return a number for each text, the same for the same one; -1 for one that is empty."""
-    return pd.factorize(texts.where(texts != ""))[0].astype(np.int64)
-
-
-def splits_of(images: pd.DataFrame) -> npt.NDArray[np.int8]:
-    """Return the number of each image's split."""
-    return images["split"].map(SPLITS.index).to_numpy(np.int8)
-
-
-def _groups(images: pd.DataFrame, numbers: Numbers, words: Callable[[pd.DataFrame], pd.DataFrame]) -> Table:
+def _groups(facts: Facts, numbers: Numbers, words: Callable[[pd.DataFrame], pd.DataFrame]) -> Table:
     """Return one row for each number but -1, in the order of its first image: that of the splits, then of ids."""
-    splits = splits_of(images)
-    order = np.argsort(splits, kind="stable")
+    order = np.argsort(facts.splits, kind="stable")
     order = order[numbers[order] >= 0]
     groups, values = pd.factorize(numbers[order])
     present = np.zeros((len(values), len(SPLITS)), np.bool_)
-    present[groups, splits[order]] = True
-    return Table({"num_splits": present.sum(axis=1)}, lambda rows: words(images.iloc[order[np.isin(groups, rows)]]))
+    present[groups, facts.splits[order]] = True
+
+    def described(rows: Numbers) -> pd.DataFrame:
+        return words(facts.manifest.rows(order[np.isin(groups, rows)], ("id", "split", "sequence", "sha256")))
+
+    return Table({"num_splits": present.sum(axis=1)}, described)
 
 
 def _files(images: pd.DataFrame) -> pd.DataFrame:

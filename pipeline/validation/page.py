@@ -1,11 +1,13 @@
 """reports/validation.html: the verdict on a data set as one self-contained page, with thumbnails of the offenders."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.manifest import SPLITS, Rows
 from pipeline.artifacts.raw_files import RawFiles
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.classes import ClassTable
@@ -21,11 +23,13 @@ MAX_NAMES = 500
 _CHARACTERS = (
     10_000_000  # of all offenders' pictures; 14 checks of photos take 5 million, so the page stays below 15 MB
 )
+_FILES = ("image", "mask", "outside_mask")
 _BOX = 144, 192  # height and width of a picture, pixels
+_Places = dict[Any, dict[Any, str]]
 _MARKS = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255), (0, 0, 0))  # for labels outside the table
 
 
-def write_page(validation: Validation, manifest: Manifest, folder: Path, path: Path) -> None:
+def write_page(validation: Validation, manifest: Rows, folder: Path, path: Path) -> None:
     """Write the page of `validation` to `path`; thumbnails are made from the images of `manifest` in `folder`.
 
     Raises:
@@ -33,6 +37,7 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
     """
     files = RawFiles(folder)
     failed = validation.errors + validation.warnings
+    places = _places(manifest, [each for finding in failed for each in _pictured(finding)])
     page = (
         templates.environment("pipeline.validation")
         .get_template("validation.html.j2")
@@ -45,24 +50,36 @@ def write_page(validation: Validation, manifest: Manifest, folder: Path, path: P
             colours=[f"rgb{colour}" for colour in manifest.classes.colours],
             mark=f"rgb{_mark(manifest.classes)}",
             largest_share=max(share for split in validation.splits for share in split.shares.values()),
-            sections=[_section(finding, manifest, files, _CHARACTERS // len(failed)) for finding in failed],
+            sections=[
+                _section(finding, partial(_pictures, places, files, manifest.classes), _CHARACTERS // len(failed))
+                for finding in failed
+            ],
         )
     )
     atomic.write_text(path, page)
 
 
-def _section(finding: Finding, manifest: Manifest, files: RawFiles, max_characters: int) -> dict[str, Any]:
+def _pictured(finding: Finding) -> list[Offender]:
+    """Return the offenders that are shown with images, if there is room."""
+    return [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
+
+
+def _places(manifest: Rows, offenders: list[Offender]) -> _Places:
+    """Return the files of the images that show offenders, by id."""
+    ids = {name for offender in offenders for name in offender.images[: len(SPLITS)]}
+    places: _Places = {}
+    for part in manifest.parts(("id", *_FILES)):
+        places |= part.images[part.images["id"].isin(ids)].set_index("id")[list(_FILES)].to_dict("index")
+    return places
+
+
+def _section(
+    finding: Finding, pictures_of: Callable[[Offender], list[tuple[str, str]]], max_characters: int
+) -> dict[str, Any]:
     """Return the content of a failed check's section, whose pictures take no more than `max_characters`."""
-    pictured = [offender for offender in finding.offenders if offender.images][:MAX_FIGURES]
-    ids = [name for offender in pictured for name in offender.images[: len(SPLITS)]]
-    places = (
-        manifest.images[manifest.images["id"].isin(ids)]
-        .set_index("id")[["image", "mask", "outside_mask"]]
-        .to_dict("index")
-    )
     figures: list[tuple[Offender, list[tuple[str, str]]]] = []
-    for offender in pictured:
-        shown = _pictures(offender, places, files, manifest.classes)
+    for offender in _pictured(finding):
+        shown = pictures_of(offender)
         max_characters -= sum(len(uri) for _, uri in shown)
         if max_characters < 0:
             break
@@ -70,9 +87,7 @@ def _section(finding: Finding, manifest: Manifest, files: RawFiles, max_characte
     return {"finding": finding, "figures": figures, "others": finding.offenders[len(figures) :][:MAX_NAMES]}
 
 
-def _pictures(
-    offender: Offender, places: dict[Any, dict[Any, str]], files: RawFiles, classes: ClassTable
-) -> list[tuple[str, str]]:
+def _pictures(places: _Places, files: RawFiles, classes: ClassTable, offender: Offender) -> list[tuple[str, str]]:
     """Return (caption, data URI or "") of each picture: an image and its mask, or one image of each split."""
     if len(offender.images) == 1:
         image, mask, outside = (files.source(place) for place in places[offender.images[0]].values())

@@ -2,19 +2,29 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.artifacts.manifest import SPLITS, Manifest
+from pipeline.artifacts.manifest import PIXELS, SPLITS, USABLE, Rows
 from pipeline.artifacts.raw_files import RawFiles
 from pipeline.core.arrays import Pixels
 from pipeline.files import images, pictures
+from pipeline.validation.facts import Numbers
 
 NUM_IMAGES = 6
+_NEEDED = ("id", "split", *USABLE)
 _LARGE, _SMALL = (288, 384), (144, 192)  # height and width of a picture, pixels
 _MARGIN = 0.25  # around a class's pixels, of the sides of the box that holds them
+
+
+class _Best(NamedTuple):
+    """The image that shows a class best."""
+
+    is_training: bool
+    share: float
+    row: Mapping[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Sample:
     """"": there is no picture."""
 
 
-def of_images(manifest: Manifest, files: RawFiles) -> list[Sample]:
+def of_images(manifest: Rows, files: RawFiles) -> list[Sample]:
     """Return NUM_IMAGES of the images that can be used, or all if there are fewer, with their masks laid over them.
 
     They are spread evenly over each split, and over the splits as far as these have images.
@@ -44,40 +54,64 @@ def of_images(manifest: Manifest, files: RawFiles) -> list[Sample]:
     return found
 
 
-def of_classes(manifest: Manifest, files: RawFiles) -> list[Sample]:
+def of_classes(manifest: Rows, files: RawFiles) -> list[Sample]:
     """Return each class in the image in which it has the largest share, cut out around its pixels, all others faded.
 
     That is a training image, unless none shows the class.
     """
-    usable, split = manifest.is_usable.to_numpy(), manifest.images["split"]
-    counts, is_training = manifest.pixels, (split == "train").to_numpy()
-    totals = counts.sum(axis=1).clip(min=1)
     found = {}
-    for label, name in enumerate(manifest.classes.names):
-        shares = np.where(usable, counts[:, label] / totals, 0)
-        if not shares.any():
+    for label, (name, best) in enumerate(zip(manifest.classes.names, _best(manifest), strict=True)):
+        if best.share == 0:
             found[label] = Sample(name, "no pixel in any split", "")
             continue
-        best = int((shares + ((shares > 0) & is_training)).argmax())
-        row = manifest.images.iloc[best].to_dict()
         try:
-            uri = pictures.jpeg_uri(_cut_out(*_read(row, files), label), _SMALL)
+            uri = pictures.jpeg_uri(_cut_out(*_read(best.row, files), label), _SMALL)
         except (images.ImageError, OSError):
             uri = ""
-        found[label] = Sample(name, f"{shares[best]:.1%} of {row['id']}", uri)
+        found[label] = Sample(name, f"{best.share:.1%} of {best.row['id']}", uri)
     return list(found.values())
 
 
-def _spread(manifest: Manifest) -> Iterator[Mapping[Any, Any]]:
+def _best(manifest: Rows) -> list[_Best]:
+    """Return, for each class, the image that shows it best: the first one of the largest share, in training first."""
+    best = [_Best(False, 0.0, {})] * len(manifest.classes)
+    for part in manifest.parts((*_NEEDED, PIXELS)):
+        usable, pixels = part.usable, part.pixels[part.is_usable]
+        shares = pixels / pixels.sum(axis=1, keepdims=True).clip(min=1)
+        for is_training in (True, False):
+            rows = np.flatnonzero((usable["split"] == SPLITS[0]).to_numpy() == is_training)
+            for label in range(len(best) if len(rows) else 0):
+                row = int(rows[shares[rows, label].argmax()])
+                share = float(shares[row, label])
+                if share and (is_training, share) > best[label][:2]:
+                    best[label] = _Best(is_training, share, usable.iloc[row].to_dict())
+    return best
+
+
+def _spread(manifest: Rows) -> Iterator[Mapping[Any, Any]]:
     """Yield the rows of a few images that can be used, by split."""
-    splits = {split: np.flatnonzero(manifest.is_usable & (manifest.images["split"] == split)) for split in SPLITS}
-    wanted = dict.fromkeys(SPLITS, 0)
-    for _ in range(min(NUM_IMAGES, sum(map(len, splits.values())))):
-        left = [split for split in SPLITS if wanted[split] < len(splits[split])]
-        wanted[min(left, key=lambda split: wanted[split])] += 1
-    for split, number in wanted.items():
-        for i in range(number):
-            yield manifest.images.iloc[splits[split][(2 * i + 1) * len(splits[split]) // (2 * number)]].to_dict()
+    splits, start = {split: [np.zeros(0, np.int64)] for split in SPLITS}, 0
+    for part in manifest.parts(_NEEDED):
+        is_usable, split_of = part.is_usable.to_numpy(bool), part.images["split"]
+        for split, numbers in splits.items():
+            numbers.append(start + np.flatnonzero(is_usable & (split_of == split).to_numpy(bool)))
+        start += len(part.images)
+    chosen = _evenly([np.concatenate(numbers) for numbers in splits.values()])
+    yield from manifest.rows(chosen, _NEEDED).to_dict("records")
+
+
+def _evenly(splits: list[Numbers]) -> Numbers:
+    """Return a few of the numbers: as many of each list as of the others, while it has some, and evenly over it."""
+    wanted = [0] * len(splits)
+    for _ in range(min(NUM_IMAGES, sum(map(len, splits)))):
+        left = [i for i, numbers in enumerate(splits) if wanted[i] < len(numbers)]
+        wanted[min(left, key=wanted.__getitem__)] += 1
+    chosen = [
+        numbers[(2 * i + 1) * len(numbers) // (2 * number)]
+        for numbers, number in zip(splits, wanted, strict=True)
+        for i in range(number)
+    ]
+    return np.array(chosen, np.int64)
 
 
 def _read(row: Mapping[Any, Any], files: RawFiles) -> tuple[Pixels, Pixels]:

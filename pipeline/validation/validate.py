@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.manifest import Rows
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.classes import ClassTable
 from pipeline.params.dataset import is_placeholder
 from pipeline.params.steps import Severity, Validate
+from pipeline.validation import facts
 from pipeline.validation.groups import Table
 from pipeline.validation.tables import summary, tables_of
 
@@ -128,16 +129,21 @@ MAX_OFFENDERS = 10_000
 _LEFT_OUT = ("unreadable_image", "missing_pair", "size_mismatch")  # as warnings: see Manifest.usable
 
 
-def run(manifest: Manifest, settings: Validate) -> Validation:
-    """Judge `manifest` with Great Expectations; return one finding for each check of `settings.severities`."""
-    tables, bounds = tables_of(manifest, settings.near_duplicate_bits), _bounds(settings)
+def run(manifest: Rows, settings: Validate) -> Validation:
+    """Judge `manifest` with Great Expectations; return one finding for each check of `settings.severities`.
+
+    Raises:
+        ValueError: what is stored is no manifest.
+    """
+    known = facts.gather(manifest)
+    tables, bounds = tables_of(known, settings.near_duplicate_bits), _bounds(settings)
     extremes = {
         check: bound.extreme(tables[CHECKS[check].table].columns[bound.column]) for check, bound in bounds.items()
     }
     passed = _judge(extremes, bounds, settings)
     return Validation(
         dataset=manifest.dataset,
-        splits=summary(manifest),
+        splits=summary(known),
         findings=tuple(
             _finding(check, passed[check], tables[CHECKS[check].table], bounds[check], settings)
             for check in type(settings.severities).model_fields

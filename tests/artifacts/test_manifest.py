@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -185,12 +186,53 @@ def test_other_splits_are_refused(tmp_path):
         manifest.read(tmp_path)
 
 
-def test_columns_that_are_not_wanted_are_not_read(tmp_path):
-    frame = example()
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """What is stored in parts of three rows, and the whole."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 3)
+    frame = example(numbered(8))
     manifest.write(frame, tmp_path)
-    few = manifest.read(tmp_path, ("id", *manifest.USABLE))
-    whole = manifest.read(tmp_path)
-    assert set(few.images) == {"id", *manifest.USABLE}
-    assert few.is_usable.tolist() == whole.is_usable.tolist()
-    pd.testing.assert_frame_equal(few.images, whole.images[list(few.images)])
-    assert (few.dataset, few.classes, few.splits) == (whole.dataset, whole.classes, whole.splits)
+    return manifest.scan(tmp_path), frame
+
+
+def test_a_manifest_is_read_in_parts_of_the_columns_that_are_wanted(stored):
+    scanned, whole = stored
+    parts = list(scanned.parts(("id", manifest.PIXELS, *manifest.USABLE)))
+    assert [len(part.images) for part in parts] == [3, 3, 2]
+    assert all(set(part.images) == {"id", manifest.PIXELS, *manifest.USABLE} for part in parts)
+    assert [name for part in parts for name in part.images["id"]] == numbered(8)
+    assert [part.is_usable.tolist() for part in parts] == [[False] * 3, [False] * 3, [False] * 2]
+    assert parts[2].pixels.tolist() == [list(range(12))] * 2
+    for each in (scanned, *parts):
+        assert (each.dataset, each.classes, each.splits, each.scored_split) == (
+            whole.dataset,
+            whole.classes,
+            whole.splits,
+            "test",
+        )
+
+
+@pytest.mark.parametrize("numbers", [[], [0], [7, 0, 3], [2, 2, 5, 4], [6, 7, 6]])
+def test_some_rows_are_read_in_the_order_of_their_numbers(stored, numbers):
+    scanned, whole = stored
+    for rows in (scanned, whole):
+        found = rows.rows(np.array(numbers, np.int64), ("id", "split"))
+        assert found["id"].tolist() == [numbered(8)[i] for i in numbers]
+        assert set(found) >= {"id", "split"}
+
+
+def test_rows_of_one_part_are_read_once(stored, monkeypatch):
+    scanned, _ = stored
+    read, reads = tables.read_frame, []
+    monkeypatch.setattr(tables, "read_frame", lambda *args: reads.append(args[3]) or read(*args))
+    for number in (0, 2, 1, 3, 4, 1):
+        scanned.rows(np.array([number]), ("id",))
+    assert [groups for groups in reads if groups] == [[0], [1], [0]]
+
+
+def test_a_stored_manifest_that_changed_is_an_error_where_it_is_read(stored):
+    scanned, _ = stored
+    (scanned.folder / "manifest.parquet").write_bytes(b"PAR1")
+    for read in (lambda: list(scanned.parts(("id",))), lambda: scanned.rows(np.array([1]), ("id",))):
+        with pytest.raises(ValueError, match=r"expected the manifest that the download stage writes: .*; run it again"):
+            read()

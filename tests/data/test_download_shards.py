@@ -18,6 +18,7 @@ from pipeline.evaluation import evaluate
 from pipeline.files import threads
 from pipeline.params.dataset import FolderDataset
 from pipeline.params.steps import Tile
+from pipeline.validation.facts import gather
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
 from tests.data.test_download import CLASSES, LIMITS
@@ -126,7 +127,8 @@ def test_the_page_of_validation_is_the_same(both):
         offenders = [Offender(name, "not as it should be", (name,)) for name in source.images["id"]]
         pair = Offender("two", "alike", tuple(source.images["id"][:2]))
         finding = Finding("missing_pair", "error", False, "a pair", "seen", (*offenders, pair))
-        write_page(Validation(source.dataset, summary(source), (finding,)), source, folder, folder / "page.html")
+        validation = Validation(source.dataset, summary(gather(source)), (finding,))
+        write_page(validation, source, folder, folder / "page.html")
         pages.append((folder / "page.html").read_text())
     assert pages[0] == pages[1]
     # Six images and two classes; then of each image it and its mask, but for what is missing or broken; and the pair.
@@ -168,7 +170,7 @@ def test_a_missing_shard_ends_every_stage_with_what_to_do(both, tmp_path):
     with pytest.raises(ValueError, match=missing):
         evaluate.run(predictor(source.classes), source, folder)
     with pytest.raises(ValueError, match=missing):
-        write_page(Validation(source.dataset, summary(source), ()), source, folder, tmp_path / "page.html")
+        write_page(Validation(source.dataset, summary(gather(source)), ()), source, folder, tmp_path / "page.html")
     assert not (tmp_path / "tiles").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.artifacts import manifest
 from pipeline.artifacts.tileset import Tileset, read_index
 from pipeline.data import tile
-from pipeline.files import images
+from pipeline.files import images, tables
 from pipeline.files.images import read_mask
 from pipeline.params.steps import Tile
 from stages import tile as stage
@@ -112,11 +112,15 @@ def test_a_split_without_a_tile_is_an_error_and_leaves_the_old_tiles(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_images_are_objects_only_while_their_shard_is_written(tmp_path):
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_images_are_objects_only_while_their_shard_is_written(tmp_path, monkeypatch, is_stored):
     source = write_raw(tmp_path / "raw", [(32, 32), (32, 64), (32, 32), (32, 32), (32, 32), (32, 32), (32, 32)])
     source.images.loc[source.images["id"] == "val/3", "problem"] = "broken"
-    shards = tile._shards(source, settings())
-    assert len(shards) == 3 * 3
+    source.images[manifest.PIXELS] = [[0, 0, 0]] * len(source.images)
+    monkeypatch.setattr(tables, "ROW_GROUP", 4)
+    manifest.write(source, tmp_path / "raw")
+    shards, known = tile._shards(manifest.scan(tmp_path / "raw") if is_stored else source, settings())
+    assert (len(shards), known.number, known.largest) == (3 * 3, 20, 32 * 64)
     parts = list(shards)[3:5]
     assert [name for name, _ in parts] == ["val-00000.arrow", "val-00001.arrow"]
     # 1 + 2 tiles, then three of one: rows of the manifest's table, made for each.

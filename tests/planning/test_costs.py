@@ -30,7 +30,7 @@ def settings(**train):
 
 def total(splits=("train", "val", "test"), **train):
     images = sized(["train", "val", "test"] * 2, 96, 128)
-    drawn = Sample(Manifest("toy", CLASSES, "", images, splits), Counter(train=40, val=10, test=10), 0.5, "")
+    drawn = Sample(Manifest("toy", CLASSES, "", images, splits=splits), Counter(train=40, val=10, test=10), 0.5, "")
     sizes = {"train": 80, "val": 16}, {"data/raw": 600, "data/tiles": 60}, 1
     return costs._total(settings(**train), drawn, TIMING, SECONDS, sizes)
 

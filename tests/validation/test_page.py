@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.files.images import encode_png
 from pipeline.validation import page as validation_page
+from pipeline.validation.facts import gather
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
 from tests.support import browser, hostile
@@ -27,7 +28,7 @@ def finding(*offenders, severity="error", check="missing_pair"):
 
 
 def page(manifest, folder, *findings):
-    validation = Validation(manifest.dataset, summary(manifest), findings)
+    validation = Validation(manifest.dataset, summary(gather(manifest)), findings)
     write_page(validation, manifest, folder, folder / "page.html")
     return (folder / "page.html").read_text()
 

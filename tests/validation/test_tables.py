@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 
 from pipeline.validation import tables as validation_tables
+from pipeline.validation.facts import gather
 from pipeline.validation.tables import summary
 from tests.support.tiny_dataset import change, drop, flip, make, value
 
 
 def tables_of(manifest):
     """Return the tables with what is judged beside all rows in words."""
-    tables = validation_tables.tables_of(manifest, 8)
+    tables = validation_tables.tables_of(gather(manifest), 8)
     return {name: worded(table, range(len(next(iter(table.columns.values()))))) for name, table in tables.items()}
 
 
@@ -25,7 +26,8 @@ def manifest(tmp_path):
 
 
 def test_the_summary_counts_images_sizes_and_shares(manifest):
-    train, val, test = summary(drop(change(manifest, ["train/1"], width=64, sequence="other"), "val"))
+    changed = drop(change(manifest, ["train/1"], width=64, sequence="other"), "val")
+    train, val, test = summary(gather(changed))
     assert (train.name, train.images, train.sequences) == ("train", 3, 2)
     assert train.sizes == {"40 x 32": 2, "64 x 32": 1}
     assert train.shares == {"road": 640 / 1152, "sky": 512 / 1152}
@@ -84,7 +86,8 @@ def test_a_sequence_says_how_many_images_it_has_in_which_split(manifest):
 @pytest.mark.parametrize("name", ["images", "files", "nearest pairs", "sequences", "classes", "splits"])
 def test_some_rows_are_worded_as_among_all(manifest, name):
     doubled = change(manifest, ["train/0", "test/1"], sha256="same", sequence="shared")
-    table = validation_tables.tables_of(change(doubled, ["test/2"], phash=value(manifest, "val/0", "phash")), 8)[name]
+    alike = change(doubled, ["test/2"], phash=value(manifest, "val/0", "phash"))
+    table = validation_tables.tables_of(gather(alike), 8)[name]
     length = len(next(iter(table.columns.values())))
     all_rows = worded(table, range(length))
     for rows in ([0], [length - 1], list(range(0, length, 2))):
@@ -94,7 +97,7 @@ def test_some_rows_are_worded_as_among_all(manifest, name):
 
 
 def test_what_is_judged_takes_a_few_bytes_for_each_image(manifest):
-    tables = validation_tables.tables_of(manifest, 8)
+    tables = validation_tables.tables_of(gather(manifest), 8)
     assert sum(column.nbytes for table in tables.values() for column in table.columns.values()) <= 60 * 9
 
 
