@@ -1,6 +1,6 @@
 """`segnet predict`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.text import Text
 
-from pipeline.cli import model as models
+from pipeline.cli import model as models, predict_files
+from pipeline.cli.predict_files import is_video
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic, pictures, video
-from pipeline.files.decoding import suffixes
-from pipeline.files.images import ImageError, encode_png, read_image
+from pipeline.files.images import ImageError, read_image
 from pipeline.files.terminal import error_line, say, say_json
 from pipeline.files.video import VideoError
 from pipeline.inference.predict import Predictor, load
@@ -43,14 +43,11 @@ def predict(
     """Predict the class of each pixel: NAME_mask.png holds the classes, NAME_overlay.png shows them in colour.
 
     Of a video, NAME_overlay.mp4 shows the classes of each frame, without sound; videos are named one by one, since
-    those in a folder are left alone.
+    those in a folder are left alone. Nothing is replaced but what an earlier call has written.
     An image that cannot be read is reported, and the others are still predicted; the exit code is then 1.
     """
-    paths_by_name = dict(_named(images))
-    if (probabilities or uncertainty) and (clip := next(filter(_is_video, paths_by_name.values()), None)):
-        raise ValueError(
-            f"expected images with --probabilities and --uncertainty, got the video {clip}; leave them out"
-        )
+    paths_by_name = dict(predict_files.named(images))
+    files_of = predict_files.planned(paths_by_name, out, probabilities=probabilities, uncertainty=uncertainty)
     given = {"overlap": overlap, "flip": flip, "scales": scale or None, "samples": samples}
     with located(model) as (folder, options):
         predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
@@ -58,12 +55,12 @@ def predict(
     done: list[dict[str, Any]] = []
     for name, path in track(paths_by_name.items(), "predict", console=console, disable=not console.is_terminal):
         try:
-            files = _write(predictor, path, out / name, probabilities=probabilities, uncertainty=uncertainty)
+            _write(predictor, path, files_of[name])
         except (ImageError, VideoError) as err:
             done.append({"image": str(path), "error": str(err)})
             console.print(Text(error_line(f"segnet: {path}: {err}")), style="red", soft_wrap=True)
             continue
-        done.append({"image": str(path), **{kind: str(file) for kind, file in files.items()}})
+        done.append({"image": str(path), **{kind: str(file) for kind, file in files_of[name].items()}})
     failed = sum("error" in each for each in done)
     if json:
         say_json({"classes": predictor.spec.classes.names, "images": done})
@@ -74,77 +71,31 @@ def predict(
 
 
 def _kind(paths: Collection[Path]) -> str:
-    videos = sum(map(_is_video, paths))
+    videos = sum(map(is_video, paths))
     return "images" if not videos else "videos" if videos == len(paths) else "images and videos"
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in video.SUFFIXES
-
-
-def _is_image(path: Path) -> bool:
-    """Return whether a file of a folder is taken for an image: by its suffix, unless it or a folder of it is hidden.
-
-    macOS and Jupyter leave files such as ._a.png and .ipynb_checkpoints/a.png beside the images.
-    """
-    return path.suffix.lower() in suffixes() and not any(part.startswith(".") for part in path.parts)
-
-
-def _named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield each image with the name of its outputs, relative to the output folder.
-
-    Raises:
-        ValueError: a path does not exist, there is no image, or two images would have the same name.
-    """
-    taken: dict[str, Path] = {}
-    for path in paths:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if _is_image(file.relative_to(path)))
-        elif path.exists():
-            files = [path]
-        else:
-            raise ValueError(f"expected an image or a folder, got {path}, which does not exist; correct the path")
-        for file in files:
-            name = (file.relative_to(path) if path.is_dir() else Path(file.name)).with_suffix("").as_posix()
-            if name in taken:
-                raise ValueError(
-                    f"expected images with different names, got {taken[name]} and {file}; predict them separately"
-                )
-            taken[name] = file
-            yield name, file
-    if not taken:
-        kinds, places = ", ".join(sorted(suffixes())), ", ".join(map(str, paths))
-        raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
-
-
-def _write(
-    predictor: Predictor, path: Path, target: Path, *, probabilities: bool, uncertainty: bool
-) -> dict[str, Path]:
-    """Predict an image or a video and write its files; return them by kind.
+def _write(predictor: Predictor, path: Path, files: Mapping[str, Path]) -> None:
+    """Predict an image or a video and write its files, which are given by kind.
 
     Raises:
         ImageError: it cannot be read.
         VideoError: likewise.
     """
-    if _is_video(path):
-        return {"overlay": _write_video(predictor, path, target)}
-    return _write_image(predictor, read_image(path), target, probabilities=probabilities, uncertainty=uncertainty)
+    if is_video(path):
+        _write_video(predictor, path, files["overlay"])
+    else:
+        _write_image(predictor, read_image(path), files)
 
 
-def _write_image(
-    predictor: Predictor, image: Pixels, target: Path, *, probabilities: bool, uncertainty: bool
-) -> dict[str, Path]:
-    """Predict an image and write its files; return them by kind. At most one band of probabilities is in memory."""
+def _write_image(predictor: Predictor, image: Pixels, files: Mapping[str, Path]) -> None:
+    """Predict an image and write its files. At most one band of probabilities is in memory."""
     size, classes = image.shape[:2], predictor.spec.classes
     mask, shades = np.empty(size, np.uint8), np.empty(size, np.uint8)
-    files = {"mask": ".png", "overlay": ".png"}
-    files |= {"uncertainty": ".png"} if uncertainty else {}
-    paths = {kind: target.with_name(f"{target.name}_{kind}{suffix}") for kind, suffix in files.items()}
     with ExitStack() as stack:
         table = None
-        if probabilities:
-            paths["probabilities"] = target.with_name(f"{target.name}_probabilities.npy")
-            temporary = stack.enter_context(atomic.replacing(paths["probabilities"]))
+        if "probabilities" in files:
+            temporary = stack.enter_context(atomic.replacing(files["probabilities"]))
             table = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(classes), *size))
         for band in predictor.bands(image):
             mask[band.rows] = band.mask.cpu().numpy()
@@ -152,17 +103,12 @@ def _write_image(
             if table is not None:
                 table[:, band.rows] = band.probabilities.cpu().numpy()
     shown = {"mask": mask, "overlay": pictures.overlay(image, mask, classes), "uncertainty": shades}
-    for kind, path in paths.items():
-        if kind in shown:
-            with atomic.replacing(path) as temporary:
-                temporary.write_bytes(encode_png(shown[kind]))
-    return paths
+    for kind in files.keys() & shown.keys():
+        predict_files.write(shown[kind], files[kind])
 
 
-def _write_video(predictor: Predictor, path: Path, target: Path) -> Path:
-    """Predict each frame of a video and write the overlays as a video; return its path. One frame is in memory."""
-    file = target.with_name(f"{target.name}_overlay.mp4")
-    with atomic.replacing(file) as temporary, video.writing(temporary) as write:
+def _write_video(predictor: Predictor, path: Path, file: Path) -> None:
+    """Predict each frame of a video and write the overlays as a video. One frame is in memory."""
+    with atomic.replacing(file) as temporary, video.writing(temporary, predict_files.SOFTWARE) as write:
         for frame, time in video.frames(path):
             write(pictures.overlay(frame, predictor.mask(frame), predictor.spec.classes), time)
-    return file

@@ -21,6 +21,8 @@ from pipeline.core.arrays import Pixels
 MAX_PIXELS = 20_000 * 20_000
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """The formats that are read. Pillow would also try others, such as EPS, for which it runs Ghostscript on the file."""
+SOFTWARE = "Software"
+"""The keyword of a PNG's text that says what has written it (PNG specification, 11.3.3.2)."""
 
 _PHOTOMETRIC, _ORIENTATION, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _SIGNED = 262, 274, 277, 339, 2  # tags of EXIF and TIFF
 _LOSSLESS_TIFF = {
@@ -69,6 +71,15 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
     """
     with _opened(source) as image:
         return image.mode, image.height, image.width
+
+
+def read_software(path: Path) -> str:
+    """Return what software a PNG says that it is from; "" if it does not, or is none."""
+    try:
+        with explained(), Image.open(path, formats=["PNG"]) as image:
+            return str(image.info.get(SOFTWARE, ""))
+    except ImageError:
+        return ""
 
 
 @dataclass(frozen=True)

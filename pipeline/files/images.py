@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.arrays import Pixels
 from pipeline.files.decoding import (
+    SOFTWARE,
     Decoded,
     ImageError as ImageError,
     LossyError as LossyError,
@@ -152,10 +154,15 @@ def histogram(channel: Pixels) -> npt.NDArray[np.int64]:
     return np.array(Image.fromarray(channel).histogram(), np.int64)
 
 
-def encode_png(pixels: Pixels | npt.NDArray[np.bool_]) -> bytes:
-    """Return RGB pixels (H, W, 3) or a mask (H, W), uint8, as PNG; a mask of bool has 1 bit per pixel."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+def encode_png(pixels: Pixels | npt.NDArray[np.bool_], software: str = "") -> bytes:
+    """Return RGB pixels (H, W, 3) or a mask (H, W), uint8, as PNG; a mask of bool has 1 bit per pixel.
+
+    `software` is what the file says that it is from.
+    """
+    buffer, texts = io.BytesIO(), PngInfo()
+    if software:
+        texts.add_text(SOFTWARE, software)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=texts)
     return buffer.getvalue()
 
 

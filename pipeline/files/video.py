@@ -51,8 +51,8 @@ def frames(path: Path) -> Iterator[tuple[Pixels, Fraction]]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Sink]:
-    """Yield a function that writes frames to `path`, an MP4 file in H.264; without sound.
+def writing(path: Path, comment: str = "") -> Iterator[Sink]:
+    """Yield a function that writes frames to `path`, an MP4 file in H.264, with a comment; without sound.
 
     Frames are shown at their own times. A last row or column of an odd number is repeated, as H.264 needs even sizes.
 
@@ -61,6 +61,7 @@ def writing(path: Path) -> Iterator[Sink]:
     """
     av = _av()
     with av.open(str(path), "w", format="mp4") as container:
+        container.metadata["comment"] = comment
         stream: Any = None
 
         def write(pixels: Pixels, time: Fraction) -> None:
@@ -78,6 +79,16 @@ def writing(path: Path) -> Iterator[Sink]:
         yield write
         if stream is not None:
             container.mux(stream.encode(None))
+
+
+def read_comment(path: Path) -> str:
+    """Return the comment of a video; "" if it has none, or is none."""
+    av = _av()
+    try:
+        with av.open(str(path)) as container:
+            return str(container.metadata.get("comment", ""))
+    except (av.error.FFmpegError, OSError):
+        return ""
 
 
 _TICK = Fraction(1, 90_000)  # seconds; the usual rates have whole numbers of it

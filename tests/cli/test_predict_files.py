@@ -1,0 +1,117 @@
+"""`segnet predict` beside files that are not its own."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.cli import predict_files
+from pipeline.files import video
+from pipeline.files.decoding import read_software
+from tests.cli.test_predict import run
+from tests.support.tiny_model import write_model
+
+REFUSED = (
+    r"expected no file that segnet predict would replace but its own, got {}, which it did not write; name another"
+)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two images, of which one has a true mask beside it."""
+    made = tmp_path / "images"
+    made.mkdir()
+    for name in ("a.jpg", "b.png"):
+        Image.fromarray(np.full((32, 40, 3), 90, np.uint8)).save(made / name)
+    Image.fromarray(np.ones((32, 40), np.uint8)).save(made / "a_mask.png")
+    return made
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("images", [["."], ["a.jpg"]])
+def test_a_file_of_the_users_is_never_replaced(folder, model, images):
+    before = contents(folder)
+    result = run(*(folder / each for each in images), "--model", model, "--out", folder)
+    with pytest.raises(ValueError, match=REFUSED.format(folder / "a_mask.png")):
+        raise result.exception
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["b_probabilities.npy", "b_uncertainty.png", "b_overlay.png"])
+def test_nor_is_one_beside_which_nothing_of_its_own_lies(folder, model, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_bytes(b"the user's")
+    options = ("--probabilities", "--uncertainty", "--model", model, "--out", tmp_path / "out")
+    with pytest.raises(ValueError, match=REFUSED.format(tmp_path / "out" / name)):
+        raise run(folder / "b.png", *options).exception
+    assert contents(tmp_path / "out") == {name: b"the user's"}
+
+
+def test_an_image_is_not_replaced_by_its_own_outputs(folder, model):
+    (folder / "b_overlay.png").write_bytes((folder / "b.png").read_bytes())
+    with pytest.raises(ValueError, match=REFUSED.format(folder / "b_overlay.png")):
+        raise run(folder / "b.png", folder / "b_overlay.png", "--model", model, "--out", folder).exception
+
+
+@pytest.mark.parametrize("out", ["", "out"])
+def test_its_own_files_are_replaced_and_are_no_images(folder, model, out):
+    (folder / "a_mask.png").unlink()
+    for _ in range(2):
+        result = run(folder, "--model", model, "--out", folder / out, "--probabilities", "--uncertainty")
+        assert result.exit_code == 0, result.exception
+        assert "2 of 2 images predicted" in result.stdout
+    written = {
+        f"{name}_{kind}"
+        for name in "ab"
+        for kind in ("mask.png", "overlay.png", "uncertainty.png", "probabilities.npy")
+    }
+    assert {path.name for path in (folder / out).iterdir() if path.is_file()} - {"a.jpg", "b.png"} == written
+
+
+def test_a_video_of_the_users_is_not_replaced_and_its_own_is(model, tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed: pip install av")
+    clips = [tmp_path / "clip.mp4", tmp_path / "out/clip_overlay.mp4"]
+    (tmp_path / "out").mkdir()
+    for clip in clips:
+        with video.writing(clip) as write:
+            write(np.full((32, 40, 3), 90, np.uint8), Fraction(0))
+    before = clips[1].read_bytes()
+    with pytest.raises(ValueError, match=REFUSED.format(clips[1])):
+        raise run(clips[0], "--model", model, "--out", tmp_path / "out").exception
+    assert clips[1].read_bytes() == before
+    clips[1].unlink()
+    for _ in range(2):
+        assert run(clips[0], "--model", model, "--out", tmp_path / "out").exit_code == 0
+    (tmp_path / "broken.mp4").write_bytes(before[:100])
+    assert video.read_comment(tmp_path / "broken.mp4") == ""
+
+
+def test_a_folder_named_as_an_image_is_none(folder, model, tmp_path):
+    (folder / "scans.png").mkdir()
+    (folder / "a_mask.png").unlink()
+    assert "2 of 2 images predicted" in run(folder, "--model", model, "--out", tmp_path / "out").stdout
+
+
+@pytest.mark.parametrize("out", ["file", "file/sub"])
+def test_an_output_folder_that_is_a_file_is_refused_before_any_work(folder, model, tmp_path, out):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=rf"expected a folder as --out, got {tmp_path}/file, which is a file; name an"):
+        raise run(folder / "b.png", "--model", model, "--out", tmp_path / out).exception
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_written_mask_tells_who_wrote_it_and_broken_files_tell_nothing(tmp_path):
+    predict_files.write(np.zeros((3, 4), np.uint8), tmp_path / "a_mask.png")
+    (tmp_path / "b_mask.png").write_bytes((tmp_path / "a_mask.png").read_bytes()[:20])
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / "c_mask.png")
+    assert [read_software(tmp_path / f"{name}_mask.png") for name in "abc"] == ["segnet predict", "", ""]
+    assert [predict_files.is_output(tmp_path / f"{name}_mask.png") for name in "abc"] == [True, False, False]
