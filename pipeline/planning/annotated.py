@@ -34,8 +34,11 @@ def find(listing: Listing) -> tuple[str, str, str] | None:
 
 
 def _start(listing: Listing, path: str) -> bytes:
-    with (listing.root / path).open("rb") as file:
-        return file.read(4096)
+    try:
+        with (listing.root / path).open("rb") as file:
+            return file.read(4096)
+    except OSError:  # such as a link that leads nowhere
+        return b""
 
 
 def _kinds(listing: Listing) -> Mapping[str, str]:
@@ -53,22 +56,23 @@ def _kinds(listing: Listing) -> Mapping[str, str]:
 
 def _kind(listing: Listing, path: str) -> str | None:
     file = listing.root / path
-    if file.stat().st_size > _LARGEST:
-        return None
     try:
-        tree = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
+        if file.stat().st_size > _LARGEST:
+            return None
+        tree = json.loads(file.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(tree, dict):
         return None
     if {"shapes", "imageHeight"} <= tree.keys():
         return "labelme"
-    if not {"images", "annotations", "categories"} <= tree.keys() or not tree["annotations"]:
+    annotated = tree.get("annotations")
+    if not {"images", "annotations", "categories"} <= tree.keys() or not isinstance(annotated, list):
         return None
-    first = tree["annotations"][0]
-    if not isinstance(first, dict):
-        return None
-    return "panoptic" if "segments_info" in first else "coco" if first.get("segmentation") else None
+    held = [each for each in annotated if isinstance(each, dict)]
+    if any("segments_info" in each for each in held):
+        return "panoptic"
+    return "coco" if any(each.get("segmentation") for each in held) else None
 
 
 def _best(files: Sequence[str]) -> list[str]:

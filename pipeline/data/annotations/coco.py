@@ -54,18 +54,32 @@ def read(path: Path) -> dict[str, Drawing]:
     """Return what draws the mask of each image that a file names.
 
     Raises:
-        ValueError: it cannot be read, is not COCO's, or names an image or a category that it does not list.
+        ValueError: it cannot be read, is not COCO's, names an image or a category that it does not list, or lists one
+            twice.
     """
     file = documents.read(path, _File, "COCO's annotations with polygons")
-    names = {category.id: category.name for category in file.categories}
+    names = names_of(path, file.categories)
+    images = documents.distinct(path, "id of an image", ((image.id, image) for image in file.images))
     by_image: dict[Id, list[_Annotation]] = defaultdict(list)
     for annotation in file.annotations:
         if annotation.category_id not in names:
             raise ValueError(f"{path}: expected a category of the file, got {annotation.category_id}; correct the file")
         by_image[annotation.image_id].append(annotation)
-    if unknown := by_image.keys() - {image.id for image in file.images}:
+    if unknown := by_image.keys() - images.keys():
         raise ValueError(f"{path}: expected annotations of the images listed, got one of {min(unknown, key=str)}")
-    return {image.file_name: Drawing(partial(_draw, path, image, by_image[image.id], names)) for image in file.images}
+    drawings = (
+        (image.file_name, Drawing(partial(_draw, path, image, by_image[image.id], names))) for image in images.values()
+    )
+    return documents.distinct(path, "image", drawings)
+
+
+def names_of(path: Path, categories: Sequence[Category]) -> dict[Id, str]:
+    """Return the categories' names.
+
+    Raises:
+        ValueError: two have one id.
+    """
+    return documents.distinct(path, "id of a category", ((category.id, category.name) for category in categories))
 
 
 def _draw(path: Path, image: Image, annotations: Sequence[_Annotation], names: dict[Id, str], _: bytes) -> Labelled:

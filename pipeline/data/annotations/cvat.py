@@ -9,7 +9,7 @@ import defusedxml
 import numpy as np
 from defusedxml.ElementTree import parse
 
-from pipeline.data.annotations import drawing
+from pipeline.data.annotations import documents, drawing
 from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
 
 _SHAPES = ("polygon", "box", "ellipse", "mask")
@@ -21,21 +21,22 @@ def read(path: Path) -> dict[str, Drawing]:
     """Return what draws the mask of each image that a file names.
 
     Raises:
-        ValueError: it cannot be read, is not CVAT's for images, or declares entities.
+        ValueError: it cannot be read, is not CVAT's for images, declares entities, or has an image twice.
     """
     try:
         top = parse(path).getroot()
-        images = {image.attrib["name"]: image for image in top.iter("image")}
+        images = [(image.attrib["name"], image) for image in top.iter("image")]
         if top.tag != "annotations" or not images:
             raise ValueError(f"a {top.tag} without images")
-        return {
-            name: Drawing(partial(_draw, path, name, _size(image), _shapes(image))) for name, image in images.items()
-        }
+        drawings = [
+            (name, Drawing(partial(_draw, path, name, _size(image), _shapes(image)))) for name, image in images
+        ]
     except (OSError, ParseError, KeyError, ValueError, defusedxml.DefusedXmlException) as err:
         raise ValueError(
             f"{path}: expected CVAT's annotations, exported as CVAT for images, got something else: {err}; correct "
             "dataset.masks or the file"
         ) from err
+    return documents.distinct(path, "image", drawings)
 
 
 def _shapes(image: Element) -> Sequence[Element]:

@@ -1,5 +1,6 @@
 """Reading files of annotations as records: what they hold beside the declared fields is ignored."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ class Record(BaseModel):
 
 
 Kind = TypeVar("Kind", bound=Record)
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+_BOM = b"\xef\xbb\xbf"  # UTF-8's, which Windows' editors write
 
 
 def read(path: Path, kind: type[Kind], what: str) -> Kind:
@@ -33,6 +37,20 @@ def read(path: Path, kind: type[Kind], what: str) -> Kind:
     return parsed(content, path, kind, what)
 
 
+def distinct(path: Path, what: str, items: Iterable[tuple[Key, Value]]) -> dict[Key, Value]:
+    """Return items by key, such as images by name: of two with one key, one would be lost.
+
+    Raises:
+        ValueError: there are two; the message says which.
+    """
+    found: dict[Key, Value] = {}
+    for key, value in items:
+        if key in found:
+            raise ValueError(f"{path}: expected each {what} once, got {key!r} twice; merge the two, or remove one")
+        found[key] = value
+    return found
+
+
 def parsed(content: bytes, path: Path, kind: type[Kind], what: str) -> Kind:
     """Return the content of a JSON file as a record; see `read`.
 
@@ -40,7 +58,7 @@ def parsed(content: bytes, path: Path, kind: type[Kind], what: str) -> Kind:
         ValueError: it is something else.
     """
     try:
-        return kind.model_validate_json(content)
+        return kind.model_validate_json(content.removeprefix(_BOM))
     except ValidationError as err:
         first = err.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

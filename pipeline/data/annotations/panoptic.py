@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.annotations import documents
-from pipeline.data.annotations.coco import Category, Id
+from pipeline.data.annotations.coco import Category, Id, names_of
 from pipeline.data.annotations.documents import Record
 from pipeline.data.annotations.drawing import Drawing, Labelled
 from pipeline.files.images import decode, read_colours
@@ -42,22 +42,24 @@ def read(path: Path) -> dict[str, Drawing]:
     """Return what draws the mask of each image that a file names.
 
     Raises:
-        ValueError: it cannot be read, is not COCO's, names an image or a category that it does not list, or there is
-            no folder of PNGs.
+        ValueError: it cannot be read, is not COCO's, names an image or a category that it does not list, has an
+            image, a category or a segment twice, or there is no folder of PNGs.
     """
     file = documents.read(path, _File, "COCO's panoptic annotations")
-    names = {category.id: category.name for category in file.categories}
-    images = {image.id: image.file_name for image in file.images}
+    names = names_of(path, file.categories)
+    images = documents.distinct(path, "id of an image", ((image.id, image.file_name) for image in file.images))
     folder = folder_of(path)
-    drawings: dict[str, Drawing] = {}
+    drawings: list[tuple[str, Drawing]] = []
     for annotation in file.annotations:
         if unknown := {segment.category_id for segment in annotation.segments_info} - names.keys():
             raise ValueError(f"{path}: expected a category of the file, got {min(unknown, key=str)}; correct the file")
         if annotation.image_id not in images:
             raise ValueError(f"{path}: expected annotations of the images listed, got one of {annotation.image_id}")
-        labels = {segment.id: names[segment.category_id] for segment in annotation.segments_info}
-        drawings[images[annotation.image_id]] = Drawing(partial(_draw, labels), folder / annotation.file_name)
-    return drawings
+        segments = ((segment.id, names[segment.category_id]) for segment in annotation.segments_info)
+        labels = documents.distinct(path, f"segment of {annotation.file_name}", segments)
+        drawing = Drawing(partial(_draw, labels), folder / annotation.file_name)
+        drawings.append((images[annotation.image_id], drawing))
+    return documents.distinct(path, "image", drawings)
 
 
 def folder_of(path: Path) -> Path:

@@ -62,12 +62,27 @@ def test_a_shape_that_cannot_be_drawn_is_named(tmp_path, shape, reason):
     [
         ({"categories": []}, "expected a category of the file, got 21; correct the file"),
         ({"images": []}, "expected annotations of the images listed, got one of 7"),
+        (
+            {"images": [IMAGE, IMAGE | {"file_name": "b.jpg"}]},
+            "expected each id of an image once, got 7 twice; merge the",
+        ),
+        (
+            {"images": [IMAGE, IMAGE | {"id": 8}]},
+            "expected each image once, got 'a.jpg' twice; merge the two, or remove",
+        ),
+        ({"categories": [COW, COW | {"name": "ox"}]}, "expected each id of a category once, got 21 twice; merge the"),
         ({"annotations": 3}, r"expected COCO's annotations with polygons, got something else at annotations: Input"),
     ],
 )
 def test_a_file_that_does_not_hold_together_is_refused(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=f"instances.json: {reason}"):
         coco.read(write(tmp_path / "instances.json", **changes))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    path = write(tmp_path / "instances.json")
+    path.write_text(path.read_text(), "utf-8-sig")
+    assert list(coco.read(path)) == ["a.jpg"]
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):

@@ -81,6 +81,15 @@ def test_a_shape_that_cannot_be_drawn_is_named(tmp_path, shape, reason):
         drawn(tmp_path, shape)
 
 
+def test_an_image_that_is_there_twice_is_refused(tmp_path):
+    image = '<image name="a.jpg" width="5" height="4"/>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{image}{image}</annotations>")
+    with pytest.raises(
+        ValueError, match=r"a\.xml: expected each image once, got 'a\.jpg' twice; merge the two, or remove"
+    ):
+        cvat.read(tmp_path / "a.xml")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -9,6 +9,8 @@ from pipeline.data.annotations import panoptic
 # Ids 0, 5 and 5 + 256 * 2 + 65536 * 1 = 66053.
 PIXELS = np.array([[[0, 0, 0], [5, 0, 0]], [[5, 2, 1], [5, 2, 1]]], np.uint8)
 SEGMENTS = [{"id": 5, "category_id": 1, "area": 1}, {"id": 66_053, "category_id": 2}]
+SEVEN = {"id": 7, "file_name": "7.jpg"}
+ANNOTATION = {"image_id": 7, "file_name": "7.png", "segments_info": SEGMENTS}
 
 
 def write(root, *, segments=SEGMENTS, folder="annotations/panoptic_val", **changes):
@@ -17,7 +19,7 @@ def write(root, *, segments=SEGMENTS, folder="annotations/panoptic_val", **chang
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(PIXELS).save(root / folder / "7.png")
     tree = {
-        "images": [{"id": 7, "file_name": "7.jpg"}],
+        "images": [SEVEN],
         "categories": [{"id": 1, "name": "sky"}, {"id": 2, "name": "cow"}],
         "annotations": [{"image_id": 7, "file_name": "7.png", "segments_info": segments}],
     }
@@ -51,6 +53,15 @@ def test_a_segment_without_a_category_has_a_label_that_says_so(tmp_path):
     [
         ({"segments": [{"id": 5, "category_id": 3}]}, "expected a category of the file, got 3; correct the file"),
         ({"images": []}, "expected annotations of the images listed, got one of 7"),
+        (
+            {"segments": [SEGMENTS[0], SEGMENTS[0] | {"category_id": 2}]},
+            "expected each segment of 7.png once, got 5 twice",
+        ),
+        (
+            {"images": [SEVEN, SEVEN | {"file_name": "8.jpg"}]},
+            "expected each id of an image once, got 7 twice; merge the",
+        ),
+        ({"annotations": [ANNOTATION, ANNOTATION]}, "expected each image once, got '7.jpg' twice; merge the two, or"),
         ({"folder": "png"}, "expected a folder panoptic_val with the PNGs of its segments, beside it or its folder"),
         ({"categories": None}, "expected COCO's panoptic annotations, got something else at categories: "),
     ],
