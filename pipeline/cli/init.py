@@ -26,8 +26,8 @@ def init(
     """
     earlier = params_file.check(PATH, force=force)
     proposed = proposal.propose(folder, _as_path(folder), sizes.this_machine(), masks)
-    if str(params_file.kept(PATH)) in earlier:
-        PATH.replace(params_file.kept(PATH))
+    if str(kept := params_file.kept(PATH)) in earlier:
+        PATH.replace(kept)
     atomic.write_text(PATH, proposed.text)
     if json:
         say_json({"params": str(PATH), "found": proposed.facts, "questions": proposed.questions, "earlier": earlier})

@@ -1,7 +1,7 @@
 """What the pixels of a user's masks mean: values, colours or annotations become indices into the class table."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,11 +11,13 @@ import numpy.typing as npt
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.data.assignment import Job
-from pipeline.files.images import decode, read_colours, read_mask
+from pipeline.files.images import ImageError, decode, histogram, read_colours, read_mask
 from pipeline.params.dataset import FolderDataset
 
 Labels = npt.NDArray[np.int16]
+Colour = tuple[int, int, int]
 
+_BLACK = (0, 0, 0)
 _OUTSIDE = -1  # label of a pixel that the class table does not name
 _STRIP = 2**20  # pixels converted at once
 _SHOWN = 5  # labels that the class table does not name
@@ -46,7 +48,12 @@ def reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Job, bytes
             row.value: classes.void if row.ignore else classes.names.index(row.name) for row in settings.classes
         }
         return partial(_drawn, index_of)
-    return partial(_stored, labels(settings, classes), settings.mask_kind == "index")
+    if settings.mask_kind == "colour":
+        return partial(_coloured, labels(settings, classes))
+    by_value: dict[int, tuple[str, Colour]] = {
+        row.value: (row.name, row.colour) for row in settings.classes if isinstance(row.value, int)
+    }
+    return partial(_indexed, labels(settings, classes), by_value)
 
 
 def _drawn(index_of: Mapping[int | str | None, int], job: Job, content: bytes) -> Coded:
@@ -58,10 +65,36 @@ def _drawn(index_of: Mapping[int | str | None, int], job: Job, content: bytes) -
     return Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
 
 
-def _stored(table: Labels, is_index: bool, _: Job, content: bytes) -> Coded:
+def _coloured(table: Labels, _: Job, content: bytes) -> Coded:
     decoded = decode(content)
-    pixels = read_mask(decoded) if is_index else read_colours(decoded)
-    return Coded(pixels, table, decoded.orientation, str if is_index else _colour_text)
+    return Coded(read_colours(decoded), table, decoded.orientation, _colour_text)
+
+
+def _indexed(table: Labels, by_value: Mapping[int, tuple[str, Colour]], _: Job, content: bytes) -> Coded:
+    decoded = decode(content)
+    pixels = read_mask(decoded)
+    if decoded.palette is not None:
+        _refuse_another_palette(np.flatnonzero(histogram(pixels)).tolist(), decoded.palette, by_value)
+    return Coded(pixels, table, decoded.orientation, str)
+
+
+def _refuse_another_palette(
+    values: Iterable[int], shown: Sequence[Colour], by_value: Mapping[int, tuple[str, Colour]]
+) -> None:
+    """Raise ImageError if a palette gives a value the colour of another class: values would be misread in silence.
+
+    A program that reduces colours numbers them anew in each file. Black says nothing: palettes are filled up with it.
+    """
+    names = {colour: name for name, colour in by_value.values()}
+    for value in values:
+        own, of_own = by_value.get(value, ("no class", None))
+        other = names.get(shown[value])
+        if of_own != shown[value] != _BLACK and other not in (None, own):
+            raise ImageError(
+                f"expected a palette in which value {value} has the colour of its class, {own}, got {shown[value]}, "
+                f"that of {other}; set dataset.mask_kind to colour if colours tell the classes, otherwise correct the "
+                "colours of dataset.classes"
+            )
 
 
 def _colour_text(code: int) -> str:

@@ -110,6 +110,14 @@ class Decoded:
             return 8
         return int(match[2]) / 3 if match[1] == "BGR" else int(match[2])  # of BMP, for the three together
 
+    @property
+    def palette(self) -> list[tuple[int, int, int]] | None:
+        """The colour of each of 256 values by the palette; those that it lacks are black. None: there is no palette."""
+        if self.image.mode != "P":
+            return None
+        shown = (self.image.getpalette("RGB") or []) + [0] * 768
+        return [(shown[3 * i], shown[3 * i + 1], shown[3 * i + 2]) for i in range(256)]
+
     def upright(self, pixels: Pixels) -> Pixels:
         """Return this image's pixels, (H, W) or (H, W, 3), turned as its EXIF orientation says.
 

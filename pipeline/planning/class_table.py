@@ -9,7 +9,7 @@ from pipeline.planning.class_names import Name
 from pipeline.planning.contents import Colour, Contents, Label
 from pipeline.planning.listing import Listing
 
-_RARE = 1e-4  # share of the pixels below which a colour is a border's, of masks that were drawn smoothly
+_RARE, _BORDERS = 5e-3, 0.1  # shares of the pixels below which a label, and all such, are borders' that were smoothed
 _MANY = 255
 
 
@@ -56,6 +56,8 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     unknown = [label for label in labels if label not in named]
     names = {**class_names.placeholders(unknown, contents.kind), **names}
     ignored, questions = _ignored(labels, names, contents, has_names=bool(source))
+    names |= {255: names[1]} if _is_255_as_1(labels, contents) else {}
+    questions = [*contents.questions, *questions]
     colours = _colours(labels, contents)
     names |= {label: Name("ignored", ignore=True) for label in ignored if label not in named}
     rows = tuple(
@@ -70,13 +72,15 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     unknown = [label for label in unknown if label not in ignored]
     if unknown and _is_of_pixels(contents):
         questions = [
-            f"What are the classes called? Default: {', '.join(names[each].text for each in unknown)}",
+            f"What are the classes called? Default: {', '.join(dict.fromkeys(names[each].text for each in unknown))}",
             *questions,
         ]
-    rare = [row.name for row in rows if 0 < row.share < _RARE]
-    if contents.kind == "colour" and len(rare) > 2 * (len(rows) - len(rare)):
+    rare = [row.share for row in rows if row.label in unknown and 0 < row.share < _RARE]
+    if _is_of_pixels(contents) and len(rare) > 2 * (len(rows) - len(rare)) and sum(rare) < _BORDERS:
+        what = "colours" if contents.kind == "colour" else "values"
         questions.append(
-            f"{len(rare)} colours have fewer than 0.01 % of the pixels: were the masks drawn with soft borders?"
+            f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders? "
+            "Default: no, each is a class"
         )
     return ClassTable(rows, source, tuple(questions))
 
@@ -103,8 +107,13 @@ def _ignored(
         return ignored | {None}, []
     if contents.kind == "index":
         others = [label for label in labels if isinstance(label, int) and label != 255]
+        if _is_255_as_1(labels, contents):
+            asked = "Are 1 and 255 the same class? Default: yes: some masks hold 0 and 1, others 0 and 255, none both"
+            return ignored, [asked]
         if 255 in labels and len(others) > 1 and max(others) < 128:
-            return ignored | {255}, []
+            beside = any(255 in held and held.keys() - {0, 255} for held in contents.by_mask.values())
+            asked = "Is 255 a class? Default: no, it is ignored, though no mask holds it beside another value than 0"
+            return ignored | {255}, [] if beside else [asked]
         if not has_names and labels == [0, 255]:
             return ignored, ["Is value 255 a class? Default: yes, the masks hold 0 and 255 alone"]
         return ignored, []
@@ -113,6 +122,11 @@ def _ignored(
         what = "black" if contents.kind == "colour" else "what no annotation covers"
         return ignored, [f"Is {what} a class, or to be ignored? Default: the class {names[black].text}"]
     return ignored, []
+
+
+def _is_255_as_1(labels: Sequence[Label], contents: Contents) -> bool:
+    """Return whether some masks hold 0 and 1, others 0 and 255, and none both: of a bit, or of 8, for one class."""
+    return labels == [0, 1, 255] and not any({1, 255} <= held.keys() for held in contents.by_mask.values())
 
 
 def _colours(labels: Sequence[Label], contents: Contents) -> dict[Label, Colour]:

@@ -10,12 +10,21 @@ import numpy as np
 
 from pipeline.data.annotations import Drawing
 from pipeline.data.pairing import Pair
-from pipeline.files.images import ImageError, LossyError, histogram, read_colours, read_mask
+from pipeline.files.images import (
+    ImageError,
+    LossyError,
+    decode,
+    histogram,
+    read_colours,
+    read_header,
+    read_mask,
+)
 from pipeline.files.threads import Images, largest, on_all_cores
 
 Label = int | str | None
 """A value, a colour as red * 65536 + green * 256 + blue, or an annotation's label; None: without any."""
 Colour = tuple[int, int, int]
+_COLOURED = ("RGB", "RGBA", "P")  # modes of pictures in which colours may tell the classes
 _SAMPLE = 200  # masks; half a minute on two cores at 2 megapixels each
 
 
@@ -31,6 +40,8 @@ class Contents:
     """How many there are."""
     palette: Mapping[Label, Colour]
     """The colours of index masks with a palette."""
+    questions: tuple[str, ...] = ()
+    """What could not be decided."""
 
     @property
     def pixels(self) -> Counter[Label]:
@@ -59,15 +70,22 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     chosen = sampled(pairs)
     paths = [root / str(pair.mask) for pair in chosen]
     images = Images(len(paths), largest(paths, len(paths)))
+    names = [str(pair.image) for pair in chosen]
+    questions: tuple[str, ...] = ()
     try:
-        kind, counted = "index", list(on_all_cores(_values, paths, "reading masks", images))
+        indexed = list(on_all_cores(_values, paths, "reading masks", images))
+        palette, differing = _palette(paths, [colours for _, colours in indexed])
+        if not differing:
+            counted = dict(zip(names, (values for values, _ in indexed), strict=True))
+            return Contents("index", counted, len(pairs), palette)
+        questions = (differing,)
     except LossyError as err:
         raise ValueError(f"{paths[0].parent}: {err}") from err
-    except ImageError:
-        kind, counted = "colour", list(on_all_cores(_colours, paths, "reading masks", images))
-    by_mask = {str(pair.image): found for pair, found in zip(chosen, counted, strict=True)}
-    palette = _palette(paths, counted) if kind == "index" else {}
-    return Contents(kind, by_mask, len(pairs), palette)
+    except ImageError as err:
+        if read_header(paths[0])[0] not in _COLOURED:
+            raise ValueError(str(err)) from err
+    counted = dict(zip(names, on_all_cores(_colours, paths, "reading masks", images), strict=True))
+    return Contents("colour", counted, len(pairs), {}, questions)
 
 
 def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Contents:
@@ -82,9 +100,19 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})
 
 
-def _values(path: Path) -> Counter[Label]:
-    counts = histogram(read_mask(path))
-    return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
+def _values(path: Path) -> tuple[Counter[Label], Mapping[Label, Colour]]:
+    """Return the pixels of each value of an index mask, and the colours that its palette, if any, gives to them."""
+    try:
+        decoded = decode(path)
+        counts = histogram(read_mask(decoded))
+    except LossyError:
+        raise
+    except ImageError as err:
+        raise ImageError(f"{path}: {err}") from err
+    values = np.flatnonzero(counts).tolist()
+    shown = decoded.palette
+    colours: dict[Label, Colour] = {} if shown is None else {value: shown[value] for value in values}
+    return Counter({value: int(counts[value]) for value in values}), colours
 
 
 def _colours(path: Path) -> Counter[Label]:
@@ -103,15 +131,21 @@ def _drawn(drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:
     return Counter({name: count for name, count in zip(drawn.names, counts, strict=True) if count})
 
 
-def _palette(paths: Sequence[Path], counted: Sequence[Counter[Label]]) -> dict[Label, Colour]:
-    """Return the colours that a palette gives to values; none where the masks are grey."""
+def _palette(paths: Sequence[Path], of_masks: Sequence[Mapping[Label, Colour]]) -> tuple[dict[Label, Colour], str]:
+    """Return the colours that palettes give to values, none where they are grey; and what to ask if they differ.
+
+    Where each mask has a palette of its own, as of a program that reduces colours, the same value means another class
+    in another mask: the colours tell the classes.
+    """
     colours: dict[Label, Colour] = {}
-    for path, found in zip(paths, counted, strict=True):
-        if not found.keys() <= colours.keys():
-            values, shown = read_mask(path), read_colours(path)
-            for value in found.keys() - colours.keys():
-                row, column = np.argwhere(values == value)[0]
-                red, green, blue = shown[row, column].tolist()
-                colours[value] = (red, green, blue)
+    first: dict[Label, Path] = {}
+    for path, shown in zip(paths, of_masks, strict=True):
+        for value, colour in shown.items():
+            if colours.setdefault(value, colour) != colour:
+                return {}, (
+                    f"Do colours or values tell the classes? Value {value} is {list(colours[value])} in "
+                    f"{first[value].name} and {list(colour)} in {path.name}. Default: colours, since palettes differ"
+                )
+            first.setdefault(value, path)
     grey = all(len(set(colour)) == 1 for colour in colours.values())
-    return {} if grey else colours
+    return {} if grey else colours, ""

@@ -1,9 +1,11 @@
 """params.yaml as text: the preset for own data, with proposed values and the reason for each beside it."""
 
+import hashlib
 import json
 import re
 import subprocess
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +14,7 @@ from pipeline import params
 
 PRESETS = Path(pipeline.__file__).parents[1] / "presets"
 _PLAIN = re.compile(r"[A-Za-z][\w-]*( [\w-]+)*")
+_HEADING = "# Proposed by segnet init. What each value means: pipeline/params/. Digest of what follows: "
 _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
@@ -61,12 +64,20 @@ def compose(dataset: str, values: Mapping[tuple[str, str], tuple[object, str]]) 
             f"expected the presets beside the program: {err}; run it from a clone of the repository"
         ) from err
     _, _, rest = preset.partition("\ndownload:\n")
-    text = (
-        f"# Proposed by segnet init. What each value means: pipeline/params/.\ndataset:\n{dataset}\n\ndownload:\n{rest}"
-    )
+    text = f"dataset:\n{dataset}\n\ndownload:\n{rest}"
     for (section, key), (value, reason) in values.items():
         text = _with(text, section, key, value, reason)
-    return text
+    return f"{_HEADING}{_digest(text)}\n{text}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_proposal(text: str) -> bool:
+    """Return whether a text is as `compose` returned it."""
+    heading, _, rest = text.partition("\n")
+    return heading == f"{_HEADING}{_digest(rest)}"
 
 
 def _with(text: str, section: str, key: str, value: object, reason: str) -> str:
@@ -90,6 +101,8 @@ def check(path: Path, *, force: bool) -> str:
     for preset in sorted(PRESETS.glob("*.yaml")):
         if preset.read_bytes() == now:
             return f"{path} was a copy of presets/{preset.name}"
+    if _is_proposal(now.decode(errors="replace")):
+        return f"the earlier {path} was an unchanged proposal"
     if now == _committed(path):
         return f"git checkout {path} restores the earlier file"
     if not force:
@@ -101,8 +114,9 @@ def check(path: Path, *, force: bool) -> str:
 
 
 def kept(path: Path) -> Path:
-    """Return where a params.yaml with changes is kept."""
-    return path.with_name(f"{path.stem}.before_init{path.suffix}")
+    """Return where a params.yaml with changes is kept: beside those that were kept earlier."""
+    names = (f"{path.stem}.before_init{number}{path.suffix}" for number in chain([""], map("_{}".format, count(2))))
+    return next(place for place in map(path.with_name, names) if not place.exists())
 
 
 def _committed(path: Path) -> bytes | None:

@@ -39,6 +39,21 @@ def test_a_params_file_with_changes_is_kept_unless_forced(project):
     assert (project / "params.before_init.yaml").read_text() == OWN
 
 
+def test_every_file_with_changes_is_kept_and_an_unchanged_proposal_needs_no_force(project):
+    path = project / "params.yaml"
+    path.write_text(OWN)
+    run("--force")
+    proposal = path.read_text()
+    done = run()
+    assert "wrote params.yaml; the earlier params.yaml was an unchanged proposal" in done.output
+    assert path.read_text() == proposal
+    path.write_text(f"{proposal}# mine\n")
+    assert run().exit_code == 1
+    assert "the earlier params.yaml is now params.before_init_2.yaml" in run("--force").output
+    assert (project / "params.before_init.yaml").read_text() == OWN
+    assert (project / "params.before_init_2.yaml").read_text() == f"{proposal}# mine\n"
+
+
 def test_a_copy_of_a_preset_is_replaced_and_it_is_said(project):
     (project / "params.yaml").write_bytes((ROOT / "presets/camvid.yaml").read_bytes())
     done = run()

@@ -113,6 +113,28 @@ def test_a_palette_mask_is_read_by_its_indices(root):
     assert read_mask(entries(root)["train/images__train__train_1"].mask.content).tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("second", "problem"),
+    [
+        ((0, 160, 0), ""),
+        ((7, 7, 7), ""),  # of no class
+        ((0, 0, 0), ""),
+        (
+            (200, 0, 0),
+            "mask: expected a palette in which value 20 has the colour of its class, crop, got (200, 0, 0), that of "
+            "weed; set dataset.mask_kind to colour if colours tell the classes, otherwise correct the colours of "
+            "dataset.classes",
+        ),
+    ],
+)
+def test_a_palette_that_gives_a_value_another_class_s_colour_is_told(root, second, problem):
+    palette = Image.new("P", (2, 1), 10)
+    palette.putpixel((1, 0), 20)
+    palette.putpalette([0, 0, 0] * 10 + [128, 96, 64] + [200, 0, 0] * 9 + list(second))
+    palette.save(root / "masks/train/train_1.png")
+    assert entries(root)["train/images__train__train_1"].problem == problem
+
+
 def test_a_mask_that_cannot_be_read_is_told_and_kept_as_it_was(root):
     write(root / "masks/train/train_1.png", np.zeros((2, 2, 3)))
     (root / "masks/val/val_1.png").write_bytes(b"no image")

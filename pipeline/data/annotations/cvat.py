@@ -28,9 +28,7 @@ def read(path: Path) -> dict[str, Drawing]:
         images = [(image.attrib["name"], image) for image in top.iter("image")]
         if top.tag != "annotations" or not images:
             raise ValueError(f"a {top.tag} without images")
-        drawings = [
-            (name, Drawing(partial(_draw, path, name, _size(image), _shapes(image)))) for name, image in images
-        ]
+        drawings = [(name, Drawing(partial(_draw, path, name, _size(image), _shapes(image)))) for name, image in images]
     except (OSError, ParseError, KeyError, ValueError, defusedxml.DefusedXmlException) as err:
         raise ValueError(
             f"{path}: expected CVAT's annotations, exported as CVAT for images, got something else: {err}; correct "

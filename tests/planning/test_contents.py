@@ -1,0 +1,117 @@
+"""What masks hold: palettes that differ, values that are ambiguous, and depths beyond 8 bits."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.pairing import Pair
+from pipeline.planning import class_table, contents
+from pipeline.planning.listing import Listing
+
+RED, GREEN = (250, 50, 83), (51, 221, 55)
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Return what is found in masks, which a function writes as files of a suffix."""
+
+    def found(*images, suffix=".png", **options):
+        for i, image in enumerate(images):
+            image.save(tmp_path / f"{i}{suffix}", **options)
+        pairs = [Pair(f"{i}.jpg", f"{i}{suffix}") for i in range(len(images))]
+        return contents.of_masks(tmp_path, pairs)
+
+    return found
+
+
+def table_of(found):
+    return class_table.propose(found, Listing(None, (), ()), "0.png")
+
+
+def coded(*values):
+    return Image.fromarray(np.array([values], np.uint8))
+
+
+def coloured(*colours):
+    return Image.fromarray(np.array([colours], np.uint8))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_where_each_mask_has_a_palette_of_its_own_the_colours_tell_the_classes(masks, suffix):
+    images = [coloured((0, 0, 0), RED).quantize(), coloured((0, 0, 0), GREEN).quantize()]
+    found = masks(*images, suffix=suffix)
+    assert found.kind == "colour"
+    assert found.pixels == {0: 2, 0xFA3253: 1, 0x33DD37: 1}
+    [question] = found.questions
+    assert question.startswith("Do colours or values tell the classes? Value ")
+    assert f"in 0{suffix} and " in question
+    assert question.endswith(f"in 1{suffix}. Default: colours, since palettes differ")
+    assert question in table_of(found).questions
+
+
+def test_a_palette_that_all_masks_share_gives_the_classes_their_colours(masks):
+    images = [coded(0, 1), coded(0, 2)]
+    for image in images:
+        image.putpalette([0, 0, 0, *RED, *GREEN])
+    found = masks(*images)
+    assert (found.kind, found.palette, found.questions) == ("index", {0: (0, 0, 0), 1: RED, 2: GREEN}, ())
+
+
+def test_a_palette_with_a_transparent_entry_is_one(masks):
+    images = [coded(0, 1), coded(0, 2)]
+    for image in images:
+        image.putpalette([0, 0, 0, *RED, *GREEN])
+    assert masks(*images, transparency=0).palette[1] == RED
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [(np.uint16, ".png"), (np.uint16, ".tif"), (np.int32, ".tif")])
+def test_values_of_more_than_8_bits_are_read_where_they_are_small(masks, dtype, suffix):
+    found = masks(Image.fromarray(np.array([[0, 1, 2]], dtype)), suffix=suffix)
+    assert (found.kind, found.pixels) == ("index", {0: 1, 1: 1, 2: 1})
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (np.array([[0, 1000]], np.uint16), r"expected mask values 0..255, got 0..1000; renumber the classes"),
+        (np.zeros((1, 2, 2), np.uint8), r"expected an index mask of one channel, got 2 \(LA\)"),
+    ],
+)
+def test_a_grey_mask_that_cannot_be_read_is_named_with_what_is_wrong_with_its_values(masks, tmp_path, image, reason):
+    with pytest.raises(ValueError, match=rf"{tmp_path}/0.png: {reason}"):
+        masks(Image.fromarray(image))
+
+
+def test_1_and_255_that_no_mask_holds_together_are_one_class(masks):
+    table = table_of(masks(Image.fromarray(np.array([[False, True]])), coded(0, 255)))
+    assert [(row.label, row.name, row.ignore) for row in table.rows] == [
+        (0, "class_0", False),
+        (1, "class_1", False),
+        (255, "class_1", False),
+    ]
+    assert table.questions[0] == "What are the classes called? Default: class_0, class_1"
+    assert table.questions[1] == (
+        "Are 1 and 255 the same class? Default: yes: some masks hold 0 and 1, others 0 and 255, none both"
+    )
+
+
+@pytest.mark.parametrize(("with_void", "is_asked"), [((1, 255), False), ((0, 255), True)])
+def test_255_beside_other_classes_is_ignored_and_asked_about_where_no_mask_holds_both(masks, with_void, is_asked):
+    table = table_of(masks(coded(0, 1, 2), coded(*with_void)))
+    assert [row.label for row in table.rows if row.ignore] == [255]
+    question = "Is 255 a class? Default: no, it is ignored, though no mask holds it beside another value than 0"
+    assert (question in table.questions) == is_asked
+
+
+@pytest.mark.parametrize("in_colour", [False, True])
+def test_soft_borders_are_asked_about(masks, in_colour):
+    values = np.repeat([0, *range(40, 240, 20), 255], [500, *[2] * 10, 500]).astype(np.uint8)
+    table = table_of(masks(Image.fromarray(np.stack([values] * 3, 1)[None] if in_colour else values[None])))
+    what = "colours" if in_colour else "values"
+    question = f"10 {what} have 1.96% of the pixels together: were the masks drawn with soft borders?"
+    assert f"{question} Default: no, each is a class" in table.questions
+
+
+def test_0_1_and_255_in_one_mask_are_two_classes_and_void(masks):
+    table = table_of(masks(coded(0, 1, 255), coded(0, 255)))
+    assert [(row.label, row.ignore) for row in table.rows] == [(0, False), (1, False), (255, True)]
