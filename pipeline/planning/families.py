@@ -15,6 +15,7 @@ _END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|annot\w*|lbl|trimap
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
 _END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo)$")
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
+_OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse")
 
 
@@ -28,6 +29,8 @@ class Family:
     mask_start: str
     mask_end: str
     """What ends all mask names before the suffix, such as _mask."""
+    left_out: tuple[str, ...] = ()
+    """Pictures of the same names as images, which were not taken for them."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +117,21 @@ def _by_core(images: Sequence[str]) -> Mapping[str, list[tuple[str, str]]]:
 
 def _family(masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]]) -> Family | None:
     found: list[tuple[Pair, str]] = []
+    named: set[str] = set()
     for mask in masks:
         candidates = images.get(_split(mask).core) or images.get(PurePosixPath(mask).stem, [])
         if candidates:
-            image, end = max(candidates, key=lambda each: (_likeness(each[0], mask), each[0]))
+            image, end = max(candidates, key=lambda each: (_likeness(each[0], mask), _is_of_images(each[0]), each[0]))
             found.append((Pair(image, mask), end))
+            named.update(path for path, _ in candidates)
     if not found:
         return None
     (end, _), *_ = Counter(end for _, end in found).most_common(1)
     name = _split(masks[0])
     whole = any(_split(str(pair.mask)).core != _core_of(str(pair.image), end) for pair, _ in found)
     start, tail = ("", "") if whole else (name.start, name.end)
-    return Family(tuple(pair for pair, own in found if own == end), end, start, tail)
+    left_out = tuple(sorted(named - {str(pair.image) for pair, _ in found}))
+    return Family(tuple(pair for pair, own in found if own == end), end, start, tail, left_out)
 
 
 def _core_of(image: str, end: str) -> str:
@@ -140,6 +146,11 @@ def _likeness(image: str, mask: str) -> int:
     """
     ours, theirs = PurePosixPath(image).parent.parts, PurePosixPath(mask).parent.parts
     return sum(any(their.startswith(our) or _of_same_split(our, their) for their in theirs) for our in ours)
+
+
+def _is_of_images(path: str) -> bool:
+    """Return whether a folder is named as those of images are: images, rgb."""
+    return any(_OF_IMAGES.fullmatch(_OF_NNUNET.sub("", folder)) for folder in PurePosixPath(path).parent.parts)
 
 
 def _of_same_split(ours: str, theirs: str) -> bool:

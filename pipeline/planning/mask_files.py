@@ -1,7 +1,7 @@
 """Which family of masks of a data set is meant: told by a pattern, or the most likely one."""
 
 import glob
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.planning import contents, families
 from pipeline.planning.families import Family
@@ -39,12 +39,25 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         )
     alike = [each for each in found if families.is_second_best(each) <= families.is_second_best(found[0])]
     if len(alike) == 1 or pattern is not None:
-        return found[0], []
+        return found[0], _left_out(found[0])
     held = {id(each): _num_labels(listing.root, each) for each in alike}
     best, *others = sorted(alike, key=lambda each: (-len(each.pairs), -held[id(each)]))
     named = [f"{each.pairs[0].mask} ({_counted(held[id(each)])})" for each in (best, *others[:4])]
     return best, [
-        f"Are these the masks: {named[0]}? Default: yes; others could be {', '.join(named[1:])}: --masks says which"
+        f"Are these the masks: {named[0]}? Default: yes; others could be {', '.join(named[1:])}: --masks says which",
+        *_left_out(best),
+    ]
+
+
+def _left_out(family: Family) -> list[str]:
+    """Return a question about pictures with the names of images, if there are any: overlays, or another camera's."""
+    if not family.left_out:
+        return []
+    folders = {str(PurePosixPath(path).parent): path for path in reversed(family.left_out)}
+    examples = ", ".join([folders[folder] for folder in sorted(folders)][:3])
+    return [
+        f"Are these the images: {family.pairs[0].image}? Default: yes; pictures of the same names are left out "
+        f"({len(family.left_out):,}), such as {examples}. If no: correct dataset.images in params.yaml"
     ]
 
 

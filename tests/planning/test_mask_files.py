@@ -65,6 +65,35 @@ def test_masks_of_more_classes_are_meant_whatever_their_name(tmp_path, one, othe
         ]
 
 
+@pytest.mark.parametrize(
+    ("images", "other"),
+    [
+        ("images", "overlays"),
+        ("images", "predictions"),
+        ("images", "nir"),
+        ("rgb", "thermal"),
+        ("JPEGImages", "thumbnails"),
+        ("images", "images_small"),
+    ],
+)
+def test_pictures_of_the_same_names_are_no_images_where_a_folder_is_named_after_images(tmp_path, images, other):
+    names = [f"{folder}/{name}.png" for folder in (images, other, "masks") for name in "ab"]
+    family, questions = look(tmp_path, *names)
+    assert globs.of(family) == (f"{images}/*.png", "masks/*.png")
+    assert questions == [
+        f"Are these the images: {images}/a.png? Default: yes; pictures of the same names are left out (2), such as "
+        f"{other}/a.png. If no: correct dataset.images in params.yaml"
+    ]
+
+
+def test_images_that_no_mask_tells_from_others_are_asked_about(tmp_path):
+    _, questions = look(tmp_path, "images/A/0.jpg", "images/B/0.jpg", "masks/0.png")
+    assert questions == [
+        "Are these the images: images/B/0.jpg? Default: yes; pictures of the same names are left out (1), such as "
+        "images/A/0.jpg. If no: correct dataset.images in params.yaml"
+    ]
+
+
 def test_a_pattern_says_which(tmp_path):
     family, questions = look(
         tmp_path, "images/1_image.png", "masks/1_mask.png", "annotations/1_annotation.png", pattern="masks/*"
