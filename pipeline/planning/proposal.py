@@ -11,7 +11,17 @@ from pipeline.data.pairing import Pair
 from pipeline.files import repository
 from pipeline.files.images import ImageError, read_header
 from pipeline.params.dataset import FolderDataset
-from pipeline.planning import annotated, class_table, contents, globs, mask_files, params_file, sizes, split_rules
+from pipeline.planning import (
+    annotated,
+    class_table,
+    contents,
+    globs,
+    mask_files,
+    params_file,
+    sizes,
+    split_files,
+    split_rules,
+)
 from pipeline.planning.class_table import ClassTable
 from pipeline.planning.contents import Contents
 from pipeline.planning.listing import Listing, read as read_listing
@@ -41,6 +51,8 @@ class _Found:
     contents: Contents
     lists: dict[str, str]
     questions: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Annotations in files that are named after splits."""
 
 
 def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -> Proposal:
@@ -68,7 +80,8 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     images = [str(pair.image) for pair in found.pairs]
     lists, asked = (found.lists, ()) if found.lists else split_rules.by_list(listing, found.pairs)
     folders = {} if lists else split_rules.by_folder(images)
-    rule = split_rules.propose(folders, lists, images, [] if asked else split_rules.unread(listing))
+    files = [] if asked else found.files or split_files.unread(listing)
+    rule = split_rules.propose(folders, lists, images, files)
     dataset, lines = _dataset(path, root, found, table, rule)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs)
@@ -88,7 +101,9 @@ def _annotated(listing: Listing) -> _Found | None:
     pairs, drawings = annotations.read(listing.root, images, masks, kind)
     there = {pair: drawing for pair, drawing in drawings.items() if pair.image in set(listing.pictures)}
     held = contents.of_drawings(listing.root, there, kind)
-    return _Found(images, masks, tuple(pair for pair in pairs if pair in there), held, {})
+    files = {str(pair.mask) for pair in pairs} if kind != "labelme" else set()
+    named = tuple(sorted(file for file in files if split_files.is_named_after_split(file)))
+    return _Found(images, masks, tuple(pair for pair in pairs if pair in there), held, {}, files=named)
 
 
 def _listed(listing: Listing) -> _Found | None:

@@ -10,20 +10,18 @@ from pipeline.data import split_document, split_lists
 from pipeline.data.pairing import Pair
 from pipeline.planning.listing import Listing
 
-_WORDS = {
+WORDS = {
     "train": re.compile(r"(?i)(images?[_-]?)?train(ing)?[_-]?(\d{4}|images?)?|imagesTr"),
     "val": re.compile(r"(?i)(images?[_-]?)?val(id|idation)?[_-]?(\d{4}|images?)?"),
     "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?|imagesTs"),
 }
 _DOCUMENT = re.compile(r"(?i).*(split|train|val|test|partition|subset).*")
-_MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
+MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
 EACH_ALONE = "([^/]+)$"
 _FOLD = "0."  # what the keys of nnU-Net's first fold begin with
 _OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
 _BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
 _BY_FOLDER = "([^/]+)/[^/]+$"
-_UNREAD = {".txt", ".lst", ".csv", ".json", ".yaml", ".yml"}  # suffixes of files that may say the splits
-_SPLIT = re.compile(r"(?i)(.*[_-])?splits?([_-].*)?")
 _FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -43,7 +41,7 @@ class SplitRule:
 def split_of_folder(path: str) -> tuple[str, str] | None:
     """Return the split that one of the folders of a path is named after, with the folder's name."""
     for folder in PurePosixPath(path).parent.parts:
-        for split, word in _WORDS.items():
+        for split, word in WORDS.items():
             if word.fullmatch(folder):
                 return split, folder
     return None
@@ -128,17 +126,10 @@ def _list_files(listing: Listing) -> list[dict[str, str]]:
     """Return, of each folder, the text files that are named after splits."""
     folders: dict[str, dict[str, str]] = {}
     for path in listing.named(".txt", ".lst"):
-        for split, word in _WORDS.items():
+        for split, word in WORDS.items():
             if word.fullmatch(PurePosixPath(path).stem):
                 folders.setdefault(str(PurePosixPath(path).parent), {})[split] = path
     return list(folders.values())
-
-
-def unread(listing: Listing) -> list[str]:
-    """Return files that are named after splits: to be asked about, where no list or folder says the splits."""
-    words = (_SPLIT, *_WORDS.values())
-    paths = [PurePosixPath(path) for path in listing.named(*_UNREAD)]
-    return [str(path) for path in paths if any(word.fullmatch(path.stem) for word in words)]
 
 
 def _documents(listing: Listing) -> list[dict[str, str]]:
@@ -148,7 +139,7 @@ def _documents(listing: Listing) -> list[dict[str, str]]:
     """
     found = []
     for path in [*_of_nnunet(listing), *listing.named(*split_document.SUFFIXES)]:
-        if not _DOCUMENT.fullmatch(PurePosixPath(path).stem) or (listing.root / path).stat().st_size > _MOST_BYTES:
+        if not _DOCUMENT.fullmatch(PurePosixPath(path).stem) or (listing.root / path).stat().st_size > MOST_BYTES:
             continue
         try:
             keys = split_document.read(listing.root / path)
@@ -156,7 +147,7 @@ def _documents(listing: Listing) -> list[dict[str, str]]:
             continue
         named = {key.removeprefix(_FOLD): f"{path}#{key}" for key in keys}
         found.append(
-            {split: where for split, word in _WORDS.items() for key, where in named.items() if word.fullmatch(key)}
+            {split: where for split, word in WORDS.items() for key, where in named.items() if word.fullmatch(key)}
         )
     return found
 
@@ -185,7 +176,7 @@ def propose(
         shares = dict(_SHARES)
         pattern, reason, questions = _sequence(images)
         rule = {"by": "ratio", **shares, "seed": 1}
-        asked = (*([_question(files)] if files else []), *questions)
+        asked = (*_of_some_folders(images), *([_question(files)] if files else []), *questions)
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     source = _OF_FOLDS if _is_fold(lists) else f"{what} of the data set"
@@ -203,11 +194,25 @@ def propose(
     return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, questions)
 
 
+def _of_some_folders(images: Sequence[str]) -> list[str]:
+    """Return a question about folders that are named after splits, where the splits do not follow from them."""
+    found = {image: split_of_folder(image) for image in images}
+    folders = sorted({each[1] for each in found.values() if each is not None})
+    if not folders:
+        return []
+    without = [image for image, each in found.items() if each is None]
+    why = f", of which {without[0]} is in none" if without else ""
+    return [
+        f"Do the folders {', '.join(folders)} say the splits{why}? Default: no, images are drawn at random, those of a "
+        "test folder too. If yes: name one folder for each of dataset.splits, and let dataset.images leave out others"
+    ]
+
+
 def _question(files: Sequence[str]) -> str:
     return (
-        f"Does {' or '.join(files[:3])} say the splits? It is no list with an image on each line, and is not read. "
-        "Default: images are drawn at random. If yes: write train.txt and test.txt in the data set's folder, with an "
-        "image's path or name without suffix on each line, and run segnet init again"
+        f"Does {' or '.join(files[:3])} say the splits? It is no list with an image on each line, and splits are not "
+        "read from it. Default: images are drawn at random. If yes: write train.txt and test.txt in the data set's "
+        "folder, with an image's path or name without suffix on each line, and run segnet init again"
     )
 
 

@@ -138,6 +138,19 @@ def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions
     assert "? Are these the masks" not in done.output
 
 
+def test_annotations_of_splits_over_one_folder_of_images_are_asked_about(project):
+    layouts.coco(project / "own")
+    for path in [*(project / "own/train2017").iterdir()]:
+        path.rename(project / "own" / f"{path.stem}_t.jpg")
+    file = project / "own/annotations/instances_train2017.json"
+    file.write_text(file.read_text().replace('.jpg"', '_t.jpg"'))
+    (project / "own/val2017").rename(project / "own/more")
+    (project / "own/test2017").rename(project / "unlabelled")
+    done = run("own")
+    asked = "Does annotations/instances_train2017.json or annotations/instances_val2017.json say the splits?"
+    assert asked in " ".join(done.output.split())
+
+
 def test_the_fold_that_is_taken_is_named(project):
     layouts.nnunet_folds(project / "own")
     done = run("own")

@@ -78,29 +78,25 @@ def test_lists_of_something_else_are_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "is_asked"),
+    ("images", "asked"),
     [
-        ("train_test_split.yaml", True),
-        ("splits_final.json", True),
-        ("lists/train.txt", True),
-        ("split.csv", True),
-        ("classes.txt", False),
-        ("annotations.json", False),
-        ("splitter_notes.txt", False),
-        ("images/split.jpg", False),
+        (
+            ["train/a", "test/b", "extra/c"],
+            "Do the folders test, train say the splits, of which extra/c.png is in none?",
+        ),
+        (["train/a", "train_1/b"], "Do the folders train say the splits, of which train_1/b.png is in none?"),
+        (
+            ["train/a", "val/b", "valid/c"],
+            "Do the folders train, val, valid say the splits? Default: no, images are drawn",
+        ),
+        (["a", "b/c"], ""),
     ],
 )
-def test_a_file_that_may_say_the_splits_is_asked_about(tmp_path, path, is_asked):
-    write(tmp_path, {path: "train: [1, 2]"})
-    files = split_rules.unread(listing.read(tmp_path))
-    assert files == ([path] if is_asked else [])
-    first = split_rules.propose({}, {}, ["images/a.png"], files).questions[0]
-    asked = (
-        f"Does {path} say the splits? It is no list with an image on each line, and is not read. Default: images are"
-    )
-    assert first.startswith(asked) == is_asked
-    given = {"train": "t", "val": "v", "test": "u"}
-    assert split_rules.propose(given, {}, ["images/a.png"], files).questions == ()
+def test_folders_of_splits_that_are_not_used_are_asked_about(images, asked):
+    images = [f"{image}.png" for image in images]
+    assert split_rules.by_folder(images) == {}
+    assert any(question.startswith(asked) for question in of({}, images).questions)
+    assert any("say the splits" in question for question in of({}, images).questions) == bool(asked)
 
 
 NUMBERED = [Pair(f"images/{number:03}_image.png", "m.png") for number in range(1, 5)]
