@@ -73,6 +73,17 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
         return image.mode, image.height, image.width
 
 
+def read_size(source: Path | bytes) -> tuple[int, int]:
+    """Return the height and the width of an image that is turned upright; pixels are decoded where EXIF comes last.
+
+    Raises:
+        ImageError: as for `read_header`, or it is broken.
+    """
+    with explained(), _opened(source) as image:
+        is_turned = image.format != "TIFF" and _orientation(image) >= 5  # Pillow tells a TIFF's size as if turned
+        return (image.width, image.height) if is_turned else (image.height, image.width)
+
+
 def read_software(path: Path) -> str:
     """Return what software a PNG says that it is from; "" if it does not, or is none."""
     try:

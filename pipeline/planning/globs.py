@@ -37,7 +37,7 @@ def of(family: Family, *, without: frozenset[str] = frozenset()) -> tuple[str, s
 
 def _suffix(paths: Iterable[str | None]) -> str:
     suffixes = {PurePosixPath(str(path)).suffix.lower() for path in paths}
-    return suffixes.pop() if len(suffixes) == 1 else ".*"
+    return suffixes.pop() if len(suffixes) == 1 else f".{{{','.join(sorted(each[1:] for each in suffixes))}}}"
 
 
 def _levels(pairs: Sequence[Pair], without: frozenset[str]) -> set[int]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.data import annotations, assignment
 from pipeline.data.pairing import Pair
 from pipeline.files import repository
-from pipeline.files.images import ImageError, read_header
+from pipeline.files.decoding import read_size
+from pipeline.files.images import ImageError
 from pipeline.params.dataset import FolderDataset
 from pipeline.planning import (
     annotated,
@@ -194,8 +195,7 @@ def _sizes(root: Path, images: Sequence[str]) -> list[tuple[int, int]]:
     found, problem = [], ""
     for i in range(min(_HEADERS, len(images))):
         try:
-            _, height, width = read_header(root / images[int(i * step)])
-            found.append((height, width))
+            found.append(read_size(root / images[int(i * step)]))
         except (ImageError, OSError) as err:
             problem = f"{images[int(i * step)]}: {err}"
     if not found:

@@ -22,7 +22,7 @@ def look(root, *paths, pattern=None):
         (("a.jpg", "b.jpg", "mask_a.png", "mask_b.png"), ("*.jpg", "mask_*.png")),
         (("a.jpg", "b.jpg", "a.png", "b.png"), ("*.jpg", "*.png")),
         (("a_sat.jpg", "a_mask.png", "b_sat.jpg", "b_mask.png"), ("*_sat.jpg", "*_mask.png")),
-        (("image/a.jpg", "image/b.png", "mask/a.png", "mask/b.png"), ("image/*.*", "mask/*.png")),
+        (("image/a.jpg", "image/b.png", "mask/a.png", "mask/b.png"), ("image/*.{jpg,png}", "mask/*.png")),
         (("i/x/a.jpg", "i/y/z/a.jpg", "masks/x/a.png", "masks/y/z/a.png"), ("i/**/*.jpg", "masks/**/*.png")),
         (("t/image/a.jpg", "v/image/b.jpg", "t/label/a.png", "v/label/b.png"), ("*/image/*.jpg", "*/label/*.png")),
         (("train/a.png", "train_labels/a_L.png", "val/b.png", "val_labels/b_L.png"),
@@ -36,6 +36,15 @@ def test_masks_are_recognised_and_the_globs_pair_all_of_them(tmp_path, paths, ex
     found = pairing.find(tmp_path, *expected)
     assert {path for pair in found for path in (pair.image, pair.mask)} == set(paths)
     assert questions == []
+
+
+def test_files_that_are_no_pictures_are_none_of_the_images(tmp_path):
+    family, _ = look(tmp_path, *(f"{folder}/{name}" for folder in ("images", "masks") for name in ("a.png", "b.PNG")))
+    look(tmp_path, "images/c.jpeg", "masks/c.png", "images/Thumbs.db", "masks/desktop.ini", "images/a.json")
+    family, _ = look(tmp_path, "images/d.JPG", "masks/d.png")
+    found = pairing.find(tmp_path, *globs.of(family))
+    assert globs.of(family) == ("images/*.{jpeg,jpg,png}", "masks/*.png")
+    assert {pair.image for pair in found} == {f"images/{name}" for name in ("a.png", "b.PNG", "c.jpeg", "d.JPG")}
 
 
 def test_of_several_kinds_of_masks_it_asks_which_are_meant(tmp_path):

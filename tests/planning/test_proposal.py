@@ -4,6 +4,7 @@ import pickle
 from collections import Counter
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline import params
@@ -149,6 +150,17 @@ def test_annotations_of_splits_over_one_folder_of_images_are_asked_about(project
     done = run("own")
     asked = "Does annotations/instances_train2017.json or annotations/instances_val2017.json say the splits?"
     assert asked in " ".join(done.output.split())
+
+
+def test_tiles_are_as_large_as_images_that_are_turned_upright(project):
+    exif = Image.Exif()
+    exif[274] = 6
+    for i in range(8):
+        for name in (f"{i}.jpg", f"{i}_mask.png"):
+            layouts.mask(project / "own" / name, 0, 1)
+            Image.open(project / "own" / name).save(project / "own" / name, exif=exif)
+    done = run("own")
+    assert f"tiles: {layouts.HEIGHT} x {layouts.WIDTH} at scale 1; an image is a tile" in done.output
 
 
 def test_the_fold_that_is_taken_is_named(project):
