@@ -77,6 +77,11 @@ def _named_apart(texts: pa.Table) -> pa.Table:
     return _named_apart(texts.set_column(_COLUMNS.index("name"), "name", replaced))
 
 
+def is_whole(root: Path, job: Job) -> bool:
+    """Return whether an image and its mask, or the file of its annotations, are both there."""
+    return all(path is not None and is_file(root / path) for path in (job.pair.image, job.pair.mask))
+
+
 def is_file(path: Path) -> bool:
     """Return whether there is such a file: a list may name what no file system holds, for which pathlib raises."""
     return os.path.isfile(path)  # noqa: PTH113

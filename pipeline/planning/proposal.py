@@ -85,13 +85,15 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     rule = split_rules.propose(folders, lists, images, files)
     dataset, lines = _dataset(path, root, found, table, rule)
     jobs = assignment.jobs(dataset, root)
-    counts = Counter(job.split for job in jobs)
-    alone = sum(job.pair.mask is None or job.pair.image is None for job in jobs)
+    counts = Counter(job.split for job in jobs if assignment.is_whole(root, job))
+    alone = len(jobs) - counts.total()
     chosen = sizes.propose(_sizes(root, images), counts["train"], machine)
     text = params_file.compose(lines, _values(chosen, machine, alone))
     params_file.checked(text)
     questions = (*found.questions, *table.questions, *asked, *rule.questions)
-    return Proposal(text, _facts(found, table, counts, chosen, rule), questions)
+    facts = _facts(found, table, counts, chosen, rule)
+    left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
+    return Proposal(text, (*facts, *left_out), questions)
 
 
 def _annotated(listing: Listing) -> _Found | None:

@@ -25,7 +25,7 @@ class Sample:
 
     manifest: Manifest
     counts: Counter[str]
-    """How many images each split has in all."""
+    """How many images with a mask each split has in all."""
     seconds: float | None
     """What an image took to bring here, on all cores; None: it would be downloaded."""
     note: str
@@ -59,16 +59,16 @@ def take(dataset: Dataset, raw: Path) -> Sample:
 def _of_folder(dataset: FolderDataset) -> tuple[Source, Counter[str]]:
     root = folder.located(dataset.path)
     jobs = assignment.jobs(dataset, root)
-    counts = Counter(job.split for job in jobs)
-    chosen = [job for split in sorted(SPLITS) for job in _spread([job for job in jobs if job.split == split])]
+    whole = [job for job in jobs if assignment.is_whole(root, job)]
+    counts = Counter(job.split for job in whole)
+    chosen = [job for split in sorted(SPLITS) for job in _spread([job for job in whole if job.split == split])]
     return folder.source_of(dataset, root, chosen), counts
 
 
 def _spread(jobs: Sequence[Job]) -> list[Job]:
-    """Return up to four jobs that have an image and a mask, from all over the list."""
-    whole = [job for job in jobs if job.pair.image is not None and job.pair.mask is not None]
-    step = max(1, len(whole) / _EACH)
-    return [whole[int(i * step)] for i in range(min(_EACH, len(whole)))]
+    """Return up to four jobs from all over the list."""
+    step = max(1, len(jobs) / _EACH)
+    return [jobs[int(i * step)] for i in range(min(_EACH, len(jobs)))]
 
 
 def _starting(dataset: ScenesDataset | CamvidDataset, raw: Path) -> float:

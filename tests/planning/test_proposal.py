@@ -13,6 +13,7 @@ from pipeline.artifacts.tileset import Tileset
 from pipeline.cli import app
 from pipeline.data import folder
 from pipeline.files.images import read_mask
+from pipeline.planning import sample
 from stages import download, tile, validate
 from tests.support import layouts
 from tests.support.made import made
@@ -150,6 +151,20 @@ def test_annotations_of_splits_over_one_folder_of_images_are_asked_about(project
     done = run("own")
     asked = "Does annotations/instances_train2017.json or annotations/instances_val2017.json say the splits?"
     assert asked in " ".join(done.output.split())
+
+
+def test_images_and_masks_without_the_other_are_not_counted(project):
+    layouts.train_and_test(project / "own")
+    (project / "own/train/masks/a_train.png").unlink()
+    (project / "own/train/images/b_train.png").unlink()
+    (project / "own/test/images/a_test.png").unlink()
+    done = run("own")
+    assert "images: 7," in done.output
+    assert "splits: train 5, val 1, test 1 images" in done.output
+    assert "left out: 3 images or masks without the other; validation warns of them" in done.output
+    dataset = params.load().dataset
+    _, counts = sample._of_folder(dataset)
+    assert counts == {"train": 5, "val": 1, "test": 1}
 
 
 def test_tiles_are_as_large_as_images_that_are_turned_upright(project):
