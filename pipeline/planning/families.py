@@ -16,6 +16,7 @@ _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
 _END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo)$")
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
+_WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse")
 
 
@@ -47,13 +48,12 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
         pictures: paths below the data set's folder.
         masks: those that are masks; None: as their names, or those of their folders, tell.
     """
-    chosen = set(masks) if masks is not None else {path for path in pictures if _is_mask(path)}
-    if not chosen:
-        chosen = _lossless_twins(pictures)
+    chosen = set(masks) if masks is not None else _masks(pictures)
     images = _by_core([path for path in pictures if path not in chosen])
     grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for path in sorted(chosen):
-        name, folders = _split(path), PurePosixPath(path).parent.parts
+        stem, folders = PurePosixPath(path).stem, PurePosixPath(path).parent.parts
+        name = _Name("", stem, "") if stem in images else _split(path)
         words = tuple(
             _OF_NNUNET.sub("", each)
             for each in folders
@@ -62,6 +62,19 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
         grouped[(*words, name.start, name.end, PurePosixPath(path).suffix.lower())].append(path)
     families = [family for group in grouped.values() if (family := _family(group, images)) is not None]
     return sorted(families, key=lambda each: (is_second_best(each), -len(each.pairs), each.pairs[0].path))
+
+
+def _masks(pictures: Sequence[str]) -> set[str]:
+    """Return the pictures that are masks, by their names or folders; or the PNGs beside JPEGs of the same names.
+
+    Where no image would remain, names do not count, since images may be called field_segment_1; then neither do folders
+    of images, such as labeled_images.
+    """
+    for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
+        chosen = {path for path in pictures if is_mask(path)}
+        if len(chosen) < len(pictures):
+            return chosen or _lossless_twins(pictures)
+    return set(pictures)
 
 
 def is_named_after_masks(folder: str) -> bool:
@@ -80,9 +93,17 @@ def is_second_best(family: Family) -> bool:
 
 
 def _is_mask(path: str) -> bool:
-    pure = PurePosixPath(path)
     name = _split(path)
-    return bool(name.start or name.end) or any(_OF_MASKS.search(folder) for folder in pure.parent.parts)
+    return bool(name.start or name.end) or _is_in_folder_of_masks(path)
+
+
+def _is_in_folder_of_masks(path: str) -> bool:
+    return any(_OF_MASKS.search(folder) for folder in PurePosixPath(path).parent.parts)
+
+
+def _is_in_no_folder_of_images(path: str) -> bool:
+    folders = PurePosixPath(path).parent.parts
+    return any(_OF_MASKS.search(folder) and not _WITH_IMAGES.search(folder) for folder in folders)
 
 
 def _split(path: str) -> _Name:
@@ -119,7 +140,7 @@ def _family(masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]]) -
     found: list[tuple[Pair, str]] = []
     named: set[str] = set()
     for mask in masks:
-        candidates = images.get(_split(mask).core) or images.get(PurePosixPath(mask).stem, [])
+        candidates = images.get(PurePosixPath(mask).stem) or images.get(_split(mask).core, [])
         if candidates:
             image, end = max(candidates, key=lambda each: (_likeness(each[0], mask), _is_of_images(each[0]), each[0]))
             found.append((Pair(image, mask), end))

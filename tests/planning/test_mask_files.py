@@ -28,6 +28,12 @@ def look(root, *paths, pattern=None):
         (("train/a.png", "train_labels/a_L.png", "val/b.png", "val_labels/b_L.png"),
          ("{train,val}/*.png", "{train,val}_labels/*_L.png")),
         (("images/a_image.png", "annotations/a_annot.png"), ("images/*_image.png", "annotations/*_annot.png")),
+        (("images/segment_1.jpg", "images/segment_2.jpg", "masks/segment_1.png", "masks/segment_2.png"),
+         ("images/*.jpg", "masks/*.png")),
+        (("images/1_L.jpg", "images/1_R.jpg", "masks/1_L.png", "masks/1_R.png"), ("images/*.jpg", "masks/*.png")),
+        (("images/GT_1.jpg", "images/GT_2.jpg", "masks/GT_1.png", "masks/GT_2.png"), ("images/*.jpg", "masks/*.png")),
+        (("labeled_images/1.jpg", "labeled_images/2.jpg", "masks/1.png", "masks/2.png"),
+         ("labeled_images/*.jpg", "masks/*.png")),
     ],
 )  # fmt: skip
 def test_masks_are_recognised_and_the_globs_pair_all_of_them(tmp_path, paths, expected):
