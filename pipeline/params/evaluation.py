@@ -22,7 +22,7 @@ class Evaluate(Section):
     scales: Annotated[tuple[Annotated[float, Field(ge=0.25, le=4)], ...], Field(min_length=1)]
     """Factors by which an image, or a window of it, is resized; the predictions are averaged. Each takes the time and
     memory of its pixels: 1.25 more than half as much again. [1.0]: its own size alone."""
-    samples: Annotated[int, Field(ge=0)]
+    samples: Annotated[int, Field(ge=0, le=10_000)]
     """Forward passes with dropout, whose mean is the prediction and whose variance is its uncertainty; for networks
     with dropout, above all the Bayesian ones. 0: one pass without dropout."""
     seed: Seed
@@ -30,7 +30,7 @@ class Evaluate(Section):
     images_per_block: Positive
     """Neighbouring images of a sequence that form a block, the unit of the confidence intervals: about as many as
     resemble each other."""
-    resamples: Positive
+    resamples: Annotated[int, Field(ge=1, le=100_000)]
     """Number of bootstrap resamples of the test images for the confidence intervals of the scores."""
     level: Annotated[float, Field(gt=0, lt=1)]
     """Level of the confidence intervals: of a score, the fraction of the resamples that lie within; of a gain on the

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.files import storage_address
-from pipeline.params.section import Fraction, Positive, Section, Side, Text
+from pipeline.params.section import Fraction, Natural, Positive, Section, Side, Text
 
 Severity = Literal["error", "warning"]
 
@@ -21,7 +21,7 @@ class Download(Section):
     """Largest number of members in an archive."""
     max_megabytes: Positive
     """Largest size that an archive may unpack to, 1e6 bytes."""
-    files_up_to: Annotated[int, Field(ge=0)]
+    files_up_to: Natural
     """Up to so many images, data/raw has a file for each image and each mask; of more, shards of about 128 MB."""
 
 
@@ -76,7 +76,7 @@ class Validate(Section):
 class Tile(Section):
     """How images are cut into tiles."""
 
-    scale: Annotated[float, Field(gt=0, le=1)]
+    scale: Annotated[float, Field(ge=0.01, le=1)]
     """Images are resized by this factor first; masks by nearest neighbour."""
     height: Side
     """Height of a tile, pixels after scaling."""

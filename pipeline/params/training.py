@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.params.recipe import ImageLoss, Phase, Zoom, check_phases
-from pipeline.params.section import Fraction, Positive, Section, Seed, Side
+from pipeline.params.section import Fraction, Natural, Positive, Section, Seed, Side
 
 
 class Train(Section):
@@ -24,7 +24,7 @@ class Train(Section):
     """Compute normalisation, ReLU and unpooling once more in the backward pass in place of keeping them: the same
     gradients, bit for bit, in less memory and a little more time. On several GPUs, only unpooling. Where `compile`
     compiles, the compiler decides what is computed once more."""
-    epochs: Positive
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     """Passes over the training tiles, in all phases."""
     early_phases: tuple[Phase, ...]
     """Phases before the last one, in their order; the last one has the rest of the epochs, at the tiles' full size, and
@@ -105,7 +105,7 @@ class Train(Section):
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights, which is then validated and published in their place;
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""
-    statistics_tiles: Annotated[int, Field(ge=0)]
+    statistics_tiles: Natural
     """Training tiles, whole and not augmented, from which batch normalisation's statistics are computed anew for the
     network that is validated and published (PreciseBN; Wu and Johnson, 2105.07576); at most all are taken. 0: the
     running statistics of training."""
@@ -118,9 +118,9 @@ class Train(Section):
     """
     select_by: Literal["miou", "class_accuracy", "global_accuracy"]
     """The validation score whose best epoch becomes the model; the paper takes global_accuracy."""
-    patience_epochs: Annotated[int, Field(ge=0)]
+    patience_epochs: Natural
     """Stop after this many epochs without a better score; 0: never."""
-    max_failures: Annotated[int, Field(ge=0)]
+    max_failures: Natural
     """How often lost workers are restarted from the last checkpoint."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None
     """A checkpoint is written, while training continues, when the last one is older than this, within an epoch or after
