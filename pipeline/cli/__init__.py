@@ -105,7 +105,7 @@ def _options(
     del version  # it ends the command before
 
 
-_EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.")  # among others, a server that does not answer
+_EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.", "sqlalchemy.")  # such as no answer, or no database
 
 
 def main() -> None:
@@ -114,6 +114,6 @@ def main() -> None:
     try:
         app()
     except Exception as err:
-        if not isinstance(err, ValueError) and not type(err).__module__.startswith(_EXPECTED):
+        if not isinstance(err, ValueError | OSError) and not type(err).__module__.startswith(_EXPECTED):
             raise
         terminal.fail("segnet: ", err)

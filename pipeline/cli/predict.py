@@ -1,5 +1,6 @@
 """`segnet predict`."""
 
+import os
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -97,6 +98,7 @@ def _write_image(predictor: Predictor, image: Pixels, files: Mapping[str, Path])
         if "probabilities" in files:
             temporary = stack.enter_context(atomic.replacing(files["probabilities"]))
             table = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(classes), *size))
+            _reserve(temporary)
         for band in predictor.bands(image):
             mask[band.rows] = band.mask.cpu().numpy()
             shades[band.rows] = (255 * band.shade).round().cpu().numpy()
@@ -105,6 +107,17 @@ def _write_image(predictor: Predictor, image: Pixels, files: Mapping[str, Path])
     shown = {"mask": mask, "overlay": pictures.overlay(image, mask, classes), "uncertainty": shades}
     for kind in files.keys() & shown.keys():
         predict_files.write(shown[kind], files[kind])
+
+
+def _reserve(path: Path) -> None:
+    """Take the room on the disk that a file will need: a mapped one that finds none kills the process (SIGBUS).
+
+    Raises:
+        OSError: there is not enough.
+    """
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _write_video(predictor: Predictor, path: Path, file: Path) -> None:

@@ -27,10 +27,11 @@ def named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
     for path in paths:
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if _is_image(path, file))
-        elif path.exists():
+        elif path.is_file():
             files = [path]
         else:
-            raise ValueError(f"expected an image or a folder, got {path}, which does not exist; correct the path")
+            what = "is neither a file nor a folder" if path.exists() else "does not exist"
+            raise ValueError(f"expected an image or a folder, got {path}, which {what}; correct the path")
         for file in files:
             name = (file.relative_to(path) if path.is_dir() else Path(file.name)).with_suffix("").as_posix()
             if name in taken:

@@ -82,7 +82,7 @@ def promote(
     except champion.OutrunError as err:
         _stop(str(err))
     _say(model.name, entry, json=json)
-    if entry.reign.champion != version:
+    if entry.reign.champion != candidate.number:
         raise typer.Exit(NOT_PROMOTED)
 
 

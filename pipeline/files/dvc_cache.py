@@ -1,7 +1,8 @@
 """Files and folders as DVC holds them: in the working tree, as recorded in dvc.lock, and in its cache."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 class ChangedError(ValueError):
     """The content that DVC holds does not match its hash."""
+
+
+@dataclass(frozen=True)
+class LockedStage:
+    """A stage as it ran last, by dvc.lock."""
+
+    name: str
+    outs: Mapping[str, str]
+    """The hash of each output, by path."""
+    deps: Mapping[str, str]
+    """The hash of each file or folder that it read, by path."""
+    params: Mapping[str, Any]
+    """The sections of params.yaml that it read."""
 
 
 def check(root: Path, path: str, md5: str) -> Iterator[str]:
@@ -70,11 +84,28 @@ def _object(root: Path, md5: str) -> Path:
 
 def _locked(root: Path) -> dict[str, str]:
     """Return the hash of each output in dvc.lock; empty if there is no dvc.lock."""
+    return {path: md5 for stage in stages(root) for path, md5 in stage.outs.items()}
+
+
+def stages(root: Path) -> list[LockedStage]:
+    """Return the stages that dvc.lock records, in its order; none if there is no dvc.lock.
+
+    Raises:
+        ChangedError: it is broken.
+    """
     file = root / "dvc.lock"
     if not file.exists():
-        return {}
+        return []
     try:
-        stages: dict[str, Any] = safe_yaml.read(file)["stages"]
-        return {str(out["path"]): str(out["md5"]) for stage in stages.values() for out in stage.get("outs", [])}
+        recorded: dict[str, Any] = safe_yaml.read(file)["stages"]
+        return [
+            LockedStage(
+                name,
+                {str(out["path"]): str(out["md5"]) for out in stage.get("outs", [])},
+                {str(dep["path"]): str(dep["md5"]) for dep in stage.get("deps", [])},
+                dict(stage.get("params", {}).get("params.yaml", {})),
+            )
+            for name, stage in recorded.items()
+        ]
     except (AttributeError, LookupError, TypeError, ValueError) as err:
         raise ChangedError(f"{file}: expected what dvc repro writes, got {err!r:.200}; git checkout dvc.lock") from err

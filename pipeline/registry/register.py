@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.artifacts.model import Spec, read_spec
 from pipeline.artifacts.verdict import Verdict
-from pipeline.registry import evidence, model_files, promote, versions
+from pipeline.registry import evidence, model_files, promote, reproduced, versions
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.judge import Rule
 from pipeline.registry.standing import Standing
@@ -28,13 +28,15 @@ def run(run: Run, folder: Path, standing: Standing, options: Mapping[str, Any], 
         rule: what the decision is based on.
 
     Raises:
-        ValueError: a file that dvc.yaml names is missing.
+        ValueError: a file that dvc.yaml names is missing, or is not what dvc.lock has.
         UnreachableError: a ValueError; the store does not answer.
     """
     spec = read_spec(folder)
     model = RegisteredModel(run.uri, f"segnet-{spec.dataset}")
     with store.reached(run.uri), TemporaryDirectory() as temporary:
-        tags = evidence.gather(Path(), Path(temporary), _lineage(run)) | standing.tags()
+        lineage = _lineage(run)
+        reproduced.check(Path(), lineage.hashes)
+        tags = evidence.gather(Path(), Path(temporary), lineage) | standing.tags()
         version = model_files.add(run, model, folder, options, asdict(spec), evidence=Path(temporary), tags=tags)
         versions.introduce(model, _introduction(model, spec))
         versions.set_alias(model, versions.CHALLENGER, version.number)

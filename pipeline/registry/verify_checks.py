@@ -127,6 +127,8 @@ def _params(subject: Subject) -> str:
     sections = {"model": settings.model.model_dump(mode="json"), "train": settings.train.model_dump(mode="json")}
     flat = runs.as_params(sections)
     compared = {key: value for key, value in flat.items() if key in recorded and key not in _NOT_COMPARED}
+    if not compared:
+        raise AbsentError("the version's run has no params of its training, which was recorded elsewhere")
     for key, value in compared.items():
         agree(f"the param {key} of the training run", value, recorded[key])
     return f"{len(compared)} values"
@@ -171,6 +173,8 @@ def _commit(subject: Subject) -> str:
     if tracked is None:
         raise AbsentError(f"this repository does not have commit {origin.commit}")
     compared = [path for path in origin.hashes if path in tracked and path not in origin.changed]
+    if not compared:
+        raise AbsentError(f"no file of commit {origin.commit} is named as the stages name them; run this in its folder")
     for path in compared:
         committed = environment.md5_at(origin.commit, path)
         agree(f"the MD5 of {path} at commit {origin.commit[:12]}", origin.hashes[path], committed)

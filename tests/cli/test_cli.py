@@ -101,6 +101,25 @@ def test_a_registered_model_is_exported(tmp_path, mlflow_store):
     assert target.exists()
 
 
+def test_a_file_that_is_no_database_is_one_line(tmp_path):
+    (tmp_path / "a.db").write_text("no database" * 100)
+    settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/a.db"}
+    done = subprocess.run([SEGNET, "status"], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "file is not a database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path):
+    (tmp_path / "there").mkdir()
+    folder = str(write_model(tmp_path / "model"))
+    command = [SEGNET, "export", str(tmp_path / "there"), "--format", "pt2", "--model", folder]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("segnet: [Errno ")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_server_that_does_not_answer_is_one_line(tmp_path):
     settings = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = subprocess.run([SEGNET, "status"], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
 """`segnet predict` beside files that are not its own."""
 
+import errno
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -107,6 +109,24 @@ def test_an_output_folder_that_is_a_file_is_refused_before_any_work(folder, mode
     with pytest.raises(ValueError, match=rf"expected a folder as --out, got {tmp_path}/file, which is a file; name an"):
         raise run(folder / "b.png", "--model", model, "--out", tmp_path / out).exception
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on Windows")
+def test_a_pipe_is_no_image(tmp_path, model):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"expected an image or a folder, got .*a.png, which is neither a file nor a"):
+        raise run(tmp_path / "a.png", "--model", model, "--out", tmp_path / "out").exception
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room on a disk")
+def test_a_full_disk_is_an_error_that_leaves_nothing(folder, model, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    result = run(folder / "b.png", "--model", model, "--out", tmp_path / "out", "--probabilities")
+    assert isinstance(result.exception, OSError)
+    assert contents(tmp_path / "out") == {}
 
 
 def test_a_written_mask_tells_who_wrote_it_and_broken_files_tell_nothing(tmp_path):

@@ -99,6 +99,7 @@ class TestCommands:
 
     def test_the_champion_is_not_promoted_again(self):
         assert "champion is version 2" in run("promote", "2")
+        assert "champion is version 2" in run("promote", "02")
         assert len(json.loads(run("history", "--json"))) == 5
 
 

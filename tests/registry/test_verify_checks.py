@@ -1,7 +1,6 @@
 """Each thing that a link of a version compares, changed one at a time; no store is needed."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -11,8 +10,7 @@ from pipeline.artifacts import scores, validation
 from pipeline.artifacts.validation import Finding, Validation
 from pipeline.files import atomic
 from pipeline.files.digest import directory_md5, file_md5
-from pipeline.params.model import Vgg16
-from pipeline.registry import evidence, file_record, model_files, verify_checks
+from pipeline.registry import evidence, file_record, model_files
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.standing import fingerprint
 from pipeline.registry.verify_checks import LINKS, AbsentError, BrokenError, Subject
@@ -204,6 +202,10 @@ def test_the_files_at_the_commit_are_compared_except_those_that_differed(subject
         LINKS["commit"](subject)
     trace(subject, changed=("params.yaml", "README.md"))
     assert LINKS["commit"](subject) == f"1 files at {COMMIT[:12]}; params.yaml, README.md differed from it"
+    monkeypatch.setattr(environment, "files_at", lambda commit: {"core.py"})  # as in a folder of the repository
+    with pytest.raises(AbsentError, match=f"no file of commit {COMMIT} is named as the stages name them; run this"):
+        LINKS["commit"](subject)
+    monkeypatch.setattr(environment, "files_at", lambda commit: None)
     trace(subject, commit="d" * 40)
     with pytest.raises(AbsentError, match=f"this repository does not have commit {'d' * 40}"):
         LINKS["commit"](subject)
@@ -220,6 +222,9 @@ def test_params_that_cannot_be_compared_are_not_at_hand(subject, monkeypatch):
     monkeypatch.setattr(environment, "recorded_params", lambda uri, run_id: recorded)
     with pytest.raises(AbsentError, match="the training run was deleted, or has no params"):
         LINKS["params"](subject)
+    recorded["serving/flip"] = "False"
+    with pytest.raises(AbsentError, match="the version's run has no params of its training, which was recorded elsew"):
+        LINKS["params"](subject)
     recorded |= runs.as_params({"train": {"seed": settings.train.seed}, "model": {"name": "segnet"}, "other": 1})
     assert LINKS["params"](subject) == "2 values"
     for key in ("train.seed", "model.name"):
@@ -230,21 +235,3 @@ def test_params_that_cannot_be_compared_are_not_at_hand(subject, monkeypatch):
     nobodys = replace(subject, version=replace(subject.version, run_id=None))
     with pytest.raises(AbsentError, match="the version names no training run"):
         LINKS["params"](nobodys)
-
-
-def test_the_path_of_weights_may_lie_elsewhere_but_not_be_other_weights(tmp_path, monkeypatch):
-    settings = params.load(SCENES)
-    there = Vgg16(path="weights/vgg16.safetensors", sha256="0" * 64, trained_on="caffe")
-    model = settings.model.model_copy(update={"vgg16": there})
-    tree = {"model": model.model_dump(mode="json"), "train": settings.train.model_dump(mode="json")}
-    recorded = runs.as_params(tree) | {"model.vgg16.path": "/home/ann/weights/vgg16.safetensors"}
-    settings = SimpleNamespace(model=model, train=settings.train)
-    monkeypatch.setattr(params, "load_training", lambda path: settings)
-    monkeypatch.setattr(environment, "recorded_params", lambda uri, run_id: recorded)
-    version = SimpleNamespace(run_id="a", model=SimpleNamespace(uri="a store"))
-    subject = SimpleNamespace(evidence=tmp_path, version=version)
-    assert verify_checks._params(subject) == f"{len(recorded) - 1} values"
-    recorded["model.vgg16.sha256"] = "1" * 64
-    message = f"expected the param model.vgg16.sha256 of the training run to be {'0' * 64}, got {'1' * 64}"
-    with pytest.raises(BrokenError, match=message):
-        verify_checks._params(subject)
