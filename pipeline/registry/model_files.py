@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.files import source_code
+from pipeline.files.digest import file_sha256
 from pipeline.files.redact import redact
 from pipeline.registry import file_record, versions
 from pipeline.registry.versions import RegisteredModel, Version
@@ -33,7 +34,7 @@ def add(
     """Register a trained model as a version of `model`, with its evidence; return the version.
 
     A version with the same tag `fingerprint` is this very model: the newest such one just gets the evidence and the
-    tags, unless a file of it was changed since.
+    tags, unless a file of it was changed since, or the code that serves: its scores would be those of other code.
 
     Args:
         run: the training run, of which the model becomes an output.
@@ -45,7 +46,8 @@ def add(
         tags: of the version; they include `fingerprint`, and `evidence`, the name of the evidence's folder there.
     """
     version = versions.with_tag(model, "fingerprint", tags["fingerprint"])
-    if version is None or not _is_whole(version):
+    is_same = version is not None and version.tags.get("evidence") == tags["evidence"]
+    if version is None or not _is_whole(version) or not (is_same or _serves_this_code(version)):
         version = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
     elif version.tags.get("evidence") != tags["evidence"]:
         upload(version, evidence, f"{EVIDENCE}/{tags['evidence']}")
@@ -77,6 +79,17 @@ def _is_whole(version: Version) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _serves_this_code(version: Version) -> bool:
+    """Return whether a version predicts by the code that is here, which the scores come from."""
+    with TemporaryDirectory() as temporary:
+        try:
+            root = fetch(version, "code", Path(temporary))
+        except ValueError:  # it has none
+            return False
+        theirs = {path.relative_to(root).as_posix(): file_sha256(path) for path in root.rglob("*.py")}
+    return theirs == {name: file_sha256(path) for name, path in served_code().items()}
 
 
 def upload(version: Version, folder: Path, into: str) -> None:

@@ -172,6 +172,28 @@ def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow
     assert add("new", fingerprint="b").number == "2"
 
 
+def test_the_same_weights_under_other_code_are_another_version(mlflow_store, tmp_path, monkeypatch):
+    folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-recoded")
+    run, evidence, served = runs.start(model.name, "run-a"), tmp_path / "evidence", model_files.served_code()
+    evidence.mkdir()
+    name = "pipeline/inference/predict.py"
+    changed = tmp_path / "predict.py"
+    changed.write_text(f"{served[name].read_text()}# a comment\n")
+
+    def add(text, code):
+        monkeypatch.setattr(model_files, "served_code", lambda: code)
+        (evidence / "scores.json").write_text(text)
+        tags = {"fingerprint": "a", "evidence": file_record.evidence_name(evidence)}
+        return model_files.add(run, model, folder, OPTIONS, {}, evidence=evidence, tags=tags)
+
+    first = add("old", served)
+    second = add("new", {**served, name: changed})
+    assert (first.number, second.number, add("newer", {**served, name: changed}).number) == ("1", "2", "2")
+    assert versions.version(model, "1").tags["evidence"] == first.tags["evidence"]
+    code = model_files.fetch(second, f"code/{name}", tmp_path / "copy")
+    assert code.read_text() == changed.read_text()
+
+
 def test_a_version_holds_the_code_that_the_served_model_imports_and_no_other():
     graph = grimp.build_graph("pipeline", cache_dir=None)
     modules = graph.find_upstream_modules("pipeline.inference.served_model")
