@@ -71,7 +71,8 @@ def decide(
       HOLD if the estimate does but the interval reaches up to a smaller loss, or too few blocks show the class.
 
     Models that cannot be compared, also for want of independent blocks, and those that were not scored on test images,
-    are HOLD. The champion itself stays champion.
+    are HOLD. The champion itself stays champion, and the reason
+    says which limits it misses.
 
     Args:
         candidate: the model.
@@ -82,10 +83,13 @@ def decide(
         comparison: how both are compared.
     """
     rule = {**gate.model_dump(), **comparison.rule}
-    if champion is not None and champion.standing.fingerprint == candidate.fingerprint:
-        reason = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
-        return Verdict(Outcome.PROMOTE, (reason,), candidate.test_data, rule, {})
     findings, gains = [*_limits(scores, gate), *_cost_limits(costs, gate)], dict[str, Difference]()
+    if champion is not None and _is_same(candidate, champion.standing):
+        missed = "; ".join(sentence for outcome, sentence in findings if outcome is not Outcome.PROMOTE)
+        reason = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
+        return Verdict(
+            Outcome.PROMOTE, (f"{reason}, though {missed}" if missed else reason,), candidate.test_data, rule, {}
+        )
     if scores.split != "test":
         findings.append((Outcome.HOLD, _NO_TEST))
     if champion is None:
@@ -99,6 +103,11 @@ def decide(
             findings.append((Outcome.HOLD, str(err)))
     findings.sort(key=lambda finding: -finding[0])
     return Verdict(findings[0][0], tuple(sentence for _, sentence in findings), candidate.test_data, rule, gains)
+
+
+def _is_same(candidate: Standing, champion: Standing) -> bool:
+    """Return whether two versions are one model with one score; of other code, the same weights may have another."""
+    return (candidate.fingerprint, candidate.miou) == (champion.fingerprint, champion.miou)
 
 
 def _limits(scores: Scores, gate: Register) -> Iterator[Ruling]:

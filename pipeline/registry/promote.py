@@ -35,7 +35,7 @@ def consider(candidate: Version, rule: Rule) -> tuple[Entry, Verdict]:
 def _decide(candidate: Version, rule: Rule, *, attempts: int) -> tuple[Entry, Verdict]:
     log = champion.settled(candidate.model)
     entry = _promotion_of(log, candidate.number)
-    if entry is None or entry.verdict is None:
+    if entry is None or entry.verdict is None or not _still_holds(entry, entry.verdict, candidate, rule):
         draft, verdict = _judge(candidate, log, rule)
         try:
             return _logged(draft, log) or champion.append(candidate.model, draft, log), verdict
@@ -119,6 +119,17 @@ def _promotion_of(log: Log, number: str) -> Entry | None:
         return None
     ours = (entry for entry in reversed(log) if entry.version == entry.reign.champion == number)
     return next((entry for entry in ours if entry.verdict is not None), None)
+
+
+def _still_holds(entry: Entry, verdict: Verdict, candidate: Version, rule: Rule) -> bool:
+    """Return whether a decision promoted a version, and did so by this rule and on the evidence that it has now."""
+    evaluation = rule.evaluation
+    settings = rule.gate.model_dump() | {"level": evaluation.level, "images_per_block": evaluation.images_per_block}
+    return (
+        verdict.outcome is Outcome.PROMOTE
+        and entry.evidence.get("candidate") == candidate.tags.get("evidence")
+        and settings == {key: value for key, value in verdict.rule.items() if key in settings}
+    )
 
 
 def _logged(draft: Entry, log: Log) -> Entry | None:

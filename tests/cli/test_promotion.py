@@ -100,7 +100,9 @@ class TestCommands:
     def test_the_champion_is_not_promoted_again(self):
         assert "champion is version 2" in run("promote", "2")
         assert "champion is version 2" in run("promote", "02")
-        assert len(json.loads(run("history", "--json"))) == 5
+        entries = json.loads(run("history", "--json"))
+        assert len(entries) == 6  # the forced promotion, judged once more
+        assert "is champion already: it stays" in entries[-1]["reason"]
 
 
 def test_an_option_that_does_not_exist_is_wrong_usage():

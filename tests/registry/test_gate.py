@@ -77,9 +77,19 @@ def test_other_images_classes_or_masks_are_not_compared(changes):
 
 
 def test_the_champion_stays_whatever_it_scores_now():
-    verdict = judged(scores((0, 0, 0)), standing=replace(OLD, test_data="data-2", miou=0.1), min_miou=0.9)
-    assert verdict.outcome is PROMOTE
-    assert verdict.reasons == ("this very model, test mIoU 0.100000, is champion already: it stays",)
+    stays = f"this very model, test mIoU {OLD.miou:.6f}, is champion already: it stays"
+    for floor, reason in (
+        (0.0, stays),
+        (0.9, f"{stays}, though test mIoU 0.000000 is below register.min_miou 0.9"),
+    ):
+        verdict = judged(scores((0, 0, 0)), standing=replace(OLD, test_data="data-2"), min_miou=floor)
+        assert (verdict.outcome, verdict.reasons) == (PROMOTE, (reason,))
+
+
+def test_the_champions_weights_with_another_score_are_compared_with_it():
+    verdict = judged(scores((0, 0, 0)), standing=replace(OLD, miou=0.0))
+    assert verdict.outcome is HOLD
+    assert verdict.reasons[0].startswith("the champion (run run-old) cannot be compared")
 
 
 def test_the_rule_in_force_is_part_of_the_verdict():
