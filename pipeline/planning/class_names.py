@@ -43,15 +43,6 @@ def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], s
         kind: index or colour.
         masks: path of one mask.
     """
-    if kind == "index":
-        parts = PurePosixPath(masks).parts
-        if "SegmentationClass" in parts:
-            return _numbered(_VOC.split()), "Pascal VOC's"
-        if masks.endswith("_gtFine_labelIds.png"):
-            ids = (*range(34), 255)
-            return {i: Name(_CITYSCAPES.get(i, "ignored"), i not in _CITYSCAPES) for i in ids}, "Cityscapes'"
-        if any(part in ("trainannot", "valannot", "testannot") for part in parts):
-            return _numbered([*CAMVID.names, "unlabelled"]), "CamVid's in the SegNet release"
     for path in listing.others:
         for pattern, reader in _READERS.items():
             if re.fullmatch(pattern, PurePosixPath(path).name, re.IGNORECASE):
@@ -61,6 +52,19 @@ def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], s
                     continue  # another file of the same name
                 if names:
                     return names, path
+    return _of_layout(masks) if kind == "index" else ({}, "")
+
+
+def _of_layout(masks: str) -> tuple[dict[Label, Name], str]:
+    """Return the names of the data set whose folders or file names a mask's path has."""
+    parts = PurePosixPath(masks).parts
+    if "SegmentationClass" in parts:
+        return _numbered(_VOC.split()), "Pascal VOC's, by the layout"
+    if masks.endswith("_gtFine_labelIds.png"):
+        ids = (*range(34), 255)
+        return {i: Name(_CITYSCAPES.get(i, "ignored"), i not in _CITYSCAPES) for i in ids}, "Cityscapes', by the layout"
+    if any(part in ("trainannot", "valannot", "testannot") for part in parts):
+        return _numbered([*CAMVID.names, "unlabelled"]), "CamVid's in the SegNet release, by the layout"
     return {}, ""
 
 

@@ -57,6 +57,8 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     names = {**class_names.placeholders(unknown, contents.kind), **names}
     ignored, questions = _ignored(labels, names, contents, has_names=bool(source))
     names |= {255: names[1]} if _is_255_as_1(labels, contents) else {}
+    if source.endswith("by the layout") and len(named & pixels.keys()) < len(named) / 2:
+        questions = [f"Are the classes {source}? Default: yes; if no, correct the names in dataset.classes", *questions]
     questions = [*contents.questions, *questions]
     colours = _colours(labels, contents)
     names |= {label: Name("ignored", ignore=True) for label in ignored if label not in named}

@@ -1,6 +1,6 @@
 """The gate: PROMOTE, HOLD or REJECT as a pure function of a model's scores and costs and of the champion's scores."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
@@ -85,11 +85,7 @@ def decide(
     rule = {**gate.model_dump(), **comparison.rule}
     findings, gains = [*_limits(scores, gate), *_cost_limits(costs, gate)], dict[str, Difference]()
     if champion is not None and _is_same(candidate, champion.standing):
-        missed = "; ".join(sentence for outcome, sentence in findings if outcome is not Outcome.PROMOTE)
-        reason = f"this very model, test mIoU {candidate.miou:.6f}, is champion already: it stays"
-        return Verdict(
-            Outcome.PROMOTE, (f"{reason}, though {missed}" if missed else reason,), candidate.test_data, rule, {}
-        )
+        return Verdict(Outcome.PROMOTE, (_stays(candidate, findings),), candidate.test_data, rule, {})
     if scores.split != "test":
         findings.append((Outcome.HOLD, _NO_TEST))
     if champion is None:
@@ -108,6 +104,12 @@ def decide(
 def _is_same(candidate: Standing, champion: Standing) -> bool:
     """Return whether two versions are one model with one score; of other code, the same weights may have another."""
     return (candidate.fingerprint, candidate.miou) == (champion.fingerprint, champion.miou)
+
+
+def _stays(champion: Standing, findings: Sequence[Ruling]) -> str:
+    missed = "; ".join(sentence for outcome, sentence in findings if outcome is not Outcome.PROMOTE)
+    reason = f"this very model, test mIoU {champion.miou:.6f}, is champion already: it stays"
+    return f"{reason}, though {missed}" if missed else reason
 
 
 def _limits(scores: Scores, gate: Register) -> Iterator[Ruling]:

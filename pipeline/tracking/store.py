@@ -106,7 +106,11 @@ def _create_tables(uri: str) -> None:
     """
     from mlflow import MlflowClient
 
-    with locks.held(_file(uri).parent):
+    folder = _file(uri).parent
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise ValueError(f"expected the store {uri} in a folder, got {folder}, which {what}; correct the address")
+    with locks.held(folder):
         MlflowClient(uri).search_experiments(max_results=1)
 
 

@@ -15,6 +15,16 @@ _OBJECTS = {0: "other objects", 1: "wall", 2: "edifice"}
 IGNORED = {"Void", "ignore", "other objects"}
 
 
+@pytest.mark.parametrize("folder", ["SegmentationClass", "trainannot"])
+def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
+    mask = f"{folder}/a.png"
+    assert known(tmp_path, {}, mask=mask)[1].endswith(", by the layout")
+    assert known(tmp_path, {"class_names.txt": "cat\ndog\n"}, mask=mask) == (
+        {0: Name("cat", ignore=False), 1: Name("dog", ignore=False)},
+        "class_names.txt",
+    )
+
+
 @pytest.mark.parametrize(
     ("file", "text", "kind", "expected"),
     [

@@ -112,6 +112,15 @@ def test_soft_borders_are_asked_about(masks, in_colour):
     assert f"{question} Default: no, each is a class" in table.questions
 
 
+@pytest.mark.parametrize(("values", "is_asked"), [(range(3), True), (range(21), False)])
+def test_names_that_the_layout_alone_suggests_are_asked_about(masks, values, is_asked):
+    found = masks(coded(*values))
+    table = class_table.propose(found, Listing(None, (), ()), "SegmentationClass/0.png")
+    assert [row.name for row in table.rows][:3] == ["background", "aeroplane", "bicycle"]
+    question = "Are the classes Pascal VOC's, by the layout? Default: yes; if no, correct the names in dataset.classes"
+    assert (question in table.questions) == is_asked
+
+
 def test_0_1_and_255_in_one_mask_are_two_classes_and_void(masks):
     table = table_of(masks(coded(0, 1, 255), coded(0, 255)))
     assert [(row.label, row.ignore) for row in table.rows] == [(0, False), (1, False), (255, True)]

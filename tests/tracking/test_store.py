@@ -60,6 +60,17 @@ def test_mlflow_tracking_uri_takes_precedence_over_the_default(given, used, tmp_
     assert store.address() == used.format(here=tmp_path)
 
 
+@pytest.mark.parametrize(("folder", "what"), [("nodir", "does not exist"), ("file", "is a file")])
+def test_a_store_in_no_folder_is_refused_and_nothing_is_made(tmp_path, folder, what):
+    (tmp_path / "file").touch()
+    address = f"sqlite:///{tmp_path}/{folder}/x.db"
+    with pytest.raises(
+        ValueError, match=f"expected the store {address} in a folder, got {tmp_path}/{folder}, which {what}"
+    ):
+        store.client(address)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_servers_address_contains_no_password_and_mlflow_still_finds_it(monkeypatch):
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "of another server")
