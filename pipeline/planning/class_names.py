@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -86,7 +86,7 @@ def _of_nnunet(text: str, kind: str) -> dict[Label, Name]:
 
 def _of_colours(text: str, kind: str) -> dict[Label, Name]:
     """Read lines of three numbers and a name, or a name and three numbers, in any order of CamVid's and its copies."""
-    found: dict[Label, Name] = {}
+    found: dict[Label, str] = {}
     for line in text.splitlines():
         numbers = re.search(r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})", line)
         if numbers is None:
@@ -95,8 +95,11 @@ def _of_colours(text: str, kind: str) -> dict[Label, Name]:
         name = name or line[numbers.end() :].strip(_AROUND)
         colour = tuple(map(int, numbers.groups()))
         if name and max(colour) < 256 and not name.startswith("#"):
-            found[int.from_bytes(bytes(colour))] = Name(name, is_ignored(name))
-    return found if kind == "colour" else {}
+            found[int.from_bytes(bytes(colour))] = name
+    numbered = _numbers_of(list(found.values())) or {}
+    texts = list(numbered.values()) or list(found.values())
+    named = {colour: Name(name, is_ignored(name)) for colour, name in zip(found, texts, strict=True)}
+    return named if kind == "colour" else {}
 
 
 def _of_ade20k(text: str, kind: str) -> dict[Label, Name]:
@@ -107,8 +110,21 @@ def _of_ade20k(text: str, kind: str) -> dict[Label, Name]:
 
 
 def _of_lines(text: str, kind: str) -> dict[Label, Name]:
+    """Read a name on each line, or all on one, parted by commas; numbers before all of them are their values."""
     names = [line.strip() for line in text.splitlines() if line.strip()]
-    return _numbered(names) if kind == "index" and len(names) <= 256 else {}
+    if len(names) == 1 and "," in names[0]:
+        names = [name.strip() for name in names[0].split(",") if name.strip()]
+    if kind != "index" or len(names) > 256:
+        return {}
+    numbered = _numbers_of(names) or dict(enumerate(names))
+    return {value: Name(name, is_ignored(name)) for value, name in numbered.items()}
+
+
+def _numbers_of(names: Sequence[str]) -> dict[int, str] | None:
+    """Return names by the numbers before them, as in "3: car"; None: not each has one of its own, up to 255."""
+    found = [re.fullmatch(r"(\d{1,3})(?:\s*[:;,.)=-]\s*|\s+)(\D.*)", name) for name in names]
+    numbered = {int(match[1]): match[2] for match in found if match is not None}
+    return numbered if len(numbered) == len(names) and max(numbered, default=256) < 256 else None
 
 
 _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {

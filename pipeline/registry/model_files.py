@@ -130,6 +130,11 @@ def fetch(version: Version, path: str, into: Path) -> Path:
     except (MlflowException, OSError) as err:
         owner = f"version {version.number} of {version.model.name} in {uri}"
         raise ValueError(redact(f"expected {path} beside {owner}: {err}")) from err
+    if Path(copy).is_dir() and not any(Path(copy).iterdir()):
+        raise ValueError(
+            f"expected {path or 'the files'} of version {version.number} of {version.model.name}, got no files: they "
+            "lie where the store was made; if that folder was moved, move it back, or link its old place to it"
+        )
     return Path(copy)
 
 

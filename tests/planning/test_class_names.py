@@ -40,6 +40,17 @@ def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
             {0: "other objects", 1: "wall", 2: "edifice"},
         ),
         ("classes.txt", "soil\nweed\n", "index", {0: "soil", 1: "weed"}),
+        ("labels.txt", "1: cat\n2: dog\n", "index", {1: "cat", 2: "dog"}),
+        ("labels.txt", "0 soil\n1 tall weed\n", "index", {0: "soil", 1: "tall weed"}),
+        ("labels.txt", "2 wheeler\ncar\n", "index", {0: "2 wheeler", 1: "car"}),
+        ("classes.txt", "sky, grass,car\n", "index", {0: "sky", 1: "grass", 2: "car"}),
+        (
+            "class_dict.csv",
+            "id,name,r,g,b\n0,Void,0,0,0\n1,Animal,64,128,64\n",
+            "colour",
+            {0: "Void", 0x408040: "Animal"},
+        ),
+        ("label_colors.txt", "128 0 0 1 grass\n0 0 0 0 Void\n", "colour", {0x800000: "grass", 0: "Void"}),
     ],
 )
 def test_names_are_read_from_the_files_that_data_sets_have(tmp_path, file, text, kind, expected):

@@ -172,6 +172,16 @@ def test_a_model_that_is_added_again_gets_the_new_evidence_and_tags_alone(mlflow
     assert add("new", fingerprint="b").number == "2"
 
 
+def test_files_that_are_gone_are_said_to_be_and_not_called_changed(mlflow_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts, "download_artifacts", lambda *_, dst_path, **__: dst_path)
+    version = versions.Version(RegisteredModel(mlflow_store, "segnet-moved"), "1", {})
+    for path, what in (("evidence/ab", "evidence/ab"), ("", "the files")):
+        with pytest.raises(
+            ValueError, match=f"expected {what} of version 1 of segnet-moved, got no files: they lie where"
+        ):
+            model_files.fetch(version, path, tmp_path)
+
+
 def test_the_same_weights_under_other_code_are_another_version(mlflow_store, tmp_path, monkeypatch):
     folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-recoded")
     run, evidence, served = runs.start(model.name, "run-a"), tmp_path / "evidence", model_files.served_code()
