@@ -1,4 +1,4 @@
-"""What is kept of each image while a data set is judged: some 100 bytes of numbers, however long its texts are."""
+"""What is kept of each image while a data set is judged: some 60 bytes of numbers, however long its texts are."""
 
 from collections import Counter
 from dataclasses import dataclass
