@@ -1,6 +1,7 @@
 """The MLflow tracking store and the only access to it; MLflow is imported here when it is first needed."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,10 +49,13 @@ def address() -> str:
 
     A server's address is returned without its user and password, which are moved to where MLflow looks for them, so
     that no message or file can contain them.
+
+    Raises:
+        ValueError: MLFLOW_TRACKING_URI is not set, and the current folder is no repository's.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{quote(str(repository.root() / 'mlflow.db'))}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or _sqlite(_own())
     if uri.startswith(_SQLITE):
-        return f"{_SQLITE}{quote(str(_file(uri).absolute()))}"
+        return _sqlite(_file(uri).absolute())
     parts = urlsplit(uri)
     if uri.startswith(_HTTP) and parts.username and parts.password:
         os.environ.update(zip(_LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
@@ -73,6 +77,26 @@ def run_address() -> str:
             "file of this machine, from which no other can promote; start one (mlflow server), or unset RAY_ADDRESS"
         )
     return uri
+
+
+def _own() -> Path:
+    """Return the file of the repository's own store; in another folder MLflow would make an empty one."""
+    path = repository.root() / "mlflow.db"
+    if not path.exists() and not path.with_name("dvc.yaml").exists():
+        raise ValueError(
+            f"expected MLFLOW_TRACKING_URI, or a repository in the current folder (dvc.yaml), got {Path.cwd()}; set it "
+            "to the store, or change to the repository's folder"
+        )
+    return path
+
+
+def _sqlite(path: Path) -> str:
+    """Return the address of an sqlite file.
+
+    Only what an address cannot hold is quoted: MLflow 3.17 makes the file's folder by its quoted name too
+    (mlflow/store/db/utils.py), and would leave an empty a%20b beside a folder `a b`.
+    """
+    return _SQLITE + re.sub("[%?#]", lambda found: quote(found[0]), str(path))
 
 
 def _file(uri: str) -> Path:

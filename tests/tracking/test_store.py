@@ -44,6 +44,15 @@ def test_telemetry_and_unpickling_are_disabled_before_mlflow_is_imported():
 
 def test_the_default_store_is_a_file_in_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    assert store.address() == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_in_no_repository_no_store_is_made_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"expected MLFLOW_TRACKING_URI, or a repository .*, got {tmp_path}; set it"):
+        store.address()
+    (tmp_path / "mlflow.db").touch()  # a store that lies there alone is meant
     assert store.address() == f"sqlite:///{tmp_path}/mlflow.db"
 
 

@@ -19,7 +19,7 @@ def test_processes_that_start_at_once_with_a_new_store_all_find_its_tables(tmp_p
     assert [process.wait() for process in started] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("name", ["job_feature%2Fx", "a?b", "a#b", "ü ñ", "a&b=c", "50%"])
+@pytest.mark.parametrize("name", ["job_feature%2Fx", "a?b", "a#b", "ü ñ", "a&b=c", "50%", "a b"])
 def test_the_store_lies_in_a_checkout_of_any_path(tmp_path, monkeypatch, name):
     monkeypatch.chdir((tmp_path / name).mkdir() or tmp_path / name)
     stores.sqlite(Path.cwd())
@@ -31,3 +31,11 @@ def test_the_store_lies_in_a_checkout_of_any_path(tmp_path, monkeypatch, name):
     assert [path.read_text() for path in Path("mlartifacts").rglob("a.txt")] == ["a"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert store.address() == uri
+
+
+@pytest.mark.parametrize("name", ["a b", "ü ñ", "a&b=c"])
+def test_no_second_folder_appears_beside_that_of_the_store(tmp_path, monkeypatch, name):
+    monkeypatch.chdir((tmp_path / name).mkdir() or tmp_path / name)
+    Path("dvc.yaml").touch()
+    store.client(store.address()).search_experiments()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
