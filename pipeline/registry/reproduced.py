@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import dvc_cache, safe_yaml
 
@@ -41,9 +42,16 @@ def check(root: Path, hashes: Mapping[str, str]) -> None:
                     f"expected the {stage.name} stage to have read {path} as the {written[path][0]} stage wrote it, by "
                     f"dvc.lock with the MD5 {written[path][1]}, got {md5}; {_TODO}"
                 )
-        for section, values in stage.params.items():
-            if params.get(section) != values:
+        for key, value in stage.params.items():
+            if _value(params, key) != value:
                 raise ValueError(
-                    f"expected the section {section} of params.yaml as the {stage.name} stage read it, by dvc.lock, "
-                    f"got other values; {_TODO}"
+                    f"expected {key} of params.yaml as the {stage.name} stage read it, by dvc.lock, got another value; "
+                    f"{_TODO}"
                 )
+
+
+def _value(tree: Any, key: str) -> Any:
+    """Return the value of a dotted key, as dvc.yaml names it; None if it is missing, as DVC records it."""
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree

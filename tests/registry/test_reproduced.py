@@ -1,13 +1,15 @@
 """The register stage alone registers nothing that was not evaluated."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.registry import reproduced
 from stages import register as stage
-from tests.support import project as tree
+from tests.support import ROOT, project as tree
 
 A, B = "a" * 32, "b" * 32
 LOCK = f"""
@@ -64,17 +66,39 @@ READ_B = LOCK.replace(f"deps: [{{path: models/segnet, md5: {A}", f"deps: [{{path
         ),
         (
             {"params": PARAMS.replace("flip: false", "flip: true")},
-            "expected the section evaluate of params.yaml as the evaluate stage read it, by dvc.lock, got other values",
+            "expected evaluate of params.yaml as the evaluate stage read it, by dvc.lock, got another value",
         ),
         (
             {"params": PARAMS.replace("epochs: 2", "epochs: 3")},
-            "expected the section train of params.yaml as the train stage read it, by dvc.lock, got other values",
+            "expected train of params.yaml as the train stage read it, by dvc.lock, got another value",
         ),
     ],
 )
 def test_what_does_not_belong_together_is_refused(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=f"{re.escape(reason)}; {TODO}"):
         check(tmp_path, **changes)
+
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def test_every_param_that_a_stage_reads_is_found_where_dvc_read_it(tmp_path):
+    """DVC writes dvc.lock: what the stages of dvc.yaml read, among it keys within a section, none of them null."""
+    keys = {name: stage["params"] for name, stage in STAGES.items() if "params" in stage}
+    tree = yaml.safe_load((ROOT / "params.yaml").read_text())
+    tree["model"] |= {"start_from": "models:/other@champion", "vgg16": {"path": "vgg16.safetensors", "sha256": None}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    stages = {name: {"cmd": "true", "params": params} for name, params in keys.items()}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    for command in ("git init --quiet", "dvc init --quiet", "dvc repro --quiet"):
+        subprocess.run(command.split(), cwd=tmp_path, check=True)
+    reproduced.check(tmp_path, {})
+    tree["model"]["start_from"] = "models:/other/2"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(
+        ValueError, match=r"expected model(\.start_from)? of params\.yaml as the (train|validate) stage"
+    ):
+        reproduced.check(tmp_path, {})
 
 
 def test_the_stage_asks_before_it_registers_anything(tmp_path, mlflow_store, monkeypatch):
