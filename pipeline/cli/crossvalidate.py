@@ -129,7 +129,7 @@ def _show(outcome: Outcome) -> None:
         close = f", {left} within {GAP} steps of them left out" if left else ""
         say(
             f"fold {number}, {each.fold[:60]}: mIoU {_text(each.metrics['miou'])} on {held} images held out; {learnt} "
-            f"learnt from, {chosen} to choose the epoch{close}"
+            f"learnt from, {f'{chosen} to choose the epoch' if chosen else 'the last epoch taken'}{close}"
         )
     say(f"{outcome.name}: mean and standard deviation over {len(outcome.folds)} folds")
     names = [*_SCORES, *(name for name in outcome.spreads if name.startswith("iou/"))]

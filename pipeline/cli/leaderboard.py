@@ -17,7 +17,7 @@ from pipeline.files.printable import printable
 from pipeline.files.terminal import say_json
 from pipeline.registry import leaderboard as tracking
 from pipeline.registry.leaderboard import LoggedRun
-from pipeline.tracking import store
+from pipeline.tracking import runs, store
 
 LOWEST_FIRST = ("loss", "calibration_error")
 """Last parts of the names of metrics for which lower is better."""
@@ -84,9 +84,18 @@ def leaderboard(
 def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascending: bool, top: int | None) -> Ranking:
     """Return the first `top` runs, or all, ordered by a metric; ties keep the order of `entries`.
 
+    Args:
+        experiment: the experiment's name.
+        entries: its runs.
+        metric: as MLflow has it, or with a class's own name: test/iou/road, wet.
+        ascending: whether the lowest value comes first.
+        top: the most runs that are returned; None: all.
+
     Raises:
         ValueError: no run has the metric.
     """
+    if not any(metric in entry.metrics for entry in entries):
+        metric = runs.as_key(metric) if any(runs.as_key(metric) in entry.metrics for entry in entries) else metric
     ranked = [entry for entry in entries if metric in entry.metrics]
     if not ranked:
         known = ", ".join(sorted({name for entry in entries for name in entry.metrics})) or "none yet"

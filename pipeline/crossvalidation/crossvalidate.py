@@ -47,7 +47,8 @@ class Scored:
     run: str
     """Name of its training."""
     images: tuple[int, int, int, int]
-    """Numbers of images: learnt from, to choose the epoch by, held out, left out."""
+    """Numbers of images: learnt from, to choose the epoch by (0: train.with_val, the last is taken), held out, left
+    out."""
     metrics: dict[str, float | None]
     """Of the held-out images, without a prefix; None where undefined."""
 
@@ -120,7 +121,8 @@ def run(recipe: Recipe, raw: Path, count: int, slots: Sequence[Slot]) -> Outcome
             origin.VARIABLE: str(place / "origin.json"),
             "MLFLOW_EXPERIMENT_NAME": f"{recipe.experiment}-folds",
         }
-        work = _Work(Processes(slots), recipe.params, raw, source, place, variables)
+        with_val = bool(recipe.decides.get("train", {}).get("with_val"))
+        work = _Work(Processes(slots), recipe.params, with_val, raw, source, place, variables)
         work.processes.each([partial(work.fold, number, fold) for number, fold in enumerate(folds, 1)])
         outcome = _outcome(name, [_read(place / f"{number}.json") for number in range(1, count + 1)])
         atomic.write_json(place / "folds.json", as_json(outcome))
@@ -136,6 +138,8 @@ class _Work:
 
     processes: Processes
     params: bytes
+    with_val: bool
+    """Whether the images that would choose the epoch are learnt from."""
     raw: Path
     source: Manifest
     place: Path
@@ -155,7 +159,10 @@ class _Work:
             return
         folder = self.place / str(number)
         workspace.lay_out(folder, self.raw, workspace.fold_of(self.source, fold), self.params)
-        sizes = (len(fold.train), len(fold.val), len(fold.held_out), len(fold.left_out))
+        learnt, chosen = len(fold.train), len(fold.val)
+        if self.with_val:
+            learnt, chosen = learnt + chosen, 0
+        sizes = (learnt, chosen, len(fold.held_out), len(fold.left_out))
         _log.info(f"fold {number}, {fold.name}: {sizes[2]} images held out, {sizes[0]} to learn from")
         for stage in workspace.STAGES:
             try:

@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from pipeline.files import safe_yaml
 from pipeline.files.printable import ManyLinesError
-from pipeline.params.dataset import Dataset
+from pipeline.params.dataset import Dataset, num_classes
 from pipeline.params.evaluation import Evaluate, Register
-from pipeline.params.model import Model
+from pipeline.params.model import SAMPLED, Model
 from pipeline.params.section import Section
 from pipeline.params.sizes import check_sizes
 from pipeline.params.steps import Download, Placement, Storage, Tile, Tracking, Validate
@@ -79,6 +79,21 @@ class Params(Section):
             raise ValueError(
                 "train.class_weights: expected weights other than published, which only camvid has, got published "
                 f"for {self.dataset.name}; choose other weights"
+            )
+        weights, number = self.train.class_weights, num_classes(self.dataset)
+        if not isinstance(weights, str) and len(weights) != number:
+            raise ValueError(
+                f"train.class_weights: expected {number} weights, one for each class of {self.dataset.name}, got "
+                f"{len(weights)}; list them all, or choose median_frequency"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_sampled(self) -> Self:
+        if self.evaluate.samples and self.model.name not in SAMPLED:
+            raise ValueError(
+                f"evaluate.samples: expected 0 for {self.model.name}, which has no dropout of its own to sample, got "
+                f"{self.evaluate.samples}; set it to 0, or choose a network that has (model.name: bayesian_segnet)"
             )
         return self
 

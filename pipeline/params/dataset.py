@@ -202,6 +202,13 @@ class FolderDataset(Section):
         return self
 
 
+def num_classes(dataset: "ScenesDataset | CamvidDataset | FolderDataset") -> int:
+    """Return how many classes are told apart: rows of the same name are one, and ignored ones none."""
+    if isinstance(dataset, FolderDataset):
+        return len({row.name for row in dataset.classes if not row.ignore})
+    return 11  # CamVid's, which the drawn scenes have too
+
+
 _PLACEHOLDER = re.compile(r"class_\d{1,3}|colour_[0-9a-f]{6}")
 
 

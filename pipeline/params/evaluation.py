@@ -24,7 +24,7 @@ class Evaluate(Section):
     memory of its pixels: 1.25 more than half as much again. [1.0]: its own size alone."""
     samples: Annotated[int, Field(ge=0, le=10_000)]
     """Forward passes with dropout, whose mean is the prediction and whose variance is its uncertainty; for networks
-    with dropout, above all the Bayesian ones. 0: one pass without dropout."""
+    with dropout of their own, above all the Bayesian ones. 0: one pass without dropout."""
     seed: Seed
     """Decides what dropout drops in the samples, and which images a resample draws."""
     images_per_block: Positive

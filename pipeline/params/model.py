@@ -13,6 +13,10 @@ from pipeline.params.section import Section, Text
 _VERSION = r"models:/[^/@]+(@[^/@]+|/[0-9]+)"
 
 
+SAMPLED = ("bayesian_segnet", "bayesian_segnet_basic", "fcn", "fcn_fixed", "deconvnet", "deeplab_largefov", "unet")
+"""The networks that have dropout of their own, which can be sampled."""
+
+
 class Vgg16(Section):
     """Pretrained VGG16 weights, from which the encoder starts."""
 
@@ -72,8 +76,8 @@ class Model(Section):
     width: Annotated[float, Field(gt=0, le=4)]
     """Factor on every channel count; 1 gives the paper's network."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    """Rate of dropout in training, in the places of Bayesian SegNet; of segnet and segnet_basic. The Bayesian networks
-    have 0.5, and others their own. 0: none."""
+    """Rate of dropout in training alone, in the places of Bayesian SegNet; of segnet and segnet_basic. The Bayesian
+    networks have 0.5, and others their own; of these alone, evaluate.samples can be taken. 0: none."""
     vgg16: Vgg16 | None
     """What the encoder starts from; null: random weights, Caffe's MSRA filler."""
     start_from: Text | None

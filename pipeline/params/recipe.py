@@ -48,8 +48,7 @@ def check_phases(phases: Sequence[Phase], epochs: int, warmup_epochs: float) -> 
                 f"expected at least one of {epochs} epochs for {what}, got {share * epochs:.6g}; change epochs or the "
                 "shares of early_phases"
             )
-    if phases and warmup_epochs >= phases[0].share * epochs:
-        raise ValueError(
-            f"expected warmup_epochs < the {phases[0].share * epochs:g} epochs of the first phase, got "
-            f"{warmup_epochs:g}; change one"
-        )
+    first = int(phases[0].share * epochs + 0.5) if phases else epochs  # training/phases.py rounds likewise
+    if warmup_epochs >= first:
+        part = " of the first phase" if phases else ""
+        raise ValueError(f"expected warmup_epochs < the {first} epochs{part}, got {warmup_epochs:g}; change one")

@@ -52,7 +52,8 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     """L2 penalty of sgd and nesterov, decoupled decay of adamw; convolution weights only."""
     schedule: Literal["constant", "cosine", "poly"]
-    """constant is the paper's; cosine and poly, which is DeepLab's, fall to final_rate at the last step."""
+    """constant is the paper's; cosine and poly, which is DeepLab's, fall towards final_rate, which the step after the
+    last one would have."""
     final_rate: Fraction
     """The share of the peak learning rate to which the schedule falls; 1 for constant."""
     warmup_epochs: Annotated[float, Field(ge=0)]
@@ -135,8 +136,11 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"expected warmup_epochs < epochs {self.epochs}, got {self.warmup_epochs:g}; change one")
+        if not isinstance(self.class_weights, str) and not any(self.class_weights):
+            raise ValueError(
+                f"expected a class weight above 0 in class_weights, got {list(self.class_weights)}: nothing would be "
+                "learnt; list one for each class"
+            )
         if self.optimizer == "nesterov" and not self.momentum:
             raise ValueError("expected a momentum above 0 for nesterov, got 0; raise it, or choose sgd")
         if self.label_smoothing and self.loss != "cross_entropy":

@@ -64,7 +64,7 @@ class Learner:
 
         Each part's loss sums are divided by the divisors of the whole batch, of all parts of all workers' shares, which
         are known from the masks before the first part is computed. So gradients add up to those of the batch's mean.
-        DDP averages over the workers, hence the factor; a batch of void only has weight 0 and changes nothing.
+        DDP averages over the workers, hence the factor; a batch of void only has weight 0 and adds no gradient.
 
         Args:
             images: (N, 3, H, W), where N is a multiple of `accumulation`.

@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from pipeline.artifacts.model import Metrics, Spec, write_model
@@ -53,11 +54,7 @@ def prepare(
         ValueError: the tile stage did not write `tiles`, class weights do not match the classes, the initial weights
             are not available, or are those of another network, or no images are left to score the model on.
     """
-    if settings.with_val and not len(Tileset(tiles, "test")):
-        raise ValueError(
-            "train.with_val: expected a test split, got none: no images would be left to score the model on; set it to "
-            "false, or give the data set a test split"
-        )
+    _check_splits(tiles, settings)
     tileset = Tileset(tiles, *settings.splits)
     classes, choice = tileset.header.classes, settings.class_weights
     if not isinstance(choice, str):
@@ -71,6 +68,11 @@ def prepare(
             f"train.class_weights: expected {len(classes)} weights, one for each of {', '.join(classes.names)}, "
             f"got {len(weights)}; list them all, or choose median_frequency"
         )
+    if not np.dot(tileset.pixels()[:, :-1].sum(axis=0), weights):
+        raise ValueError(
+            f"train.class_weights: expected a weight above 0 for a class that a training tile shows, got {choice} for "
+            f"{', '.join(classes.names)}: nothing would be learnt; correct the weights, or the labels"
+        )
     start = initial.locate(model, downloads, fetch)
     if start is not None:
         initial.network(model, classes.names, start)  # fails here, before workers are started
@@ -78,6 +80,20 @@ def prepare(
             _log.info(initial.matched(start.source, classes.names))
     job = Job(tiles.resolve(), model, settings, weights, start)
     return job, tileset.header, inputs(job)
+
+
+def _check_splits(tiles: Path, settings: "Train") -> None:
+    """Raise ValueError where no image is left to score the model on, or no label to choose the best epoch by."""
+    if settings.with_val and not len(Tileset(tiles, "test")):
+        raise ValueError(
+            "train.with_val: expected a test split, got none: no images would be left to score the model on; set it to "
+            "false, or give the data set a test split"
+        )
+    if not settings.with_val and not Tileset(tiles, "val").pixels()[:, :-1].any():
+        raise ValueError(
+            "expected labelled pixels in the split val, by which the best epoch is chosen, got none; label its masks, "
+            "or learn from it and take the last epoch (train.with_val)"
+        )
 
 
 def reads(job: Job) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from math import nan
 from types import SimpleNamespace
 
@@ -65,6 +66,13 @@ def test_mean_and_deviation_are_shown_with_what_was_held_out(asked):
         "iou/car          0.5000  in 1 of 2 folds",
         "iou/lamp         in none of the folds",
     ]
+
+
+def test_no_image_is_said_to_choose_an_epoch_where_the_last_is_taken(asked, monkeypatch):
+    folds = tuple(replace(each, images=(6, 0, 2, 0)) for each in OUTCOME.folds)
+    monkeypatch.setattr(step, "run", lambda *_: replace(OUTCOME, folds=folds))
+    first, *_ = segnet("--jobs", "1").stdout.splitlines()
+    assert first == "fold 1, s1: mIoU 0.2500 on 2 images held out; 6 learnt from, the last epoch taken"
 
 
 def test_json_has_each_fold_and_each_score(asked):

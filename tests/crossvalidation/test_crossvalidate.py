@@ -81,6 +81,11 @@ def test_folds_are_run_and_their_scores_are_recorded_as_mean_and_deviation(raw, 
     assert tree["scores"]["miou"] == {"mean": 0.375, "deviation": 0.0, "folds": 3}
 
 
+def test_where_nothing_chooses_the_epoch_those_images_are_learnt_from(raw, calls):
+    found = run(raw, replace(RECIPE, decides={"train": {"with_val": True}}))
+    assert [each.images for each in found.folds] == [(4, 0, 2, 0)] * 3
+
+
 def test_a_test_image_is_in_no_fold(raw):
     _, folds = crossvalidate.plan(raw, 3)
     used = {each for fold in folds for each in (*fold.train, *fold.val, *fold.held_out, *fold.left_out)}

@@ -120,6 +120,8 @@ def test_phases_are_read_in_their_order(tmp_path):
             "train.early_phases.0.scale: expected at least 32 x 32 pixels, got 29 x 38 at scale 0.3; raise it",
         ),
         ([{"share": 0.0625}], "train: expected warmup_epochs < the 1 epochs of the first phase, got 1; change one"),
+        # 1.44 epochs are rounded to one
+        ([{"share": 0.09}], "train: expected warmup_epochs < the 1 epochs of the first phase, got 1; change one"),
     ],
 )
 def test_a_wrong_phase_is_named(tmp_path, phases, line):

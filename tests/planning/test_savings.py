@@ -12,6 +12,8 @@ from pipeline.planning.savings import Effort
 from tests.support import SCENES
 from tests.support.tiny_dataset import CLASSES, sized
 
+SAMPLED = {"name": "bayesian_segnet"}
+
 
 def settings(**sections):
     """Return params with other values, by section."""
@@ -53,7 +55,7 @@ def test_the_effort_is_counted_in_tiles_and_pixels():
     assert savings.effort(own, manifest(400, 600)) == Effort(9.0, 60_000, 9 * 60_000 * 2.5)
     # An image smaller than a tile is padded in training, and predicted as it is.
     assert savings.effort(own, manifest(100, 100)) == Effort(1.0, 60_000, 10_000 * 2.5)
-    cropped = settings(tile=tiles(200, 300), train={"crop": [64, 96]}, evaluate={"samples": 8})
+    cropped = settings(tile=tiles(200, 300), train={"crop": [64, 96]}, evaluate={"samples": 8}, model=SAMPLED)
     assert savings.effort(cropped, manifest(200, 300)) == Effort(1.0, 6144, 60_000 * 8)
 
 
@@ -88,7 +90,7 @@ def test_images_are_not_made_smaller_than_networks_can_use():
 
 def test_what_evaluation_does_several_times_is_named_with_the_largest_saving_first():
     options = {"overlap": 0.5, "flip": True, "scales": [0.75, 1.0], "samples": 8}
-    own = settings(tile=tiles(100, 150), evaluate=options, train={"epochs": 2})
+    own = settings(tile=tiles(100, 150), evaluate=options, train={"epochs": 2}, model=SAMPLED)
     found = proposed(own, manifest(190, 300), train=1.0, evaluate=72.0)
     # 3 x 3 windows are 2 x 2 without overlap; 1.5625 times the pixels are 1 at one size.
     assert [(each.values, each.minutes) for each in found] == [

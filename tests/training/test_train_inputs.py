@@ -5,20 +5,24 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline import params
 from pipeline.artifacts.model import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.models import MODELS
+from pipeline.data import tile
+from pipeline.files import images
 from pipeline.params.model import Vgg16
+from pipeline.params.steps import Tile
 from pipeline.tracking import registered
 from pipeline.training import checkpoint, train
 from pipeline.training.initial import Initial
 from pipeline.training.run import differences, run_name
 from pipeline.training.trainer import Job
 from tests.support import ROOT, SCENES
-from tests.support.tiny_data import write_tiles
+from tests.support.tiny_data import write_raw, write_tiles
 from tests.support.tiny_training import SETTINGS, TINY
 
 
@@ -157,3 +161,30 @@ def test_a_run_is_named_after_the_code_that_determines_its_weights_and_no_other(
         changes[name] = train.code_sha256(tmp_path) != before
         path.write_text(text)
     assert changes == PACKAGES
+
+
+def labelled(folder, values):
+    """Return the folder of tiles of one image in each split, all of whose pixels have the value that is given."""
+    manifest = write_raw(folder, [(32, 32)])
+    for split, value in values.items():
+        (folder / f"masks/{split}/0.png").write_bytes(images.encode_png(np.full((32, 32), value, np.uint8)))
+    sides = {"height": 32, "width": 32, "stride_y": 32, "stride_x": 32}
+    tile.run(manifest, folder, folder / "tiles", Tile(scale=1.0, **sides, drop_unlabelled=False, tiles_per_shard=4))
+    return folder / "tiles"
+
+
+def test_weights_of_which_no_class_that_is_shown_has_one_are_refused(tmp_path):
+    tiles = labelled(tmp_path, {"train": 0, "val": 1})
+    settings = SETTINGS.model_copy(update={"class_weights": (0.0, 1.0)})
+    expected = r"expected a weight above 0 for a class that a training tile shows, got \(0\.0, 1\.0\) for road, sky: no"
+    with pytest.raises(ValueError, match=expected):
+        train.prepare(tiles, TINY, settings, tiles, registered.fetch)
+
+
+def test_a_validation_split_without_labels_is_refused_unless_it_is_learnt_from(tmp_path):
+    tiles = labelled(tmp_path, {"train": 0, "val": 2, "test": 0})
+    with pytest.raises(
+        ValueError, match="expected labelled pixels in the split val, by which the best epoch is chosen"
+    ):
+        train.prepare(tiles, TINY, SETTINGS, tiles, registered.fetch)
+    train.prepare(tiles, TINY, SETTINGS.model_copy(update={"with_val": True}), tiles, registered.fetch)
