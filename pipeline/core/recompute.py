@@ -82,8 +82,7 @@ def derived(result: Tensor, source: Tensor, operation: Callable[[Tensor], Tensor
 def recomputing(model: nn.Module) -> Iterator[None]:
     """Keep less of a forward pass in the block, for a backward pass at any later time.
 
-    A normalisation before an in-place ReLU and every unpooling are computed anew. nn.SyncBatchNorm, which serves
-    several GPUs, is kept: its statistics cannot be had a second time without the other workers.
+    A normalisation before an in-place ReLU and every unpooling are computed anew.
     """
     recipes = Recipes()
     with ExitStack() as stack:

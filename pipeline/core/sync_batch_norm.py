@@ -13,8 +13,10 @@ from torch.nn.functional import batch_norm
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation whose mean and variance, in training, are those of all workers' batches together.
 
-    The counterpart on CPUs of `nn.SyncBatchNorm`, which supports GPUs only. Every worker must call it equally often;
-    their batches may differ in size. Ioffe and Szegedy, 1502.03167, Algorithm 1.
+    `nn.SyncBatchNorm` supports GPUs only, and there the host waits for the device in each layer, to leave out workers
+    without values (torch 2.13: torch/nn/modules/_functions.py), which torch.compile cannot trace. Every worker must
+    call this one equally often, with at least one value; their batches may differ in size. Ioffe and Szegedy,
+    1502.03167, Algorithm 1.
     """
 
     # Optional in nn.BatchNorm2d, always set here.
@@ -72,9 +74,10 @@ class _Normalise(Function):
 
 def _statistics(x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean and variance of each channel, and how many values it has, of all workers' batches."""
-    like_C = torch.zeros(x_NCHW.shape[1], dtype=_precise(x_NCHW.dtype))  # of no effect but its type: momentum is 0
+    # Of no effect but its type: momentum is 0.
+    like_C = torch.zeros(x_NCHW.shape[1], dtype=_precise(x_NCHW.dtype), device=x_NCHW.device)
     mean_C, variance_C = torch.batch_norm_update_stats(x_NCHW, like_C, like_C.clone(), 0.0)
-    own = torch.cat([mean_C.new_tensor([x_NCHW.numel() // len(mean_C)]), mean_C, variance_C]).double()
+    own = torch.cat([mean_C.new_full((1,), x_NCHW.numel() // len(mean_C)), mean_C, variance_C]).double()
     gathered = _of_all_workers(own)
     counts_W, (means_WC, variances_WC) = gathered[:, 0], gathered[:, 1:].chunk(2, dim=1)
     count = counts_W.sum()
@@ -86,7 +89,7 @@ def _statistics(x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _of_all_workers(own: Tensor) -> Tensor:
-    """Return the tensors of all workers, (W, ...): by gloo, with fewer round trips than their sum would take."""
+    """Return the tensors of all workers, (W, ...): with fewer round trips than their sum would take."""
     gathered = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(gathered, own)
     return torch.stack(gathered)
@@ -99,16 +102,11 @@ def _precise(dtype: torch.dtype) -> torch.dtype:
 def synchronised(model: nn.Module) -> nn.Module:
     """Return the model with every `nn.BatchNorm2d` synchronised; parameters keep their names.
 
-    On a GPU, by PyTorch's own `nn.SyncBatchNorm`.
-
     Raises:
         RuntimeError: no process group is initialised.
     """
     if not dist.is_initialized():
         raise RuntimeError("expected an initialised process group to synchronise batch normalisation over, got none")
-    if next(model.parameters()).is_cuda:
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-        return converted
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:

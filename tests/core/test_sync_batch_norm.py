@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from pipeline.core.sync_batch_norm import SynchronisedBatchNorm2d, synchronised
+from pipeline.core.sync_batch_norm import SynchronisedBatchNorm2d, _Normalise, synchronised
 from tests.support import alike_workers
 
 
@@ -92,3 +92,31 @@ def test_only_batch_normalisation_of_images_is_synchronised(two_workers):
     model = synchronised(nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm2d(2), nn.Dropout2d()))
     assert [type(module) for module in model] == [nn.BatchNorm1d, SynchronisedBatchNorm2d, nn.Dropout2d]
     assert (model[1].eps, model[1].momentum, model[1].num_features) == (1e-5, 0.1, 2)
+
+
+class Context:
+    """What autograd gives a function."""
+
+    def save_for_backward(self, *tensors):
+        self.saved_tensors = tensors
+
+    def mark_non_differentiable(self, *tensors):
+        assert tensors
+
+
+def shapes_of_statistics(x_NCHW, mean_C, variance_C, momentum):
+    """What torch.batch_norm_update_stats returns, for which PyTorch 2.13 has no rule of its own."""
+    assert x_NCHW.device == mean_C.device == variance_C.device
+    return torch.empty_like(mean_C), torch.empty_like(variance_C)
+
+
+def test_everything_stays_on_the_device_and_no_value_is_asked_for(two_workers, monkeypatch):
+    """The device `meta` has shapes alone: PyTorch raises where a value would be needed."""
+    monkeypatch.setattr(torch, "batch_norm_update_stats", shapes_of_statistics)
+    x = torch.empty(2, 4, 8, 6, dtype=torch.bfloat16, device="meta").to(memory_format=torch.channels_last)
+    weight, context = torch.ones(4, device="meta"), Context()
+    y, mean, variance, count = _Normalise.forward(context, x, weight, weight, 1e-5)
+    gradients = _Normalise.backward(context, torch.empty_like(y))
+    assert (y.shape, y.dtype, mean.dtype) == (x.shape, torch.bfloat16, torch.float32)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert {each.device.type for each in (y, mean, variance, count, *gradients[:3])} == {"meta"}
