@@ -123,7 +123,7 @@ def steps(bench: Bench) -> Iterator[Row]:
     for num in (2,) if bench.dry else (4, 16, 32):
         for name in STEPS:
             kind = "float32" if "float32" in name else "bfloat16"
-            with precision.on_gpus(kind, is_deterministic=False):
+            with precision.products(kind, are_timed=True):
                 step = step_of(bench, name, num)
                 taken = bench.milliseconds(step)
                 peak = bench.megabytes(step)

@@ -19,6 +19,7 @@ from pipeline.artifacts.model import Spec, read_model
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
 from pipeline.core.fuse import fold
+from pipeline.core.models import on_gpus
 from pipeline.core.models.bayesian import sample_dropout
 from pipeline.core.sliding_window import Place, interpolate, stitch
 from pipeline.files.images import resize_image
@@ -187,7 +188,8 @@ class Predictor:
         x = F.pad(x_N3hw, padding).to(self._dtype).contiguous(memory_format=torch.channels_last)
         # CPU kernels round differently at different batch sizes, and one window at a time is as fast there.
         batches = torch.split(x, 1 if self._device.type == "cpu" else len(x))
-        return torch.cat([self._model(batch)[:, :, :height, :width].float().softmax(dim=1) for batch in batches])
+        with on_gpus.exact_products(self._device):
+            return torch.cat([self._model(batch)[:, :, :height, :width].float().softmax(dim=1) for batch in batches])
 
 
 def _device() -> torch.device:

@@ -70,7 +70,7 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
         images, _masks = batch()
         learner.logits(network.eval(), images)
 
-    with precision.on_gpus(learner.precision, is_deterministic=settings.deterministic):
+    with precision.products(learner.precision, are_timed=not settings.deterministic):
         step_seconds = _mean_seconds(step, device)
         peak = estimate.peak_bytes(device)
         with torch.inference_mode():

@@ -65,7 +65,7 @@ def fit(
             if copies:
                 copies.push()
 
-        hardware = precision.on_gpus(trainer.learner.precision, is_deterministic=settings.deterministic)
+        hardware = precision.products(trainer.learner.precision, are_timed=not settings.deterministic)
         with hardware, Writer(write) as writer:
             _continue(trainer, state, writer, report=report, progress=progress, validated=validated)
             writer.finish()

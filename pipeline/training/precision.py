@@ -1,11 +1,10 @@
 """The precision in which a network's products are computed; weights are float32 in any case."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 
 import torch
 
+from pipeline.core.models import on_gpus
 from pipeline.training.errors import TrainingError
 
 BITS = {"float32": 32, "tensorfloat32": 19, "bfloat16": 16}
@@ -37,26 +36,9 @@ def autocast_type(precision: str) -> torch.dtype | None:
     return torch.bfloat16 if precision == "bfloat16" else None
 
 
-@contextmanager
-def on_gpus(precision: str, *, is_deterministic: bool) -> Iterator[None]:
-    """Tell GPUs how to compute products of float32, and convolutions.
-
-    Args:
-        precision: a key of BITS. Factors of float32 are rounded to 10 bits only if it is tensorfloat32; by default
-            PyTorch does so in convolutions, whatever it is asked for.
-        is_deterministic: if not, the fastest of cuDNN's algorithms is found by trial, for each size once.
-    """
-    timed, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, not is_deterministic
-    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    before = [place.fp32_precision for place in places]
-    for place in places:
-        place.fp32_precision = "tf32" if precision == "tensorfloat32" else "ieee"
-    try:
-        yield
-    finally:
-        for place, value in zip(places, before, strict=True):
-            place.fp32_precision = value
-        torch.backends.cudnn.benchmark = timed
+def products(precision: str, *, are_timed: bool) -> AbstractContextManager[None]:
+    """Return the context in which GPUs compute what training does, for a key of BITS; `on_gpus.products`."""
+    return on_gpus.products(are_rounded=precision == "tensorfloat32", are_timed=are_timed)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -52,25 +52,12 @@ def test_tensorfloat32_is_for_gpus_that_have_it(monkeypatch):
         resolved("tensorfloat32", CUDA)
 
 
-def flags():
-    return [place.fp32_precision for place in (torch.backends.cuda.matmul, torch.backends.cudnn.conv)]
-
-
-@pytest.mark.parametrize(("name", "expected"), [("float32", "ieee"), ("bfloat16", "ieee"), ("tensorfloat32", "tf32")])
-def test_a_gpu_computes_in_float32_unless_tensorfloat32_is_asked_for(name, expected):
-    before = flags()
-    assert "tf32" in before  # what PyTorch does by itself
-    with precision.on_gpus(name, is_deterministic=True):
-        assert flags() == [expected] * 2
-    assert flags() == before
-
-
-@pytest.mark.parametrize("is_deterministic", [False, True])
-def test_cudnn_finds_its_fastest_algorithm_by_trial_unless_results_must_repeat(is_deterministic):
-    before = torch.backends.cudnn.benchmark
-    with precision.on_gpus("float32", is_deterministic=is_deterministic):
-        assert torch.backends.cudnn.benchmark is not is_deterministic
-    assert torch.backends.cudnn.benchmark is before
+@pytest.mark.parametrize(("name", "is_rounded"), [("float32", False), ("bfloat16", False), ("tensorfloat32", True)])
+@pytest.mark.parametrize("are_timed", [False, True])
+def test_a_gpu_rounds_factors_of_convolutions_only_if_it_is_asked_to(name, is_rounded, are_timed):
+    with precision.products(name, are_timed=are_timed):
+        assert torch.backends.cudnn.allow_tf32 is is_rounded
+        assert torch.backends.cudnn.benchmark is are_timed
 
 
 def test_log_and_record_say_in_what_a_training_computed(tmp_path):
