@@ -65,7 +65,11 @@ def share(hosts: Sequence[Node], num_workers: Number) -> Share:
     if fewest > sum(slots):
         kind = "GPUs" if gpus else "CPUs"
         raise ClusterError(f"train.num_workers: expected at most the cluster's {sum(slots):g} {kind}, got {fewest}")
-    # The fullest node decides: all workers get equal shares, and Ray may place as many on a node as it has slots.
-    per_node = -(-min(most, int(sum(slots))) // len(slots))
-    cpus = min(int(node.get("CPU", 0) // per_node) for node in resources)
+    # The fullest node decides: all workers get equal shares. A node may have as many as it has GPUs; without GPUs, they
+    # are spread evenly.
+    evenly = -(-min(most, int(sum(slots))) // len(slots))
+    cpus = min(
+        int(node.get("CPU", 0) // (min(most, own) if gpus else evenly))
+        for node, own in zip(resources, slots, strict=True)
+    )
     return Share(wanted, max(1, cpus), bool(gpus))

@@ -16,12 +16,25 @@ def node(**resources):
         ([node(CPU=8.0), node(CPU=4.0)], 4, (4, 2, False)),
         ([node(CPU=16.0, GPU=4.0), node(CPU=16.0, GPU=4.0)], "auto", (8, 4, True)),
         ([node(CPU=16.0, GPU=4.0), node(CPU=64.0)], 2, (2, 8, True)),
+        ([node(CPU=8.0, GPU=7.0), node(CPU=8.0, GPU=1.0)], "auto", (8, 1, True)),
+        ([node(CPU=32.0, GPU=4.0), node(CPU=32.0, GPU=4.0)], 4, (4, 8, True)),
         ([node(CPU=8.0), {"Alive": False, "Resources": {"CPU": 99.0}}], 2, (2, 4, False)),
     ],
 )
 def test_the_cluster_is_divided_evenly(nodes, asked, expected):
     part = share(hosting(nodes, {}), asked)
     assert (part.workers, part.cpus, part.use_gpu) == expected
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [[(8, 7), (8, 1)], [(32, 4), (32, 4)], [(12, 8), (64, 2), (6, 1)], [(7, 2), (3, 2)]],
+)
+def test_workers_with_gpus_fit_wherever_there_is_a_gpu(nodes):
+    hosts = [node(CPU=float(cpus), GPU=float(gpus)) for cpus, gpus in nodes]
+    for number in range(1, sum(gpus for _, gpus in nodes) + 1):
+        part = share(hosts, number)
+        assert all(min(gpus, number) * part.cpus <= cpus for cpus, gpus in nodes)
 
 
 def test_more_workers_than_gpus_are_refused():

@@ -115,7 +115,8 @@ def test_the_cluster_has_a_token_bounds_and_a_head_without_cpus(overlay):
     assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     (workers,) = spec["workerGroupSpecs"]
     assert spec["enableInTreeAutoscaling"]
-    assert 0 <= workers["minReplicas"] <= workers["replicas"] < workers["maxReplicas"]
+    # A training is divided among the nodes that are there: without any, it would be refused.
+    assert 1 <= workers["minReplicas"] <= workers["replicas"] < workers["maxReplicas"]
     limits = workers["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert ("nvidia.com/gpu" in limits) == overlay.startswith("gpu")
     head = spec["headGroupSpec"]["template"]["spec"]
