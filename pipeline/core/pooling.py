@@ -131,6 +131,11 @@ def _operations(tensor: Tensor) -> ModuleType:
     return pooling_cpu if is_fast else pooling_plain
 
 
+def runs_triton() -> bool:
+    """Return whether Triton can compile kernels for this machine's GPU; if not, it is said why, once."""
+    return _gpu_kernels() is not None
+
+
 @cache
 def _gpu_kernels() -> ModuleType | None:
     """Return pooling_triton, or None if Triton is not installed or cannot compile here, which is said once."""
@@ -140,8 +145,8 @@ def _gpu_kernels() -> ModuleType | None:
         pooling_triton.pool(torch.zeros(1, 4, 2, 2, device="cuda"))
     except Exception as err:
         warnings.warn(
-            f"pooling takes some twenty GPU kernels in place of one, since Triton does not run here: {err}; install "
-            "torch's build for CUDA, and a C compiler",
+            "pooling takes some twenty GPU kernels in place of one, and train.compile: auto compiles nothing, since "
+            f"Triton does not run here: {err}; install torch's build for CUDA, and a C compiler",
             stacklevel=2,
         )
         return None

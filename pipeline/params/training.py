@@ -22,8 +22,8 @@ class Train(Section):
     sync_batch_norm): its statistics are those of batch_size / accumulation tiles. 1: the share in one part."""
     recompute: bool
     """Compute normalisation, ReLU and unpooling once more in the backward pass in place of keeping them: the same
-    gradients, bit for bit, in less memory and a little more time. On several GPUs, only unpooling. Where `compile`
-    compiles, the compiler decides what is computed once more."""
+    gradients, bit for bit, in less memory and a little more time. Where `compile` compiles, the compiler decides what
+    is computed once more."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     """Passes over the training tiles, in all phases."""
     early_phases: tuple[Phase, ...]
@@ -59,12 +59,12 @@ class Train(Section):
     warmup_epochs: Annotated[float, Field(ge=0)]
     """The learning rate rises linearly over these epochs."""
     precision: Literal["auto", "float32", "tensorfloat32", "bfloat16"]
-    """Data type of convolutions; weights stay float32. tensorfloat32: float32 whose factors a GPU rounds to 10 bits in
-    products, for speed. auto: bfloat16 if the device has instructions for it (GPUs since Ampere, CPUs with AMX or
-    AVX512-BF16), else float32. The log says which it is, and the metric precision_bits records it: 16, 19 or 32."""
+    """Data type of convolutions; weights stay float32. tensorfloat32: float32 whose factors a GPU rounds to 10 bits,
+    for speed. auto: bfloat16 if the device has instructions for it (GPUs since Ampere, CPUs with AMX or AVX512-BF16),
+    else float32. The log says which it is, and the metric precision_bits records it: 16, 19 or 32."""
     compile: Literal["auto"] | bool
-    """Whether the network is compiled by torch.compile, which takes a minute or more at the start. auto: on GPUs for
-    which Triton is installed."""
+    """Whether the network is compiled by torch.compile, which takes a minute or more at the start. auto: on GPUs, if
+    Triton runs, which needs a C compiler."""
     sync_batch_norm: bool
     """True: batch statistics over the batches of all workers, so that N workers train as one does. False: over each
     worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""

@@ -6,21 +6,18 @@ from typing import Literal
 
 import torch
 
+from pipeline.core import pooling
 from pipeline.training.errors import TrainingError
 
 
 def is_wanted(choice: Literal["auto"] | bool, device: torch.device) -> bool:
-    """Return whether to compile; auto: on a GPU for which Triton is installed.
+    """Return whether to compile; auto: on a GPU, where Triton runs, which needs a C compiler.
 
     On a CPU, a compiled SegNet trains no faster, and takes a minute to compile.
     """
     if choice != "auto":
         return choice
-    if device.type != "cuda":
-        return False
-    from torch.utils._triton import has_triton  # imported here: a CPU does without it
-
-    return bool(has_triton())
+    return device.type == "cuda" and pooling.runs_triton()
 
 
 @contextmanager
