@@ -42,7 +42,7 @@ def main() -> None:
     print(f"gradients of a step: {gradients / 1e6:.1f} MB in float32")
     for name, copies in (("SGD with momentum", 3), ("AdamW", 4), ("AdamW, with a moving average", 5)):
         print(f"checkpoint (weights, those of the best epoch, optimizer), {name}: {copies * gradients / 1e6:.0f} MB")
-    # nn.SyncBatchNorm gathers a layer's statistics forward and adds up their gradients backward; the loss has one more.
+    # A normalisation gathers its statistics forward and sums of gradients backward; the loss has one exchange more.
     small = 2 * layers + 1
     print(f"small collectives of a step on GPUs: {small}\n")
     print("| GPUs | nodes |", " | ".join(f"{name}: gradients ms | small ones ms" for name in NETWORKS), "|")

@@ -3,16 +3,17 @@
     python benchmarks/gpu.py [PHASE ...] [--help]
 
 It needs torch, numpy, pandas, pyarrow, pillow, safetensors, pydantic and ruamel.yaml, and neither Ray nor MLflow nor
-DVC. Each row is written to the JSON file as soon as it is measured, so that a killed call loses one; a later call adds
-its rows. At its end a call prints all rows as Markdown tables, for docs/performance.md.
+DVC. Each row is written to the JSON file as soon as it is measured, so that a killed call loses one; a later call
+replaces the rows of its phases alone. At its end a call prints all rows as Markdown tables, for docs/performance.md.
 """
 
 import argparse
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def probe(bench: Bench) -> Iterator[Row]:
 def pools(bench: Bench) -> Iterator[Row]:
     """Pooling, unpooling and both gradients at each level, and the least time that their traffic takes."""
     for channels, height, width in LEVELS[-1:] if bench.dry else LEVELS:
+        torch.compiler.reset()
         shape = (2 if bench.dry else 16, channels, height, width)
         x = torch.randn(shape, device=bench.device, dtype=torch.bfloat16).contiguous(memory_format=LAST)
         x.requires_grad_()
@@ -118,40 +120,48 @@ STEPS = (
 )
 
 
-def steps(bench: Bench) -> Iterator[Row]:
-    """Whole training steps beside the usual SegNet's, at several batch sizes; ours with a moving average."""
-    for num in (2,) if bench.dry else (4, 16, 32):
-        for name in STEPS:
-            kind = "float32" if "float32" in name else "bfloat16"
-            with precision.products(kind, are_timed=True):
-                step = step_of(bench, name, num)
-                taken = bench.milliseconds(step)
-                peak = bench.megabytes(step)
-            row = {"step": name, "batch": num, "ms": taken, "images/s": 1000 * num / taken}
-            yield row | {"TFLOP/s": GFLOP * num / taken, "MB an image, weights included": peak / num}
-            del step
+def steps(bench: Bench, num: int) -> Iterator[Row]:
+    """Whole training steps of batches of `num` beside the usual SegNet's; ours with a moving average."""
+    for name in STEPS:
+        kind = "float32" if "float32" in name else "bfloat16"
+        with precision.products(kind, are_timed=True):
+            step = step_of(bench, name, num)
+            taken = bench.milliseconds(step)
+            peak = bench.megabytes(step)
+        row = {"step": name, "batch": num, "ms": taken, "images/s": 1000 * num / taken}
+        yield row | {"TFLOP/s": GFLOP * num / taken, "MB an image, weights included": peak / num}
+        del step
 
 
 def waits(bench: Bench) -> Iterator[Row]:
     """Lines of a step of ours that wait for the device, which should be none, and how many kernels it starts."""
-    step = step_of(bench, "ours", 4)
-    step()
-    if bench.dry:
-        return
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
+    for name in ("ours", "ours, compiled"):
+        step = step_of(bench, name, 2 if bench.dry else 4)
         step()
-        torch.cuda.set_sync_debug_mode("default")
-    for warning in found:
-        yield {"waits": f"{warning.filename}:{warning.lineno}"}
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        step()
-        bench.wait()
-    kernels = [event for event in profile.key_averages() if event.self_device_time_total]
-    yield {"waits": f"{len(found)} in all", "kernels": sum(event.count for event in kernels)}
-    for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:12]:
-        yield {"waits": event.key[:80], "kernels": event.count, "ms": event.self_device_time_total / 1000}
+        if bench.dry:
+            continue
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            step()
+            torch.cuda.set_sync_debug_mode("default")
+        found = waiting(caught)
+        for place in found:
+            yield {"step": name, "waits": place}
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            step()
+            bench.wait()
+        kernels = [event for event in profile.key_averages() if event.self_device_time_total]
+        yield {"step": name, "waits": f"{len(found)} in all", "kernels": sum(event.count for event in kernels)}
+        for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:12]:
+            taken = event.self_device_time_total / 1000
+            yield {"step": name, "waits": event.key[:80], "kernels": event.count, "ms": taken}
+
+
+def waiting(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+    """Return the lines of which PyTorch warned that they wait; it also warns, once, that its warnings are new."""
+    ours = [each for each in caught if "called a synchronizing CUDA operation" in str(each.message)]
+    return [f"{each.filename}:{each.lineno}" for each in ours]
 
 
 def infer(bench: Bench) -> Iterator[Row]:
@@ -167,7 +177,13 @@ def infer(bench: Bench) -> Iterator[Row]:
                 yield {"network": name, "images": num, "ms": taken, "images/s": 1000 * num / taken}
 
 
-PHASES = {"probe": probe, "waits": waits, "pooling": pools, "steps": steps, "inference": infer}
+PHASES: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "probe": probe,
+    "waits": waits,
+    "pooling": pools,
+    **{f"steps-{num}": partial(steps, num=num) for num in (4, 16, 32)},
+    "inference": infer,
+}
 
 
 def markdown(rows: list[Row]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,10 +73,20 @@ def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
-    assert [len(found[name]) for name in ("probe", "pooling", "steps", "inference")] == [3, 1, 7, 6]
+    phases = ("probe", "pooling", "steps-4", "steps-16", "steps-32", "inference")
+    assert [len(found[name]) for name in phases] == [3, 1, 7, 7, 7, 6]
     assert found["pooling"][0]["same bits"]
     assert found["pooling"][0]["channels_last kept"]
-    assert "## steps\n| step | batch | ms | images/s | TFLOP/s | MB an image, weights included |\n" in done.stdout
+    assert "## steps-4\n| step | batch | ms | images/s | TFLOP/s | MB an image, weights included |\n" in done.stdout
+
+
+def test_only_lines_that_wait_for_the_device_are_counted():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
+        warnings.warn("called a synchronizing CUDA operation (Triggered internally at x.cpp:7)", stacklevel=1)
+    (place,) = runpy.run_path(str(BENCHMARKS / "gpu.py"))["waiting"](caught)
+    assert place.startswith(f"{__file__}:")
 
 
 @pytest.mark.slow
