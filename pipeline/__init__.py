@@ -5,6 +5,7 @@ when they are first used, and are all that this package offers to other programs
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,4 +24,9 @@ def __getattr__(name: str) -> Any:
     """Return one of the functions in __all__; by its name, since what they import is not part of every stage's code."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(__all__)}")
+    if not (Path(__file__).parent / "notebook").is_dir():
+        raise ImportError(
+            f"expected the whole package pipeline, got {Path(__file__).parent}, what a registered model brought of it; "
+            f"import {name} before MLflow loads the model"
+        )
     return getattr(importlib.import_module("pipeline.notebook"), name)

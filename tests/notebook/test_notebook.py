@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -61,6 +62,15 @@ def test_five_functions_are_public_and_imported_when_they_are_used():
         _ = pipeline.train_model
     program = "import sys, pipeline; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'mlflow')))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_what_a_registered_model_brought_says_that_it_is_not_the_whole_package(tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    shutil.copy(ROOT / "pipeline/__init__.py", tmp_path / "pipeline")
+    program = "import sys; sys.path.insert(0, '.'); from pipeline import predict"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True)
+    expected = f"got {tmp_path}/pipeline, what a registered model brought of it; import predict before MLflow loads"
+    assert f"ImportError: expected the whole package pipeline, {expected} the model\n" in done.stderr
 
 
 def test_a_mask_is_the_predictors_and_is_laid_over_the_image(tree):
