@@ -86,7 +86,8 @@ def resume(experiment: str, name: str) -> Run:
         trained = "was it trained elsewhere?" if first == run.run_id else f"another clone has, {first}"
         _log.warning(
             f"{redact(run.uri)} has no run of the training {name} by this clone ({trained}); what follows is recorded "
-            f"in the new run {run.run_id}, without the training's curves"
+            f"in the new run {run.run_id}; params, curves and scores of the stages before are not in it: dvc repro "
+            "--force --single-item train evaluate records them (a training that is finished is not repeated)"
         )
         if first != run.run_id:
             _post(run, "tags", {environment.TRAINED_IN_TAG: first})

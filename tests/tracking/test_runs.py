@@ -23,6 +23,7 @@ def test_the_same_training_continues_its_run_and_another_gets_its_own(run):
 def test_resuming_an_unknown_training_creates_its_run_and_logs_it(mlflow_store, caplog):
     run = runs.resume("tests", "trained-elsewhere")
     assert "no run of the training trained-elsewhere" in caplog.text
+    assert "dvc repro --force --single-item train evaluate records them" in caplog.text
     caplog.clear()
     assert runs.resume("tests", "trained-elsewhere") == run
     assert not caplog.text
