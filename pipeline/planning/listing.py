@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
@@ -26,7 +27,8 @@ def read(root: Path) -> Listing:
     """Return what lies in the folder `root`.
 
     Raises:
-        ValueError: there is no such folder, it holds no pictures, or more than two million files.
+        ValueError: there is no such folder, it holds no pictures, or more than two million files, or a link leads out
+            of it to pictures, which the download stage would refuse.
     """
     if not root.is_dir():
         raise ValueError(f"expected a folder of images, got {root}; correct the path")
@@ -34,6 +36,7 @@ def read(root: Path) -> Listing:
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(folder).relative_to(root)
+        _check_links(root, [Path(folder, name) for name in (*folders, *files)])
         paths += ((below / name).as_posix() for name in files if not name.startswith("."))
         if len(paths) > _MOST:
             raise ValueError(f"expected a data set of up to {_MOST:,} files, got more in {root}; name its own folder")
@@ -41,3 +44,18 @@ def read(root: Path) -> Listing:
     if not pictures:
         raise ValueError(f"expected images in {root}, got none of {', '.join(sorted(PICTURES))}; correct the path")
     return Listing(root, pictures, tuple(sorted(set(paths) - set(pictures))))
+
+
+def _check_links(root: Path, paths: list[Path]) -> None:
+    """Raise ValueError for a link to pictures outside the folder `root`."""
+    for path in paths:
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()) and _has_pictures(path):
+            raise ValueError(
+                f"expected files in {root}, got {path.relative_to(root)}, a link that leads out of it to "
+                f"{path.resolve()}; copy what it links to, or name the folder that holds it"
+            )
+
+
+def _has_pictures(path: Path) -> bool:
+    """Return whether a path is a picture, or a folder with one in it or, as images/train, in a folder in it."""
+    return any(each.suffix.lower() in PICTURES for each in chain([path], path.glob("*"), path.glob("*/*")))

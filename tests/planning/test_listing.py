@@ -1,0 +1,36 @@
+import pytest
+
+from pipeline.planning import listing
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A data set beside a folder of images."""
+    for path in ("set/masks/a.png", "set/.hidden/b.png", "other/train/c.png", "other/read.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    return tmp_path / "set"
+
+
+def test_what_is_hidden_is_left_out(root):
+    assert listing.read(root).pictures == ("masks/a.png",)
+
+
+@pytest.mark.parametrize("target", ["other", "other/train", "other/train/c.png"])
+def test_a_link_to_pictures_elsewhere_is_refused_as_the_download_stage_would(root, target):
+    name = "images.png" if target.endswith("png") else "images"
+    (root / name).symlink_to(root.parent / target)
+    expected = (
+        rf"expected files in {root}, got {name}, a link that leads out of it to {root.parent / target}; copy what"
+    )
+    with pytest.raises(ValueError, match=expected):
+        listing.read(root)
+
+
+def test_other_links_are_not_followed_and_a_link_to_the_data_set_is(root):
+    (root / "read.txt").symlink_to(root.parent / "other/read.txt")
+    (root / "again").symlink_to(root / "masks")
+    (root / "gone.png").symlink_to(root / "nowhere.png")
+    (root.parent / "link").symlink_to(root)
+    found = listing.read(root.parent / "link")
+    assert (found.pictures, found.others) == (("gone.png", "masks/a.png"), ("read.txt",))
