@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was sto
 
 import ast
 import importlib
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,4 +117,13 @@ def main() -> None:
     except Exception as err:
         if not isinstance(err, ValueError | OSError) and not type(err).__module__.startswith(_EXPECTED):
             raise
-        terminal.fail("segnet: ", err)
+        terminal.fail("segnet: ", _explained(err))
+
+
+def _explained(err: Exception) -> Exception:
+    """Return an error of MLflow's store in our words; MLflow is there by then, and is not imported for others."""
+    if "mlflow" not in sys.modules:
+        return err
+    from pipeline.tracking import reached
+
+    return reached.explained(err)

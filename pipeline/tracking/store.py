@@ -2,9 +2,6 @@
 
 import os
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +9,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.files import locks, repository
 from pipeline.files.redact import redact
+from pipeline.tracking.reached import (
+    LOGIN,
+    UnreachableError as UnreachableError,  # part of this module's interface
+    reached as reached,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,15 +35,7 @@ _DEFAULTS = {
 }
 # What MLflow's UI calls machine learning, in place of language models; its views still depend on the address (3.17).
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
-_LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _PROBE_SECONDS = 5  # a call's own timeout, two minutes, must suffice for an upload
-_LOGIN_REFUSED = (401, 403)
-_TRY_LATER = (408, 429, 500, 502, 503, 504)  # the statuses that MLflow retries too
-_LONGEST_REASON = 200  # characters
-
-
-class UnreachableError(ValueError):
-    """The store, or its artifact storage, does not answer at the moment."""
 
 
 def address() -> str:
@@ -51,14 +45,20 @@ def address() -> str:
     that no message or file can contain them.
 
     Raises:
-        ValueError: MLFLOW_TRACKING_URI is not set, and the current folder is no repository's.
+        ValueError: MLFLOW_TRACKING_URI is no address, or is not set, and the current folder is no repository's.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or _sqlite(_own())
     if uri.startswith(_SQLITE):
         return _sqlite(_file(uri).absolute())
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError as err:
+        raise ValueError(
+            f"expected an address in MLFLOW_TRACKING_URI, like http://host:5000, got {redact(uri)}: {err}; correct it"
+        ) from err
     if uri.startswith(_HTTP) and parts.username and parts.password:
-        os.environ.update(zip(_LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
+        os.environ.update(zip(LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return uri
 
@@ -156,29 +156,6 @@ def probe(uri: str) -> None:
         http_request(get_default_host_creds(uri), "/health", "GET", timeout=_PROBE_SECONDS, max_retries=0)
 
 
-@contextmanager
-def reached(uri: str) -> Iterator[None]:
-    """Distinguish errors of MLflow calls: those that may pass later, a refused login, and others, raised unchanged.
-
-    Raises:
-        UnreachableError: the server or its storage did not answer, or answered with a server error.
-        ValueError: it refused the user.
-    """
-    try:
-        yield
-    except Exception as err:
-        status = _status(err)
-        if status in _LOGIN_REFUSED:
-            login = (
-                "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(_LOGIN)
-            )
-            raise ValueError(f"{redact(uri)}: expected an authorised user, got status {status}; set {login}") from err
-        if status in _TRY_LATER:
-            reason = redact(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
-            raise UnreachableError(f"{redact(uri)} cannot be reached: {reason}") from err
-        raise
-
-
 def experiment_name(name: str) -> str:
     """Return MLFLOW_EXPERIMENT_NAME if set, else `name`."""
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
@@ -213,35 +190,3 @@ def experiment_id(uri: str, name: str) -> str:
         if key not in experiment.tags:  # of an earlier program; whoever changed it wants it so
             client(uri).set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)
-
-
-def _status(err: BaseException) -> int | None:
-    """Return the HTTP status of an error, 503 if there was no answer; None for errors of other libraries."""
-    import requests
-    from mlflow import MlflowException
-
-    if isinstance(err, MlflowException):
-        return int(err.get_http_status_code())
-    if isinstance(err, requests.HTTPError) and err.response is not None:
-        return err.response.status_code
-    if isinstance(err, (requests.ConnectionError, requests.Timeout)):
-        return 503
-    return _storage_status(err)
-
-
-def _is_storage(err: BaseException) -> bool:
-    return type(err).__module__.startswith(("botocore", "boto3"))
-
-
-def _storage_status(err: BaseException | None) -> int | None:
-    """Return the status of an S3 error; botocore, which is not a dependency of ours, is loaded only if it is in use."""
-    botocore = sys.modules.get("botocore.exceptions")
-    if err is None or botocore is None:
-        return None
-    if type(err).__name__ == "S3UploadFailedError":
-        return _storage_status(err.__context__)  # the actual error
-    if isinstance(err, botocore.ClientError):
-        return int(err.response["ResponseMetadata"]["HTTPStatusCode"])
-    if isinstance(err, botocore.NoCredentialsError):
-        return 401
-    return 503 if isinstance(err, (botocore.ConnectionError, botocore.HTTPClientError)) else None

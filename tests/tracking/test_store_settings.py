@@ -1,6 +1,7 @@
 """What MLflow and its errors are told: settings, waits, statuses and reasons."""
 
 import os
+import re
 import sys
 from types import SimpleNamespace
 
@@ -119,3 +120,10 @@ def test_an_error_is_told_by_its_status(error, message):
         raise error
     assert isinstance(caught.value, store.UnreachableError) == ("cannot be reached" in message)
     assert (caught.value is error) == ("http://one" not in message)
+
+
+@pytest.mark.parametrize(("given", "reason"), [("http://[::1", "Invalid IPv6 URL"), ("http://h:99999", "Port out of")])
+def test_what_is_no_address_is_refused(monkeypatch, given, reason):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    with pytest.raises(ValueError, match=rf"expected an address in .*, got {re.escape(given)}: {reason}.*; correct it"):
+        store.address()

@@ -1,0 +1,90 @@
+"""Errors of MLflow's calls: which may pass later, which are of the login, and what to say of them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.files.redact import redact
+
+LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+"""Where MLflow looks for user and password."""
+_LOGIN_REFUSED = (401, 403)
+_TRY_LATER = (408, 429, 500, 502, 503, 504)  # the statuses that MLflow retries too
+_LONGEST_REASON = 200  # characters
+
+
+class UnreachableError(ValueError):
+    """The store, or its artifact storage, does not answer at the moment."""
+
+
+@contextmanager
+def reached(uri: str) -> Iterator[None]:
+    """Distinguish errors of MLflow calls: those that may pass later, a refused login, and others, raised unchanged.
+
+    Raises:
+        UnreachableError: the server or its storage did not answer, or answered with a server error.
+        ValueError: it refused the user.
+    """
+    try:
+        yield
+    except Exception as err:
+        if (said := _said(uri, err)) is not None:
+            raise said from err
+        raise
+
+
+def explained(err: Exception) -> Exception:
+    """Return an error of a store that did not answer, or refused the user, with what to do; any other as it is."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "the store")
+    for each in (err, err.__cause__):
+        said = None if each is None else _said(uri, each)
+        if isinstance(said, UnreachableError):
+            return UnreachableError(f"{said}; start the server, or correct MLFLOW_TRACKING_URI")
+        if said is not None:
+            return said
+    return err
+
+
+def _said(uri: str, err: BaseException) -> ValueError | None:
+    """Return what is raised in place of an error of a call; None: the error itself."""
+    status = _status(err)
+    if status in _LOGIN_REFUSED:
+        login = "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(LOGIN)
+        return ValueError(f"{redact(uri)}: expected an authorised user, got status {status}; set {login}")
+    if status in _TRY_LATER:
+        reason = redact(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
+        return UnreachableError(f"{redact(uri)} cannot be reached: {reason}")
+    return None
+
+
+def _status(err: BaseException) -> int | None:
+    """Return the HTTP status of an error, 503 if there was no answer; None for errors of other libraries."""
+    import requests
+    from mlflow import MlflowException
+
+    if isinstance(err, MlflowException):
+        return int(err.get_http_status_code())
+    if isinstance(err, requests.HTTPError) and err.response is not None:
+        return err.response.status_code
+    if isinstance(err, (requests.ConnectionError, requests.Timeout)):
+        return 503
+    return _storage_status(err)
+
+
+def _is_storage(err: BaseException) -> bool:
+    return type(err).__module__.startswith(("botocore", "boto3"))
+
+
+def _storage_status(err: BaseException | None) -> int | None:
+    """Return the status of an S3 error; botocore, which is not a dependency of ours, is loaded only if it is in use."""
+    botocore = sys.modules.get("botocore.exceptions")
+    if err is None or botocore is None:
+        return None
+    if type(err).__name__ == "S3UploadFailedError":
+        return _storage_status(err.__context__)  # the actual error
+    if isinstance(err, botocore.ClientError):
+        return int(err.response["ResponseMetadata"]["HTTPStatusCode"])
+    if isinstance(err, botocore.NoCredentialsError):
+        return 401
+    return 503 if isinstance(err, (botocore.ConnectionError, botocore.HTTPClientError)) else None
