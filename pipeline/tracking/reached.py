@@ -35,9 +35,9 @@ def reached(uri: str) -> Iterator[None]:
 
 
 def explained(err: Exception) -> Exception:
-    """Return an error of a store that did not answer, or refused the user, with what to do; any other as it is."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "the store")
-    for each in (err, err.__cause__):
+    """Return an error of a server that did not answer, or refused the user, with what to do; any other as it is."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    for each in (err, err.__cause__) if uri.startswith(("http://", "https://")) else ():
         said = None if each is None else _said(uri, each)
         if isinstance(said, UnreachableError):
             return UnreachableError(f"{said}; start the server, or correct MLFLOW_TRACKING_URI")

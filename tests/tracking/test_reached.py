@@ -35,3 +35,6 @@ def test_another_error_stays_as_it_is(monkeypatch):
     assert str(reached.explained(PermissionError("x"))) == "x"
     for error in (ValueError("y"), caused_by(KeyError("z")), MlflowException("no such run", error_code=1001)):
         assert reached.explained(error) is error
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    old = MlflowException("Detected out-of-date database schema")  # with status 500
+    assert reached.explained(old) is old
