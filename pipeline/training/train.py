@@ -56,19 +56,19 @@ def prepare(
     """
     _check_splits(tiles, settings)
     tileset = Tileset(tiles, *settings.splits)
-    classes, choice = tileset.header.classes, settings.class_weights
+    classes, choice, pixels = tileset.header.classes, settings.class_weights, tileset.pixels()
     if not isinstance(choice, str):
         weights = tuple(choice)
     elif choice == "published":
         weights = classes.published_weights or ()
     else:
-        weights = tuple(float(weight) for weight in WEIGHTINGS[choice](tileset.pixels()))
+        weights = tuple(float(weight) for weight in WEIGHTINGS[choice](pixels))
     if len(weights) != len(classes):
         raise ValueError(
             f"train.class_weights: expected {len(classes)} weights, one for each of {', '.join(classes.names)}, "
             f"got {len(weights)}; list them all, or choose median_frequency"
         )
-    if not np.dot(tileset.pixels()[:, :-1].sum(axis=0), weights):
+    if not np.dot(pixels[:, :-1].sum(axis=0), weights):
         raise ValueError(
             f"train.class_weights: expected a weight above 0 for a class that a training tile shows, got {choice} for "
             f"{', '.join(classes.names)}: nothing would be learnt; correct the weights, or the labels"
