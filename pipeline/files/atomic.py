@@ -19,7 +19,12 @@ def replacing(path: Path) -> Iterator[Path]:
     The block creates a file or a folder there. On an error, that is removed and `path` is unchanged. A folder is
     replaced by two renames: a process killed between them leaves nothing at `path`, never a partial folder. Leftovers
     of killed processes beside `path` are removed.
+
+    Raises:
+        ValueError: there is a device, a pipe or a socket.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"expected a file or folder to write, got {path}, a device, pipe or socket; name another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced.partial")

@@ -92,8 +92,10 @@ def run(subjects: Mapping[str, Subject], setting: Setting) -> Iterator[tuple[str
     Raises:
         ValueError: the networks do not support the image size or width, or the device is not available.
     """
-    if min(setting.height, setting.width) < 32 or setting.channels <= 0 or setting.repeats < 1:
-        raise ValueError(f"expected images of at least 32x32, channels > 0 and repeats >= 1, got {setting}")
+    if min(setting.height, setting.width) < 32 or not 0 < setting.channels <= 4 or setting.repeats < 1:
+        raise ValueError(f"expected images of at least 32x32, channels in (0, 4] and repeats >= 1, got {setting}")
+    if setting.device not in ("cpu", "cuda"):
+        raise ValueError(f"expected cpu or cuda as device, got {setting.device}; correct it")
     if setting.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("expected a GPU for device cuda, got none; choose cpu")
     for name, candidate in subjects.items():

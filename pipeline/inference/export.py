@@ -74,9 +74,12 @@ def export(folder: Path, target: Path, *, format: str, tiles: Path | None = None
         tiles: As written by the tile stage, of the model's training; None: the file computes in float32.
 
     Raises:
-        ValueError: there is no such format, model or tiles, packages for ONNX are missing, the weights exceed what ONNX
-            can hold, or logits or mean IoU are too far from the model's. `target` is then unchanged.
+        ValueError: `target` is a folder, there is no such format, model or tiles, packages for ONNX are missing, the
+            weights exceed what ONNX can hold, or logits or mean IoU are too far from the model's. `target` is then
+            unchanged.
     """
+    if target.is_dir():
+        raise ValueError(f"expected a file to write, got the folder {target}; name a file in it")
     if format not in FORMATS:
         raise ValueError(f"expected a format among {', '.join(FORMATS)}, got {format}")
     if format == "onnx":

@@ -105,6 +105,15 @@ def test_what_others_are_writing_stays(tmp_path):
     assert set(names(tmp_path)) == {"raw", *theirs}
 
 
+def test_a_pipe_or_device_is_not_replaced(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=f"expected a file or folder to write, got {path}, a device, pipe or socket;"):
+        atomic.write_text(path, "new")
+    assert path.is_fifo()
+    assert names(tmp_path) == ["pipe"]
+
+
 def test_missing_parent_folders_are_created(tmp_path):
     atomic.write_text(tmp_path / "a" / "b.txt", "text\n")
 

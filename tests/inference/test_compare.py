@@ -1,6 +1,7 @@
 """The measured costs of networks whose costs are worked out by hand."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -83,13 +84,15 @@ def test_what_was_not_measured_says_so():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        (Setting(31, 64, 1.0, 1, "cpu"), "expected images of at least 32x32, channels > 0 and repeats >= 1, got"),
-        (Setting(64, 64, 0.0, 1, "cpu"), "expected images of at least 32x32, channels > 0"),
+        (Setting(31, 64, 1.0, 1, "cpu"), "expected images of at least 32x32, channels in (0, 4] and repeats >= 1, got"),
+        (Setting(64, 64, 0.0, 1, "cpu"), "expected images of at least 32x32, channels in (0, 4]"),
+        (Setting(64, 64, float("nan"), 1, "cpu"), "expected images of at least 32x32, channels in (0, 4]"),
+        (Setting(64, 64, 1.0, 1, "tpu"), "expected cpu or cuda as device, got tpu; correct it"),
         (Setting(64, 64, 1.0, 0, "cpu"), "repeats >= 1, got"),
     ],
 )
 def test_a_setting_that_cannot_be_measured_is_refused(setting, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         next(compare.run({"toy": TOY}, setting))
 
 

@@ -217,6 +217,11 @@ def test_more_weights_than_onnx_can_hold_are_refused(monkeypatch, folder, target
     assert_nothing_happened(target)
 
 
+def test_a_folder_is_refused_before_any_work(folder, tmp_path):
+    with pytest.raises(ValueError, match=f"expected a file to write, got the folder {tmp_path}; name a file in it"):
+        export.export(folder / "missing", tmp_path, format="onnx")
+
+
 def test_another_format_is_refused(folder, target):
     with pytest.raises(ValueError, match="expected a format among pt2, onnx, got tflite"):
         export.export(folder, target, format="tflite")
