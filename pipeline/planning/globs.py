@@ -13,6 +13,7 @@ _MOST_WORDS = 30
 def of_images(pairs: Sequence[Pair]) -> str:
     """Return the glob of the images of pairs; if they lie in several folders, it names these in braces."""
     alike = [Pair(pair.image, pair.image) for pair in pairs]
+    _check_names(alike)
     folders, _ = _folders(alike, in_words=None)
     return "/".join([*folders, "*" + _suffix(pair.image for pair in pairs)])
 
@@ -25,14 +26,25 @@ def of(family: Family, *, without: frozenset[str] = frozenset()) -> tuple[str, s
         without: names of folders that are left out: the globs name those beside them in braces.
 
     Raises:
-        ValueError: no two globs have these pairs.
+        ValueError: no two globs have these pairs, or a folder's name has a character that is a wildcard in globs.
     """
     pairs = [pair for pair in family.pairs if not without & set(PurePosixPath(pair.path).parts)]
+    _check_names(pairs)
     image_folders, mask_folders = _folders(pairs, in_words=_levels(family.pairs, without))
     ends = f"*{family.image_end}", f"{family.mask_start}*{family.mask_end}"
     suffixes = _suffix(pair.image for pair in pairs), _suffix(pair.mask for pair in pairs)
     masks = "/".join([*mask_folders, ends[1] + suffixes[1]])
     return "/".join([*image_folders, ends[0] + suffixes[0]]), masks.replace("//", "/", 1)
+
+
+def _check_names(pairs: Iterable[Pair]) -> None:
+    """Raise ValueError for a folder whose name is no literal part of a glob."""
+    for folder in sorted({path.rpartition("/")[0] for pair in pairs for path in (pair.image, pair.mask) if path}):
+        if found := set("*?[]{}") & set(folder):
+            raise ValueError(
+                f"expected names of folders without {' '.join(sorted(found))}, which have a meaning in dataset.images "
+                f"and dataset.masks, got {folder}; rename it"
+            )
 
 
 def _suffix(paths: Iterable[str | None]) -> str:
