@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from typing import TypeVar
 import psutil
 import torch
 
+from pipeline.artifacts.manifest import Manifest
 from pipeline.artifacts.model import Spec, write_model
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import sampler
@@ -73,7 +74,8 @@ def measure(settings: Params) -> Costs:
         raw.mkdir()
         sample = samples.take(settings.dataset, raw)
         times = {} if sample.seconds is None else {"download": sample.seconds}
-        times["validate"], _ = _timed(lambda: validate.run(sample.manifest, settings.validation))
+        times["validate"], checked = _timed(lambda: validate.run(sample.manifest, settings.validation))
+        _check_usable(sample.manifest, [validate.describe(each) for each in (*checked.errors, *checked.warnings)])
         cut, counts = _timed(lambda: tile.run(sample.manifest, raw, tiles, settings.tile))
         times["tile"] = cut / max(1, len(sample.manifest.usable))
         tiled = Counter(sample.manifest.usable["split"])
@@ -85,6 +87,16 @@ def measure(settings: Params) -> Costs:
         times["evaluate"] = _evaluating(settings, sample, raw, tiles, model)
         sizes = {"data/raw": samples.written(raw), "data/tiles": samples.written(tiles)}
     return _total(settings, sample, timing, times, (num_tiles, sizes, workers))
+
+
+def _check_usable(images: Manifest, faults: Sequence[str]) -> None:
+    """Raise ValueError where none of a split's images can be used; `faults` are what validation finds."""
+    for split in images.splits:
+        if split not in set(images.usable["split"]):
+            raise ValueError(
+                f"expected images in split {split} that can be used, got none of the {len(images.images)} looked at: "
+                f"{'; '.join(faults) or 'no fault was found'}; correct the data or dataset"
+            )
 
 
 def _timed(work: Callable[[], Result]) -> tuple[float, Result]:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline import params
@@ -135,6 +136,14 @@ def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
 def test_a_folder_that_is_not_there_is_an_error(own):
     (own / "own").rename(own / "other")
     with pytest.raises(ValueError, match=r"expected a folder as dataset.path, got own; correct the path"):
+        CliRunner().invoke(app, ["plan"], catch_exceptions=False)
+
+
+def test_images_of_which_none_can_be_used_are_an_error_that_says_why(own):
+    for path in (own / "own").glob("*_mask.png"):
+        Image.new("L", (5, 7)).save(path)
+    expected = r"expected images in split train that can be used, got none of the \d+ looked at: .*5 x 7.*; correct the"
+    with pytest.raises(ValueError, match=expected):
         CliRunner().invoke(app, ["plan"], catch_exceptions=False)
 
 
