@@ -5,26 +5,11 @@ import re
 import pytest
 from torch import nn
 
-from pipeline import params
 from pipeline.core.models import MODELS
 from pipeline.params.model import SAMPLED
-from tests.support import ROOT, SCENES
+from tests.params.test_params import FOLDER, TEXT, load, refusal
 
-TEXT = SCENES.read_text()
-FOLDER = (ROOT / "presets/folder.yaml").read_text()
 WEIGHTS = re.compile("class_weights: .*")
-
-
-def load(tmp_path, text):
-    path = tmp_path / "params.yaml"
-    path.write_text(text)
-    return params.load(path)
-
-
-def refusal(tmp_path, text):
-    with pytest.raises(params.ParamsError) as caught:
-        load(tmp_path, text)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(
