@@ -1,5 +1,6 @@
 """What every test may rely on."""
 
+import signal
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +25,10 @@ SETTINGS = (
 )
 
 store.configure()  # before anything imports MLflow, such as the conftest of a room
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or commands that tests start would ignore it too
 
 
 def pytest_collection_modifyitems(items):

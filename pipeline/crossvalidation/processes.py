@@ -90,6 +90,7 @@ class Processes:
         gpu = {} if slot.gpu is None else {"CUDA_VISIBLE_DEVICES": slot.gpu}
         # dvc's own variable makes a stage end when the process that started it has died (files/signals.py).
         own = {"PYTHONPATH": _python_path(), "DVC_STAGE": stage, **gpu, **variables}
+        own["PYTHONUNBUFFERED"] = "1"  # otherwise an error comes before what was printed earlier
         with log.open("ab") as output:
             start = output.tell()
             with self._changing:

@@ -62,7 +62,8 @@ def test_a_stage_runs_in_its_folder_with_its_share_of_the_machine(stage):
     assert folder.with_suffix(".log").read_text() == f"{folder} 3 x {{{core}}} {ROOT}\n"
 
 
-def test_a_stage_that_fails_is_named_with_its_last_words_and_the_log_keeps_all(stage):
+def test_a_stage_that_fails_is_named_with_its_last_words_and_the_log_keeps_all(stage, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     folder = stage("import sys\nprint('first')\nsys.exit('error: no room')")
     folder.with_suffix(".log").write_text("from before\n")
     with pytest.raises(StageError, match=rf"^tile failed: error: no room; all it said: {folder}\.log$"):

@@ -51,6 +51,7 @@ def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
 @pytest.mark.parametrize(("done", "left"), [(0.0, "time left: not known yet"), (0.25, "2 min left")])
 def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, done, left):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     clock = Clock()  # a quarter of one of three epochs takes 10 s: 11 quarters are left
     with TrainingLine(3, clock=clock) as line:
         tell(line, clock, (0, 0.0), (10, done))
