@@ -111,9 +111,9 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path):
 
 
 def test_what_the_system_refuses_is_one_line(tmp_path):
-    (tmp_path / "there").mkdir()
+    (tmp_path / "there").touch()
     folder = str(write_model(tmp_path / "model"))
-    command = [SEGNET, "export", str(tmp_path / "there"), "--format", "pt2", "--model", folder]
+    command = [SEGNET, "export", str(tmp_path / "there/model.pt2"), "--format", "pt2", "--model", folder]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("segnet: [Errno ")
