@@ -94,11 +94,12 @@ def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascendin
     Raises:
         ValueError: no run has the metric.
     """
-    if not any(metric in entry.metrics for entry in entries):
-        metric = runs.as_key(metric) if any(runs.as_key(metric) in entry.metrics for entry in entries) else metric
+    names = {name for entry in entries for name in entry.metrics}
+    if metric not in names and runs.as_key(metric) in names:
+        metric = runs.as_key(metric)
     ranked = [entry for entry in entries if metric in entry.metrics]
     if not ranked:
-        known = ", ".join(sorted({name for entry in entries for name in entry.metrics})) or "none yet"
+        known = ", ".join(sorted(names)) or "none yet"
         raise ValueError(
             f"expected a metric that a run of the experiment {experiment} has ({known}), got {metric}; choose another"
         )
