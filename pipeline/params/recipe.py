@@ -1,6 +1,7 @@
 """Parts of the section train that are mappings themselves, and the rules that they follow together."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -34,6 +35,13 @@ class ImageLoss(Section):
     """Its share in the loss; that of pixels has the rest. 1: alone."""
 
 
+def first_epochs(early_phases: Sequence[Phase], epochs: int) -> list[int]:
+    """Return the epoch (0-based) with which each phase of a training begins, the last one's included."""
+    # Halves are rounded up, so that a phase with a share of one epoch or more always has one.
+    shares = (phase.share * epochs for phase in early_phases)
+    return [int(end + 0.5) for end in accumulate(shares, initial=0.0)]
+
+
 def check_phases(phases: Sequence[Phase], epochs: int, warmup_epochs: float) -> None:
     """Check that the phases before the last one fit into a training.
 
@@ -48,7 +56,7 @@ def check_phases(phases: Sequence[Phase], epochs: int, warmup_epochs: float) -> 
                 f"expected at least one of {epochs} epochs for {what}, got {share * epochs:.6g}; change epochs or the "
                 "shares of early_phases"
             )
-    first = int(phases[0].share * epochs + 0.5) if phases else epochs  # training/phases.py rounds likewise
+    first = [*first_epochs(phases, epochs), epochs][1]
     if warmup_epochs >= first:
         part = " of the first phase" if phases else ""
         raise ValueError(f"expected warmup_epochs < the {first} epochs{part}, got {warmup_epochs:g}; change one")

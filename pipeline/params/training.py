@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.params.recipe import ImageLoss, Phase, Zoom, check_phases
+from pipeline.params.recipe import ImageLoss, Phase, Zoom, check_phases, first_epochs
 from pipeline.params.section import Fraction, Natural, Positive, Section, Seed, Side
 
 
@@ -154,6 +154,11 @@ class Train(Section):
     def splits(self) -> tuple[str, ...]:
         """Return the splits whose tiles are learnt from."""
         return ("train", "val") if self.with_val else ("train",)
+
+    @property
+    def first_epochs(self) -> list[int]:
+        """Return the epoch (0-based) with which each phase begins."""
+        return first_epochs(self.early_phases, self.epochs)
 
     @model_validator(mode="after")
     def _can_do_without_validation(self) -> Self:

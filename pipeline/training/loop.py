@@ -16,7 +16,6 @@ from pipeline.training import checkpoint, precision
 from pipeline.training.background import Writer
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.learner import deterministic
-from pipeline.training.phases import first_epochs
 from pipeline.training.trainer import Job, Trainer
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def _is_over(state: Checkpoint, settings: "Train") -> bool:
     epoch, patience = len(state.history), settings.patience_epochs
     if epoch == 0 or not _is_candidate(epoch - 1, settings):
         return False
-    last_phase = first_epochs(settings)[-1]
+    last_phase = settings.first_epochs[-1]
     return epoch == settings.epochs or 0 < patience < epoch - max(state.best_epoch, last_phase - 1)
 
 

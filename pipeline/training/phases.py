@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -58,7 +58,7 @@ def phases(settings: "Train", steps_before: Callable[[int], int]) -> list[Phase]
         settings: of the training.
         steps_before: the number of steps before an epoch (0-based).
     """
-    steps = [range(*ends) for ends in pairwise(map(steps_before, [*first_epochs(settings), settings.epochs]))]
+    steps = [range(*ends) for ends in pairwise(map(steps_before, [*settings.first_epochs, settings.epochs]))]
     warmup = round(settings.warmup_epochs * steps_before(settings.epochs) / settings.epochs)
     values = [(each.learning_rate, each.final_rate, each.scale, each.zoom) for each in settings.early_phases]
     values.append((settings.learning_rate, settings.final_rate, 1.0, settings.zoom))
@@ -95,13 +95,6 @@ def _augmentation(settings: "Train", scale: float, zoom: tuple[float, float]) ->
 
 def full_epochs(settings: "Train", done: float) -> float:
     """Return how many epochs at the tiles' full size take as long as the first `done` epochs: a small one is a part."""
-    ends = pairwise([*first_epochs(settings), settings.epochs])
+    ends = pairwise([*settings.first_epochs, settings.epochs])
     scales = [*(phase.scale for phase in settings.early_phases), 1.0]
     return sum(scale**2 * max(0.0, min(done, end) - start) for (start, end), scale in zip(ends, scales, strict=True))
-
-
-def first_epochs(settings: "Train") -> list[int]:
-    """Return the epoch (0-based) with which each phase begins."""
-    # Halves are rounded up, so that a phase with a share of one epoch or more always has one.
-    shares = (phase.share * settings.epochs for phase in settings.early_phases)
-    return [int(end + 0.5) for end in accumulate(shares, initial=0.0)]

@@ -40,7 +40,7 @@ def tiles(tmp_path_factory):
 def test_shares_are_rounded_to_whole_epochs(epochs, shares, first):
     early = tuple(SMALL.model_copy(update={"share": share}) for share in shares)
     settings = SETTINGS.model_copy(update={"epochs": epochs, "early_phases": early})
-    assert phases.first_epochs(settings) == first
+    assert settings.first_epochs == first
 
 
 def test_the_learning_rate_falls_in_each_phase_and_rises_in_the_first_alone():
