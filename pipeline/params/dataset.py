@@ -197,7 +197,14 @@ class FolderDataset(Section):
         if len(set(keys)) < len(keys):
             what = "label" if self.is_annotated else self.mask_kind
             raise ValueError(f"expected each {what} once in the class table, got {keys}; change one")
-        if not 2 <= len({row.name for row in self.classes if not row.ignore}) <= 255:
+        names: dict[str, str] = {}
+        for name in [row.name for row in self.classes if not row.ignore]:
+            if (other := names.setdefault(spelling(name), name)) != name:
+                raise ValueError(
+                    f"expected names of classes that differ in more than case and blanks, got {other!r} and {name!r}; "
+                    "write one name for both to merge them, or rename one"
+                )
+        if not 2 <= len(names) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
         return self
 
@@ -207,6 +214,16 @@ def num_classes(dataset: "ScenesDataset | CamvidDataset | FolderDataset") -> int
     if isinstance(dataset, FolderDataset):
         return len({row.name for row in dataset.classes if not row.ignore})
     return 11  # CamVid's, which the drawn scenes have too
+
+
+def spelling(name: str) -> str:
+    """Return what a class's name has in common with those that nobody would tell apart from it.
+
+    Example:
+        >>> spelling("Traffic  sign ")
+        'traffic sign'
+    """
+    return " ".join(name.split()).casefold()
 
 
 _PLACEHOLDER = re.compile(r"class_\d{1,3}|colour_[0-9a-f]{6}")

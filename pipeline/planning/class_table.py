@@ -4,6 +4,7 @@ import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.params.dataset import spelling
 from pipeline.planning import class_names
 from pipeline.planning.class_names import Name
 from pipeline.planning.contents import Colour, Contents, Label
@@ -62,6 +63,8 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     questions = [*contents.questions, *questions]
     colours = _colours(labels, contents)
     names |= {label: Name("ignored", ignore=True) for label in ignored if label not in named}
+    merged, asked = _merged({label: names[label] for label in labels if label not in ignored}, pixels)
+    names, questions = names | merged, [*questions, *asked]
     rows = tuple(
         Row(label, names[label].text, colours[label], label in ignored, pixels[label] / total) for label in labels
     )
@@ -77,13 +80,8 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
             f"What are the classes called? Default: {', '.join(dict.fromkeys(names[each].text for each in unknown))}",
             *questions,
         ]
-    rare = [row.share for row in rows if row.label in unknown and 0 < row.share < _RARE]
-    if _is_of_pixels(contents) and len(rare) > 2 * (len(rows) - len(rare)) and sum(rare) < _BORDERS:
-        what = "colours" if contents.kind == "colour" else "values"
-        questions.append(
-            f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders? "
-            "Default: no, each is a class"
-        )
+    if _is_of_pixels(contents):
+        questions += _borders(rows, unknown, contents.kind)
     return ClassTable(rows, source, tuple(questions))
 
 
@@ -98,6 +96,33 @@ def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:
         label: Name(str(label), class_names.is_ignored(str(label))) for label in pixels if label is not None
     }
     return names | {None: Name(rest, ignore=False)}, "the annotations'"
+
+
+def _merged(names: Mapping[Label, Name], pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], list[str]]:
+    """Return the names without such as differ in case and blanks alone, of which the commonest stands for all."""
+    spelt: dict[str, dict[str, int]] = {}
+    for label, name in names.items():
+        counts = spelt.setdefault(spelling(name.text), {})
+        counts[name.text] = counts.get(name.text, 0) + pixels.get(label, 0)
+    chosen = {key: " ".join(max(counts, key=counts.__getitem__).split()) for key, counts in spelt.items()}
+    questions = [
+        f"Are {' and '.join(map(repr, counts))} one class? Default: yes, {chosen[key]}"
+        for key, counts in spelt.items()
+        if len(counts) > 1
+    ]
+    return {label: Name(chosen[spelling(name.text)], name.ignore) for label, name in names.items()}, questions
+
+
+def _borders(rows: Sequence[Row], unknown: Sequence[Label], kind: str) -> list[str]:
+    """Return a question about labels without a name that may be nothing but soft borders."""
+    rare = [row.share for row in rows if row.label in unknown and 0 < row.share < _RARE]
+    if len(rare) <= 2 * (len(rows) - len(rare)) or sum(rare) >= _BORDERS:
+        return []
+    what = "colours" if kind == "colour" else "values"
+    return [
+        f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders? "
+        "Default: no, each is a class"
+    ]
 
 
 def _ignored(

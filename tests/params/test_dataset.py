@@ -25,3 +25,8 @@ def test_an_address_of_no_object_store_is_refused(tmp_path, path, line):
 def test_an_address_may_stand_where_a_folder_does(tmp_path):
     taken = load(tmp_path, changed(FOLDER, PATH, "path: s3://bucket/fields"))
     assert taken.dataset.path == "s3://bucket/fields"
+
+
+def test_names_of_classes_that_nobody_tells_apart_are_refused(tmp_path):
+    line = "dataset: expected names of classes that differ in more than case and blanks, got 'crop' and ' Crop'; write"
+    assert line in refusal(tmp_path, changed(FOLDER, "name: weed", 'name: " Crop"'))

@@ -1,5 +1,7 @@
 """What masks hold: palettes that differ, values that are ambiguous, and depths beyond 8 bits."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -124,3 +126,15 @@ def test_names_that_the_layout_alone_suggests_are_asked_about(masks, values, is_
 def test_0_1_and_255_in_one_mask_are_two_classes_and_void(masks):
     table = table_of(masks(coded(0, 1, 255), coded(0, 255)))
     assert [(row.label, row.ignore) for row in table.rows] == [(0, False), (1, False), (255, True)]
+
+
+def test_labels_that_differ_in_case_and_blanks_alone_are_one_class_and_asked_about():
+    by_mask = {"a": Counter({None: 5, "Traffic sign": 2, "traffic  sign ": 3, "car": 1})}
+    table = table_of(contents.Contents("labelme", by_mask, 1, {}))
+    assert {row.label: row.name for row in table.rows} == {
+        None: "background",
+        "Traffic sign": "traffic sign",
+        "traffic  sign ": "traffic sign",
+        "car": "car",
+    }
+    assert "Are 'Traffic sign' and 'traffic  sign ' one class? Default: yes, traffic sign" in table.questions
