@@ -46,7 +46,8 @@ def frames(path: Path) -> Iterator[tuple[Pixels, Fraction]]:
                 number += 1
     except (av.error.FFmpegError, OSError) as err:
         raise VideoError(
-            f"expected a video, got one that cannot be decoded after {number} frames: {err}; convert or repair it"
+            f"expected a video, got one that cannot be decoded after {number} frames: {err.strerror or err}; convert "
+            "or repair it"
         ) from err
 
 
