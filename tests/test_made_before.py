@@ -5,7 +5,6 @@ sixteenth of its width on 24 scenes of 32 x 48 pixels, twice (train.seed 1, then
 """
 
 import json
-import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -22,9 +21,9 @@ from pipeline.files.images import read_mask
 from pipeline.inference import predict
 from pipeline.registry import champion, judge
 from pipeline.registry.versions import RegisteredModel
+from pipeline.tracking import store
 from pipeline.training import checkpoint, run
 from tests.support import ROOT
-from tests.support.stores import ADDRESSES
 
 ARCHIVE = ROOT / "tests" / "support" / "made_by_3053a49.tar.xz"
 FIRST, SECOND = "0f531048451b3932", "2096156f2125d685"
@@ -44,11 +43,7 @@ def before(tmp_path, monkeypatch):
     options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Debian 12's Python 3.11.2 has none
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, **options)
-    store = sqlite3.connect(tmp_path / "mlflow.db")
-    for table, column in ADDRESSES.items():
-        store.execute(f"UPDATE {table} SET {column} = replace({column}, '/before', ?)", (str(tmp_path),))
-    store.commit()
-    store.close()
+    store.client(f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

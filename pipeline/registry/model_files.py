@@ -133,7 +133,7 @@ def fetch(version: Version, path: str, into: Path) -> Path:
     if Path(copy).is_dir() and not any(Path(copy).iterdir()):
         raise ValueError(
             f"expected {path or 'the files'} of version {version.number} of {version.model.name}, got no files: they "
-            "lie where the store was made; if that folder was moved, move it back, or link its old place to it"
+            "were moved or removed; put the folder of artifacts back: of an sqlite store, mlartifacts beside its file"
         )
     return Path(copy)
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.files import locks, repository
 from pipeline.files.redact import redact
+from pipeline.tracking import moved
 from pipeline.tracking.reached import (
     LOGIN,
     UnreachableError as UnreachableError,  # part of this module's interface
@@ -117,13 +118,13 @@ def client(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     if uri.startswith(_SQLITE):
-        _create_tables(uri)
+        _prepare(uri)
     return MlflowClient(uri)
 
 
 @cache
-def _create_tables(uri: str) -> None:
-    """Let MLflow create an sqlite store's missing tables, one process at a time.
+def _prepare(uri: str) -> None:
+    """Let MLflow create an sqlite store's missing tables, one process at a time; if the store was moved, follow it.
 
     MLflow 3.17 does not lock this (mlflow/store/tracking/sqlalchemy_store.py): of experiments that start at once with a
     new store, most fail. A server creates its tables before it answers.
@@ -136,6 +137,7 @@ def _create_tables(uri: str) -> None:
         raise ValueError(f"expected the store {uri} in a folder, got {folder}, which {what}; correct the address")
     with locks.held(folder):
         MlflowClient(uri).search_experiments(max_results=1)
+        moved.follow(_file(uri))
 
 
 def select(uri: str) -> None:
@@ -164,7 +166,7 @@ def experiment_name(name: str) -> str:
 def experiment_id(uri: str, name: str) -> str:
     """Return the id of the experiment `name`, which is created if missing.
 
-    The artifacts of an experiment in an sqlite store are kept in mlartifacts beside its file.
+    The artifacts of an experiment in an sqlite store are kept in a folder beside its file.
 
     Raises:
         ValueError: the experiment was deleted.
@@ -172,7 +174,7 @@ def experiment_id(uri: str, name: str) -> str:
     experiment = client(uri).get_experiment_by_name(name)
     if experiment is None:
         local = uri.startswith(_SQLITE)  # a server chooses the artifact location itself
-        location = _file(uri).with_name("mlartifacts").as_uri() if local else None
+        location = _file(uri).with_name(moved.ARTIFACTS).as_uri() if local else None
         from mlflow import MlflowException
 
         try:

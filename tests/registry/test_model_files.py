@@ -177,7 +177,7 @@ def test_files_that_are_gone_are_said_to_be_and_not_called_changed(mlflow_store,
     version = versions.Version(RegisteredModel(mlflow_store, "segnet-moved"), "1", {})
     for path, what in (("evidence/ab", "evidence/ab"), ("", "the files")):
         with pytest.raises(
-            ValueError, match=f"expected {what} of version 1 of segnet-moved, got no files: they lie where"
+            ValueError, match=f"expected {what} of version 1 of segnet-moved, got no files: they were moved"
         ):
             model_files.fetch(version, path, tmp_path)
 

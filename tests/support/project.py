@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +16,10 @@ from pipeline.core.jackknife import MIN_BLOCKS
 from pipeline.evaluation import evaluate
 from pipeline.files import atomic, digest
 from pipeline.registry import model_files
-from pipeline.tracking import clone, runs
+from pipeline.tracking import clone, runs, store
 from pipeline.training.run import run_name
 from stages import register as stage
-from tests.support import SCENES, scored as examples, stores, tiny_dataset
+from tests.support import SCENES, scored as examples, tiny_dataset
 from tests.support.tiny_model import SPEC, write_model
 
 IMAGES = MIN_BLOCKS  # each of a sequence of its own: just enough to compare models
@@ -124,9 +122,5 @@ def copy(source, folder):
 
     shutil.copytree(source, folder)
     clone.become(folder / "runs", clone.clone_id(source / "runs"))
-    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
-        for table, column in stores.ADDRESSES.items():
-            text = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-            database.execute(text, (f"{source}/", f"{folder}/"))
-        database.commit()
+    store.client(f"sqlite:///{folder}/mlflow.db")
     utils._artifact_repos_cache.clear()  # MLflow's, by ids of runs and models alone: those of a copy are the same

@@ -20,13 +20,6 @@ import pytest
 from pipeline.tracking import store
 from tests.support.local_server import answers, free_port, running, serving
 
-ADDRESSES = {
-    "experiments": "artifact_location",
-    "runs": "artifact_uri",
-    "logged_models": "artifact_location",
-    "model_versions": "storage_location",
-}
-"""Columns of MLflow's database that hold the place of files, by table."""
 BUCKET = "segnet"
 USER, PASSWORD = "segnet-admin", "kept-by-the-first-start"  # a later start with the same database cannot change it
 
