@@ -17,20 +17,27 @@ repro: setup # the whole pipeline; what has not changed is not rerun
 
 setup: .venv/ready
 
+# A virtual environment works at the path alone that it was made at, which its stamp holds.
+MOVED := $(shell [ ! -s .venv/ready ] || [ "$$(cat .venv/ready)" = "$(CURDIR)" ] || echo --clear)
+ifneq ($(MOVED),)
+.PHONY: .venv/ready
+endif
+
 # uv takes the build of torch that fits the machine: on Linux, plain pip brings CUDA even where there is no GPU.
-# The stamp is touched last: an interrupted set-up is repeated.
+# The stamp is written last: an interrupted set-up is repeated.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
 	  "expected Python 3.11 to 3.13, got %d.%d (%s); name another: make setup PYTHON=python3.12" % (v + (sys.executable,)))'
 	@echo "set-up: $$(grep -c == requirements.lock) packages into .venv: 2.7 GB with torch for the CPU, more with CUDA; some minutes"
-	$(PYTHON) -m venv .venv
+	@$(if $(MOVED),echo "set-up: .venv was made in $$(cat .venv/ready) and works there alone; it is made anew")
+	$(PYTHON) -m venv $(MOVED) .venv
 	@{ $(PIP) "$$(grep '^uv==' requirements.lock)" \
 	  && uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock; } \
 	  > .venv/uv.log 2>&1 \
 	  || { echo "set-up: uv could not install (see .venv/uv.log); pip takes over, with the torch that its index offers"; \
 	       $(PIP) --requirement requirements.lock; }
 	$(PIP) --no-build-isolation --no-deps --editable .
-	touch $@
+	echo "$(CURDIR)" > $@
 
 test: setup # three processes on two cores: one often waits
 	$(PYTEST) --numprocesses 3 -m "not slow"

@@ -10,6 +10,7 @@ from tests.support import ROOT
 
 PYTHON = """#!/bin/sh
 [ "$1" = -c ] && exit 0
+[ "$*" = "-m venv .venv" ] || echo "$*" >> calls
 mkdir -p .venv/bin
 cat > .venv/bin/python <<'END'
 #!/bin/sh
@@ -25,6 +26,7 @@ chmod +x .venv/bin/*
 """
 PIP = "python -m pip install --quiet --disable-pip-version-check"
 UV = "uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock"
+CLEARED = "-m venv --clear .venv"
 EDITABLE = f"{PIP} --no-build-isolation --no-deps --editable ."
 
 
@@ -40,10 +42,21 @@ def setup(tmp_path):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
         command = ["make", "-s", "setup", "PYTHON=./stub"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-        calls = (tmp_path / "calls").read_text().splitlines()
+        calls = (tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []
         return done.stdout.splitlines(), [call for call in calls if "uv==" not in call]
 
     return setup
+
+
+def test_a_virtual_environment_of_another_path_is_made_anew(setup, tmp_path):
+    setup()
+    (tmp_path / "calls").unlink()
+    assert setup() == ([], [])
+    (tmp_path / ".venv/ready").write_text("/elsewhere\n")
+    said, calls = setup()
+    assert said[1:] == ["set-up: .venv was made in /elsewhere and works there alone; it is made anew"]
+    assert calls == [CLEARED, UV, EDITABLE]
+    assert (tmp_path / ".venv/ready").read_text() == f"{tmp_path}\n"
 
 
 def test_set_up_says_what_it_installs_and_uv_takes_the_torch_that_fits(setup):
