@@ -98,7 +98,7 @@ def matches(root: Path, images: str, masks: str) -> tuple[Texts, Texts]:
 
 
 def _files(root: Path, pattern: str, field: str) -> Texts:
-    found = (path for alternative in _alternatives(pattern) for path in _below(root, alternative, field))
+    found = (path for alternative in alternatives(pattern) for path in _below(root, alternative, field))
     files = columns.table(["path"], ([path] for path in found)).sort_by("path")["path"]
     if not len(files):
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
@@ -121,8 +121,12 @@ def _below(root: Path, pattern: str, field: str) -> Iterator[str]:
         raise ValueError(f"expected a glob as dataset.{field}, got {pattern!r}: {err}; correct it") from err
 
 
-def _alternatives(pattern: str) -> list[str]:
-    """Return the globs that a glob with braces stands for."""
+def alternatives(pattern: str) -> list[str]:
+    """Return the globs that a glob with braces stands for.
+
+    Raises:
+        ValueError: they are too many.
+    """
     parts = _WILDCARD.split(pattern)
     words = [part[1:-1].split(",") if i % 2 and part[0] == "{" else [part] for i, part in enumerate(parts)]
     if prod(map(len, words)) > _MOST:

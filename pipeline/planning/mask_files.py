@@ -1,8 +1,10 @@
 """Which family of masks of a data set is meant: told by a pattern, or the most likely one."""
 
 import glob
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
+from pipeline.data import pairing
 from pipeline.planning import contents, families
 from pipeline.planning.families import Family
 from pipeline.planning.listing import PICTURES, Listing
@@ -22,7 +24,7 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         pattern: glob of the masks, or their folder; below the data set's folder or elsewhere.
 
     Raises:
-        ValueError: no mask has an image of its name.
+        ValueError: no mask has an image of its name, or the pattern has too many alternatives.
     """
     if pattern is not None:
         masks = _matching(listing.root, pattern)
@@ -78,8 +80,9 @@ def _counted(number: int) -> str:
 def _matching(root: Path, pattern: str) -> list[str]:
     """Return the masks that a pattern means, below `root` or as absolute paths."""
     for base in (root, Path.cwd()):
-        glob_of = f"{pattern}/**/*" if (base / pattern).is_dir() else pattern
-        paths = glob.glob(glob_of, root_dir=base, recursive=True)  # noqa: PTH207  # as pairing.py
+        globs_of = [f"{pattern}/**/*"] if (base / pattern).is_dir() else pairing.alternatives(pattern)
+        found = (glob.iglob(each, root_dir=base, recursive=True) for each in globs_of)  # noqa: PTH207  # as pairing.py
+        paths = set(chain.from_iterable(found))
         files = sorted(path for path in paths if Path(path).suffix.lower() in PICTURES and (base / path).is_file())
         if files and base == root:
             return [_within(root, path) for path in files]

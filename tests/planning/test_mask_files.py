@@ -116,6 +116,12 @@ def test_a_pattern_says_which(tmp_path):
     assert (globs.of(family)[1], questions) == ("masks/*_mask.png", [])
 
 
+def test_a_pattern_may_have_words_in_braces_as_in_params(tmp_path):
+    paths = [f"{split}/{kind}/{split}.png" for split in ("a", "b", "c") for kind in ("images", "masks")]
+    family, _ = look(tmp_path, *paths, pattern="{a,c}/masks/*.png")
+    assert sorted(pair.mask for pair in family.pairs) == ["a/masks/a.png", "c/masks/c.png"]
+
+
 def test_folders_that_no_rule_pairs_are_refused(tmp_path):
     family, _ = look(tmp_path, "x/a.jpg", "y/b.jpg", "mask1/a.png", "mask2/b.png", pattern="mask?/*.png")
     with pytest.raises(ValueError, match="one rule for the folders of images and masks, got x with mask1 and y with"):
