@@ -22,7 +22,7 @@ def handled(again: str = "dvc repro") -> Iterator[None]:
     """On SIGTERM or SIGINT, end the block by KeyboardInterrupt and the process with status 128 + the signal's number.
 
     A second signal does not disturb the clean-up. After a minute SIGALRM kills the process, in case the clean-up
-    hangs or a library swallowed the KeyboardInterrupt. The message names the command `again`, which resumes.
+    hangs or a library swallowed the KeyboardInterrupt. The message names the command `again`, which continues.
     """
     caught: list[signal.Signals] = []
 
@@ -38,7 +38,7 @@ def handled(again: str = "dvc repro") -> Iterator[None]:
     except BaseException:
         if not caught:
             raise
-        sys.stderr.write(f"ended by {caught[0].name}; the next {again} resumes from here\n")
+        sys.stderr.write(f"ended by {caught[0].name}; the next {again} continues from what is complete\n")
         sys.exit(128 + caught[0])  # whatever the interrupt led to
     finally:
         for number, handler in before.items():

@@ -24,6 +24,7 @@ from pipeline.files.digest import file_sha256
 from pipeline.files.strict_json import null_or_number, number_or_null
 
 _Count = Annotated[int, Field(ge=0)]
+_PREFIX = "step-"
 _PARTS = ("model", "optimizer", "average", "best", "epoch")  # one .safetensors file each
 
 
@@ -109,6 +110,11 @@ def last(folder: Path) -> Checkpoint:
     return _read(paths[-1])
 
 
+def steps(folder: Path) -> list[int]:
+    """Return after how many steps there are checkpoints in a run's folder, ascending, intact or not."""
+    return [int(path.name.removeprefix(_PREFIX)) for path in _paths(folder)]
+
+
 def read(folder: Path, step: int) -> Checkpoint:
     """Read the checkpoint after `step` steps.
 
@@ -160,7 +166,7 @@ def _check(file: str, expected: str, got: str) -> None:
 
 def name(step: int) -> str:
     """Return the name of the folder of the checkpoint after `step` steps."""
-    return f"step-{step:09d}"
+    return f"{_PREFIX}{step:09d}"
 
 
 def _path(folder: Path, step: int) -> Path:
@@ -169,7 +175,7 @@ def _path(folder: Path, step: int) -> Path:
 
 def _paths(folder: Path) -> list[Path]:
     """Return the checkpoints in a run's folder, newest last: sorted by step, since clocks can be set back."""
-    return sorted(folder.glob("step-*"))
+    return sorted(folder.glob(f"{_PREFIX}*"))
 
 
 def _json_sha256(tree: Any) -> str:

@@ -6,6 +6,7 @@ object store, a lease takes the place of the lock of a run's folder.
 """
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.params.steps import Storage as Settings
     from pipeline.training.trainer import Job
 
+_log = logging.getLogger(__name__)
 _WEIGHTS = "weights"  # in `Remote.sha256`
 
 
@@ -90,6 +92,17 @@ class Begun:
         blobs.publish(self.cache.storage, files)
         return replace(job, remote=Remote(self.cache, own, self.lease))
 
+    def kept(self) -> str:
+        """Return what the next training of the run begins with, in words."""
+        if self.lease is not None:
+            return f"kept: the run's checkpoints in {self.lease.storage.address}"
+        steps = checkpoint.steps(self.folder)
+        return (
+            f"kept: the checkpoint after step {steps[-1]}"
+            if steps
+            else "no checkpoint was due yet (train.checkpoint_minutes): this run begins anew"
+        )
+
     def result(self) -> Checkpoint:
         """Return the run's newest checkpoint, copied from the storage if that is not where `folder` lies.
 
@@ -114,9 +127,21 @@ def begun(settings: "Settings", inputs: Inputs, *, fresh: bool) -> Iterator[Begu
         inputs: everything that determines the run.
         fresh: remove the run's checkpoints, here and in the storage.
 
+    An interrupt is answered by what is kept of the run.
+
     Raises:
         StorageError: the storage cannot be reached.
     """
+    with _begun(settings, inputs, fresh=fresh) as ours:
+        try:
+            yield ours
+        except KeyboardInterrupt:
+            _log.info(ours.kept())
+            raise
+
+
+@contextmanager
+def _begun(settings: "Settings", inputs: Inputs, *, fresh: bool) -> Iterator[Begun]:
     if (address := chosen_address(settings.address)) is None:
         with run.begun(run.all_runs(), inputs, fresh=fresh) as folder:
             yield Begun(folder, None, None)

@@ -129,5 +129,5 @@ def test_a_signal_ends_the_stages_too(stage, number):
         driver.send_signal(number)
         _, said = driver.communicate()
     assert driver.returncode == 128 + number
-    assert said == f"ended by {number.name}; the next segnet crossvalidate resumes from here\n"
+    assert said == f"ended by {number.name}; the next segnet crossvalidate continues from what is complete\n"
     assert not psutil.pid_exists(int(Path(folder / "pid").read_text()))

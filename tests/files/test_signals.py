@@ -62,7 +62,7 @@ def test_a_signal_ends_a_stage_cleanly_and_a_second_one_does_not_disturb(stage, 
     time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     _, message = process.communicate(timeout=10)
-    assert message == f"ended by {number.name}; the next dvc repro resumes from here\n"
+    assert message == f"ended by {number.name}; the next dvc repro continues from what is complete\n"
     assert process.returncode == status
     assert (tmp_path / "clean").exists()
 

@@ -83,7 +83,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path):
             "train.epochs_per_validation: expected greater than or equal to 1, got 0; correct",
         ),
         ("keep_states: 2", "keep_states: 0", "train.keep_states: expected greater than or equal to 1, got 0; correct"),
-        ("checkpoint_minutes: 10.0", "checkpoint_minutes: 0", "checkpoint_minutes: expected greater than 0, got 0;"),
+        ("checkpoint_minutes: 1.0", "checkpoint_minutes: 0", "checkpoint_minutes: expected greater than 0, got 0;"),
         (
             "warmup_epochs: 1.0",
             "warmup_epochs: 16",

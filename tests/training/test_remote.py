@@ -1,6 +1,7 @@
 """Training from a storage, in processes that see neither the tiles nor each other's folders."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -144,3 +145,21 @@ def test_without_a_storage_nothing_is_copied(machine, tiles, undisturbed, tmp_pa
         assert same(begun.result().model, undisturbed.model)
     assert not (tmp_path / "driver" / "cache").exists()
     shutil.rmtree(tmp_path / "driver")
+
+
+def test_an_interrupt_is_answered_by_what_is_kept_of_the_run(machine, tiles, bucket, tmp_path, caplog):
+    caplog.set_level("INFO")
+
+    def interrupted(address, *, after_training):
+        caplog.clear()
+        with suppress(KeyboardInterrupt), machine("one", address) as begun:
+            if after_training:
+                trained(begun, tiles)
+            raise KeyboardInterrupt
+        return caplog.messages[-1]
+
+    shared = (tmp_path / "all").as_uri()
+    anew = "no checkpoint was due yet (train.checkpoint_minutes): this run begins anew"
+    assert interrupted(shared, after_training=False) == anew
+    assert interrupted(shared, after_training=True) == "kept: the checkpoint after step 7"
+    assert interrupted(bucket, after_training=False) == f"kept: the run's checkpoints in {bucket}"
