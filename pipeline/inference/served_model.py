@@ -7,6 +7,7 @@ model's folder. Importing it imports MLflow.
 import base64
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class ServedModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Return one row for each row of `model_input`.
+        """Return one row for each row of `model_input`, with its index.
 
         Raises:
             MlflowException: there is no row or no column `image`, a row holds no readable image, or they have more
@@ -71,7 +72,7 @@ class ServedModel(PythonModel):
         for row, stored in enumerate(rows):  # checked before any work; keeping them decoded would fill the memory
             self._decoded(row, stored)
         answers = (self._answer(self._decoded(row, stored), probabilities) for row, stored in enumerate(rows))
-        return pd.DataFrame(list(answers))
+        return pd.DataFrame(list(answers), index=model_input.index)  # pandas aligns by it
 
     def _decoded(self, row: int, stored: "_Stored") -> Pixels:
         if isinstance(stored, np.ndarray):
@@ -137,7 +138,7 @@ _Stored = bytes | Pixels
 def _stored(row: int, value: Any) -> _Stored:
     """Return the image of a row as it came, without base64."""
     if isinstance(value, bytes):
-        return value
+        return _without_base64(value)
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape[2:] == (3,) and value.size:
         return value
     if not isinstance(value, str):
@@ -170,8 +171,18 @@ def _check_pixels(rows: list[_Stored], most: int) -> None:
         )
 
 
+def _without_base64(content: bytes) -> bytes:
+    """Return an encoded image as it is, or out of base64, which MLflow leaves in JSON's `inputs` and `instances`."""
+    try:
+        images.read_header(content)
+    except images.ImageError:
+        with suppress(images.ImageError):
+            return _from_base64(content.decode("latin-1"))
+    return content
+
+
 def _from_base64(text: str) -> bytes:
-    """Decode base64, which MLflow does itself in JSON, but not in CSV and Parquet."""
+    """Decode base64, which MLflow does itself in data frames of JSON, but not in CSV and Parquet."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as err:

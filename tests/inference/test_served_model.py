@@ -90,6 +90,14 @@ def test_text_is_base64_since_mlflow_decodes_only_that_of_json(model, predictor,
     assert_all_equal(decoded(answer["mask"]), [predictor.mask(pictures[0])])
 
 
+def test_rows_keep_their_index(model, predictor, pictures):
+    frame = pd.DataFrame({"image": pictures}, index=["first", "second"])
+    for turned in (frame, frame[::-1], frame[1:]):
+        answer = model.predict(turned)["mask"]
+        assert list(answer.index) == list(turned.index)
+        np.testing.assert_array_equal(read_mask(answer["second"]), predictor.mask(pictures[1]))
+
+
 def test_a_jpeg_is_an_image_too(model, predictor, pictures):
     buffer = io.BytesIO()
     Image.fromarray(pictures[0]).save(buffer, "JPEG")

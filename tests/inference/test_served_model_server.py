@@ -77,6 +77,22 @@ def test_the_server_answers_what_segnet_predict_writes(address, version, mlflow_
         np.testing.assert_array_equal(np.load(io.BytesIO(row["probabilities"]), allow_pickle=False), probabilities)
 
 
+def test_every_form_of_json_that_mlflow_has_is_answered_alike(address):
+    image = text(PNG)
+    answers = [
+        post(address, json.dumps(body))
+        for body in (
+            {"dataframe_split": {"columns": ["image"], "data": [[image]]}},
+            {"dataframe_records": [{"image": image}]},
+            {"instances": [{"image": image}]},
+            {"inputs": {"image": [image]}},
+            {"inputs": [image]},
+        )
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 5, [answer.text for answer in answers]
+    assert len({answer.text for answer in answers}) == 1
+
+
 def encoded(image, kind="PNG", **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
