@@ -129,6 +129,8 @@ def test_others_reach_no_pod_but_the_operator_the_dashboard():
     assert policy["podSelector"] == {}
     inside, operator = policy["ingress"]
     assert inside == {"from": [{"podSelector": {}}]}
+    chart = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
+    assert operator["from"] == [{"namespaceSelector": {}, "podSelector": chart}]
     assert operator["ports"] == [{"protocol": "TCP", "port": 8265}]
 
 
