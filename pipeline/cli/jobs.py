@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -11,11 +12,11 @@ import typer
 
 from pipeline import params as settings
 from pipeline.cli import completion
-from pipeline.cluster import fetch as fetching, following, overrides, submission
+from pipeline.cluster import fetch as fetching, following, overrides, results, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.files.redact import redact
-from pipeline.files.storage import Storage
+from pipeline.files.storage import Storage, StorageError
 from pipeline.files.storage_address import chosen_address
 from pipeline.files.terminal import complain, error_line, say, say_json
 from pipeline.params import Params
@@ -28,6 +29,7 @@ StorageAddress = Annotated[
 ]
 Id = Annotated[str, typer.Argument(help="Name of the job, as segnet submit and segnet jobs print it.", metavar="ID")]
 _STOPPED = 130
+_PATIENCE = timedelta(seconds=10)
 _SHOWN = 10  # names of files that are not sent
 
 
@@ -50,8 +52,8 @@ def submit(
 ) -> None:
     """Run the pipeline on a Ray cluster: what git tracks is sent, with params.yaml and dvc.lock as they are.
 
-    The same submission again attaches to the job that runs, or resumes one that died. Ctrl-C leaves the job running.
-    Exit codes: 0 the job succeeded, 1 it failed, 130 it was stopped.
+    The same submission again attaches to the job that runs, or resumes one that died or whose results are lost. Ctrl-C
+    leaves the job running. Exit codes: 0 the job succeeded, 1 it failed, 130 it was stopped.
     """
     place = _storage(storage, _params(override or ()))
     job = submission.prepare(stages or (), override or (), place, job_id=job_id)
@@ -60,6 +62,9 @@ def submit(
         say(f"not sent, since git does not track them: {', '.join(job.left_out[:_SHOWN])}{more}")
     jobs = Jobs(address)
     attempt, is_new = jobs.submit(job)
+    if not is_new and attempt.status == "SUCCEEDED" and _are_lost(attempt):
+        say(f"{attempt.id} succeeded, but its results in {attempt.storage} are lost: it runs again")
+        attempt, is_new = jobs.submit(job, after_success=True)
     origin = job.order.origin
     dirty = f" with changes in {', '.join(origin.changed)}" if origin.changed else ""
     if is_new:
@@ -141,6 +146,14 @@ def fetch(
         say(f"not fetched: {', '.join(found.left)}; {left}")
     if found.error:
         complain(f"segnet: job {found.id} failed: {error_line(found.error)}")
+
+
+def _are_lost(job: Job) -> bool:
+    """Return whether a job's storage lacks results; one that cannot be asked from here may have them."""
+    try:
+        return not results.are_complete(Storage(job.storage, patience=_PATIENCE), job.id)
+    except StorageError:
+        return False
 
 
 def _follow(jobs: Jobs, job: Job, address: str | None) -> None:

@@ -83,13 +83,18 @@ class Jobs:
         with self._asked():
             self.client = head.client(self.address)
 
-    def submit(self, job: Submission) -> tuple[Job, bool]:
+    def submit(self, job: Submission, *, after_success: bool = False) -> tuple[Job, bool]:
         """Submit a job, unless it runs or has succeeded; return its last attempt, and whether that is a new one.
+
+        Args:
+            job: what to submit.
+            after_success: submit it also if it has succeeded.
 
         Raises:
             UnreachableError: the head does not answer.
             ValueError: a job of that name has other inputs, or the head refuses.
         """
+        over = {"FAILED", "STOPPED", *(["SUCCEEDED"] if after_success else ())}
         for tries_left in reversed(range(_TRIES)):
             attempts = [each for each in self.list() if each.id == job.order.id]
             last = attempts[-1] if attempts else None
@@ -98,7 +103,7 @@ class Jobs:
                     f"--id {last.id}: expected the inputs that this job was submitted with, got others (files, stages, "
                     "params, storage or variables); choose another --id"
                 )
-            if last is not None and last.status not in {"FAILED", "STOPPED"}:
+            if last is not None and last.status not in over:
                 return last, False
             attempt = last.attempt + 1 if last else 1
             name = job.order.id if attempt == 1 else f"{job.order.id}.{attempt}"

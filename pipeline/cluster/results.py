@@ -14,7 +14,7 @@ from pipeline.cluster.overrides import PARAMS
 from pipeline.cluster.submission import LOCK, Order, check_id
 from pipeline.files import digest, repository, safe_yaml, strict_json
 from pipeline.files.redact import redact
-from pipeline.files.storage import Storage
+from pipeline.files.storage import Storage, StorageError
 from pipeline.tracking.origin import Origin
 
 VERDICT = "reports/registration.json"
@@ -113,6 +113,8 @@ def read(storage: Storage, job_id: str) -> Results:
             f"expected the results of job {job_id} in {storage.address}, got none; they are written when it ends: "
             f"segnet attach {job_id} waits for that; segnet jobs lists the jobs"
         ) from None
+    except StorageError:
+        raise
     except ValueError as err:
         raise JobError(f"{storage.address}/{name(job_id)}: expected a job's results: {err}; submit it again") from err
     for path in (*results.files, *results.outs):
@@ -122,6 +124,19 @@ def read(storage: Storage, job_id: str) -> Results:
                 "written; find out who else writes to this storage"
             )
     return results
+
+
+def are_complete(storage: Storage, job_id: str) -> bool:
+    """Return whether the storage has the record of a job and all files that it names.
+
+    Raises:
+        StorageError: the storage cannot be reached.
+    """
+    try:
+        found = read(storage, job_id)
+    except JobError:
+        return False
+    return all(storage.size(file_name(job_id, sha256)) is not None for sha256 in found.files.values())
 
 
 def lock(root: Path) -> dict[str, str]:

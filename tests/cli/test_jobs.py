@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 import typer
@@ -36,8 +37,10 @@ class Cluster:
     def find(self, job_id):
         return next(each for each in reversed(self.jobs) if each.id == job_id)
 
-    def submit(self, sent):
+    def submit(self, sent, *, after_success=False):
         type(self).submitted = sent
+        if not after_success and self.jobs:
+            return self.jobs[-1], False
         return job("PENDING", sent.order.id), True
 
 
@@ -116,6 +119,20 @@ def test_detached_it_says_what_was_sent_and_how_to_go_on(cluster, tmp_path):
         "stop it: segnet stop mine --address http://h:1",
     ]
     assert cluster.submitted.order.stages == ("train",)
+
+
+@pytest.mark.parametrize(
+    ("storage", "is_new"),
+    [("file:///{}/none", True), ("s3://bucket", False)],
+    ids=["lost", "not to be asked from here"],
+)
+def test_a_job_that_succeeded_runs_again_if_its_results_are_lost(cluster, monkeypatch, tmp_path, storage, is_new):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody answers there
+    monkeypatch.setattr(command, "_PATIENCE", timedelta(seconds=0.1))
+    cluster.jobs = [job("SUCCEEDED", storage=storage.format(tmp_path))]
+    done = segnet("submit", "--storage", "file:///a", "--detach")
+    assert ("succeeded, but its results in" in done.stdout) == is_new
+    assert ("was submitted before: SUCCEEDED" in done.stdout) != is_new
 
 
 @pytest.mark.parametrize(

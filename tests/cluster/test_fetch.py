@@ -133,7 +133,9 @@ def test_every_hash_is_checked_before_anything_is_written(place, here, tmp_path)
         storage.put(name, place.get(name)[:-1] + b"?")
         with pytest.raises(JobError, match=rf"expected {storage.address}/{name} to have the SHA-256 in its name, got"):
             fetch(storage, "first")
+        assert results.are_complete(storage, "first")
         storage.delete([name])
+        assert not results.are_complete(storage, "first")
         with pytest.raises(
             JobError, match=rf"{name}, got no such object: \S+ is lost, and nothing was written; submit"
         ):

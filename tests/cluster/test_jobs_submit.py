@@ -75,6 +75,14 @@ def test_one_that_runs_or_succeeded_is_joined(client, status):
     assert client.requests == []
 
 
+def test_one_that_succeeded_is_tried_again_if_asked(client):
+    client.add("a", "SUCCEEDED")
+    job, is_new = Jobs().submit(SENT, after_success=True)
+    assert (job.name, job.attempt, is_new) == ("a.2", 2, True)
+    job, is_new = Jobs().submit(SENT, after_success=True)
+    assert (job.name, is_new) == ("a.2", False)
+
+
 @pytest.mark.parametrize("status", ["FAILED", "STOPPED"])
 def test_one_that_died_is_tried_again(client, status):
     for name in ("a", *(f"a.{number}" for number in range(2, 11))):
