@@ -7,6 +7,9 @@ of which one has lost the run's lease, never mix their files.
 
 import json
 import secrets
+import shutil
+import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +19,17 @@ from pipeline.files.storage import Storage
 from pipeline.training.errors import TrainingError
 from pipeline.training.run import RUNS, remove_folder
 
+_OLD_S = 24 * 60 * 60
+
 
 def prefix(folder: Path) -> str:
     """Return what the names of all objects of the run in `folder` begin with, before a slash."""
     return f"{RUNS}/{folder.name}"
+
+
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    """Return the lock of a run's folder of copies on this machine."""
+    return locks.held(folder.with_suffix(".copies.lock"), brief=True)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Copies:
         Raises:
             StorageError: the storage cannot be reached.
         """
-        with locks.held(self.folder.with_suffix(".copies.lock"), brief=True):
+        with _locked(self.folder):
             there = self._commits()
             for path in self.folder.glob("step-*"):
                 if path.name not in there:
@@ -71,6 +81,17 @@ class Copies:
         steps = [each for each in self.storage.names(self._prefix) if each.startswith(f"{self._prefix}/step-")]
         kept = tuple(start for name in here for start in pushed.get(name, (f"{self._prefix}/{name}",)))
         self.storage.delete(each for each in steps if not each.startswith(kept))
+
+    def forget(self) -> None:
+        """Remove the folder, since the storage has all of it, and those beside it in which nothing changed for a day.
+
+        Without it, a node's disk would fill with the checkpoints of each run that it ever began with.
+        """
+        for folder in self.folder.parent.iterdir():
+            is_old = folder.is_dir() and time.time() - folder.stat().st_mtime > _OLD_S
+            if folder == self.folder or is_old:
+                with _locked(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
         """Remove all of the run's copies."""

@@ -68,6 +68,8 @@ def fit(
         with hardware, Writer(write) as writer:
             _continue(trainer, state, writer, report=report, progress=progress, validated=validated)
             writer.finish()
+        if copies and trainer.rank == 0:
+            copies.forget()
 
 
 def _hardware(device: torch.device) -> str:

@@ -1,6 +1,8 @@
 """Copies of checkpoints in a real S3 server."""
 
+import os
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -151,3 +153,17 @@ def test_an_outage_during_a_copy_is_sat_out_and_a_lasting_one_is_an_error(wire, 
     with pytest.raises(StorageError, match="check address, network, credentials"):
         fresh.push()
     assert checkpoint.last(first.folder).step == 2
+
+
+def test_a_node_keeps_no_copies_of_a_run_that_is_over_nor_of_old_ones(copies, bucket, tmp_path):
+    ours = copies("node")
+    write(ours, 1)
+    ours.push()
+    for name, days in (("yesterday", 1.1), ("under way", 0.1)):
+        folder = tmp_path / "node" / name
+        (folder / "step-000000001").mkdir(parents=True)
+        changed = time.time() - days * 24 * 60 * 60
+        os.utime(folder, (changed, changed))
+    ours.forget()
+    assert [path.name for path in (tmp_path / "node").iterdir() if path.is_dir()] == ["under way"]
+    assert commits(bucket, ours.folder) == ["step-000000001.json"]

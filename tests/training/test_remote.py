@@ -68,6 +68,7 @@ def address(request, bucket, tmp_path):
 def test_the_model_is_that_of_one_machine(machine, address, tiles, undisturbed):
     with machine("driver", address) as begun:
         trained(begun, tiles)
+        assert not [*(begun.cache.folder / "runs").glob("*/step-*")]  # the storage has them
         result = begun.result()
     assert result.step == 7
     assert same(result.model, undisturbed.model)
