@@ -4,6 +4,7 @@ pyarrow.fs writes objects too, but not on a condition, which a lease needs (Apac
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -28,6 +29,8 @@ _RETRY = timedelta(seconds=180)  # for one request with all attempts; a longer o
 _PAUSE = 10.0  # seconds between two attempts, at most
 _CHUNK = 8 << 20  # bytes
 _ANSWERED, _LONGEST = "non-2xx status", 400  # of an error's text; characters of it that are shown
+_NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)<")
+_WRITES = {"write", "create"}  # which no missing object can make fail
 
 
 class StorageError(ValueError):
@@ -195,7 +198,7 @@ class Storage:
         """Call a function of obstore; again, if a transfer breaks off, or what obstore does not repeat has no answer.
 
         Raises:
-            FileNotFoundError: there is no such object.
+            FileNotFoundError: there is no such object, in a bucket that exists.
             AlreadyExistsError, PreconditionError: of obstore; the condition of a write is not met.
             StorageError: anything else.
         """
@@ -205,12 +208,18 @@ class Storage:
         for attempt in count(1):
             try:
                 return action()
-            except (AlreadyExistsError, PreconditionError):
-                raise
-            except (NotFoundError, FileNotFoundError) as err:
-                raise FileNotFoundError(f"expected {self.address}/{name}, got no such object") from err
             except (BaseError, OSError) as err:
-                text = _text(err)
+                text, is_missing = _text(err), isinstance(err, (NotFoundError, FileNotFoundError))
+                no_bucket = _NO_BUCKET.search(str(err))
+                if no_bucket or (is_missing and verb in _WRITES and _ANSWERED in text):
+                    raise StorageError(
+                        f"expected to {verb} {self.address}/{name}, got {no_bucket[1] if no_bucket else text}; create "
+                        "the bucket or container, or correct the address or the endpoint"
+                    ) from err
+                if isinstance(err, (AlreadyExistsError, PreconditionError)):
+                    raise
+                if is_missing:
+                    raise FileNotFoundError(f"expected {self.address}/{name}, got no such object") from err
                 # An answer is final: obstore has repeated what can be repeated; and so is what a folder says.
                 is_final = _ANSWERED in text or self.folder is not None or not isinstance(err, GenericError)
                 if is_final or time.monotonic() - began > self._patience.total_seconds():

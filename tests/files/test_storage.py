@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.files import storage
 from pipeline.files.storage import Storage, StorageError
-from tests.support import unreliable
+from tests.support import local_server, unreliable
 
 
 @pytest.fixture
@@ -155,12 +155,33 @@ def test_an_outage_that_lasts_is_an_error(wire, bucket, monkeypatch, tmp_path):
     assert Storage(bucket).get("one") == b"1"
 
 
-def test_a_refusal_is_an_error_and_shows_no_secret(bucket):
-    with pytest.raises(
-        StorageError, match=r"expected to list s3://no-such-bucket/x/, got: .*<Code>NoSuchBucket<"
-    ) as error:
-        Storage("s3://no-such-bucket/x").names()
+@pytest.mark.parametrize(
+    ("verb", "act"),
+    [
+        ("list", lambda place: place.names()),
+        ("write", lambda place: place.put("a", b"1")),
+        ("create", lambda place: place.create("a", b"1")),
+        ("replace", lambda place: place.replace("a", b"1", "version")),
+        ("read", lambda place: place.get("a")),
+        ("remove", lambda place: place.delete(["a"])),
+    ],
+)
+def test_a_bucket_that_is_not_there_is_no_missing_object(bucket, verb, act):
+    expected = rf"^expected to {verb} s3://no-such-bucket/x/a?, got NoSuchBucket; create the bucket or container, or"
+    with pytest.raises(StorageError, match=expected) as error:
+        act(Storage("s3://no-such-bucket/x"))
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(error.value)
+
+
+def test_a_server_that_has_no_place_for_objects_is_no_missing_object(bucket, monkeypatch):
+    with local_server.answering(404) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        place = Storage(bucket)
+        for verb, write in (("write", place.put), ("create", place.create)):
+            with pytest.raises(StorageError, match=rf"expected to {verb} {bucket}/a, got .* 404 .*; create the bucket"):
+                write("a", b"1")
+        with pytest.raises(FileNotFoundError, match="got no such object"):
+            place.get("a")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
-import http.server
 import os
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import boto3
@@ -15,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import runs, store
-from tests.support.local_server import free_port
+from tests.support.local_server import answering, free_port
 
 
 def test_importing_tracking_neither_imports_mlflow_nor_changes_the_environment():
@@ -94,36 +92,6 @@ def test_an_address_without_a_complete_login_is_left_to_mlflow(monkeypatch, logi
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://{login}host.example:5000")
     assert store.address() == f"https://{login}host.example:5000"
     assert os.environ["MLFLOW_TRACKING_USERNAME"] == "before"
-
-
-@contextmanager
-def answering(status, *, after=0.0):
-    """Yield the address of a server that answers all requests with `status`, after some seconds."""
-    ended = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            ended.wait(after)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_PUT = do_GET  # noqa: N815  http.server's names
-
-        def log_message(self, *_):
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def ask(uri):
