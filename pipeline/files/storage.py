@@ -4,7 +4,6 @@ pyarrow.fs writes objects too, but not on a condition, which a lease needs (Apac
 """
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from pipeline.files import atomic
-from pipeline.files.redact import redact
+from pipeline.files import atomic, storage_errors
 from pipeline.files.storage_address import check_address
+from pipeline.files.storage_errors import StorageError as StorageError  # part of this module's interface
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,13 +27,7 @@ _CONNECT, _REQUEST = timedelta(seconds=10), timedelta(seconds=60)  # of an attem
 _RETRY = timedelta(seconds=180)  # for one request with all attempts; a longer outage is an error
 _PAUSE = 10.0  # seconds between two attempts, at most
 _CHUNK = 8 << 20  # bytes
-_ANSWERED, _LONGEST = "non-2xx status", 400  # of an error's text; characters of it that are shown
-_NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)<")
 _WRITES = {"write", "create"}  # which no missing object can make fail
-
-
-class StorageError(ValueError):
-    """The storage cannot be reached, or refuses; the message names the address and what to do."""
 
 
 class Storage:
@@ -121,13 +114,22 @@ class Storage:
 
         Raises:
             FileNotFoundError: there is none.
+            StorageError: the file cannot be written, too.
         """
         import obstore
 
         def stream() -> None:
-            with atomic.replacing(path) as temporary, temporary.open("wb") as file:
-                for chunk in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK):
-                    file.write(chunk)
+            chunks = obstore.get(self._store, name).stream(min_chunk_size=_CHUNK)
+            try:
+                with atomic.replacing(path) as temporary, temporary.open("wb") as file:
+                    for chunk in chunks:
+                        file.write(chunk)
+            except OSError as err:
+                if err.errno is None:  # of obstore, whose own have no number
+                    raise
+                raise StorageError(
+                    f"expected to write {path}, got: {err.strerror}; make room on its disk, or correct its permissions"
+                ) from err
 
         self._call("read", name, stream)
 
@@ -209,19 +211,19 @@ class Storage:
             try:
                 return action()
             except (BaseError, OSError) as err:
-                text, is_missing = _text(err), isinstance(err, (NotFoundError, FileNotFoundError))
-                no_bucket = _NO_BUCKET.search(str(err))
-                if no_bucket or (is_missing and verb in _WRITES and _ANSWERED in text):
+                text, is_missing = storage_errors.text(err), isinstance(err, (NotFoundError, FileNotFoundError))
+                is_answer, no_bucket = storage_errors.is_answer(err), storage_errors.missing_bucket(err)
+                if no_bucket or (is_missing and is_answer and verb in _WRITES):
                     raise StorageError(
-                        f"expected to {verb} {self.address}/{name}, got {no_bucket[1] if no_bucket else text}; create "
-                        "the bucket or container, or correct the address or the endpoint"
+                        f"expected to {verb} {self.address}/{name}, got {no_bucket or text}; create the bucket or "
+                        "container, or correct the address or the endpoint"
                     ) from err
                 if isinstance(err, (AlreadyExistsError, PreconditionError)):
                     raise
                 if is_missing:
                     raise FileNotFoundError(f"expected {self.address}/{name}, got no such object") from err
                 # An answer is final: obstore has repeated what can be repeated; and so is what a folder says.
-                is_final = _ANSWERED in text or self.folder is not None or not isinstance(err, GenericError)
+                is_final = is_answer or self.folder is not None or not isinstance(err, GenericError)
                 if is_final or time.monotonic() - began > self._patience.total_seconds():
                     raise StorageError(
                         f"expected to {verb} {self.address}/{name}, got: {text}; check address, network, "
@@ -241,9 +243,3 @@ def _aws_profile() -> dict[str, Any]:
         return {"credential_provider": Boto3CredentialProvider()}
     except (ImportError, ValueError):  # no boto3, or no credentials: instance metadata
         return {}
-
-
-def _text(err: Exception) -> str:
-    """Return an error's text, with the server's answer, without obstore's internals."""
-    lines = str(err).partition("\n\nDebug source")[0].split()
-    return redact(" ".join(lines))[:_LONGEST]

@@ -1,6 +1,7 @@
 """Storage, on a folder and on a real S3 server, with connections that break."""
 
 import os
+import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -77,6 +78,24 @@ def test_an_answer_that_breaks_off_is_read_again(wire, bucket, tmp_path):
     place.fetch("large", tmp_path / "large")
     assert wire.cuts == 0
     assert (tmp_path / "large").read_bytes() == content
+
+
+@both
+def test_a_file_that_cannot_be_written_here_is_no_fault_of_the_storage(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it was tried again"))
+    place.put("large", bytes(20_000_000))
+    (tmp_path / "file").touch()
+    expected = r"^expected to write {}, got: {}; make room on its disk, or correct its permissions$"
+    with pytest.raises(StorageError, match=expected.format(tmp_path / "file/copy", "File exists")):
+        place.fetch("large", tmp_path / "file/copy")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))  # as on a full disk, a part is written
+    try:
+        with pytest.raises(StorageError, match=expected.format(tmp_path / "copy", "File too large")):
+            place.fetch("large", tmp_path / "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["file"]
 
 
 @pytest.mark.slow
