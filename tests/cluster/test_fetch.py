@@ -7,7 +7,7 @@ from pipeline.cluster import fetch as fetching, results
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.fetch import fetch
 from pipeline.files import repository
-from pipeline.files.storage import Storage
+from pipeline.files.storage import Storage, StorageError
 from tests.support import tiny_jobs
 
 pytestmark = pytest.mark.slow  # DVC starts several times
@@ -192,6 +192,12 @@ def test_results_that_are_not_there_or_broken_say_what_to_do(here, tmp_path):
     storage.put(results.name("a"), b"{}")
     with pytest.raises(JobError, match=r"jobs/a/results.json: expected a job's results: .*; submit it again"):
         fetch(storage, "a")
+
+
+def test_a_storage_that_cannot_be_reached_is_not_taken_for_broken_results(here, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"^expected to read file://.*/file/jobs/a/results.json, got: .*"):
+        fetch(tiny_jobs.storage(tmp_path / "file"), "a")
 
 
 def test_outside_a_repository_nothing_is_fetched(tmp_path, monkeypatch):
