@@ -25,7 +25,7 @@ try:
     from pipeline.cluster import failures, results, submission
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
-    from pipeline.files import log
+    from pipeline.files import log, storage_trial
     from pipeline.files.storage import Storage
     from pipeline.files.storage_address import VARIABLE as STORAGE_VARIABLE
     from pipeline.files.terminal import complain, say
@@ -54,6 +54,7 @@ def main() -> int:
             f"expected {results.TRACKING} to name a server, since nobody could reach runs and versions in this job's "
             "folder, got none; set it where you submit, or where the head is started"
         )
+    storage_trial.try_out(storage)  # which else would be found to take nothing once all stages are done
     storage.delete([results.name(order.id)])  # of an attempt that failed
     has_remote = _remote() is not None
     if has_remote:

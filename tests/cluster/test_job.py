@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from pipeline.cluster import results
+from pipeline.files.storage import Storage
 from pipeline.tracking import clone
 from tests.support import tiny_jobs
 from tests.support.left_behind import until
@@ -168,8 +169,14 @@ def test_a_python_without_the_packages_says_which_it_is(made, storage, tmp_path)
     assert done.stderr.endswith("start the cluster's head (ray start) with the environment activated that has them\n")
 
 
-def test_a_storage_that_cannot_be_reached_fails_the_job(made, tmp_path):
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_a_storage_that_takes_nothing_fails_the_job_before_any_stage(made, tmp_path, kind, request):
     (tmp_path / "file").write_text("no folder")
-    done = tiny_jobs.run(made, tmp_path / "job", tiny_jobs.storage(tmp_path / "file/storage"))
+    if kind == "s3":
+        request.getfixturevalue("bucket")
+    address = (tmp_path / "file/storage").as_uri() if kind == "file" else "s3://no-such-bucket/x"
+    done = tiny_jobs.run(made, tmp_path / "job", Storage(address))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("job failed: expected to ")
+    assert done.stderr.splitlines()[-1].startswith(f"job failed: expected to write {address}/trial-")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "job/data/raw").exists()

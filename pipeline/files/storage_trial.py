@@ -1,0 +1,25 @@
+"""A trial of a storage before any work: a small object is written, read and removed."""
+
+import secrets
+
+from pipeline.files.storage import Storage, StorageError
+
+
+def try_out(storage: Storage) -> None:
+    """Write, read and remove an object.
+
+    Raises:
+        StorageError: the storage cannot be reached or refuses, or what is read is not what was written.
+    """
+    name = f"trial-{secrets.token_hex(4)}"
+    storage.put(name, name.encode())
+    try:
+        found = storage.get(name)
+    except FileNotFoundError:
+        found = b""
+    finally:
+        storage.delete([name])
+    if found != name.encode():
+        raise StorageError(
+            f"expected {storage.address}/{name} as it was just written, got {found[:40]!r}; look at the server"
+        )
