@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import timedelta
 from itertools import chain
 from typing import Annotated
 
@@ -12,11 +13,14 @@ import typer
 from pipeline import params
 from pipeline.cluster import doctor as checks
 from pipeline.cluster.jobs import Jobs
-from pipeline.files import repository
+from pipeline.files import repository, storage_trial
+from pipeline.files.storage import Storage
 from pipeline.files.storage_address import chosen_address
 from pipeline.files.terminal import complain, say, say_json
 from pipeline.params.dataset import CamvidDataset, FolderDataset
 from pipeline.tracking import round_trip, store
+
+_PATIENCE = timedelta(seconds=20)  # with a storage
 
 
 def doctor(
@@ -70,7 +74,7 @@ def _checks(megabytes: int) -> Mapping[str, Callable[[], str]]:
 
 def _on_cluster(address: str | None, megabytes: int) -> Iterator[checks.Result]:
     if address is None:
-        return iter(())
+        return _storage("storage")
     return _by_job(address, megabytes) if address.startswith("http") else _on_nodes(address)
 
 
@@ -86,8 +90,22 @@ def _by_job(address: str, megabytes: int) -> Iterator[checks.Result]:
 
     yield from checks.examine({"jobs": ask})
     yield from found
-    if storage is not None:
-        yield from checks.examine({"storage from here": lambda: doctor_job.storage_from_here(storage)})
+    yield from _storage("storage from here")
+
+
+def _storage(name: str) -> Iterator[checks.Result]:
+    """Yield, as a check of that name, whether this machine can use the storage; nothing if there is none."""
+    try:
+        address = chosen_address(params.load().storage.address)
+    except params.ParamsError:  # which a check of their own tells
+        return
+    if address is not None:
+        yield from checks.examine({name: lambda: _tried(address)})
+
+
+def _tried(address: str) -> str:
+    storage_trial.try_out(Storage(address, patience=_PATIENCE))
+    return f"{address}, written, read and removed"
 
 
 def _on_nodes(address: str) -> Iterator[checks.Result]:

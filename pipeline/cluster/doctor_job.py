@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.cluster import job, submission
-from pipeline.cluster.doctor import FoundError, Result
+from pipeline.cluster.doctor import Result
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.files import log, strict_json, terminal
-from pipeline.files.storage import Storage
 from pipeline.files.storage_address import LOCAL
 
 _ANSWER = "doctor found: "
@@ -50,18 +49,6 @@ def results(jobs: Jobs, storage: str | None, megabytes: int) -> Iterator[Result]
             yield result
         elif result.name not in _OF_THE_SENDER:
             yield Result(f"head: {result.name}", result.ok, result.detail, result.mend)
-
-
-def storage_from_here(address: str) -> str:
-    """Check that this machine, which fetches a job's results, reaches the storage."""
-    storage, name = Storage(address), f"doctor-{secrets.token_hex(4)}"
-    storage.put(name, name.encode())
-    try:
-        if storage.get(name) != name.encode():
-            raise FoundError(f"{address}: {name} holds something else than was written", "look at the server")
-    finally:
-        storage.delete([name])
-    return f"{address}, written, read and removed"
 
 
 def _answer(jobs: Jobs, started: Job) -> list[Result]:

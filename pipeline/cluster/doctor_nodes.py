@@ -3,15 +3,17 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pipeline.cluster.doctor import FoundError
 from pipeline.cluster.probes import Answers, Cluster, Probes, each
-from pipeline.files import lease, repository
+from pipeline.files import lease, repository, storage_trial
 from pipeline.files.storage import Storage
 
 _CLOCKS = 30.0  # seconds that clocks may differ; S3 refuses requests at 15 minutes, logs mislead long before
+_PATIENCE = timedelta(seconds=20)  # with a storage
 _VERSIONS = ("Python", "Ray", "torch")
 
 
@@ -111,6 +113,9 @@ def storage(probes: Probes, address: str | None) -> str:
         runs.mkdir(exist_ok=True)
         where, mend = runs.as_uri(), "mount this repository on every node, or set storage.address"
     mend = mend or "check storage.address, and the credentials of each node (AWS_ACCESS_KEY_ID ...)"
+    shared = Storage(where, patience=_PATIENCE)
+    if shared.folder is None:
+        storage_trial.try_out(shared)  # what is wrong for all is told once
     token = f"doctor-{secrets.token_hex(4)}"
     objects = {node: f"{token}/{node}" for node in probes.actors}
     try:
@@ -119,12 +124,12 @@ def storage(probes: Probes, address: str | None) -> str:
         if not wrong:
             unread = probes.ask("unread", where, list(objects.values()))
             wrong = {node: "; ".join(reasons.values()) for node, reasons in unread.items() if reasons}
-        if not wrong and Storage(where).folder is None:
-            lease.check_conditions(Storage(where))
+        if not wrong and shared.folder is None:
+            lease.check_conditions(shared)
     finally:
-        Storage(where).delete(objects.values())
-        if (folder := Storage(where).folder) is not None:
-            _remove_empty(folder / token)
+        shared.delete(objects.values())
+        if shared.folder is not None:
+            _remove_empty(shared.folder / token)
     if wrong:
         raise FoundError(f"{where}: {each(wrong)}", mend)
     return f"{where}, written by each node and read by every other"

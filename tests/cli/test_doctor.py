@@ -93,6 +93,19 @@ def test_the_images_of_an_object_store_are_counted(project, bucket):
     assert f"ok     data set: 1 files in {bucket}" in doctor().stdout
 
 
+def test_a_storage_is_tried_out_where_one_is_set(project, bucket, monkeypatch):
+    monkeypatch.setenv("SEGNET_STORAGE", bucket)
+    assert doctor().stdout.splitlines()[-1] == f"ok     storage: {bucket}, written, read and removed"
+    assert Storage(bucket).names() == []
+    monkeypatch.setenv("SEGNET_STORAGE", "s3://no-such-bucket/x")
+    done = doctor(code=1)
+    assert "FAILS  storage: expected to write s3://no-such-bucket/x/trial-" in done.stdout
+    assert "got NoSuchBucket\n       mend: create the bucket or container, or correct the address" in done.stdout
+    assert done.stderr == "segnet: 1 of 12 checks fail: storage\n"
+    (project / "params.yaml").write_text("a: 1")
+    assert doctor(code=1).stderr == "segnet: 2 of 11 checks fail: params, data set\n"
+
+
 def test_camvid_is_looked_for_in_cache_and_mirror(project, monkeypatch):
     preset("camvid_cpu")
     monkeypatch.setattr(camvid, "URL", "http://127.0.0.1:9/nothing.zip")

@@ -5,6 +5,7 @@ import pytest
 from pipeline.cluster import doctor_nodes
 from pipeline.cluster.doctor import FoundError, Result
 from pipeline.cluster.probes import Probes
+from pipeline.files.storage import StorageError
 
 OURS = {"Python": "3.12.4", "Ray": "2.60.0", "torch": "2.13.0+cpu"}
 
@@ -63,6 +64,14 @@ def test_a_machine_that_lacks_something_is_found_with_its_mend():
         "10.0.0.2, shared memory: 64 MB are free in /dev/shm, 150 are needed",
         "docker run --shm-size 1g",
     )
+
+
+def test_a_bucket_that_is_not_there_is_told_once_before_nodes_are_asked(bucket):
+    nodes = Probes({"10.0.0.1": None, "10.0.0.2": None})
+    with pytest.raises(
+        StorageError, match=r"^expected to write s3://no-such-bucket/x/trial-\w+, got NoSuchBucket; create"
+    ):
+        doctor_nodes.storage(nodes, "s3://no-such-bucket/x")
 
 
 def test_one_node_needs_no_storage():
