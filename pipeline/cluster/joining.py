@@ -2,11 +2,13 @@
 
 import logging
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import allocator, nodes, share
+from pipeline.cluster.failures import ClusterError
 from pipeline.files import signals, source_code
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ _ENVIRONMENT = {
 }
 # Ray's default of 600 s leaves it to the head to notice a lost node. One machine has none to lose, and may be busy.
 ON_A_CLUSTER = {"RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "30"}
+_WITHOUT_PORT = {"auto", "local"}  # which Ray takes in place of a head's HOST:PORT
+_SECONDS = 5  # for a connection
 # The code that a run brings along; Ray sends a package as it is, but for these.
 _CODE = {"py_modules": [str(source_code.ROOT / nodes.PACKAGE)], "excludes": ["__pycache__"]}
 
@@ -41,8 +45,11 @@ def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> 
         placement: which nodes are meant.
 
     Raises:
-        ClusterError: nodes lack something, or no node has the labels.
+        ClusterError: nobody listens at the address, nodes lack something, or no node has the labels.
     """
+    address = os.environ["RAY_ADDRESS"]
+    if "://" not in address and address not in _WITHOUT_PORT:
+        check_head(address)
     import ray
 
     connect()
@@ -50,6 +57,18 @@ def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> 
     if nodes.code_is_missing(share.hosting(ray.nodes(), placement.node_labels), reads, folder):
         ray.shutdown()
         connect(runtime_env=_CODE)  # Ray sends code when a driver connects
+
+
+def check_head(address: str) -> None:
+    """Raise ClusterError unless something listens at HOST:PORT; Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as err:  # the last: of a port beyond 65535
+        raise ClusterError(
+            f"expected RAY_ADDRESS to name a cluster's head, got no cluster at {address}: {err}; give the HOST:PORT "
+            "that `ray start --head` prints, on this network"
+        ) from err
 
 
 def connect(**options: Any) -> None:

@@ -1,7 +1,6 @@
 """A probe on each node of a cluster, by which `segnet doctor` asks all of them at once."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,13 +88,13 @@ def connected(address: str, placement: "Placement") -> Iterator[Cluster]:
     Raises:
         FoundError: there is none, nodes have other code, or none may run workers.
     """
-    _check_head(address)
     os.environ["RAY_ADDRESS"] = address
     joining.set_environment()
     import ray
     from ray.exceptions import RayError
 
     try:
+        joining.check_head(address)  # whatever it is
         joining.join((), None, placement)
         hosts = share.hosting(ray.nodes(), placement.node_labels)
         if not hosts:
@@ -108,17 +107,6 @@ def connected(address: str, placement: "Placement") -> Iterator[Cluster]:
         raise FoundError(found, mend) from err
     finally:
         ray.shutdown()
-
-
-def _check_head(address: str) -> None:
-    """Raise FoundError unless something listens there; Ray itself would wait for a minute."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except (OSError, ValueError) as err:
-        raise FoundError(
-            f"no cluster at {address}: {err}", "give the HOST:PORT that `ray start --head` prints, on this network"
-        ) from err
 
 
 def each(found: Mapping[str, str]) -> str:
