@@ -116,7 +116,7 @@ def _recipe(own: Params, text: bytes) -> Recipe:
 
 def _slots(wanted: int | None) -> tuple[Slot, ...]:
     """Return the parts of this machine; where RAY_ADDRESS names a cluster, that divides itself."""
-    if "RAY_ADDRESS" in os.environ:
+    if os.environ.get("RAY_ADDRESS"):
         return (Slot(frozenset(), None),) * (wanted or 1)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]

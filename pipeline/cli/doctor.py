@@ -39,7 +39,7 @@ def doctor(
     With a dashboard's address, a job checks the head and the nodes, as segnet submit would use them. If a check fails,
     the exit code is 1. Nothing that it writes stays, but a deleted run in MLflow's store.
     """
-    if address is not None and not address.startswith("http"):
+    if address and not address.startswith("http"):
         os.environ["RAY_ADDRESS"] = address  # the store must then be a server's, as in a training there
     results = []
     for result in chain(checks.examine(_checks(megabytes)), _on_cluster(address, megabytes)):
@@ -73,7 +73,7 @@ def _checks(megabytes: int) -> Mapping[str, Callable[[], str]]:
 
 
 def _on_cluster(address: str | None, megabytes: int) -> Iterator[checks.Result]:
-    if address is None:
+    if not address:
         return _storage("storage")
     return _by_job(address, megabytes) if address.startswith("http") else _on_nodes(address)
 

@@ -107,7 +107,7 @@ def workers(function: Function, job: Any, plan: Plan) -> Iterator[Workers]:
     Raises:
         ClusterError: the cluster lacks the resources, or its nodes lack what workers need.
     """
-    is_local = "RAY_ADDRESS" not in os.environ
+    is_local = not os.environ.get("RAY_ADDRESS")
     joining.set_environment(local.ENVIRONMENT if is_local else joining.ON_A_CLUSTER)
     place: AbstractContextManager[dict[str, Any]] = local.options() if is_local else nullcontext({})
     folder = plan.place.folder.resolve()  # a worker has another current folder

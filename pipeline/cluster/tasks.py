@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 def is_at_hand() -> bool:
     """Return whether there is a cluster: RAY_ADDRESS names it."""
-    return "RAY_ADDRESS" in os.environ
+    return bool(os.environ.get("RAY_ADDRESS"))
 
 
 @contextmanager

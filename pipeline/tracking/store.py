@@ -72,7 +72,7 @@ def run_address() -> str:
     """
     uri = address()
     is_file = uri.startswith((_SQLITE, "file:")) or "://" not in uri
-    if is_file and "RAY_ADDRESS" in os.environ:
+    if is_file and os.environ.get("RAY_ADDRESS"):
         raise ValueError(
             f"expected MLFLOW_TRACKING_URI to name a server where RAY_ADDRESS names a cluster, got {uri}, a "
             "file of this machine, from which no other can promote; start one (mlflow server), or unset RAY_ADDRESS"

@@ -160,6 +160,8 @@ def test_a_cluster_divides_itself(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert command._slots(None) == (Slot(frozenset(), None),)
     assert command._slots(3) == (Slot(frozenset(), None),) * 3
+    monkeypatch.setenv("RAY_ADDRESS", "")  # which names none
+    assert all(each.cores for each in command._slots(None))
 
 
 def test_gpus_are_those_that_this_process_may_use(monkeypatch):

@@ -40,8 +40,8 @@ def project(original, tmp_path, monkeypatch):
     return tmp_path
 
 
-def doctor(*words, code=0):
-    done = CliRunner().invoke(app, ["doctor", "--megabytes", "1", *words])
+def doctor(*words, code=0, **environment):
+    done = CliRunner().invoke(app, ["doctor", "--megabytes", "1", *words], env=environment)
     assert done.exit_code == code, done.output
     return done
 
@@ -52,6 +52,11 @@ def test_a_machine_in_order_passes_every_check(project):
     assert {line[:6] for line in lines} == {"ok    "}
     assert lines[1] == "ok     params: segnet on scenes, 36 epochs"
     assert lines[2] == "ok     data set: scenes, which the program draws"
+
+
+@pytest.mark.parametrize(("words", "environment"), [((), {"RAY_ADDRESS": ""}), (("--address", ""), {})])
+def test_an_empty_address_is_this_machine(project, words, environment):
+    assert [line[7:].partition(":")[0] for line in doctor(*words, **environment).stdout.splitlines()] == NAMES
 
 
 def preset(name, **dataset):

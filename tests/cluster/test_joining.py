@@ -38,6 +38,21 @@ def test_no_head_at_the_address_ends_at_once_in_one_line(work, address, tmp_path
     assert "\n" not in text
 
 
+def test_an_empty_address_is_none(tmp_path, monkeypatch):
+    asked = {}
+
+    def init(**options):
+        asked.update(options)
+        raise LookupError
+
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(LookupError):
+        train(tmp_path)
+    assert asked["address"] == "local"
+    assert not tasks.is_at_hand()
+
+
 @pytest.mark.parametrize("address", ["auto", "local", "ray://nowhere.invalid:10001", "http://nowhere.invalid:8265"])
 def test_what_is_no_address_of_a_head_is_left_to_ray(address, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)

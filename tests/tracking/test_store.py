@@ -103,6 +103,8 @@ def ask(uri):
 def test_on_a_cluster_runs_are_kept_by_a_server(monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert store.run_address() == store.address()
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    assert store.run_address() == store.address()
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     expected = r"to name a server where RAY_ADDRESS names a cluster, got .*, a file of this machine.*; start one"
     with nullcontext() if uri.startswith("http") else pytest.raises(ValueError, match=expected):
