@@ -41,6 +41,11 @@ _LOOK_EVERY = 1.0  # seconds
 _LAST_LINES = 5.0  # seconds that output may take to arrive after dvc has ended
 _DATA = {"download", "validate", "tile"}  # stages that record nothing in MLflow
 _FAILED_STAGE = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']*)'")
+# DVC 3.67 exits with 0 where the remote lacks an output, but with 1 where it has a folder and lacks a file of it.
+_MISSING = re.compile(
+    r"ERROR: failed to (transfer '.*(no such |does not exist|not found)|pull data from the cloud - \d+ files? )",
+    re.IGNORECASE,
+)
 _ERROR = re.compile(r"(error|\w+(\.\w+)*(Error|Exception)): ")
 
 
@@ -56,16 +61,16 @@ def main() -> int:
         )
     storage_trial.try_out(storage)  # which else would be found to take nothing once all stages are done
     storage.delete([results.name(order.id)])  # of an attempt that failed
-    has_remote = _remote() is not None
-    if has_remote:
-        _dvc("pull", "--run-cache", "--allow-missing")
+    remote = _remote()
+    if remote is not None:
+        _pull(remote)
     stages = _Stages()
     error = stages.reproduce(order.stages)
     if stages.stopped:
         say("the job was stopped; submit it again, and it resumes")
         return 128 + signal.SIGTERM
-    pushed = has_remote and _dvc("push", "--run-cache") == 0
-    if has_remote and not pushed and not error:
+    pushed = remote is not None and _dvc("push", "--run-cache") == 0
+    if remote is not None and not pushed and not error:
         error = "expected dvc push to succeed, got what it says above; the results are in storage: submit again"
     written = results.write(storage, order, Path(), error=error, pushed=pushed)
     say(f"{len(written.files)} files are in {storage.address}/jobs/{order.id}: segnet fetch {order.id}")
@@ -132,6 +137,29 @@ def _setting(name: str) -> str:
 def _dvc(*arguments: str) -> int:
     say(f"> dvc {' '.join(arguments)}")
     return subprocess.run(("dvc", *arguments), check=False).returncode  # noqa: S603, S607  dvc of PATH, no shell
+
+
+def _pull(remote: str) -> None:
+    """Have DVC bring what its remote has; what is missing there is no error, and the stages make it.
+
+    Raises:
+        JobError: the remote cannot be read; everything would be made and registered again, and in the end not pushed.
+    """
+    command = ("dvc", "pull", "--run-cache", "--allow-missing")
+    say(f"> {' '.join(command)}")
+    errors = []
+    with subprocess.Popen(  # noqa: S603  no shell
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            say(line.rstrip("\n"))
+            sys.stdout.flush()
+            errors += [line] if line.startswith("ERROR: ") else []
+    if process.returncode and not (errors and all(map(_MISSING.match, errors))):
+        raise failures.JobError(
+            "expected dvc pull to succeed, got what it says above; correct the remote's address or credentials at the "
+            f"head, or remove the remote (dvc remote remove {remote})"
+        )
 
 
 class _Stages:

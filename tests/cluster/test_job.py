@@ -1,7 +1,9 @@
 """What a job does on the cluster, here without one."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +85,45 @@ def test_what_a_failed_stage_wrote_is_no_result(made, storage, tmp_path):
     tiny_jobs.change(made, register="echo changed > reports/scores.json; exit 1")
     tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
     assert results.read(storage, "a").outs.keys() == {"models/segnet"}
+
+
+@pytest.fixture
+def remote(made, tmp_path):
+    """The folder that is DVC's remote; it has what the stages made in the repository."""
+    folder = tmp_path / "remote"
+    folder.mkdir()
+    made.run("dvc", "remote", "add", "-d", "shared", str(folder))
+    tiny_jobs.change(made)
+    made.run("dvc", "repro")
+    made.run("dvc", "push")
+    return folder
+
+
+def test_what_the_remote_has_not_is_made(made, storage, remote, tmp_path):
+    weights = hashlib.md5(b"image\n").hexdigest()  # DVC's name for it
+    (remote / "files/md5" / weights[:2] / weights[2:]).unlink()  # of a folder that the remote has
+    done = tiny_jobs.run(made, tmp_path / "part", storage, job_id="a")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"ERROR: failed to transfer '{weights}'" in done.stdout
+    assert results.read(storage, "a").outs.keys() >= {"models/segnet"}
+    shutil.rmtree(remote / "files")
+    done = tiny_jobs.run(made, tmp_path / "all", storage, job_id="b")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results.read(storage, "b").pushed
+
+
+def test_a_remote_that_cannot_be_read_fails_the_job_before_any_stage(made, storage, remote, tmp_path):
+    shutil.rmtree(remote / "files")
+    (remote / "files").touch()
+    done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
+    assert done.returncode == 1
+    assert "ERROR: unexpected error - [Errno 20] Not a directory" in done.stdout
+    assert done.stderr.splitlines()[-1] == (
+        "job failed: expected dvc pull to succeed, got what it says above; correct the remote's address or credentials "
+        "at the head, or remove the remote (dvc remote remove shared)"
+    )
+    assert "Running stage" not in done.stdout
+    assert storage.names("jobs/a") == []
 
 
 def test_a_remote_that_takes_nothing_fails_the_job_and_loses_no_results(made, storage, tmp_path):
