@@ -7,6 +7,7 @@ and lock, reports and model into storage.
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,7 +77,17 @@ def main() -> int:
     say(f"{len(written.files)} files are in {storage.address}/jobs/{order.id}: segnet fetch {order.id}")
     if error:
         complain(f"{FAILED}{error}")
+    else:
+        _tidy(pushed=pushed)
     return 1 if error else 0
+
+
+def _tidy(*, pushed: bool) -> None:
+    """Remove what is elsewhere too: Ray keeps the folder of a job that is over for as long as the head runs."""
+    copies = [*Path("runs").glob("*/step-*")]  # the storage has them
+    copies += [Path("data"), Path(".dvc/cache")] if pushed else []
+    for path in copies:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _end_with_parent() -> None:

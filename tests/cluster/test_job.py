@@ -126,6 +126,18 @@ def test_a_remote_that_cannot_be_read_fails_the_job_before_any_stage(made, stora
     assert storage.names("jobs/a") == []
 
 
+@pytest.mark.parametrize("pushed", [True, False])
+def test_a_job_that_is_over_leaves_no_second_copies(made, storage, tmp_path, pushed, request):
+    if pushed:
+        request.getfixturevalue("remote")
+    tiny_jobs.change(made, train=f"mkdir -p runs/a/step-000000007 && touch runs/a/live.html && {TRAIN}")
+    done = tiny_jobs.run(made, tmp_path / "job", storage)
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = {path for path in ("data", ".dvc/cache", "runs/a/step-000000007") if (tmp_path / "job" / path).exists()}
+    assert left == (set() if pushed else {"data", ".dvc/cache"})  # which nobody else has
+    assert (tmp_path / "job/runs/a/live.html").exists()
+
+
 def test_a_remote_that_takes_nothing_fails_the_job_and_loses_no_results(made, storage, tmp_path):
     remote = tmp_path / "remote"
     remote.mkdir()
