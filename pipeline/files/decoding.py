@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
+from PIL.MpoImagePlugin import MpoImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pipeline.core.arrays import Pixels
@@ -25,6 +26,7 @@ SOFTWARE = "Software"
 """The keyword of a PNG's text that says what has written it (PNG specification, 11.3.3.2)."""
 
 _PHOTOMETRIC, _ORIENTATION, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _SIGNED = 262, 274, 277, 339, 2  # tags of EXIF and TIFF
+_ENTRIES, _PRIMARY, _PREVIEW, _NO_KIND = 0xB002, "Baseline MP Primary Image", "Large Thumbnail", "Undefined"  # of MPO
 _LOSSLESS_TIFF = {
     *("raw", "tiff_raw_16", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd"),
     *("group3", "group4", "tiff_ccitt"),
@@ -148,7 +150,7 @@ def decode(source: Path | bytes) -> Decoded:
         ImageError: not a complete image, more than one frame, or more channels than are decoded.
     """
     with _opened(source) as image:
-        frames, bands = getattr(image, "n_frames", 1), _num_stored_bands(image)
+        frames, bands = _num_frames(image), _num_stored_bands(image)
         if frames > 1:
             raise ImageError(f"expected a single image, got {frames} frames or pages; save the one that counts alone")
         if bands > len(image.getbands()):
@@ -185,6 +187,31 @@ def decode_leniently(source: Path | bytes) -> Image.Image:
 def _orientation(image: ImageFile) -> int:
     value = image.getexif().get(_ORIENTATION, 1)
     return value if value in range(1, 9) else 1
+
+
+def _num_frames(image: ImageFile) -> int:
+    """Return how many frames or pages an opened image has; what a camera adds to a JPEG for its screen is none.
+
+    Such a file says what kind each of its images is (CIPA DC-007, 5.2.3.3). Large thumbnails of a primary image are
+    previews, and so is a smaller image of no kind; of a stereo pair or a panorama, each is a frame.
+    """
+    if not isinstance(image, MpoImageFile) or image.mpinfo is None:
+        return getattr(image, "n_frames", 1)
+    kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[_ENTRIES]]
+    is_one = kinds[0] == _PRIMARY and all(
+        kind.startswith(_PREVIEW) or (kind == _NO_KIND and _is_smaller(image, number))
+        for number, kind in enumerate(kinds[1:], 1)
+    )
+    return 1 if is_one else len(kinds)
+
+
+def _is_smaller(image: ImageFile, number: int) -> bool:
+    """Return whether a further image of the file has fewer pixels than the first, by their headers."""
+    pixels = image.width * image.height
+    image.seek(number)
+    is_smaller = image.width * image.height < pixels
+    image.seek(0)
+    return is_smaller
 
 
 def _num_stored_bands(image: ImageFile) -> int:

@@ -1,10 +1,15 @@
 """What a file says of itself before its pixels are decoded."""
 
+import io
+import re
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.files.decoding import ImageError, decode, read_size
+from pipeline.files.decoding import ImageError, decode, read_header, read_size
+from pipeline.files.images import read_image
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
@@ -23,3 +28,67 @@ def test_a_broken_image_has_no_size(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ImageError, match="expected an image"):
         read_size(tmp_path / "a.png")
+
+
+PRIMARY, VGA, FULL_HD, PANORAMA, STEREO, NO_KIND = 0x030000, 0x010001, 0x010002, 0x020001, 0x020002, 0  # CIPA DC-007
+
+
+def camera_file(*images, **options):
+    """Return a JPEG that holds images, (kind, height, width), of values 200, 100, ... as those of cameras do."""
+    first, *others = [
+        Image.fromarray(np.full((height, width, 3), 200 // i, np.uint8))
+        for i, (_, height, width) in enumerate(images, 1)
+    ]
+    buffer = io.BytesIO()
+    first.save(buffer, "MPO", save_all=True, append_images=others, **options)
+    content = bytearray(buffer.getvalue())
+    entries = re.search(
+        rb"\x00\x00\x03\x00.{4}\x00{8}", content, re.DOTALL
+    ).start()  # the first: its kind, size, and no offset
+    for i, (kind, _, _) in enumerate(images):
+        struct.pack_into("<L", content, entries + 16 * i, kind)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "previews",
+    [
+        [(VGA, 480, 640)],
+        [(VGA, 480, 640), (FULL_HD, 1080, 1920)],
+        [(NO_KIND, 10, 15)],
+        [(VGA, 480, 640), (NO_KIND, 5, 7)],
+    ],
+)
+def test_previews_within_a_cameras_file_are_no_frames(previews):
+    exif = Image.Exif()
+    exif[274] = 6
+    content = camera_file((PRIMARY, 20, 30), *previews, exif=exif)
+    assert read_header(content) == ("RGB", 20, 30)
+    assert read_size(content) == (30, 20)
+    pixels = read_image(content)
+    assert pixels.shape == (30, 20, 3)
+    assert np.ptp(pixels) == 0
+    assert abs(int(pixels[0, 0, 0]) - 200) < 3
+    assert decode(content).is_lossy
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [(STEREO, 20, 30), (STEREO, 20, 30)],
+        [(PRIMARY, 20, 30), (STEREO, 20, 30)],
+        [(PANORAMA, 20, 30), (PANORAMA, 10, 15)],
+        [(PRIMARY, 20, 30), (NO_KIND, 20, 30)],
+        [(NO_KIND, 20, 30), (NO_KIND, 10, 15)],
+        [(VGA, 20, 30), (VGA, 10, 15)],
+    ],
+)
+def test_several_pictures_in_one_file_of_a_camera_are_refused(images):
+    with pytest.raises(ImageError, match="expected a single image, got 2 frames or pages; save the one that counts"):
+        decode(camera_file(*images))
+
+
+def test_a_cameras_file_that_ends_within_its_picture_is_broken():
+    content = camera_file((PRIMARY, 200, 300), (VGA, 480, 640))
+    with pytest.raises(ImageError, match="expected a complete image file"):
+        decode(content[:1000])
