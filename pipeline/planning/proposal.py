@@ -2,21 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.data import annotations, assignment
 from pipeline.data.pairing import Pair
 from pipeline.files import repository
-from pipeline.files.decoding import read_size
-from pipeline.files.images import ImageError
 from pipeline.params.dataset import FolderDataset
 from pipeline.planning import (
     annotated,
     class_table,
     contents,
     globs,
+    image_files,
     mask_files,
     params_file,
     sizes,
@@ -29,8 +27,6 @@ from pipeline.planning.listing import Listing, read as read_listing
 from pipeline.planning.params_file import line, text_of
 from pipeline.planning.sizes import Machine, Sizes
 from pipeline.planning.split_rules import SplitRule, split_of_folder
-
-_HEADERS = 300  # images whose size is read
 
 
 @dataclass(frozen=True)
@@ -87,10 +83,11 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs if assignment.is_whole(root, job))
     alone = len(jobs) - counts.total()
-    chosen = sizes.propose(_sizes(root, images), counts["train"], machine)
+    read, unread = image_files.look_at(root, images)
+    chosen = sizes.propose(read, counts["train"], machine)
     text = params_file.compose(lines, _values(chosen, machine, alone))
     params_file.checked(text)
-    questions = (*found.questions, *table.questions, *asked, *rule.questions)
+    questions = (*found.questions, *table.questions, *asked, *rule.questions, *unread)
     facts = _facts(found, table, counts, chosen, rule)
     left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
     return Proposal(text, (*facts, *left_out), questions)
@@ -185,24 +182,6 @@ _KINDS = {
     "labelme": "polygons in LabelMe's JSON, a file for each image",
     "cvat": "shapes in CVAT's XML",
 }
-
-
-def _sizes(root: Path, images: Sequence[str]) -> list[tuple[int, int]]:
-    """Return height and width of up to 300 images, evenly spread; those that cannot be read are left out.
-
-    Raises:
-        ValueError: none can be read.
-    """
-    step = max(1, len(images) / _HEADERS)
-    found, problem = [], ""
-    for i in range(min(_HEADERS, len(images))):
-        try:
-            found.append(read_size(root / images[int(i * step)]))
-        except (ImageError, OSError) as err:
-            problem = f"{images[int(i * step)]}: {err}"
-    if not found:
-        raise ValueError(f"expected images that can be read, got none: {problem}")
-    return found
 
 
 def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str], tuple[object, str]]:

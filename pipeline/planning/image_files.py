@@ -1,0 +1,51 @@
+"""What a look at some images tells before all are read: their sizes, and whether the pipeline refuses any."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.files.decoding import read_size
+from pipeline.files.images import ImageError, read_image
+
+_HEADERS = 300  # images whose size is read
+_DECODED = 8  # images whose pixels are read too
+
+
+def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
+    """Return height and width of up to 300 images, evenly spread, and a question if some cannot be read.
+
+    A few are decoded: what the pipeline refuses, such as transparency, is often alike in all.
+
+    Args:
+        root: the folder of the data set.
+        images: their paths below it; lists may name some that are not there, which are left out.
+
+    Raises:
+        ValueError: none can be read.
+    """
+    sizes, there, refused = [], [], dict[str, str]()
+    for image in _spread(images, _HEADERS):
+        try:
+            sizes.append(read_size(root / image))
+            there.append(image)
+        except (ImageError, OSError) as err:
+            refused[image] = str(err)
+    if not sizes:
+        problem = next((f": {image}: {why}" for image, why in refused.items()), "")
+        raise ValueError(f"expected images that can be read, got none{problem}; mend them, or name another folder")
+    for image in _spread(there, _DECODED):
+        try:
+            read_image(root / image)
+        except (ImageError, OSError) as err:
+            refused[image] = str(err)
+    questions = (
+        f"Are there images to be mended first? {image}: {why}. Default: no; the validate stage refuses those that "
+        "cannot be read"
+        for image, why in refused.items()
+        if (root / image).exists()
+    )
+    return sizes, tuple(questions)[:1]
+
+
+def _spread(images: Sequence[str], count: int) -> list[str]:
+    step = max(1, len(images) / count)
+    return [images[int(i * step)] for i in range(min(count, len(images)))]

@@ -1,0 +1,49 @@
+"""A look at images tells their sizes, and says what the pipeline would refuse."""
+
+import pytest
+from PIL import Image
+
+from pipeline.planning import image_files
+from tests.support import layouts
+
+SIZE = (layouts.HEIGHT, layouts.WIDTH)
+
+
+def pictures(root, count):
+    names = [f"{i:03}.png" for i in range(count)]
+    for i, name in enumerate(names):
+        layouts.picture(root / name, i)
+    return names
+
+
+def test_images_that_can_be_read_are_not_asked_about(tmp_path):
+    assert image_files.look_at(tmp_path, pictures(tmp_path, 3)) == ([SIZE] * 3, ())
+
+
+def test_the_pixels_of_eight_images_from_all_over_are_tried(tmp_path):
+    names = pictures(tmp_path, 40)
+    for name in names[35:]:
+        Image.new("RGBA", SIZE[::-1], (0, 0, 0, 9)).save(tmp_path / name)
+    sizes, questions = image_files.look_at(tmp_path, names)
+    assert sizes == [SIZE] * 40
+    assert questions == (
+        "Are there images to be mended first? 035.png: expected an opaque image, got transparent pixels; flatten it on "
+        "a background. Default: no; the validate stage refuses those that cannot be read",
+    )
+
+
+def test_an_image_with_a_broken_header_is_asked_about_and_a_missing_one_is_not(tmp_path):
+    names = pictures(tmp_path, 3)
+    (tmp_path / names[0]).write_bytes(b"broken")
+    (tmp_path / names[2]).unlink()
+    sizes, (question,) = image_files.look_at(tmp_path, names)
+    assert sizes == [SIZE]
+    assert "000.png: expected an image (PNG, JPEG" in question
+
+
+def test_a_data_set_of_which_no_image_can_be_read_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"broken")
+    with pytest.raises(
+        ValueError, match=r"expected images that can be read, got none: a\.png: expected an image.*; mend them"
+    ):
+        image_files.look_at(tmp_path, ["a.png"])
