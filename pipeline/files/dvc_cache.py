@@ -54,6 +54,21 @@ def check(root: Path, path: str, md5: str) -> Iterator[str]:
         yield "in DVC's cache"
 
 
+def cached(root: Path, folder: str, name: str) -> Path | None:
+    """Return where DVC's cache has a file of a folder that dvc.lock records; None: dvc.lock records no such folder.
+
+    Raises:
+        ChangedError: the cache lacks the folder's file list or the file, or dvc.lock or the list is broken.
+    """
+    md5 = _locked(root).get(folder)
+    if md5 is None:
+        return None
+    place = next((_object(root, listed) for path, listed in _listed(_object(root, md5)) if path == name), None)
+    if place is None or not place.exists():
+        raise ChangedError(f"expected {folder}/{name} in DVC's cache, where dvc.lock has it, got none; run dvc fetch")
+    return place
+
+
 def _check_object(root: Path, path: str, md5: str) -> None:
     """Check an object of the cache against its hash and, if it is a folder, the objects that it lists."""
     place = _object(root, md5)

@@ -7,6 +7,7 @@ WRITTEN = ("data/raw", "data/tiles", "models/segnet", "reports")
 """Where stages write, below the repository: DVC, or a stage, removes what is there before."""
 FOLDS = "runs/folds"
 """Where `segnet crossvalidate` works, below the repository."""
+_FOLD = re.compile(r".*?/(?P<fold>runs/folds/folds-[0-9a-f]{16}/\d+)(/.*)?")
 _COPY = re.compile(r"(?P<root>.*?)/(\.dvc/tmp/exps|runs/folds/folds-[0-9a-f]{16})/.+")
 
 
@@ -19,6 +20,12 @@ def root() -> Path:
     """
     match = _COPY.fullmatch(Path.cwd().as_posix())
     return Path(match["root"] or "/") if match else Path()
+
+
+def fold() -> Path | None:
+    """Return the fold in whose folder this process works, relative to the repository: runs/folds/.../<number>."""
+    match = _FOLD.fullmatch(Path.cwd().as_posix())
+    return None if match is None else Path(match["fold"])
 
 
 def user_path(path: str) -> Path:

@@ -3,6 +3,7 @@
 Only these are removed:
 
 * runs below runs/, except the run of models/segnet and the newest others: those started or resumed last;
+* runs of folds that are evaluated, which nothing resumes, and those of cross-validations that are removed;
 * cross-validations below runs/folds, except as many of the newest; their scores are in MLflow too;
 * copies in runs/ of registered models' weights, which no run that stays began with;
 * temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that have not been written to for
@@ -18,10 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.artifacts.model import read_spec
-from pipeline.files import locks, repository
-from pipeline.training.run import is_in_use, is_recorded, read_inputs, remove_folder, run_folders
+from pipeline.artifacts.model import Spec, read_spec
+from pipeline.files import dvc_cache, locks, repository, strict_json
+from pipeline.training.run import fold_of, is_in_use, is_recorded, read_inputs, remove_folder, run_folders
 
+_MODEL = "models/segnet"
 _FOLDERS = ("runs", "models", "reports", "data")
 _UNSENT = Path("runs/unsent")
 _TOO_OLD = 3600  # seconds
@@ -44,20 +46,49 @@ def find(root: Path, keep: int) -> list[Waste]:
     """Return what to remove from the repository at `root`, keeping `keep` runs besides that of models/segnet.
 
     Raises:
-        ValueError: models/segnet cannot be read, so its run is unknown; or the inputs of a run that stays cannot.
+        ValueError: runs would be removed, but that of the model is unknown; or the inputs of a run that stays cannot be
+            read.
     """
-    model = root / "models" / "segnet"
-    current = read_spec(model).run if model.exists() else None
-    runs = run_folders(root / "runs")
-    old = [folder for folder in [each for each in runs if each.name != current][keep:] if not is_in_use(folder)]
     folds = _crossvalidations(root)[keep:]
     folds = [folder for folder in folds if not locks.is_held(folder.with_suffix(".lock"))]
+    runs = run_folders(root / "runs")
+    own = [each for each in runs if fold_of(each) is None]
+    current = _model_run(root) if len(own) > keep else None
+    unneeded = [each for each in own if each.name != current][keep:] + _of_folds(root, runs, folds)
+    old = [folder for folder in unneeded if not is_in_use(folder)]
     weights = _unused_weights(root, [folder for folder in runs if folder not in old])
     temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
     outermost = [path for path in temporary if not {*path.parents} & {*temporary, *old, *folds, root / _UNSENT}]
     abandoned = sorted(path for path in outermost if _last_written(path) < time.time() - _TOO_OLD)
     kinds = {"run": old, "cross-validation": folds, "weights": weights, "temporary": abandoned}
     return [Waste(path.relative_to(root), _size(path), kind) for kind, paths in kinds.items() for path in paths]
+
+
+def _model_run(root: Path) -> str | None:
+    """Return the run of models/segnet; of what dvc.lock has there, where DVC has removed it before a training.
+
+    None: no model was trained here.
+    """
+    if (root / _MODEL).exists():
+        return read_spec(root / _MODEL).run
+    try:
+        file = dvc_cache.cached(root, _MODEL, "model.json")
+        return None if file is None else strict_json.parse(file.read_bytes(), Spec).run
+    except (OSError, ValueError) as err:
+        raise ValueError(
+            f"expected {_MODEL}, whose run is kept, got none, and dvc.lock does not tell it: {err}; a training is "
+            "under way, or was interrupted: run dvc checkout or dvc repro first"
+        ) from err
+
+
+def _of_folds(root: Path, runs: Sequence[Path], removed: Sequence[Path]) -> list[Path]:
+    """Return the runs of folds that are evaluated, or whose cross-validation is removed; others may be resumed."""
+    places = [(run, root / fold) for run in runs if (fold := fold_of(run)) is not None]
+    return [
+        run
+        for run, place in places
+        if place.parent in removed or not place.parent.exists() or place.with_suffix(".json").exists()
+    ]
 
 
 def _crossvalidations(root: Path) -> list[Path]:

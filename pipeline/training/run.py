@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 RUNS = "runs"
 """The folder of all runs, in the repository or in a storage."""
 _FILE = "inputs.json"
+_FOLD = "fold.txt"
+"""Where a run is a fold's, the fold's folder."""
 _NAME = re.compile("[0-9a-f]{16}")
 _DIGESTS = ("data", "code", "vgg16")  # a digest does not show what changed
 
@@ -81,7 +83,15 @@ def _record(folder: Path, inputs: Inputs, *, fresh: bool) -> None:
     elif not folder.exists() and (others := list(filter(is_recorded, run_folders(runs)))):
         changed = ", ".join(differences(read_inputs(others[0]), inputs))
         _log.info(f"new run {name}; inputs that changed since run {others[0].name}: {changed}")
+    if (fold := repository.fold()) is not None:
+        atomic.write_text(folder / _FOLD, str(fold))
     atomic.write_json(folder / _FILE, inputs)
+
+
+def fold_of(folder: Path) -> Path | None:
+    """Return the fold that the run in `folder` was trained on, relative to the repository; None: it is no fold's."""
+    file = folder / _FOLD
+    return Path(file.read_text("utf-8")) if file.exists() else None
 
 
 def read_inputs(folder: Path) -> Inputs:

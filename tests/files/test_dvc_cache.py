@@ -33,6 +33,15 @@ def test_what_dvc_does_not_hold_is_not_there(repository, tmp_path):
     assert list(dvc_cache.check(tmp_path, "out", digest.directory_md5(repository / "out"))) == []
 
 
+def test_a_file_of_a_folder_is_found_in_the_cache_without_the_folder(repository):
+    assert dvc_cache.cached(repository, "out", "a").read_text() == "1\n"
+    assert dvc_cache.cached(repository, "other", "a") is None
+    with pytest.raises(
+        ChangedError, match=r"expected out/c in DVC's cache, where dvc\.lock has it, got none; run dvc f"
+    ):
+        dvc_cache.cached(repository, "out", "c")
+
+
 def test_a_changed_file_is_named(repository):
     md5, name = digest.directory_md5(repository / "out"), digest.file_md5(repository / "out/a")
     (repository / "out/a").write_text("other")

@@ -1,7 +1,9 @@
 """Old runs and leftovers of killed processes are removed, and nothing else."""
 
+import hashlib
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -63,9 +65,43 @@ def test_a_run_that_is_being_trained_stays(repository):
         assert to_remove(repository, 2) == [(f"runs/{NAMES[3]}", 10)]
 
 
-def test_without_a_model_the_newest_stay(repository):
-    (repository / "models" / "segnet").rename(repository / "elsewhere")
+def test_where_no_model_was_trained_the_newest_stay(repository):
+    shutil.rmtree(repository / "models" / "segnet")
     assert len(to_remove(repository, 2)) == 3
+
+
+def cached(root, content, suffix=""):
+    """Put an object into DVC's cache; return its path and hash."""
+    md5 = hashlib.md5(content).hexdigest() + suffix
+    place = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return place, md5
+
+
+def without_model(root):
+    """Remove models/segnet, as DVC does before a training; return the folder's list and model.json in its cache."""
+    file, md5 = cached(root, (root / "models/segnet/model.json").read_bytes())
+    listed, folder_md5 = cached(root, json.dumps([{"md5": md5, "relpath": "model.json"}]).encode(), ".dir")
+    (root / "dvc.lock").write_text(f"stages: {{train: {{outs: [{{path: models/segnet, md5: {folder_md5}}}]}}}}")
+    shutil.rmtree(root / "models/segnet")
+    return listed, file
+
+
+def test_while_a_training_is_under_way_the_run_of_the_model_before_it_stays(repository):
+    without_model(repository)
+    assert to_remove(repository, 2) == [(f"runs/{NAMES[2]}", 10), (f"runs/{NAMES[3]}", 10)]
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_no_run_is_removed_while_the_one_to_keep_is_unknown(repository, missing):
+    without_model(repository)[missing].unlink()
+    assert to_remove(repository, 5) == []
+    told = (
+        r"expected models/segnet, whose run is kept, got none, and dvc\.lock does not tell it: .*; a training is under"
+    )
+    with pytest.raises(ValueError, match=told + " way, or was interrupted: run dvc checkout or dvc repro first"):
+        prune.find(repository, 2)
 
 
 def test_a_run_that_an_older_version_left_is_the_oldest(repository):
@@ -136,6 +172,31 @@ def test_the_newest_crossvalidations_and_those_in_work_stay(repository):
     for waste in found:
         prune.remove(repository, waste)
     assert [place.exists() for place in places] == [True, False, True, False]
+
+
+def of_fold(root, run, place, number):
+    (root / "runs" / run / "fold.txt").write_text(f"runs/folds/{place.name}/{number}")
+
+
+def test_runs_of_folds_do_not_count_and_stay_until_they_are_evaluated(repository):
+    place = crossvalidation(repository, f"folds-{0:016x}", HOURS)
+    of_fold(repository, NAMES[0], place, 1)
+    of_fold(repository, NAMES[1], place, 2)
+    assert to_remove(repository, 2) == []
+    assert to_remove(repository, 1) == [(f"runs/{NAMES[3]}", 10)]
+    (place / "1.json").write_text("{}")
+    assert to_remove(repository, 2) == [(f"runs/{NAMES[0]}", 10 + len(f"runs/folds/{place.name}/1"))]
+
+
+def test_runs_of_folds_are_removed_with_their_crossvalidation(repository):
+    places = [crossvalidation(repository, f"folds-{i:016x}", i * HOURS) for i in range(2)]
+    of_fold(repository, NAMES[0], places[0], 1)
+    of_fold(repository, NAMES[1], places[1], 1)
+    of_fold(repository, NAMES[2], places[1].with_name(f"folds-{9:016x}"), 1)  # which somebody has removed
+    found = [waste.path.as_posix() for waste in prune.find(repository, 1)]
+    assert found == [f"runs/{NAMES[1]}", f"runs/{NAMES[2]}", f"runs/folds/{places[1].name}"]
+    with locks.held(places[1].with_suffix(".lock")):
+        assert [waste.path.as_posix() for waste in prune.find(repository, 1)] == [f"runs/{NAMES[2]}"]
 
 
 def test_copied_weights_stay_as_long_as_a_run_that_began_with_them(repository):

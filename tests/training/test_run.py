@@ -2,10 +2,21 @@ import hashlib
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from pipeline.training.run import begun, differences, is_in_use, read_inputs, run_folders, run_name, worked_on
+from pipeline.training.run import (
+    all_runs,
+    begun,
+    differences,
+    fold_of,
+    is_in_use,
+    read_inputs,
+    run_folders,
+    run_name,
+    worked_on,
+)
 
 FIRST = {"data": "d", "code": "c", "vgg16": None, "model": {"name": "segnet"}, "train": {"seed": 1, "zoom": [1.0, 2.0]}}
 
@@ -60,6 +71,16 @@ def test_a_fresh_run_loses_its_checkpoints(tmp_path, begin):
     assert messages == [f"removed the checkpoints of run {folder.name}; it starts from scratch"]
     assert [path.name for path in folder.iterdir()] == ["inputs.json"]
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder]
+
+
+def test_a_run_knows_the_fold_that_it_is_of(tmp_path, monkeypatch):
+    fold = "runs/folds/folds-0123456789abcdef/12"
+    (tmp_path / fold).mkdir(parents=True)
+    for here, expected in ((tmp_path, None), (tmp_path / fold, Path(fold))):
+        monkeypatch.chdir(here)
+        with begun(all_runs(), changed(data=str(here)), fresh=False) as folder:
+            assert fold_of(folder) == expected
+        assert folder.resolve().parent == tmp_path / "runs"
 
 
 def test_other_folders_are_not_runs(tmp_path, begin):
