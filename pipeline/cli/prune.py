@@ -1,10 +1,10 @@
 """`segnet prune`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.files import repository
 from pipeline.files.terminal import say, say_json
 from pipeline.training import prune as step
 
@@ -21,7 +21,7 @@ def prune(
 
     So are temporary files that killed processes left behind over an hour ago.
     """
-    root = Path()
+    root = repository.checked_root()
     removable = step.find(root, keep)
     if not dry_run:
         for waste in removable:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.files import repository
 from pipeline.files.terminal import complain, say, say_json
 from pipeline.tracking import delivery, store
 from pipeline.tracking.outbox import UNSENT
@@ -15,8 +16,8 @@ def sync(*, json: Annotated[bool, typer.Option("--json", help="Print the result 
 
     The records wait in runs/unsent, and are removed once sent. If any are left, the exit code is 1.
     """
-    done = []
-    for each in delivery.sync(UNSENT, store.address()):
+    done, unsent = [], repository.checked_root() / UNSENT
+    for each in delivery.sync(unsent, store.address()):
         done.append(each)
         if not json and each.sent:
             say(f"{each.training}: sent {delivery.counted(each.sent)}")
@@ -26,6 +27,6 @@ def sync(*, json: Annotated[bool, typer.Option("--json", help="Print the result 
     if json:
         say_json([asdict(each) for each in done])
     elif not done:
-        say(f"nothing waits in {UNSENT}")
+        say(f"nothing waits in {unsent}")
     if any(each.error for each in done):
         raise typer.Exit(1)

@@ -22,6 +22,20 @@ def root() -> Path:
     return Path(match["root"] or "/") if match else Path()
 
 
+def checked_root(*, otherwise: str = "") -> Path:
+    """Return `root`, where a repository lies; `otherwise` ends the error with what else to do.
+
+    Raises:
+        ValueError: the current folder is no repository's.
+    """
+    if not (root() / "dvc.yaml").exists():
+        raise ValueError(
+            f"expected a repository in the current folder (dvc.yaml), got {Path.cwd()}; change to the repository's "
+            f"folder{otherwise}"
+        )
+    return root()
+
+
 def fold() -> Path | None:
     """Return the fold in whose folder this process works, relative to the repository: runs/folds/.../<number>."""
     match = _FOLD.fullmatch(Path.cwd().as_posix())

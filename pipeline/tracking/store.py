@@ -83,11 +83,8 @@ def run_address() -> str:
 def _own() -> Path:
     """Return the file of the repository's own store; in another folder MLflow would make an empty one."""
     path = repository.root() / "mlflow.db"
-    if not path.exists() and not path.with_name("dvc.yaml").exists():
-        raise ValueError(
-            f"expected MLFLOW_TRACKING_URI, or a repository in the current folder (dvc.yaml), got {Path.cwd()}; set it "
-            "to the store, or change to the repository's folder"
-        )
+    if not path.exists():
+        repository.checked_root(otherwise=", or set MLFLOW_TRACKING_URI to the store")
     return path
 
 

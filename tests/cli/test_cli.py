@@ -148,6 +148,7 @@ def test_no_command_prints_the_login_of_the_server(command, address, tmp_path):
     }
     settings = {**os.environ, "MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "dvc.yaml").touch()
     (tmp_path / UNSENT).mkdir(parents=True)
     Outbox(tmp_path / UNSENT / "a").append(Record("params", {"seed": "1"}), Origin(redact(address), "e"))
     call = [SEGNET, *arguments.get(command, [command])]

@@ -144,6 +144,7 @@ def test_a_usage_error_quotes_names_as_one_line(arguments):
 
 def test_the_name_of_a_leftover_is_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     leftover = tmp_path / "runs" / f".{FILE}.1.partial"
     leftover.parent.mkdir()
     leftover.write_text("")
@@ -153,6 +154,7 @@ def test_the_name_of_a_leftover_is_printed(tmp_path, monkeypatch):
 
 def test_the_name_of_an_outbox_is_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     outbox = tmp_path / "runs/unsent" / FILE
     outbox.mkdir(parents=True)
     (outbox / "origin.json").write_text(json.dumps({"store": STORABLE, "experiment": "e"}))

@@ -15,6 +15,7 @@ from tests.support.absent import Switch
 @pytest.fixture
 def switch(mlflow_store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     return Switch(monkeypatch)
 
 
@@ -68,3 +69,12 @@ def test_an_outbox_that_cannot_be_read_does_not_stop_the_others(switch):
     assert (result.exit_code, result.stdout) == (1, "sync-d: sent 1 record (params 1)\n")
     assert "segnet: sync-c: " in result.stderr
     assert "expected line 1 to be a record of a training" in result.stderr
+
+
+def test_in_no_repository_it_says_where_to_go(switch, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path / "runs")
+    done = segnet_sync()
+    assert done.exit_code == 1
+    said = f"expected a repository in the current folder (dvc.yaml), got {tmp_path}/runs"
+    assert str(done.exception) == f"{said}; change to the repository's folder"

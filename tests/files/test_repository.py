@@ -28,3 +28,30 @@ def test_the_home_of_a_copy_is_the_repository(tmp_path, monkeypatch, here, expec
     (tmp_path / here).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / here)
     assert repository.root() == (expected if expected == Path() else tmp_path / expected)
+
+
+def test_a_folder_without_dvc_yaml_is_no_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ValueError,
+        match=rf"expected a repository in the current .*, got {tmp_path}; change to the repository's f.*, or b",
+    ):
+        repository.checked_root(otherwise=", or b")
+    (tmp_path / "dvc.yaml").touch()
+    assert repository.checked_root() == Path()
+
+
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        ("repository", None),
+        ("repository/.dvc/tmp/exps/tmpa1", None),
+        ("repository/runs/folds/folds-0123456789abcdef", None),
+        ("repository/runs/folds/folds-0123456789abcdef/12", "runs/folds/folds-0123456789abcdef/12"),
+        ("repository/runs/folds/folds-0123456789abcdef/12/data", "runs/folds/folds-0123456789abcdef/12"),
+    ],
+)
+def test_a_process_in_a_folds_folder_knows_it(tmp_path, monkeypatch, here, expected):
+    (tmp_path / here).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / here)
+    assert repository.fold() == (None if expected is None else Path(expected))

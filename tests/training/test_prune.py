@@ -8,10 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from pipeline.cli.prune import prune as command
 from pipeline.files import locks
 from pipeline.training import prune
 from pipeline.training.run import worked_on
@@ -227,24 +224,3 @@ def test_what_waits_for_the_server_stays(repository):
     leftover(repository / "runs" / "unsent", NAMES[3], 2 * HOURS)
     (repository / "runs" / "vgg16.pth").touch()
     assert to_remove(repository, 9) == []
-
-
-def test_the_command_removes_and_lists_what_it_removed(repository):
-    app = typer.Typer()
-    app.command()(command)
-    leftover(repository / "data", ".tiles.1.partial", 2 * HOURS)
-    dry = CliRunner().invoke(app, ["--keep", "4", "--dry-run"])
-    assert dry.stdout == "temporary data/.tiles.1.partial: 3 bytes\nwould remove 1: 3 bytes\n"
-    assert (repository / "data" / ".tiles.1.partial").exists()
-    done = CliRunner().invoke(app, ["--keep", "1", "--json"])
-    output = json.loads(done.stdout)
-    assert [entry["path"] for entry in output["removed"]] == [
-        f"runs/{NAMES[1]}",
-        f"runs/{NAMES[2]}",
-        f"runs/{NAMES[3]}",
-        "data/.tiles.1.partial",
-    ]
-    assert (output["bytes"], output["dry_run"]) == (33, False)
-    assert len(list((repository / "runs").iterdir())) == 2
-    assert list((repository / "data").iterdir()) == []
-    assert CliRunner().invoke(app, ["--keep", "0"]).exit_code == 2
