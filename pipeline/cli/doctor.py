@@ -45,7 +45,8 @@ def doctor(
     for result in chain(checks.examine(_checks(megabytes)), _on_cluster(address, megabytes)):
         results.append(result)
         if not json:
-            say(f"{'ok' if result.ok else 'FAILS':6} {result.name}: {result.detail}")
+            first, *others = result.detail.splitlines()
+            say(f"{'ok' if result.ok else 'FAILS':6} {result.name}: {first}", *(f"       {line}" for line in others))
             if not result.ok:
                 say(f"       mend: {result.mend}")
     failed = [result.name for result in results if not result.ok]
@@ -136,7 +137,11 @@ def _data_set() -> str:
     """Check that the images are available."""
     from pipeline.data import camvid, object_store  # here: what fetches files takes a third of a second to import
 
-    match params.load().dataset:
+    try:
+        dataset = params.load().dataset
+    except params.ParamsError as err:
+        raise checks.FoundError("not known without params.yaml", "mend params first") from err
+    match dataset:
         case CamvidDataset():
             return camvid.available()
         case FolderDataset(path=path) if "://" in path:

@@ -14,7 +14,8 @@ import torch
 from packaging.requirements import Requirement
 
 from pipeline.cluster import local
-from pipeline.files.redact import redact
+from pipeline.files.printable import ManyLinesError
+from pipeline.files.terminal import error_line
 from pipeline.tracking import environment
 
 DISTRIBUTION = "segnet-pipeline"
@@ -41,7 +42,7 @@ class Result:
     name: str
     ok: bool
     detail: str
-    """What was found."""
+    """What was found; several lines where several faults were."""
     mend: str
     """What to do; empty if it is ok."""
 
@@ -54,8 +55,22 @@ def examine(checks: Mapping[str, Callable[[], str]]) -> Iterator[Result]:
         except FoundError as err:
             yield Result(name, ok=False, detail=err.found, mend=err.mend)
         except ValueError as err:  # of a room that says itself what was expected and what to do
-            detail, _, mend = redact(str(err)).replace("\n", "; ").partition("; ")
-            yield Result(name, ok=False, detail=detail, mend=mend)
+            yield Result(name, False, *_parted(err))
+
+
+def _parted(err: ValueError) -> tuple[str, str]:
+    """Return what an error says that was found, and what to do: its last part, or its last line.
+
+    Of several faults, which are indented below a heading, each has a line that says both.
+    """
+    lines = [error_line(line) for line in (err.args if isinstance(err, ManyLinesError) else (err,))]
+    if len(lines) > 1 and not lines[-1].startswith(" "):
+        return "\n".join(lines[:-1]), lines[-1]
+    if len(lines) > 2:
+        return "\n".join(lines), "correct each, as its line says"
+    text = " ".join(map(str.strip, lines))
+    found, _, mend = text.rpartition("; ")
+    return (found, mend) if found else (text, "correct what it names")
 
 
 def packages() -> str:

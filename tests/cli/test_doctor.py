@@ -75,11 +75,15 @@ def test_what_fails_is_named_with_its_mend_and_the_others_are_still_checked(proj
     assert [check["name"] for check in tree["checks"] if not check["ok"]] == ["data set"]
 
 
-def test_params_that_are_invalid_are_found(project):
-    (project / "params.yaml").write_text("a: 1")
+def test_each_fault_of_params_is_told_once(project):
+    (project / "params.yaml").write_text("a: 1\nb: 2")
     done = doctor(code=1)
     assert done.stderr == "segnet: 2 of 11 checks fail: params, data set\n"
-    assert "FAILS  params: params.yaml is invalid:" in done.stdout
+    assert "FAILS  params: params.yaml is invalid:\n" in done.stdout
+    assert done.stdout.count("  a: expected no such key; correct its name or remove it\n") == 1
+    assert done.stdout.count("  b: expected no such key; correct its name or remove it\n") == 1
+    assert "       mend: correct each, as its line says\n" in done.stdout
+    assert "FAILS  data set: not known without params.yaml\n       mend: mend params first\n" in done.stdout
 
 
 def test_the_images_of_a_folder_are_found(project):

@@ -12,6 +12,7 @@ import torch
 
 from pipeline.cluster import doctor, local
 from pipeline.cluster.doctor import FoundError, Result
+from pipeline.files.printable import ManyLinesError
 
 
 def program(folder, name, script):
@@ -36,14 +37,38 @@ def test_what_a_check_returns_or_raises_is_its_result():
         raise FoundError("a leak", "close the tap")
 
     def other():
-        raise ValueError("expected water from http://me:secret@tap.example, got none; call a plumber; today")
+        raise ValueError("expected water from http://me:secret@tap.example, got none; a leak; call a plumber")
 
     assert list(doctor.examine({"one": fine, "two": bad, "three": other})) == [
         Result("one", ok=True, detail="as it should be", mend=""),
         Result("two", ok=False, detail="a leak", mend="close the tap"),
-        Result("three", False, "expected water from http://tap.example, got none", "call a plumber; today"),
+        Result("three", False, "expected water from http://tap.example, got none; a leak", "call a plumber"),
     ]
     assert str(FoundError("a leak", "close the tap")) == "a leak; close the tap"
+
+
+def failed(error):
+    def check():
+        raise error
+
+    (result,) = doctor.examine({"a": check})
+    return result.detail, result.mend
+
+
+def test_each_of_several_faults_is_shown():
+    one = ManyLinesError("a is invalid:", "  b: expected 1, got 2; correct the value")
+    assert failed(one) == ("a is invalid: b: expected 1, got 2", "correct the value")
+    two = ManyLinesError(*one.args, "  c: expected 3, got 4; remove it")
+    lines = "a is invalid:\n  b: expected 1, got 2; correct the value\n  c: expected 3, got 4; remove it"
+    assert failed(two) == (lines, "correct each, as its line says")
+
+
+def test_a_last_line_of_its_own_is_the_mend():
+    assert failed(ManyLinesError("expected 1, got 2; or 3", "Set it")) == ("expected 1, got 2; or 3", "Set it")
+
+
+def test_no_mend_is_empty():
+    assert failed(ValueError("expected 1, got 2")) == ("expected 1, got 2", "correct what it names")
 
 
 def test_the_installed_packages_are_the_required_ones():
