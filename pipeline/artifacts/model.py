@@ -19,6 +19,7 @@ from pipeline.files import atomic, strict_json
 Tensors = Mapping[str, Tensor]
 Metrics = dict[str, float]
 Side = Annotated[int, Field(ge=1, le=20_000)]
+_TODO = "run dvc repro, or name another model"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def read_spec(folder: Path) -> Spec:
     try:
         return strict_json.parse((folder / "model.json").read_bytes(), Spec)
     except (OSError, ValueError) as err:
-        raise ValueError(f"{folder}: expected a model.json that the train stage wrote: {err}") from err
+        raise ValueError(f"{folder}: expected a model.json that the train stage wrote: {err}; {_TODO}") from err
 
 
 def read_model(folder: Path) -> tuple[Spec, nn.Module]:
@@ -67,13 +68,15 @@ def read_model(folder: Path) -> tuple[Spec, nn.Module]:
     """
     spec = read_spec(folder)
     if spec.network not in MODELS:
-        raise ValueError(f"{folder}: expected a network among {', '.join(MODELS)}, got {spec.network}")
+        raise ValueError(f"{folder}: expected a network among {', '.join(MODELS)}, got {spec.network}; {_TODO}")
     weights = dict(_load(folder / "model.safetensors"))
     try:
         model = MODELS[spec.network](len(spec.classes), spec.width)
         model.load_state_dict(weights)
     except RuntimeError as err:
-        raise ValueError(f"{folder}: expected the weights of {spec.network} at width {spec.width:g}: {err}") from err
+        raise ValueError(
+            f"{folder}: expected the weights of {spec.network} at width {spec.width:g}: {err}; {_TODO}"
+        ) from err
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
     return spec, model.eval()
 
@@ -95,4 +98,4 @@ def _load(path: Path) -> Tensors:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as err:
-        raise ValueError(f"{path}: expected a complete safetensors file: {err}") from err
+        raise ValueError(f"{path}: expected a complete safetensors file: {err}; {_TODO}") from err

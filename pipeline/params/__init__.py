@@ -134,7 +134,11 @@ def _load(path: Path, kind: type[_Kind], *, is_earlier: bool = False) -> _Kind:
             raise ParamsError(f"{path}: expected a readable YAML file: it is larger than {_MAX_BYTES:,} bytes")
         tree = safe_yaml.read(path)
     except OSError as err:
-        raise ParamsError(f"{path}: expected a readable YAML file: {err}") from err
+        is_missing = isinstance(err, FileNotFoundError)
+        todo = (
+            "change to the repository's folder, or write one: segnet init" if is_missing else "correct its permissions"
+        )
+        raise ParamsError(f"{path}: expected a readable YAML file: {err}; {todo}") from err
     except ParamsError:
         raise
     except ValueError as err:

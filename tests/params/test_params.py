@@ -211,11 +211,6 @@ def test_the_sections_of_a_training_are_read_whatever_the_others_are(tmp_path):
         params.load_training(path)
 
 
-def test_a_file_that_is_missing_is_refused(tmp_path):
-    with pytest.raises(params.ParamsError, match=r"none\.yaml: expected a readable YAML file: .*No such file"):
-        params.load(tmp_path / "none.yaml")
-
-
 def test_a_date_is_refused(tmp_path):
     text = changed(TEXT, "seed: 7", "seed: 2001-01-01")
     assert "expected numbers, text, lists and mappings only" in refusal(tmp_path, text)
