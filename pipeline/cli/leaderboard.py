@@ -22,6 +22,10 @@ from pipeline.tracking import runs, store
 LOWEST_FIRST = ("loss", "calibration_error")
 """Last parts of the names of metrics for which lower is better."""
 _NONE = "-"
+_RECIPE = ("model.", "train.", "start_from.")
+"""Starts of the params without which a training is another."""
+_FOLDS = "folds"
+"""The param that a cross-validation has alone."""
 _MANY = 4  # values of a list; longer ones, such as class weights, are shortened
 
 
@@ -110,10 +114,15 @@ def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascendin
 
 
 def differing(entries: Sequence[LoggedRun]) -> list[str]:
-    """Return the params that differ between runs, or that some runs lack; runs without any params do not count."""
+    """Return the params that differ between the runs that have them, and those of a recipe that some training lacks.
+
+    A cross-validation records less than a training, and one that has just begun nothing yet: that is no difference.
+    """
     params = [entry.params for entry in entries if entry.params]
+    trainings = [each for each in params if _FOLDS not in each]
     keys = sorted({key for each in params for key in each})
-    return [key for key in keys if len({each.get(key) for each in params}) > 1]
+    lacked = {key for key in keys if key.startswith(_RECIPE) and any(key not in each for each in trainings)}
+    return [key for key in keys if key in lacked or len({each[key] for each in params if key in each}) > 1]
 
 
 def as_json(ranking: Ranking) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def test_a_metric_that_no_run_has_is_refused_with_those_that_exist(entries, know
 
 def test_only_params_that_differ_or_that_some_run_lacks_count():
     shared = {"model.name": "segnet", "train.seed": "1"}
-    entries = [entry("a", shared), entry("b", shared | {"train.seed": "2"}), entry("c", shared | {"dataset": "x"})]
-    assert differing(entries) == ["dataset", "train.seed"]
+    entries = [entry("a", shared), entry("b", shared | {"train.seed": "2"}), entry("c", shared | {"train.a": "x"})]
+    assert differing(entries) == ["train.a", "train.seed"]
     assert differing(entries[:1]) == []
 
 
