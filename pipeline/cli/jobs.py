@@ -1,5 +1,6 @@
 """`segnet submit | jobs | attach | fetch | stop`: the pipeline as a job of a Ray cluster."""
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -60,6 +61,8 @@ def submit(
     if job.left_out:
         more = f" and {len(job.left_out) - _SHOWN} more" if len(job.left_out) > _SHOWN else ""
         say(f"not sent, since git does not track them: {', '.join(job.left_out[:_SHOWN])}{more}")
+    if kept := submission.kept(os.environ):
+        say(f"not passed on, since only this machine has what they name: {', '.join(kept)}; the head's own are used")
     jobs = Jobs(address)
     attempt, is_new = jobs.submit(job)
     if not is_new and attempt.status == "SUCCEEDED" and _are_lost(attempt):

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.overrides import PARAMS, overridden
 from pipeline.files import digest, repository, strict_json
-from pipeline.tracking import environment
+from pipeline.tracking import environment, store
 from pipeline.tracking.origin import Origin
 
 LOCK = "dvc.lock"
@@ -114,6 +114,12 @@ def check_id(job_id: str) -> None:
         raise JobError(f"expected a job's name of letters, digits, - and _, at most 64, got {job_id!r}; correct it")
 
 
+def kept(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return those of the user's variables that a job is not given: they name a place on this machine."""
+    places = [name for name in _FORWARDED if environ.get(name) and name != "MLFLOW_EXPERIMENT_NAME"]
+    return tuple(name for name in places if not environ[name].startswith(("http://", "https://")))
+
+
 def tracked_files() -> dict[str, Path]:
     """Return the files of the current folder that git tracks, with params and lock, by path; none of the data.
 
@@ -187,16 +193,15 @@ def _check_stages(stages: Sequence[str], text: bytes) -> None:
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return those of the user's variables that the job needs; Ray shows a job's variables to all who may list jobs."""
+    store.check(environ.get("MLFLOW_TRACKING_URI", ""))
     variables = {name: environ[name] for name in _FORWARDED if environ.get(name)}
-    for name, value in list(variables.items()):
+    for name, value in variables.items():
         if "@" in value.partition("://")[2].partition("/")[0]:
             raise JobError(
                 f"expected {name} without user and password, which Ray shows to all who list jobs; set "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where the cluster's head is started"
             )
-        if name != "MLFLOW_EXPERIMENT_NAME" and not value.startswith(("http://", "https://")):
-            del variables[name]  # a place on this machine
-    return variables
+    return {name: value for name, value in variables.items() if name not in kept(environ)}
 
 
 def _before() -> Iterator[tuple[str, str]]:

@@ -51,17 +51,23 @@ def address() -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or _sqlite(_own())
     if uri.startswith(_SQLITE):
         return _sqlite(_file(uri).absolute())
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port
-    except ValueError as err:
-        raise ValueError(
-            f"expected an address in MLFLOW_TRACKING_URI, like http://host:5000, got {redact(uri)}: {err}; correct it"
-        ) from err
+    check(uri)
+    parts = urlsplit(uri)
     if uri.startswith(_HTTP) and parts.username and parts.password:
         os.environ.update(zip(LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return uri
+
+
+def check(uri: str) -> None:
+    """Raise ValueError if the value of MLFLOW_TRACKING_URI is malformed, or a server's address without http://."""
+    expected, rest = "expected an address in MLFLOW_TRACKING_URI, like http://host:5000, got", uri.rpartition("@")[2]
+    if "://" not in uri and re.fullmatch(r"[^/]+:\d+(/.*)?", rest):
+        raise ValueError(f"{expected} {rest}, which MLflow takes for a file's; write http://{rest}, or https://")
+    try:
+        _ = urlsplit(uri).port
+    except ValueError as err:
+        raise ValueError(f"{expected} {redact(uri)}: {err}; correct it") from err
 
 
 def run_address() -> str:

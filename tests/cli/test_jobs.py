@@ -72,6 +72,16 @@ def follow_to(monkeypatch, status, why=""):
     monkeypatch.setattr(following, "follow", followed)
 
 
+def test_an_address_that_the_job_is_not_given_is_named(cluster, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    words = ("submit", "--detach", "--storage", "file:///mnt/shared")
+    line = "not passed on, since only this machine has what they name: MLFLOW_TRACKING_URI; the head's own are used"
+    assert line in segnet(*words).stdout.splitlines()
+    assert "MLFLOW_TRACKING_URI" not in cluster.submitted.variables
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert "not passed on" not in segnet(*words).stdout
+
+
 def test_without_a_storage_nothing_is_submitted(cluster):
     error = segnet("submit").exception
     assert isinstance(error, JobError)

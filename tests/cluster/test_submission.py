@@ -1,3 +1,4 @@
+import os
 import subprocess
 import zipfile
 from io import BytesIO
@@ -181,6 +182,15 @@ def test_the_job_gets_addresses_that_it_can_reach_too(monkeypatch):
     assert prepare().variables == {"MLFLOW_TRACKING_URI": "http://tracking:5000", "MLFLOW_EXPERIMENT_NAME": "streets"}
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     assert prepare().variables == {"MLFLOW_EXPERIMENT_NAME": "streets"}
+    assert submission.kept(os.environ) == ("MLFLOW_TRACKING_URI", "SEGNET_MIRROR")
+
+
+def test_a_tracking_server_without_http_is_refused(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "tracking:5000")
+    with pytest.raises(
+        ValueError, match=r"in MLFLOW_TRACKING_URI, .*, got tracking:5000, .*; write http://tracking:5000"
+    ):
+        prepare()
 
 
 def test_a_password_is_not_sent_where_all_can_read_it(monkeypatch):
