@@ -1,6 +1,6 @@
 """Predict, export, compare, promote and verify models; `dvc repro` trains and registers them.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was stopped.
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was stopped, 143 SIGTERM.
 """
 
 import ast
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from pipeline.files import log, terminal
+from pipeline.files import log, signals, terminal
 
 COMMANDS = {
     "init": "init",
@@ -110,10 +110,14 @@ _EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.", "sqlalchemy.")  #
 
 
 def main() -> None:
-    """Run the command; an error that the user can fix is reported in one line, with exit code 1."""
+    """Run the command; an error that the user can fix is reported in one line, with exit code 1.
+
+    SIGTERM ends it as an interrupt does, so that no temporary file stays.
+    """
     log.to_stderr()
     try:
-        app()
+        with signals.terminable():
+            app()
     except Exception as err:
         if not isinstance(err, ValueError | OSError) and not type(err).__module__.startswith(_EXPECTED):
             raise

@@ -1,4 +1,4 @@
-"""How a stage ends early: on SIGTERM or SIGINT, and when the dvc that started it has died."""
+"""How a stage or a command ends early: on SIGTERM or SIGINT; a stage when the dvc that started it has died, too."""
 
 import os
 import signal
@@ -43,6 +43,27 @@ def handled(again: str = "dvc repro") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """On SIGTERM, end the block by SystemExit with status 143, so that it cleans up; after a minute SIGALRM kills it.
+
+    A second signal does not disturb the clean-up.
+    """
+    caught: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        if not caught:
+            caught.append(number)
+            signal.alarm(_CLEAN_UP_SECONDS)
+            sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

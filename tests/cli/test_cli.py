@@ -21,7 +21,7 @@ from tests.support.tiny_model import write_model
 from tests.support.tiny_version import registered
 
 SEGNET = Path(sys.executable).with_name("segnet")
-FILES = ("files.log", "files.printable", "files.redact", "files.terminal")
+FILES = ("files.log", "files.printable", "files.redact", "files.signals", "files.terminal")
 
 
 def test_help_names_the_commands_with_the_first_sentence_of_their_docstrings():
@@ -62,6 +62,33 @@ def test_an_error_is_one_line_without_a_traceback(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("segnet: nowhere: expected a model.json that the train stage wrote")
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITES = """
+import sys, time
+from pathlib import Path
+import typer
+from pipeline import cli
+from pipeline.files import atomic
+cli.app = typer.Typer()
+@cli.app.command()
+def write(path: Path):
+    with atomic.replacing(path) as temporary:
+        temporary.write_text("half")
+        print("begun", flush=True)
+        time.sleep(30)
+cli.main()
+"""
+
+
+def test_a_terminated_command_leaves_no_temporary_file(tmp_path):
+    command = [sys.executable, "-c", WRITES, str(tmp_path / "a")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        assert [path.suffix for path in tmp_path.iterdir()] == [".partial"]
+        process.terminate()
+        assert process.wait(10) == 143
     assert list(tmp_path.iterdir()) == []
 
 

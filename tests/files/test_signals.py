@@ -104,6 +104,24 @@ def test_errors_pass_and_the_handlers_are_restored():
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
+def test_a_terminated_block_ends_once_and_the_handler_is_restored():
+    before, alarms = signal.getsignal(signal.SIGTERM), []
+
+    @signals.terminable()
+    def work():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            alarms.append(signal.alarm(0))
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 143
+    assert 0 < alarms[0] <= 60
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_ray_may_not_keep_its_handler_of_sigterm():
     caught, before = [], signal.signal(signal.SIGTERM, lambda *_: caught.append("ours"))
     try:
