@@ -14,7 +14,10 @@ from pipeline import params
 
 PRESETS = Path(pipeline.__file__).parents[1] / "presets"
 _PLAIN = re.compile(r"[A-Za-z][\w-]*( [\w-]+)*")
-_HEADING = "# Proposed by segnet init. What each value means: pipeline/params/. Digest of what follows: "
+_SCHEMA = "# yaml-language-server: $schema=params.schema.json\n"
+_HEADING = "# Proposed by segnet init. What each value means: docs/params.md. Digest of what follows: "
+_EARLIER = "# Proposed by segnet init. What each value means: pipeline/params/. Digest of what follows: "
+"""What earlier programs wrote, without the line of the schema."""
 _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
@@ -67,7 +70,7 @@ def compose(dataset: str, values: Mapping[tuple[str, str], tuple[object, str]]) 
     text = f"dataset:\n{dataset}\n\ndownload:\n{rest}"
     for (section, key), (value, reason) in values.items():
         text = _with(text, section, key, value, reason)
-    return f"{_HEADING}{_digest(text)}\n{text}"
+    return f"{_SCHEMA}{_HEADING}{_digest(text)}\n{text}"
 
 
 def _digest(text: str) -> str:
@@ -75,9 +78,9 @@ def _digest(text: str) -> str:
 
 
 def _is_proposal(text: str) -> bool:
-    """Return whether a text is as `compose` returned it."""
-    heading, _, rest = text.partition("\n")
-    return heading == f"{_HEADING}{_digest(rest)}"
+    """Return whether a text is as `compose` returned it, or that of an earlier program."""
+    heading, _, rest = text.removeprefix(_SCHEMA).partition("\n")
+    return heading in (f"{_HEADING}{_digest(rest)}", f"{_EARLIER}{_digest(rest)}")
 
 
 def _with(text: str, section: str, key: str, value: object, reason: str) -> str:

@@ -33,3 +33,22 @@ def test_without_presets_it_says_where_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(params_file, "PRESETS", tmp_path)
     with pytest.raises(ValueError, match=r"expected the presets beside the program: .*; run it from a clone"):
         params_file.compose(DATASET, {})
+
+
+def test_an_editor_finds_the_schema_as_in_the_presets():
+    preset = (params_file.PRESETS / "folder.yaml").read_text().splitlines()[0]
+    first, heading, *_ = params_file.compose(DATASET, {}).splitlines()
+    assert first == preset == "# yaml-language-server: $schema=params.schema.json"
+    assert heading.startswith("# Proposed by segnet init. What each value means: docs/params.md. Digest")
+
+
+def test_an_unchanged_proposal_of_this_or_an_earlier_program_is_known(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = params_file.compose(DATASET, {})
+    earlier = text.partition("\n")[2].replace("docs/params.md", "pipeline/params/", 1)
+    for proposed in (text, earlier):
+        path.write_text(proposed)
+        assert params_file.check(path, force=False) == f"the earlier {path} was an unchanged proposal"
+        path.write_text(f"{proposed}# mine\n")
+        with pytest.raises(ValueError, match="got one with changes of its own; commit it, or give --force"):
+            params_file.check(path, force=False)
