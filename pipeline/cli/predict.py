@@ -43,11 +43,12 @@ def predict(
 ) -> None:
     """Predict the class of each pixel: NAME_mask.png holds the classes, NAME_overlay.png shows them in colour.
 
+    NAME is the image's without its suffix; of those that differ in the suffix alone, with it.
     Of a video, NAME_overlay.mp4 shows the classes of each frame, without sound; videos are named one by one, since
     those in a folder are left alone. Nothing is replaced but what an earlier call has written.
     An image that cannot be read is reported, and the others are still predicted; the exit code is then 1.
     """
-    paths_by_name = dict(predict_files.named(images))
+    paths_by_name = predict_files.named(images)
     files_of = predict_files.planned(paths_by_name, out, probabilities=probabilities, uncertainty=uncertainty)
     given = {"overlap": overlap, "flip": flip, "scales": scale or None, "samples": samples}
     with located(model) as (folder, options):

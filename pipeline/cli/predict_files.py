@@ -1,5 +1,6 @@
 """Which files `segnet predict` reads, and which it writes: never over a file that it has not written itself."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -17,32 +18,41 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in video.SUFFIXES
 
 
-def named(paths: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield each image with the name of its outputs, relative to the output folder; earlier outputs are no images.
+def named(paths: list[Path]) -> dict[str, Path]:
+    """Return each image by the name of its outputs, relative to the output folder; earlier outputs are no images.
+
+    That is its name without the suffix; with it, where images differ in nothing else.
 
     Raises:
         ValueError: a path does not exist, there is no image, or two images would have the same name.
     """
+    images = list(_images(paths))
+    if not images:
+        kinds, places = ", ".join(sorted(suffixes())), ", ".join(map(str, paths))
+        raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
+    uses = Counter(name.with_suffix("") for name, _ in images)
     taken: dict[str, Path] = {}
+    for full, file in images:
+        name = (full if uses[full.with_suffix("")] > 1 else full.with_suffix("")).as_posix()
+        if name in taken:
+            raise ValueError(
+                f"expected images with different names, got {taken[name]} and {file}; predict them separately"
+            )
+        taken[name] = file
+    return taken
+
+
+def _images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield each image with its path below the folder that was given, or its name."""
     for path in paths:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if _is_image(path, file))
+            for file in sorted(file for file in path.rglob("*") if _is_image(path, file)):
+                yield file.relative_to(path), file
         elif path.is_file():
-            files = [path]
+            yield Path(path.name), path
         else:
             what = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise ValueError(f"expected an image or a folder, got {path}, which {what}; correct the path")
-        for file in files:
-            name = (file.relative_to(path) if path.is_dir() else Path(file.name)).with_suffix("").as_posix()
-            if name in taken:
-                raise ValueError(
-                    f"expected images with different names, got {taken[name]} and {file}; predict them separately"
-                )
-            taken[name] = file
-            yield name, file
-    if not taken:
-        kinds, places = ", ".join(sorted(suffixes())), ", ".join(map(str, paths))
-        raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
 
 
 def planned(

@@ -135,3 +135,23 @@ def test_a_written_mask_tells_who_wrote_it_and_broken_files_tell_nothing(tmp_pat
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / "c_mask.png")
     assert [read_software(tmp_path / f"{name}_mask.png") for name in "abc"] == ["segnet predict", "", ""]
     assert [predict_files.is_output(tmp_path / f"{name}_mask.png") for name in "abc"] == [True, False, False]
+
+
+def test_images_that_differ_in_the_suffix_alone_keep_it(folder, model, tmp_path):
+    (folder / "a_mask.png").unlink()
+    Image.open(folder / "b.png").save(folder / "b.gif")
+    for _ in range(2):
+        result = run(folder, "--model", model, "--out", folder)
+        assert "3 of 3 images predicted" in result.stdout
+    outputs = {f"{name}_{kind}.png" for name in ("a", "b.png", "b.gif") for kind in ("mask", "overlay")}
+    assert {path.name for path in folder.iterdir()} == {"a.jpg", "b.png", "b.gif"} | outputs
+
+
+def test_a_suffix_that_makes_the_name_of_another_image_is_refused(folder, model):
+    Image.open(folder / "b.png").save(folder / "b.gif")
+    Image.open(folder / "b.png").save(folder / "b.gif.png")
+    before = contents(folder)
+    expected = rf"expected images with different names, got {folder}/b.gif and {folder}/b.gif.png; predict them separa"
+    with pytest.raises(ValueError, match=expected):
+        raise run(folder, "--model", model, "--out", folder / "out").exception
+    assert contents(folder) == before
