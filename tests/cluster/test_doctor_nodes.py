@@ -4,8 +4,9 @@ import pytest
 
 from pipeline.cluster import doctor_nodes
 from pipeline.cluster.doctor import FoundError, Result
+from pipeline.cluster.probe import Probe
 from pipeline.cluster.probes import Probes
-from pipeline.files.storage import StorageError
+from pipeline.files.storage import Storage, StorageError
 
 OURS = {"Python": "3.12.4", "Ray": "2.60.0", "torch": "2.13.0+cpu"}
 
@@ -64,6 +65,20 @@ def test_a_machine_that_lacks_something_is_found_with_its_mend():
         "10.0.0.2, shared memory: 64 MB are free in /dev/shm, 150 are needed",
         "docker run --shm-size 1g",
     )
+
+
+class Here(Probes):
+    """Probes that all run in this process."""
+
+    def ask(self, method, *arguments, by_node=None):
+        own = by_node or {}
+        return {node: getattr(Probe(), method)(*arguments, *own.get(node, ())) for node in self.actors}
+
+
+def test_each_node_writes_to_the_storage_what_all_read_and_nothing_stays(bucket):
+    nodes = Here({"10.0.0.1": None, "10.0.0.2": None})
+    assert doctor_nodes.storage(nodes, bucket) == f"{bucket}, written by each node and read by every other"
+    assert Storage(bucket).names() == []
 
 
 def test_a_bucket_that_is_not_there_is_told_once_before_nodes_are_asked(bucket):
