@@ -153,8 +153,11 @@ def fetch(
 
 def _are_lost(job: Job) -> bool:
     """Return whether a job's storage lacks results; one that cannot be asked from here may have them."""
+    storage = Storage(job.storage, patience=_PATIENCE)
+    if storage.folder is not None and not storage.folder.is_dir():
+        return False  # of the cluster's machines alone
     try:
-        return not results.are_complete(Storage(job.storage, patience=_PATIENCE), job.id)
+        return not results.are_complete(storage, job.id)
     except StorageError:
         return False
 

@@ -133,8 +133,8 @@ def test_detached_it_says_what_was_sent_and_how_to_go_on(cluster, tmp_path):
 
 @pytest.mark.parametrize(
     ("storage", "is_new"),
-    [("file:///{}/none", True), ("s3://bucket", False)],
-    ids=["lost", "not to be asked from here"],
+    [("file://{}", True), ("file://{}/none", False), ("s3://bucket", False)],
+    ids=["lost", "not mounted here", "not to be asked from here"],
 )
 def test_a_job_that_succeeded_runs_again_if_its_results_are_lost(cluster, monkeypatch, tmp_path, storage, is_new):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody answers there
@@ -143,6 +143,7 @@ def test_a_job_that_succeeded_runs_again_if_its_results_are_lost(cluster, monkey
     done = segnet("submit", "--storage", "file:///a", "--detach")
     assert ("succeeded, but its results in" in done.stdout) == is_new
     assert ("was submitted before: SUCCEEDED" in done.stdout) != is_new
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
