@@ -5,14 +5,13 @@ import subprocess
 from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import torch
 import typer
 
-from pipeline import params as settings
 from pipeline.artifacts import validation
+from pipeline.cli import overridden
 from pipeline.cluster import overrides
 from pipeline.crossvalidation import crossvalidate as step
 from pipeline.crossvalidation.crossvalidate import Outcome, Recipe
@@ -48,7 +47,8 @@ def crossvalidate(
     The test images are not read, and data/, models/ and reports/ stay as they are. An interrupted one resumes.
     """
     with signals.handled("segnet crossvalidate"):
-        own, text = _params(override or ())
+        _check_overrides(override or ())
+        own, text = overridden.read(override or ())
         _check_data()
         outcome = step.run(_recipe(own, text), RAW, folds, _slots(jobs))
     if json:
@@ -57,26 +57,14 @@ def crossvalidate(
         _show(outcome)
 
 
-def _params(wanted: Sequence[str]) -> tuple[Params, bytes]:
-    """Return the params with overrides, and their text.
-
-    Raises:
-        ValueError: an override cannot be obeyed, or the params are invalid.
-    """
+def _check_overrides(wanted: Sequence[str]) -> None:
+    """Raise ValueError if a value is of a section that decides data/raw, which folds are made of as it is."""
     for each in wanted:
         if each.partition(".")[0] not in _ALLOWED:
             raise ValueError(
                 f"-S: expected a value of {', '.join(_ALLOWED)}, got {each!r}; folds are made of data/raw as it is: "
                 "edit params.yaml and run dvc repro validate"
             )
-    text = overrides.overridden(settings.PATH.read_bytes(), wanted)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / settings.PATH.name
-        path.write_bytes(text)
-        try:
-            return settings.load(path), text
-        except settings.ParamsError as err:
-            raise settings.ParamsError(*(str(line).replace(f"{folder}/", "") for line in err.args)) from err
 
 
 def _check_data() -> None:

@@ -2,18 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from pipeline import params as settings
-from pipeline.cli import completion
-from pipeline.cluster import fetch as fetching, following, overrides, results, submission
+from pipeline.cli import completion, overridden
+from pipeline.cluster import fetch as fetching, following, results, submission
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.jobs import Job, Jobs
 from pipeline.files.redact import redact
@@ -56,7 +54,7 @@ def submit(
     The same submission again attaches to the job that runs, or resumes one that died or whose results are lost. Ctrl-C
     leaves the job running. Exit codes: 0 the job succeeded, 1 it failed, 130 it was stopped.
     """
-    place = _storage(storage, _params(override or ()))
+    place = _storage(storage, overridden.read(override or ())[0])
     job = submission.prepare(stages or (), override or (), place, job_id=job_id)
     if job.left_out:
         more = f" and {len(job.left_out) - _SHOWN} more" if len(job.left_out) > _SHOWN else ""
@@ -183,23 +181,6 @@ def _follow(jobs: Jobs, job: Job, address: str | None) -> None:
 def _say_how(job: Job, address: str | None) -> None:
     option = f" --address {address}" if address else ""
     say(f"follow it: segnet attach {job.id}{option}", f"stop it: segnet stop {job.id}{option}")
-
-
-def _params(wanted: Sequence[str]) -> Params:
-    """Return the job's params.
-
-    Raises:
-        ValueError: an override cannot be obeyed, or the first stage would refuse them.
-    """
-    if not wanted:
-        return settings.load()
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / settings.PATH.name
-        path.write_bytes(overrides.overridden(settings.PATH.read_bytes(), wanted))
-        try:
-            return settings.load(path)
-        except settings.ParamsError as err:
-            raise settings.ParamsError(*(str(line).replace(f"{folder}/", "") for line in err.args)) from err
 
 
 def _storage(given: str | None, own: Params) -> str:

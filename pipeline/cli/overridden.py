@@ -1,0 +1,27 @@
+"""The params of a command that takes values of params.yaml on its command line: -S key=value."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline import params
+from pipeline.cluster import overrides
+from pipeline.params import Params
+
+
+def read(wanted: Sequence[str]) -> tuple[Params, bytes]:
+    """Return the params with the values wanted, and the text of params.yaml with them.
+
+    Raises:
+        ValueError: there is no params.yaml, a value cannot be obeyed, or the first stage would refuse the params.
+    """
+    if not wanted or not params.PATH.exists():
+        return params.load(), params.PATH.read_bytes()
+    text = overrides.overridden(params.PATH.read_bytes(), wanted)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / params.PATH.name
+        path.write_bytes(text)
+        try:
+            return params.load(path), text
+        except params.ParamsError as err:
+            raise params.ParamsError(*(str(line).replace(f"{folder}/", "") for line in err.args)) from err
