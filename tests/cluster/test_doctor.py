@@ -102,6 +102,7 @@ def test_a_folder_without_a_commit_is_found(tmp_path, monkeypatch):
     assert doctor.git().endswith(", from which differ: a")
 
 
+@pytest.mark.slow
 def test_no_dvc_no_repository_and_a_dead_remote_are_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"

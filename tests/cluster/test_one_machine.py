@@ -71,6 +71,7 @@ def test_no_process_only_watches(workers):
         assert each not in processes
 
 
+@pytest.mark.slow
 def test_workers_meet_at_no_actor(workers):
     seen = []
     with workers() as started:
@@ -90,6 +91,7 @@ def test_workers_start_before_they_are_wanted_and_end_without_a_run(workers):
     assert until(lambda: not own("raylet"), 30)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_before_the_run_is_started_again(workers):
     with workers() as started:
         assert until(lambda: own("RayTrainWorker"), 60)
@@ -114,6 +116,7 @@ def test_workers_have_the_environment_of_the_driver(workers, monkeypatch):
         assert run(started) == [{"OF_THE_DRIVER": "2"}]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_workers_keep_freed_memory_unless_the_user_says_otherwise(workers, monkeypatch, is_kept):
