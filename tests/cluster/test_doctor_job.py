@@ -77,6 +77,7 @@ def test_checks_that_do_not_end_are_given_up(made, monkeypatch):
     assert cluster.removed == ["doctor-1"]
 
 
+@pytest.mark.slow
 def test_a_head_that_does_not_answer_is_a_check_that_fails(made):
     address = f"http://127.0.0.1:{local_server.free_port()}"
     done = segnet(made, "doctor", "--json", "--megabytes", "1", "--address", address)

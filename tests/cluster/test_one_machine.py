@@ -59,6 +59,7 @@ def own(kind=""):
     return {pid: line for pid, line in lines.items() if kind in line}
 
 
+@pytest.mark.slow
 def test_no_process_only_watches(workers):
     with workers() as started:
         assert until(lambda: own("RayTrainWorker"), 60)
