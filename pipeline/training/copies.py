@@ -7,9 +7,8 @@ of which one has lost the run's lease, never mix their files.
 
 import json
 import secrets
-import shutil
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +89,8 @@ class Copies:
         for folder in self.folder.parent.iterdir():
             is_old = folder.is_dir() and time.time() - folder.stat().st_mtime > _OLD_S
             if folder == self.folder or is_old:
-                with _locked(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
+                with _locked(folder), suppress(OSError):  # which is no reason for a training to fail
+                    remove_folder(folder)
 
     def remove(self) -> None:
         """Remove all of the run's copies."""

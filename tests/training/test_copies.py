@@ -11,7 +11,7 @@ import torch
 
 from pipeline.files import lease, storage as files_storage
 from pipeline.files.storage import Storage, StorageError
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, run
 from pipeline.training.copies import Copies
 from pipeline.training.train import TrainingError
 
@@ -167,3 +167,19 @@ def test_a_node_keeps_no_copies_of_a_run_that_is_over_nor_of_old_ones(copies, bu
     ours.forget()
     assert [path.name for path in (tmp_path / "node").iterdir() if path.is_dir()] == ["under way"]
     assert commits(bucket, ours.folder) == ["step-000000001.json"]
+
+
+def test_a_node_that_dies_while_it_forgets_keeps_no_part_of_a_checkpoint(copies, monkeypatch):
+    def die(path):
+        raise KeyboardInterrupt
+
+    ours = copies("node")
+    write(ours, 1)
+    ours.push()
+    monkeypatch.setattr(run.shutil, "rmtree", die)
+    with pytest.raises(KeyboardInterrupt):
+        ours.forget()
+    monkeypatch.undo()
+    assert not ours.folder.exists()
+    ours.pull()
+    assert checkpoint.last(ours.folder).step == 1
