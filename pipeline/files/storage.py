@@ -235,7 +235,7 @@ class Storage:
 
 def _aws_profile() -> dict[str, Any]:
     """Return the options by which boto3's credentials are used, if the environment has none and boto3 is installed."""
-    if "AWS_ACCESS_KEY_ID" in os.environ:
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
         return {}
     try:
         from obstore.auth.boto3 import Boto3CredentialProvider

@@ -36,9 +36,9 @@ def sent() -> Origin | None:
     Raises:
         ValueError: the file that the environment names is missing or broken.
     """
-    if VARIABLE not in os.environ:
+    if not (named := os.environ.get(VARIABLE)):
         return None
-    path = Path(os.environ[VARIABLE])
+    path = Path(named)
     try:
         return strict_json.parse(path.read_bytes(), Origin)
     except (OSError, ValueError) as err:

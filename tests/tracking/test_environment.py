@@ -89,6 +89,12 @@ def test_a_job_without_its_origin_says_so_rather_than_unknown(checkout, monkeypa
         environment.commit()
 
 
+def test_an_empty_variable_names_no_job(checkout, monkeypatch):
+    known = environment.commit()
+    monkeypatch.setenv(origin.VARIABLE, "")
+    assert environment.commit() == known
+
+
 def test_this_machine_is_described(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))  # no program is found there
     memory = re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text())
