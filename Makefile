@@ -17,27 +17,30 @@ repro: setup # the whole pipeline; what has not changed is not rerun
 
 setup: .venv/ready
 
-# A virtual environment works at the path alone that it was made at, which its stamp holds.
-MOVED := $(shell [ ! -s .venv/ready ] || [ "$$(cat .venv/ready)" = "$(CURDIR)" ] || echo --clear)
-ifneq ($(MOVED),)
+# A virtual environment works at the path alone that it was made at. One of another path is not replaced: this may be
+# another path to the same files, such as a container's. A link is the user's own.
+OTHER := $(shell [ -L .venv ] || sed -n 's/^command = .* -m venv \(--[a-z-]* \)*//p' .venv/pyvenv.cfg 2> /dev/null \
+  | grep -vxF "$(CURDIR)/.venv")
+ifneq ($(OTHER),)
 .PHONY: .venv/ready
 endif
 
 # uv takes the build of torch that fits the machine: on Linux, plain pip brings CUDA even where there is no GPU.
 # The stamp is written last: an interrupted set-up is repeated.
 .venv/ready: requirements.lock pyproject.toml
+	@[ -z "$(OTHER)" ] || { echo "expected .venv made in $(CURDIR), got $(OTHER), which works there alone; if nothing" \
+	  "uses it there, remove .venv and run make again" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
 	  "expected Python 3.11 to 3.13, got %d.%d (%s); name another: make setup PYTHON=python3.12" % (v + (sys.executable,)))'
 	@echo "set-up: $$(grep -c == requirements.lock) packages into .venv: 2.7 GB with torch for the CPU, more with CUDA; some minutes"
-	@$(if $(MOVED),echo "set-up: .venv was made in $$(cat .venv/ready) and works there alone; it is made anew")
-	$(PYTHON) -m venv $(MOVED) .venv
+	$(PYTHON) -m venv .venv
 	@{ $(PIP) "$$(grep '^uv==' requirements.lock)" \
 	  && uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock; } \
 	  > .venv/uv.log 2>&1 \
 	  || { echo "set-up: uv could not install (see .venv/uv.log); pip takes over, with the torch that its index offers"; \
 	       $(PIP) --requirement requirements.lock; }
 	$(PIP) --no-build-isolation --no-deps --editable .
-	echo "$(CURDIR)" > $@
+	touch $@
 
 test: setup # three processes on two cores: one often waits
 	$(PYTEST) --numprocesses 3 -m "not slow"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +11,6 @@ from tests.support import ROOT
 
 PYTHON = """#!/bin/sh
 [ "$1" = -c ] && exit 0
-[ "$*" = "-m venv .venv" ] || echo "$*" >> calls
 mkdir -p .venv/bin
 cat > .venv/bin/python <<'END'
 #!/bin/sh
@@ -26,7 +26,6 @@ chmod +x .venv/bin/*
 """
 PIP = "python -m pip install --quiet --disable-pip-version-check"
 UV = "uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock"
-CLEARED = "-m venv --clear .venv"
 EDITABLE = f"{PIP} --no-build-isolation --no-deps --editable ."
 
 
@@ -48,15 +47,33 @@ def setup(tmp_path):
     return setup
 
 
-def test_a_virtual_environment_of_another_path_is_made_anew(setup, tmp_path):
-    setup()
-    (tmp_path / "calls").unlink()
+@pytest.mark.parametrize("options", [[], ["--clear", "--copies"]])
+def test_a_virtual_environment_of_another_path_is_left_as_it_is(setup, tmp_path, options):
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", *options, "--without-pip", ".venv"], cwd=elsewhere, check=True)
+    (elsewhere / ".venv").rename(tmp_path / ".venv")
+    (tmp_path / ".venv/ready").touch()
+    with pytest.raises(subprocess.CalledProcessError) as err:
+        setup()
+    assert err.value.stderr.splitlines()[0] == (
+        f"expected .venv made in {tmp_path}, got {elsewhere}/.venv, which works there alone; if nothing uses it there, "
+        "remove .venv and run make again"
+    )
+    assert not (tmp_path / "calls").exists()
+    assert (tmp_path / ".venv/bin/python").exists()
+
+
+def test_a_virtual_environment_that_was_made_here_or_is_linked_is_used(setup, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=tmp_path, check=True)
+    (tmp_path / ".venv/ready").touch()
     assert setup() == ([], [])
-    (tmp_path / ".venv/ready").write_text("/elsewhere\n")
-    said, calls = setup()
-    assert said[1:] == ["set-up: .venv was made in /elsewhere and works there alone; it is made anew"]
-    assert calls == [CLEARED, UV, EDITABLE]
-    assert (tmp_path / ".venv/ready").read_text() == f"{tmp_path}\n"
+    shared = tmp_path / "shared"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", shared], check=True)
+    (shared / "ready").touch()
+    shutil.rmtree(tmp_path / ".venv")
+    (tmp_path / ".venv").symlink_to(shared)
+    assert setup() == ([], [])
 
 
 def test_set_up_says_what_it_installs_and_uv_takes_the_torch_that_fits(setup):
