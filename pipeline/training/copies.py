@@ -92,6 +92,14 @@ class Copies:
                 with _locked(folder), suppress(OSError):  # which is no reason for a training to fail
                     remove_folder(folder)
 
+    def steps(self) -> list[int]:
+        """Return after how many steps the storage has checkpoints, ascending.
+
+        Raises:
+            StorageError: the storage cannot be reached.
+        """
+        return sorted(int(name.removeprefix("step-")) for name in self._commits())
+
     def remove(self) -> None:
         """Remove all of the run's copies."""
         self.storage.delete([self._commit(name) for name in self._commits()])  # first, so that none is half there

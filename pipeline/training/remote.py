@@ -20,6 +20,7 @@ from pipeline.files.digest import file_sha256
 from pipeline.files.lease import Lease
 from pipeline.files.storage import Storage
 from pipeline.files.storage_address import chosen_address
+from pipeline.files.storage_errors import StorageError
 from pipeline.training import checkpoint, run
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.copies import Copies, prefix
@@ -94,9 +95,13 @@ class Begun:
 
     def kept(self) -> str:
         """Return what the next training of the run begins with, in words."""
-        if self.lease is not None:
-            return f"kept: the run's checkpoints in {self.lease.storage.address}"
         steps = checkpoint.steps(self.folder)
+        if self.cache is not None and self.lease is not None:
+            storage = self.cache.storage
+            try:
+                steps = Copies(storage, self.folder, self.lease).steps()
+            except StorageError as err:
+                return f"kept: the checkpoints that were copied to {storage.address}, which could not be asked: {err}"
         return (
             f"kept: the checkpoint after step {steps[-1]}"
             if steps

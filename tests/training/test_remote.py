@@ -3,6 +3,7 @@
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -159,8 +160,16 @@ def test_an_interrupt_is_answered_by_what_is_kept_of_the_run(machine, tiles, buc
             raise KeyboardInterrupt
         return caplog.messages[-1]
 
-    shared = (tmp_path / "all").as_uri()
     anew = "no checkpoint was due yet (train.checkpoint_minutes): this run begins anew"
-    assert interrupted(shared, after_training=False) == anew
-    assert interrupted(shared, after_training=True) == "kept: the checkpoint after step 7"
-    assert interrupted(bucket, after_training=False) == f"kept: the run's checkpoints in {bucket}"
+    for address in ((tmp_path / "all").as_uri(), bucket):
+        assert interrupted(address, after_training=False) == anew
+        assert interrupted(address, after_training=True) == "kept: the checkpoint after step 7"
+
+
+def test_where_the_storage_does_not_tell_what_is_kept_its_reason_is_said(machine, bucket):
+    gone = Storage("s3://no-such-bucket", patience=timedelta(seconds=1))
+    with machine("one", bucket) as begun:
+        said = replace(begun, cache=replace(begun.cache, storage=gone)).kept()
+    start = "kept: the checkpoints that were copied to s3://no-such-bucket, which could not be asked: "
+    assert said.startswith(start)
+    assert "no-such-bucket" in said.removeprefix(start)
