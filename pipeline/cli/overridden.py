@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 from pipeline import params
 from pipeline.cluster import overrides
+from pipeline.files import safe_yaml
 from pipeline.params import Params
 
 
@@ -15,7 +16,7 @@ def read(wanted: Sequence[str]) -> tuple[Params, bytes]:
     Raises:
         ValueError: there is no params.yaml, a value cannot be obeyed, or the first stage would refuse the params.
     """
-    if not wanted or not params.PATH.exists():
+    if not wanted or not _has_sections(params.PATH):
         return params.load(), params.PATH.read_bytes()
     text = overrides.overridden(params.PATH.read_bytes(), wanted)
     with TemporaryDirectory() as folder:
@@ -25,3 +26,11 @@ def read(wanted: Sequence[str]) -> tuple[Params, bytes]:
             return params.load(path), text
         except params.ParamsError as err:
             raise params.ParamsError(*(str(line).replace(f"{folder}/", "") for line in err.args)) from err
+
+
+def _has_sections(path: Path) -> bool:
+    """Return whether a file can be read and is a mapping; if not, the params say what is wrong with it."""
+    try:
+        return isinstance(safe_yaml.read(path), dict)
+    except ValueError:
+        return False

@@ -29,6 +29,17 @@ def test_a_value_that_the_params_refuse_is_told_as_of_params_yaml(here):
         overridden.read(["train.epochs=0"])
 
 
+@pytest.mark.parametrize("text", ["dataset: [\n", "train: {}\ntrain: {}\n", "", "- 1\n", "epochs\n", None])
+def test_a_file_that_holds_no_params_is_refused_in_the_same_words(here, text):
+    (here / "params.yaml").mkdir() if text is None else (here / "params.yaml").write_text(text)
+    refused = []
+    for wanted in ((), ("train.epochs=7",)):
+        with pytest.raises(params.ParamsError, match=r"^params\.yaml") as err:
+            overridden.read(wanted)
+        refused.append(str(err.value))
+    assert refused[0] == refused[1]
+
+
 @pytest.mark.parametrize("wanted", [(), ("train.epochs=7",)])
 def test_where_there_is_no_file_it_says_where_to_go(here, wanted):
     with pytest.raises(params.ParamsError, match=r"No such file.*; change to the repository's folder, or write one"):
