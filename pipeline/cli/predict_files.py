@@ -21,7 +21,7 @@ def is_video(path: Path) -> bool:
 def named(paths: list[Path]) -> dict[str, Path]:
     """Return each image by the name of its outputs, relative to the output folder; earlier outputs are no images.
 
-    That is its name without the suffix; with it, where images differ in nothing else.
+    That is its name without the suffix; with it, where another image would have the same name.
 
     Raises:
         ValueError: a path does not exist, there is no image, or two images would have the same name.
@@ -30,16 +30,21 @@ def named(paths: list[Path]) -> dict[str, Path]:
     if not images:
         kinds, places = ", ".join(sorted(suffixes())), ", ".join(map(str, paths))
         raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
-    uses = Counter(name.with_suffix("") for name, _ in images)
-    taken: dict[str, Path] = {}
-    for full, file in images:
-        name = (full if uses[full.with_suffix("")] > 1 else full.with_suffix("")).as_posix()
-        if name in taken:
-            raise ValueError(
-                f"expected images with different names, got {taken[name]} and {file}; predict them separately"
-            )
-        taken[name] = file
-    return taken
+    names = [full.with_suffix("") for full, _ in images]
+    # A suffix that is kept may make the name of another image.
+    while len(taken := dict(zip(names, images, strict=True))) < len(images):
+        uses = Counter(names)
+        kept = [full if uses[name] > 1 else name for name, (full, _) in zip(names, images, strict=True)]
+        if kept == names:
+            raise _same_name(images)
+        names = kept
+    return {name.as_posix(): file for name, (_, file) in taken.items()}
+
+
+def _same_name(images: list[tuple[Path, Path]]) -> ValueError:
+    uses = Counter(full for full, _ in images)
+    one, other, *_ = (file for full, file in images if uses[full] > 1)
+    return ValueError(f"expected images with different names, got {one} and {other}; predict them separately")
 
 
 def _images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:

@@ -147,11 +147,20 @@ def test_images_that_differ_in_the_suffix_alone_keep_it(folder, model, tmp_path)
     assert {path.name for path in folder.iterdir()} == {"a.jpg", "b.png", "b.gif"} | outputs
 
 
-def test_a_suffix_that_makes_the_name_of_another_image_is_refused(folder, model):
-    Image.open(folder / "b.png").save(folder / "b.gif")
-    Image.open(folder / "b.png").save(folder / "b.gif.png")
-    before = contents(folder)
-    expected = rf"expected images with different names, got {folder}/b.gif and {folder}/b.gif.png; predict them separa"
+def test_images_whose_names_become_those_of_others_keep_their_suffix_too(tmp_path):
+    names = ["b.png", "b.gif", "b.gif.png", "b.gif.png.jpg", "c.png", "d.e.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    short = {"c.png": "c", "d.e.png": "d.e"}
+    expected = {short.get(name, name): tmp_path / name for name in names}
+    assert predict_files.named([tmp_path]) == expected
+    assert predict_files.named([tmp_path / name for name in reversed(names)]) == expected
+
+
+def test_images_of_the_same_name_are_refused(tmp_path):
+    for name in ("x/a.png", "y/a.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    expected = f"expected images with different names, got {tmp_path}/x/a.png and {tmp_path}/y/a.png; predict them sep"
     with pytest.raises(ValueError, match=expected):
-        raise run(folder, "--model", model, "--out", folder / "out").exception
-    assert contents(folder) == before
+        predict_files.named([tmp_path / "x", tmp_path / "y"])
