@@ -1,15 +1,19 @@
 """Files and folders as DVC holds them: in the working tree, as recorded in dvc.lock, and in its cache."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline.files import safe_yaml, strict_json
 from pipeline.files.digest import directory_md5, file_md5
 
-_CACHE = Path(".dvc/cache/files/md5")
+_OBJECTS = Path("files/md5")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -94,7 +98,28 @@ def _listed(place: Path) -> list[tuple[str, str]]:
 def _object(root: Path, md5: str) -> Path:
     if not _MD5.fullmatch(md5):
         raise ChangedError(f"expected an MD5 of 32 hexadecimal digits in DVC's files, got {md5[:80]!r}")
-    return root / _CACHE / md5[:2] / md5[2:]
+    return _cache(root.absolute()) / _OBJECTS / md5[:2] / md5[2:]
+
+
+@cache
+def _cache(root: Path) -> Path:
+    """Return the folder of DVC's cache, which its configuration may have moved.
+
+    DVC is asked, since the user's or the machine's configuration may say so too.
+    """
+    default = root / ".dvc" / "cache"
+    if not (root / ".dvc").is_dir():
+        return default
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    asked = subprocess.run(
+        ("dvc", "cache", "dir"),  # noqa: S607  # the one of this environment
+        cwd=root,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return default if asked.returncode else Path(asked.stdout.rstrip("\n"))
 
 
 def _locked(root: Path) -> dict[str, str]:

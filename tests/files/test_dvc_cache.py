@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,17 @@ def test_a_file_of_a_folder_is_found_in_the_cache_without_the_folder(repository)
         ChangedError, match=r"expected out/c in DVC's cache, where dvc\.lock has it, got none; run dvc f"
     ):
         dvc_cache.cached(repository, "out", "c")
+
+
+@pytest.mark.parametrize("option", ["--project", "--local"])
+def test_a_cache_that_was_moved_is_found(repository, tmp_path, option):
+    moved = Path(shutil.copytree(repository, tmp_path / "moved"))
+    (moved / ".dvc/cache").rename(tmp_path / "my cache")
+    where = [sys.executable, "-m", "dvc", "cache", "dir", option, "../my cache"]
+    subprocess.run(where, cwd=moved, check=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
+    assert dvc_cache.cached(moved, "out", "a").is_relative_to(tmp_path / "my cache")
+    md5 = digest.directory_md5(moved / "out")
+    assert list(dvc_cache.check(moved, "out", md5)) == ["in the working tree", "in DVC's cache"]
 
 
 def test_a_changed_file_is_named(repository):
