@@ -1,6 +1,7 @@
 """The section `dataset`: which images the pipeline works on."""
 
 import re
+import unicodedata
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -201,8 +202,8 @@ class FolderDataset(Section):
         for name in [row.name for row in self.classes if not row.ignore]:
             if (other := names.setdefault(spelling(name), name)) != name:
                 raise ValueError(
-                    f"expected names of classes that differ in more than case and blanks, got {other!r} and {name!r}; "
-                    "write one name for both to merge them, or rename one"
+                    f"expected names of classes that differ in more than case, blanks and the encoding of letters, "
+                    f"got {other!r} and {name!r}; write one name for both to merge them, or rename one"
                 )
         if not 2 <= len(names) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
@@ -223,7 +224,7 @@ def spelling(name: str) -> str:
         >>> spelling("Traffic  sign ")
         'traffic sign'
     """
-    return " ".join(name.split()).casefold()
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 _PLACEHOLDER = re.compile(r"class_\d{1,3}|colour_[0-9a-f]{6}")

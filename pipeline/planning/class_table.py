@@ -99,7 +99,7 @@ def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:
 
 
 def _merged(names: Mapping[Label, Name], pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], list[str]]:
-    """Return the names without such as differ in case and blanks alone, of which the commonest stands for all."""
+    """Return the names without such as nobody would tell apart, of which the commonest stands for all."""
     spelt: dict[str, dict[str, int]] = {}
     for label, name in names.items():
         counts = spelt.setdefault(spelling(name.text), {})

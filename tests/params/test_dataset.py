@@ -28,5 +28,8 @@ def test_an_address_may_stand_where_a_folder_does(tmp_path):
 
 
 def test_names_of_classes_that_nobody_tells_apart_are_refused(tmp_path):
-    line = "dataset: expected names of classes that differ in more than case and blanks, got 'crop' and ' Crop'; write"
-    assert line in refusal(tmp_path, changed(FOLDER, "name: weed", 'name: " Crop"'))
+    line = "dataset: expected names of classes that differ in more than case, blanks and the encoding of letters, got"
+    assert f"{line} 'crop' and ' Crop'; write" in refusal(tmp_path, changed(FOLDER, "name: weed", 'name: " Crop"'))
+    composed, decomposed = "R\u00fcbe", "Ru\u0308be"
+    text = FOLDER.replace("name: crop", f'name: "{composed}"').replace("name: weed", f'name: "{decomposed}"')
+    assert f"{line} '{composed}' and '{decomposed}'; write" in refusal(tmp_path, text)
