@@ -206,11 +206,18 @@ def _num_frames(image: ImageFile) -> int:
 
 
 def _is_smaller(image: ImageFile, number: int) -> bool:
-    """Return whether a further image of the file has fewer pixels than the first, by their headers."""
-    pixels = image.width * image.height
-    image.seek(number)
-    is_smaller = image.width * image.height < pixels
-    image.seek(0)
+    """Return whether a further image of the file has fewer pixels than the first, by its header, or was cut off."""
+    if image.fp is None:
+        return False
+    image.fp.seek(0)
+    again = Image.open(io.BytesIO(image.fp.read()))  # an image that could not seek cannot go back
+    try:
+        again.seek(number)
+        is_smaller = again.width * again.height < image.width * image.height
+        if not is_smaller:
+            again.load()  # a header that was cut off leaves the size as it was
+    except _FAULTS:
+        return True
     return is_smaller
 
 

@@ -88,6 +88,17 @@ def test_several_pictures_in_one_file_of_a_camera_are_refused(images):
         decode(camera_file(*images))
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 20])
+def test_previews_that_a_tool_has_cut_off_are_no_frames(kept):
+    content = camera_file((PRIMARY, 20, 30), (VGA, 480, 640), (NO_KIND, 5, 7))
+    starts = [found.start() for found in re.finditer(rb"\xff\xd8\xff", content)]
+    assert len(starts) == 3
+    for start in starts[1:]:
+        pixels = read_image(content[: start + kept])
+        assert pixels.shape == (20, 30, 3)
+        assert (read_image(content) == pixels).all()
+
+
 def test_a_cameras_file_that_ends_within_its_picture_is_broken():
     content = camera_file((PRIMARY, 200, 300), (VGA, 480, 640))
     with pytest.raises(ImageError, match="expected a complete image file"):
