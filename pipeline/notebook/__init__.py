@@ -3,6 +3,7 @@
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.core.arrays import Pixels
@@ -44,8 +45,9 @@ def predict(predictor: Predictor, image: Pixels) -> Pixels:
         image: (H, W, 3) uint8, RGB in 0..255, of any size.
 
     Raises:
-        ValueError: the image has another shape or dtype, or is empty.
+        ValueError: the image is no array, has another shape or dtype, or is empty.
     """
+    _check_image(image)
     return predictor.mask(image)
 
 
@@ -54,15 +56,36 @@ def draw_overlay(image: Pixels, mask: Pixels, classes: ClassTable) -> Pixels:
 
     Args:
         image: uint8, RGB.
-        mask: uint8, predicted or true.
+        mask: integers, predicted or true: positions in `classes.names`, or their number for void.
         classes: `predictor.spec.classes`.
 
     Raises:
-        ValueError: image and mask differ in size.
+        ValueError: one of them is no array or has another shape or dtype, they differ in size, or the mask has other
+            values.
     """
+    _check_image(image)
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "iu":
+        raise ValueError(f"expected a mask (H, W) of integers, got {_described(mask)}; predict returns one")
     if image.shape[:2] != mask.shape:
         raise ValueError(f"expected a mask of the image's size {image.shape[:2]}, got {mask.shape}; pass its own mask")
+    if not 0 <= mask.min() <= mask.max() <= classes.void:
+        other = mask.min() if mask.min() < 0 else mask.max()
+        raise ValueError(
+            f"expected a mask of 0 to {classes.void - 1}, or {classes.void} for void, got {other}; number the classes "
+            "as predictor.spec.classes.names does"
+        )
     return pictures.overlay(image, mask, classes)
+
+
+def _check_image(image: object) -> None:
+    if not isinstance(image, np.ndarray) or image.shape[2:] != (3,) or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f"expected an RGB image (H, W, 3) of uint8 in 0..255, got {_described(image)}; read_image returns one"
+        )
+
+
+def _described(value: object) -> str:
+    return f"{value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
 
 
 def read_scores(reports: str | PathLike[str] = "reports") -> pd.DataFrame:

@@ -15,6 +15,7 @@ from tests.support.tiny_version import OPTIONS, registered
 
 PUBLIC = ["draw_overlay", "load_predictor", "predict", "read_image", "read_scores"]
 NOTEBOOK = ROOT / "docs/predict.ipynb"
+VOID = tiny_model.SPEC.classes.void
 
 
 @pytest.fixture
@@ -85,6 +86,50 @@ def test_a_mask_is_the_predictors_and_is_laid_over_the_image(tree):
     ]
     with pytest.raises(ValueError, match=r"expected a mask of the image's size \(40, 70\), got \(9, 70\)"):
         pipeline.draw_overlay(image, mask[:9], predictor.spec.classes)
+
+
+@pytest.mark.parametrize(
+    ("image", "got"),
+    [
+        (np.zeros((4, 5, 3)), r"\(4, 5, 3\) of float64"),
+        (np.zeros((4, 5), np.uint8), r"\(4, 5\) of uint8"),
+        (np.zeros((4, 5, 4), np.uint8), r"\(4, 5, 4\) of uint8"),
+        (np.zeros((0, 5, 3), np.uint8), r"\(0, 5, 3\) of uint8"),
+        (np.zeros((2, 4, 5, 3), np.uint8), r"\(2, 4, 5, 3\) of uint8"),
+        (Image.new("RGB", (5, 4)), "a Image"),
+        ([[[1, 2, 3]]], "a list"),
+    ],
+)
+def test_what_is_no_image_is_refused(tree, image, got):
+    expected = rf"expected an RGB image \(H, W, 3\) of uint8 in 0\.\.255, got {got}; read_image returns one"
+    with pytest.raises(ValueError, match=expected):
+        pipeline.predict(pipeline.load_predictor(tree / "models/segnet"), image)
+    with pytest.raises(ValueError, match=expected):
+        pipeline.draw_overlay(image, np.zeros((4, 5), np.uint8), tiny_model.SPEC.classes)
+
+
+@pytest.mark.parametrize(
+    ("mask", "refusal"),
+    [
+        (np.zeros((4, 5), bool), r"a mask \(H, W\) of integers, got \(4, 5\) of bool; predict returns one"),
+        (np.zeros((4, 5)), r"a mask \(H, W\) of integers, got \(4, 5\) of float64"),
+        (np.zeros((4, 5, 1), np.uint8), r"a mask \(H, W\) of integers, got \(4, 5, 1\) of uint8"),
+        ([[1]], r"a mask \(H, W\) of integers, got a list"),
+        (
+            np.full((4, 5), VOID + 1),
+            f"a mask of 0 to {VOID - 1}, or {VOID} for void, got {VOID + 1}; number the classes",
+        ),
+        (np.full((4, 5), -1), f"a mask of 0 to {VOID - 1}, or {VOID} for void, got -1; number the classes"),
+    ],
+)
+def test_what_is_no_mask_of_the_classes_is_refused(mask, refusal):
+    with pytest.raises(ValueError, match=f"expected {refusal}"):
+        pipeline.draw_overlay(np.zeros((4, 5, 3), np.uint8), mask, tiny_model.SPEC.classes)
+
+
+def test_void_is_drawn_and_any_integers_may_be_a_mask():
+    drawn = pipeline.draw_overlay(np.zeros((4, 5, 3), np.uint8), np.full((4, 5), VOID), tiny_model.SPEC.classes)
+    assert (drawn == np.array(tiny_model.SPEC.classes.void_colour, np.uint8) // 2).all()
 
 
 def test_scores_are_a_table_of_the_classes(tree, tmp_path):
