@@ -35,3 +35,8 @@ def described(error: BaseException, less_memory: str = _LESS_MEMORY) -> str:
         lines = [*lines[:trace], *[line for line in lines[trace:] if line.strip()][-1:]]
     text = f"{type(error).__name__}: {_DETAILS.split(' '.join(lines))[0]}"
     return text + less_memory if _MEMORY.search(text) else text
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, of the machine or of a GPU."""
+    return _MEMORY.search(described(error, "")) is not None

@@ -34,8 +34,8 @@ def pool(
             yield lambda items: executor.submit(_work, items)
     except BrokenProcessPool as err:
         raise ValueError(
-            f"expected {count} processes to {purpose}, got one that was killed (out of memory?); {remedy}, then run "
-            "dvc repro again"
+            f"expected {count} processes to {purpose}, got one that was killed (out of memory?); {remedy}, then "
+            "try again"
         ) from err
 
 

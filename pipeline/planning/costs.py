@@ -136,9 +136,9 @@ def _total(
 ) -> Costs:
     """Multiply what was measured."""
     num_tiles, sample_bytes, workers = sizes
-    train, images = settings.train, sample.counts.total()
+    train = settings.train
     minutes, epoch = _minutes(settings, sample, timing, seconds, num_tiles)
-    scale = images / max(1, len(sample.manifest.images))
+    scale = sample.images_in_all() / len(sample.manifest.images)
 
     def with_effort(changed: Params, times: Effort) -> Mapping[str, float]:
         """Return the minutes with other params, which take so many times the effort."""
@@ -180,7 +180,7 @@ def _minutes(
     settings: Params, sample: Sample, timing: Timing, seconds: Mapping[str, float], num_tiles: Mapping[str, int]
 ) -> tuple[Mapping[str, float], float]:
     """Return the minutes of each stage, and the seconds of an epoch at the tiles' full size."""
-    train, images = settings.train, sample.counts.total()
+    train, images = settings.train, sample.images_in_all()
     validation = num_tiles["val"] / train.batch_size * timing.forward_seconds / train.epochs_per_validation
     full = _steps(train, num_tiles) * timing.step_seconds
     minutes = {

@@ -29,7 +29,14 @@ class Sample:
     seconds: float | None
     """What an image took to bring here, on all cores; None: it would be downloaded."""
     note: str
-    """What the images stand for, if they are not the data set's own."""
+    """What the images stand for, if they are not the data set's own, or that their sizes differ."""
+
+    def images_in_all(self) -> float:
+        """Return how many images of the sampled ones' mean size have as many pixels as all, by the means of splits."""
+        images = self.manifest.images
+        pixels = (images["height"] * images["width"]).groupby(images["split"]).mean()
+        in_all = sum(self.counts[str(split)] * mean for split, mean in pixels.items())
+        return float(in_all / (images["height"] * images["width"]).mean())
 
 
 def take(dataset: Dataset, raw: Path) -> Sample:
@@ -53,7 +60,10 @@ def take(dataset: Dataset, raw: Path) -> Sample:
     rows = list(download.files(source, raw))
     seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
     manifest.write_rows(Head(source.dataset, source.classes, source.licence, splits=source.splits), rows, raw)
-    return Sample(manifest.read(raw), counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
+    taken = manifest.read(raw)
+    if len(taken.images[["height", "width"]].drop_duplicates()) > 1:
+        note = f"estimated from {len(rows)} images, up to {_EACH} of each split, whose sizes differ"
+    return Sample(taken, counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
 
 
 def _of_folder(dataset: FolderDataset) -> tuple[Source, Counter[str]]:

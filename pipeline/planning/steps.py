@@ -4,12 +4,14 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from pipeline.artifacts.tileset import Tileset
+from pipeline.cluster import failures
 from pipeline.core.augment import draw
 from pipeline.params.model import Model
 from pipeline.params.training import Train
@@ -41,11 +43,25 @@ def measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
     """Return what steps of `share` tiles take here, with random weights and classes of equal weight.
 
     Raises:
-        ValueError: there are no training tiles.
+        ValueError: there are no training tiles, or there is too little memory.
         TrainingError: the settings do not fit each other.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measure, tiles, model, settings, share).result()
+    try:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return pool.submit(_measure, tiles, model, settings, share).result()
+    except BrokenProcessPool as err:
+        raise _too_little(share, "a process that was killed") from err
+    except (MemoryError, RuntimeError) as err:
+        if not failures.is_out_of_memory(err):
+            raise
+        raise _too_little(share, failures.described(err, "")) from err
+
+
+def _too_little(share: int, got: str) -> ValueError:
+    return ValueError(
+        f"expected memory for training steps of {share} tiles at a time on a worker, got {got}; lower "
+        "train.batch_size, tile.height or tile.width, raise train.accumulation, or set train.recompute"
+    )
 
 
 def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:

@@ -46,7 +46,7 @@ def test_of_ctrl_c_the_processes_learn_nothing_and_an_error_in_the_work_reaches_
 
 def test_a_process_that_is_killed_is_said():
     expected = (
-        r"expected 2 processes to draw, got one that was killed \(out of memory\?\); close a window, then run dvc repro"
+        r"expected 2 processes to draw, got one that was killed \(out of memory\?\); close a window, then try again"
     )
     with pytest.raises(ValueError, match=expected), processes.pool(die, 2, "draw", "close a window") as submit:
         submit([1]).result()

@@ -47,6 +47,14 @@ def test_the_costs_of_a_few_images_are_multiplied():
     assert found.available_bytes > 0
 
 
+def test_images_count_by_their_pixels_and_splits_by_their_images():
+    images = sized(["train", "val", "test"] * 2, 96, 128)
+    images.loc[[0, 3], ["height", "width"]] = [[192, 128], [288, 256]]  # train: 2 and 6 times the pixels of the others
+    drawn = Sample(Manifest("toy", CLASSES, "", images), Counter(train=40, val=10, test=10), 0.5, "")
+    # 40 images of 4 units and 20 of 1 have 180; the six have 12, so 180 / (12 / 6) images of their mean size.
+    assert drawn.images_in_all() == 90
+
+
 def test_what_params_save_or_cost_is_counted():
     assert total(epochs_per_validation=4).epoch_seconds == 40.5
     assert total(splits=("train", "val")).minutes["evaluate"] == 0.5
