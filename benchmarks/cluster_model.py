@@ -18,6 +18,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.options import natural
 from pipeline.core.models import MODELS
 
 CLASSES, HEIGHT, WIDTH = 11, 360, 480
@@ -31,7 +32,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=sorted(MODELS), default="segnet")
-    parser.add_argument("--tiles", type=int, default=1_000_000, help="in the training split")
+    parser.add_argument("--tiles", type=natural, default=1_000_000, help="in the training split")
     options = parser.parse_args()
     with torch.device("meta"):
         model = MODELS[options.network](CLASSES, 1.0)

@@ -24,6 +24,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural
 from pipeline.files import atomic, decoding
 from pipeline.inference import served_model
 from pipeline.tracking import store
@@ -118,11 +121,10 @@ def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("result", type=Path, nargs="?", default=Path(__file__).parent / "results" / "fuzzing.json")
-    parser.add_argument("--cases", type=int, default=1500, help="per reader")
+    parser.add_argument("--cases", type=natural, default=1500, help="per reader")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     store.configure()
-    sys.path.insert(0, str(ROOT))
     modules = [importlib.import_module(f"tests.support.readers_of_{what}") for what in ("input", "data_sets", "files")]
     readers = [reader for module in modules for reader in module.READERS]
     decoding.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # bounds the memory of an image

@@ -10,8 +10,8 @@ with the same image; the median of the turns counts, of seconds and of each turn
 
 import argparse
 import os
-import runpy
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,6 +21,11 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.models import UsualSegNet
+from benchmarks.options import natural, positive
+from benchmarks.train_step import write_tiles
 from pipeline.artifacts.model import Spec, write_model
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.fuse import fold
@@ -48,11 +53,9 @@ Network = Callable[[torch.Tensor], object]
 
 def networks(options: argparse.Namespace, folder: Path) -> dict[str, Network]:
     """Return the networks by name, the usual one first; ONNX files are written into `folder`."""
-    benchmarks = Path(__file__).parent
-    usual: nn.Module = runpy.run_path(str(benchmarks / "models.py"))["UsualSegNet"](NUM_CLASSES, options.width)
+    usual: nn.Module = UsualSegNet(NUM_CLASSES, options.width)
     ours = MODELS["segnet"](NUM_CLASSES, options.width)
     usual.load_state_dict(dict(zip(usual.state_dict(), ours.state_dict().values(), strict=True)))
-    write_tiles = runpy.run_path(str(benchmarks / "train_step.py"))["write_tiles"]
     tiles = Tileset(write_tiles(folder / "tiles", 8, *options.size), "val")
     height, width = options.size
     spec = Spec("segnet", options.width, tiles.header.classes, "random", height, width, 1.0, "random")
@@ -103,10 +106,10 @@ def measure(models: dict[str, Network], image: torch.Tensor, rounds: int) -> lis
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=(360, 480), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--width", type=float, default=1.0, help="factor on the network's channels")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--size", type=natural, nargs=2, default=(360, 480), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--width", type=positive, default=1.0, help="factor on the network's channels")
+    parser.add_argument("--threads", type=natural, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=natural, default=7)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "inference.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

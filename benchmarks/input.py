@@ -10,8 +10,8 @@ ratio too.
 
 import argparse
 import os
-import runpy
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,9 +24,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural
+from benchmarks.train_step import write_scenes
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.sampler import Order
-from pipeline.files import atomic
+from pipeline.files import atomic, signals
 from pipeline.training.feed import Feed
 
 Batches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
@@ -108,17 +112,16 @@ def measure(compared: dict[str, Batches], num_tiles: int, rounds: int) -> list[R
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=(360, 480), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--tiles", type=int, default=200)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=natural, nargs=2, default=(360, 480), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--tiles", type=natural, default=200)
+    parser.add_argument("--batch", type=natural, default=4)
+    parser.add_argument("--rounds", type=natural, default=5)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "input.json")
     options = parser.parse_args()
-    scenes = runpy.run_path(str(Path(__file__).with_name("train_step.py")))["write_scenes"]
     load = os.getloadavg()[0]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        tiles = Tileset(scenes(folder, options.tiles, *options.size), "train")
+        tiles = Tileset(write_scenes(folder, options.tiles, *options.size), "train")
         write_png(tiles, folder)
         order = Order(len(tiles), 1).tiles_at(range(len(tiles)))
         rows = measure(ways(tiles, folder, order, options.batch), len(tiles), options.rounds)
@@ -131,4 +134,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

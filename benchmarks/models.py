@@ -7,6 +7,7 @@ layout, and batch normalisation that is not folded. The ratio of ours to it is w
 """
 
 import argparse
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural, one_of, positive
 from pipeline.core.models import MODELS
 from pipeline.core.recompute import recomputing
 
@@ -100,11 +104,11 @@ def main() -> None:
     from pipeline.inference import compare
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=list(MODELS))
-    parser.add_argument("--height", type=int, default=360)
-    parser.add_argument("--width", type=int, default=480)
-    parser.add_argument("--channels", type=float, default=1.0)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("networks", nargs="*", type=one_of(MODELS), default=list(MODELS), metavar="NETWORK")
+    parser.add_argument("--height", type=natural, default=360)
+    parser.add_argument("--width", type=natural, default=480)
+    parser.add_argument("--channels", type=positive, default=1.0)
+    parser.add_argument("--repeats", type=natural, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "models.json")
     options = parser.parse_args()

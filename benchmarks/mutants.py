@@ -22,7 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.files import atomic
+from benchmarks.options import natural, one_of
+from pipeline.files import atomic, signals
 from tests.support import ROOT
 from tests.support.forked import Forked, import_libraries
 from tests.support.mutants import mutants
@@ -47,11 +48,13 @@ class Case:
 def main() -> None:
     """Print each survivor as it is found and the table of the rooms, and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rooms", nargs="*", default=ROOMS, metavar="ROOM", help=f"some of {', '.join(ROOMS)}")
+    parser.add_argument(
+        "rooms", nargs="*", type=one_of(ROOMS), default=ROOMS, metavar="ROOM", help=f"some of {', '.join(ROOMS)}"
+    )
     parser.add_argument("--sample", type=int, default=30, help="mutants per room (30); 0: all")
     parser.add_argument("--seed", type=int, default=1, help="of the samples (1)")
     parser.add_argument("--file", default="", help="only files whose path contains this, such as registry/promote.py")
-    parser.add_argument("--processes", type=int, default=2, help="mutants at a time (2)")
+    parser.add_argument("--processes", type=natural, default=2, help="mutants at a time (2)")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "mutants.json")
     options = parser.parse_args()
     import_libraries()
@@ -135,4 +138,5 @@ def tried(cases: list[Case], trees: list[Path]) -> Iterator[tuple[Case, bool]]:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

@@ -24,7 +24,8 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import scale
-from pipeline.files import atomic
+from benchmarks.options import natural, positive
+from pipeline.files import atomic, signals
 from pipeline.files.digest import content_sha256
 from tests.support import ROOT, ray_hosts
 
@@ -88,10 +89,10 @@ def nodes(cluster: ray_hosts.RayHosts, number: int, share: float) -> Iterator[No
 def main() -> None:
     """Print the table, and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 3], help="numbers of hosts; default: 1 2 3")
-    parser.add_argument("--images", type=int, default=20_000, help="a tenth is evaluated; default: %(default)s")
-    parser.add_argument("--share", type=float, default=0.4, help="of a core, that a host gets; default: %(default)s")
-    parser.add_argument("--turns", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--hosts", type=natural, nargs="+", default=[1, 2, 3], help="numbers of hosts; default: 1 2 3")
+    parser.add_argument("--images", type=natural, default=20_000, help="a tenth is evaluated; default: %(default)s")
+    parser.add_argument("--share", type=positive, default=0.4, help="of a core, that a host gets; default: %(default)s")
+    parser.add_argument("--turns", type=natural, default=1, help="default: %(default)s")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "nodes.json")
     options = parser.parse_args()
     load = os.getloadavg()[0]
@@ -115,4 +116,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

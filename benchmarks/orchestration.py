@@ -9,8 +9,8 @@ counts. An epoch's time is that of its steps, without validation. The last colum
 
 import argparse
 import os
-import runpy
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,9 +22,13 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural
+from benchmarks.train_step import NUM_CLASSES, write_tiles
 from pipeline import params
 from pipeline.cluster.run import Place, Plan, workers
-from pipeline.files import atomic
+from pipeline.files import atomic, signals
 from pipeline.training import train
 from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job
@@ -112,14 +116,13 @@ def measure(job: Job, workers: int, rounds: int, folder: Path) -> Row:
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=(96, 128), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--tiles", type=int, default=240)
-    parser.add_argument("--epochs", type=int, default=6, help="of each turn; the first one is left out")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--size", type=natural, nargs=2, default=(96, 128), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--tiles", type=natural, default=240)
+    parser.add_argument("--epochs", type=natural, default=6, help="of each turn; the first one is left out")
+    parser.add_argument("--rounds", type=natural, default=3)
+    parser.add_argument("--workers", type=natural, nargs="+", default=[1, 2])
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "orchestration.json")
     options = parser.parse_args()
-    step = runpy.run_path(str(Path(__file__).with_name("train_step.py")))
     whole, load = params.load(PARAMS), os.getloadavg()[0]
     limits = {"epochs": options.epochs, "epochs_per_validation": options.epochs, "checkpoint_minutes": 60.0}
     settings = whole.train.model_copy(update=limits)
@@ -128,10 +131,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         (tiles := Path(folder, "tiles")).mkdir()
         job = Job(
-            step["write_tiles"](tiles, options.tiles, *options.size),
+            write_tiles(tiles, options.tiles, *options.size),
             whole.model,
             settings,
-            (1.0,) * step["NUM_CLASSES"],
+            (1.0,) * NUM_CLASSES,
         )
         for workers in options.workers:
             rows.append(row := measure(job, workers, options.rounds, Path(folder)))
@@ -142,4 +145,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

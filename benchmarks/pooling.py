@@ -8,6 +8,7 @@ pooling, unpooling, and the backward passes of both.
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural
 from pipeline.core.pooling import pool, unpool
 from pipeline.files import atomic
 
@@ -91,11 +95,11 @@ def measure(level: tuple[int, int, int], batch: int, dtype: str, device: str, re
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=natural, default=8)
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=natural, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=natural, default=7)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "pooling.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

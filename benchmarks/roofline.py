@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.options import positive
 from pipeline.core.models import MODELS
 
 CLASSES, SIZE = 11, (360, 480)
@@ -97,9 +98,11 @@ def main() -> None:
     """Print a row for each level and their sum, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--tflops", type=float, default=0.8 * 989, help="rate of a matrix product (default: %(default).0f)"
+        "--tflops", type=positive, default=0.8 * 989, help="rate of a matrix product (default: %(default).0f)"
     )
-    parser.add_argument("--bandwidth", type=float, default=0.9 * 3.35, help="TB/s of a copy (default: %(default).2f)")
+    parser.add_argument(
+        "--bandwidth", type=positive, default=0.9 * 3.35, help="TB/s of a copy (default: %(default).2f)"
+    )
     options = parser.parse_args()
     print(f"{options.tflops:.0f} TFLOP/s, {options.bandwidth:.2f} TB/s; milliseconds an image, forward and backward\n")
     print(f"| level | GFLOP | arithmetic | convolutions' traffic | {' | '.join(PASSES)} |")

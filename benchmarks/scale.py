@@ -24,7 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.files import atomic, safe_yaml
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural
+from pipeline.files import atomic, safe_yaml, signals
 from pipeline.files.images import encode_png
 
 ROOT = Path(__file__).parents[1]
@@ -138,7 +141,7 @@ def measure(folder: Path, count: int, stage: str) -> Row:
 def main() -> None:
     """Print the table and the fit, and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--counts", type=natural, nargs="+", default=[1000, 10_000])
     parser.add_argument(
         "--files-up-to", type=int, default=100_000, help="as download.files_up_to; default: %(default)s"
     )
@@ -170,4 +173,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

@@ -10,8 +10,8 @@ cores, which is what `train.num_workers: auto` takes on a machine without GPUs.
 
 import argparse
 import os
-import runpy
 import statistics
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +20,12 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural, positive
+from benchmarks.train_step import NUM_CLASSES, write_tiles
 from pipeline import params
-from pipeline.files import atomic
+from pipeline.files import atomic, signals
 from pipeline.training import checkpoint
 from pipeline.training.trainer import Job, Trainer
 
@@ -72,21 +76,20 @@ def measure(job: Job, combinations: list[tuple[int, int]], rounds: int) -> list[
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--width", type=float, default=0.25, help="factor on the network's channels")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=16, help="of an epoch")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=natural, nargs=2, default=(180, 240), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--width", type=positive, default=0.25, help="factor on the network's channels")
+    parser.add_argument("--batch", type=natural, default=4)
+    parser.add_argument("--steps", type=natural, default=16, help="of an epoch")
+    parser.add_argument("--rounds", type=natural, default=3)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "scaling.json")
     options = parser.parse_args()
-    step = runpy.run_path(str(Path(__file__).with_name("train_step.py")))
     whole, load, cores = params.load(PRESET), os.getloadavg()[0], os.cpu_count() or 1
     settings = whole.train.model_copy(update={"batch_size": options.batch, "early_phases": ()})
     model = whole.model.model_copy(update={"width": options.width})
     shared = [(workers, max(1, cores // workers)) for workers in (1, 2, 4)]
     with TemporaryDirectory() as folder:
-        tiles = step["write_tiles"](Path(folder), options.batch * options.steps, *options.size)
-        job = Job(tiles, model, settings, (1.0,) * step["NUM_CLASSES"])
+        tiles = write_tiles(Path(folder), options.batch * options.steps, *options.size)
+        job = Job(tiles, model, settings, (1.0,) * NUM_CLASSES)
         rows = measure(job, list(dict.fromkeys([*shared, (1, 1)])), options.rounds)
     print("| workers | threads each | images/s | of one worker's with all cores |\n| ---: | ---: | ---: | ---: |")
     for row in rows:
@@ -97,4 +100,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

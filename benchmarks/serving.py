@@ -31,11 +31,14 @@ import psutil
 import torch
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.options import natural, positive
 from pipeline.artifacts.model import Spec, write_model
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
 from pipeline.data.scenes import draw
-from pipeline.files import atomic
+from pipeline.files import atomic, signals
 from pipeline.registry import model_files
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store
@@ -133,9 +136,9 @@ def _post(address: str, body: bytes) -> bytes:
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=float, default=0.25, help="of the network")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the server")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--width", type=positive, default=0.25, help="of the network")
+    parser.add_argument("--threads", type=natural, default=torch.get_num_threads(), help="of the server")
+    parser.add_argument("--repeats", type=natural, default=20)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "serving.json")
     options = parser.parse_args()
     store.configure()
@@ -158,4 +161,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

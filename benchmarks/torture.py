@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.files import atomic
+from pipeline.files import atomic, signals
 from tests.support.kills import SCENARIOS, Torture
 
 
@@ -26,14 +26,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help='only scenarios whose name contains this, such as "worker, SIGKILL"')
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "torture.json")
     options = parser.parse_args()
+    chosen = [scenario for scenario in SCENARIOS if options.only in str(scenario)]
+    if not chosen:
+        parser.error(f"--only: expected a part of one of {', '.join(map(str, SCENARIOS))}, got {options.only!r}")
     with TemporaryDirectory() as folder:
         torture = Torture(Path(folder) / "tree")
         print("| struck | dvc repro's status | ended after s | its processes gone after s | again s | found |")
         print("| --- | ---: | ---: | ---: | ---: | --- |")
         rows = []
-        for scenario in SCENARIOS:
-            if options.only not in str(scenario):
-                continue
+        for scenario in chosen:
             rows.append(row := torture.run(scenario))
             faults = "; ".join(row.faults).replace("\n", " ").replace("|", "/") or "as undisturbed"
             times = f"{row.ended_seconds:.1f} | {row.gone_seconds:.1f} | {row.again_seconds:.0f}"
@@ -45,4 +46,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

@@ -13,8 +13,8 @@ computes something else too, only their ratios say anything.
 import argparse
 import multiprocessing
 import os
-import runpy
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +22,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.models import UsualSegNet
+from benchmarks.options import natural, positive
 from pipeline import params
 from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.tileset import Tileset
@@ -38,7 +43,7 @@ from pipeline.core.augment import Augmentation, augment, draw
 from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS
 from pipeline.data import scenes
-from pipeline.files import atomic
+from pipeline.files import atomic, signals
 from pipeline.training import checkpoint, precision
 from pipeline.training.trainer import Job, Trainer
 
@@ -151,9 +156,8 @@ def our_plain(tiles: Path, options: argparse.Namespace) -> Steps:
 
 def usual_plain(tiles: Path, options: argparse.Namespace) -> Steps:
     """Return the plain loop over the usual SegNet."""
-    usual = runpy.run_path(str(Path(__file__).with_name("models.py")))["UsualSegNet"]
     torch.manual_seed(1)
-    return plain(tiles, options, usual(NUM_CLASSES, options.width))
+    return plain(tiles, options, UsualSegNet(NUM_CLASSES, options.width))
 
 
 LOOPS: dict[str, tuple[Callable[[Path, argparse.Namespace], Steps], dict[str, str]]] = {
@@ -169,15 +173,10 @@ _made: list[Steps] = []  # the loop of this process, if it has one
 
 def process(name: str, tiles: Path, options: argparse.Namespace) -> ProcessPoolExecutor:
     """Start a process, in which a loop is made, and return it after a warm-up."""
-    _, variables = LOOPS[name]
-    before = dict(os.environ)
-    os.environ.update(variables)  # read when a process starts
-    pool = ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn"), initializer=_make, initargs=(name, tiles, options)
-    )
-    pool.submit(_timed, 0).result()
-    os.environ.clear()
-    os.environ.update(before)
+    with patch.dict(os.environ, LOOPS[name][1]):  # read when a process starts
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(1, context, initializer=_make, initargs=(name, tiles, options))
+        pool.submit(_timed, 0).result()
     return pool
 
 
@@ -220,13 +219,13 @@ def measure(tiles: Path, options: argparse.Namespace) -> list[Row]:
 def main() -> None:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--width", type=float, default=0.25, help="factor on the network's channels")
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--size", type=natural, nargs=2, default=(180, 240), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--width", type=positive, default=0.25, help="factor on the network's channels")
+    parser.add_argument("--batch", type=natural, default=4)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="bfloat16")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--steps", type=int, default=16, help="of each turn")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=natural, default=torch.get_num_threads())
+    parser.add_argument("--steps", type=natural, default=16, help="of each turn")
+    parser.add_argument("--rounds", type=natural, default=7)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
     options = parser.parse_args()
     load = os.getloadavg()[0]
@@ -247,4 +246,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals.terminable():
+        main()

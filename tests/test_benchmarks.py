@@ -5,12 +5,14 @@ import runpy
 import subprocess
 import sys
 import warnings
+from argparse import ArgumentTypeError
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.options import natural, one_of, positive
 from pipeline.core.models import MODELS
 from tests.support import ROOT
 
@@ -33,6 +35,33 @@ SCRIPTS = [path for path in sorted(BENCHMARKS.glob("*.py")) if "__main__" in pat
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_benchmark_says_how_to_run_it(script):
     assert f"python benchmarks/{script.name}" in (runpy.run_path(str(script))["__doc__"] or "")
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "result"),
+    [
+        (natural, "7", 7),
+        *((natural, text, "a whole number of at least 1") for text in ("0", "-1", "1.5", "x", "")),
+        (positive, "0.25", 0.25),
+        *((positive, text, "a number above 0") for text in ("0", "-1", "nan", "inf", "x")),
+        (one_of({"core": 1, "data": 2}), "data", "data"),
+        (one_of({"core": 1, "data": 2}), "dat", "one of core, data"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(type_, text, result):
+    if str(result) == text:
+        assert type_(text) == result
+    else:
+        with pytest.raises(ArgumentTypeError, match=f"^expected {result}, got '{text}'$"):
+            type_(text)
+
+
+def test_a_torture_of_no_scenario_is_refused():
+    command = [sys.executable, str(BENCHMARKS / "torture.py"), "--only", "nosuch"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "torture.py: error: --only: expected a part of one of driver, SIGKILL, " in done.stderr
+    assert done.stderr.endswith(", got 'nosuch'\n")
 
 
 def test_the_roofline_counts_what_hand_counting_gives():
