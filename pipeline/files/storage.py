@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline.files import atomic, storage_errors
 from pipeline.files.storage_address import check_address
 from pipeline.files.storage_errors import StorageError as StorageError  # part of this module's interface
+from pipeline.files.storage_settings import client_options
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -187,11 +188,9 @@ class Storage:
             return LocalStore(self.folder)
         backoff = {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2}
         options: dict[str, Any] = {
-            "client_options": {"timeout": _REQUEST, "connect_timeout": _CONNECT},
+            "client_options": {"timeout": _REQUEST, "connect_timeout": _CONNECT, **client_options(self.address)},
             "retry_config": {"max_retries": 1000, "retry_timeout": self._patience, "backoff": backoff},
         }
-        if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:"):
-            options["client_options"]["allow_http"] = True
         if self.address.startswith("s3:"):
             options |= _aws_profile()
         return from_url(self.address, **options)
@@ -209,7 +208,8 @@ class Storage:
         began = time.monotonic()
         for attempt in count(1):
             try:
-                return action()
+                with storage_errors.panics_told():
+                    return action()
             except (BaseError, OSError) as err:
                 text, is_missing = storage_errors.text(err), isinstance(err, (NotFoundError, FileNotFoundError))
                 is_answer, no_bucket = storage_errors.is_answer(err), storage_errors.missing_bucket(err)
@@ -235,7 +235,7 @@ class Storage:
 
 def _aws_profile() -> dict[str, Any]:
     """Return the options by which boto3's credentials are used, if the environment has none and boto3 is installed."""
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
+    if "AWS_ACCESS_KEY_ID" in os.environ:
         return {}
     try:
         from obstore.auth.boto3 import Boto3CredentialProvider

@@ -1,6 +1,8 @@
 """What obstore's errors say about a storage."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pipeline.files.redact import redact
 
@@ -27,3 +29,17 @@ def missing_bucket(err: Exception) -> str:
     """Return the server's word for it, if it has answered that there is no such bucket or container; else nothing."""
     found = _NO_BUCKET.search(str(err))
     return found[1] if found else ""
+
+
+@contextmanager
+def panics_told() -> Iterator[None]:
+    """Raise a panic of obstore's Rust, which is no Exception and which nothing else would tell, as a StorageError."""
+    try:
+        yield
+    except BaseException as err:
+        if type(err).__name__ != "PanicException":  # pyo3 makes the class; no module offers it
+            raise
+        raise StorageError(
+            "expected addresses and credentials for the storage in the environment (AWS_*, AZURE_*, GOOGLE_*), got "
+            f"what obstore fails at: {redact(str(err))[:_LONGEST]}; correct them"
+        ) from err

@@ -220,13 +220,3 @@ def test_an_address_that_is_none_is_refused_without_its_secret(address):
     with pytest.raises(ValueError, match=r"expected s3://bucket/prefix, gs://.* got .*; correct the address") as error:
         Storage(address)
     assert "hidden" not in str(error.value)
-
-
-def test_an_empty_key_in_the_environment_leaves_the_users_profile(tmp_path, monkeypatch):
-    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
-    assert storage._aws_profile()["credential_provider"]()["access_key_id"] == "a"
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "c")
-    assert storage._aws_profile() == {}  # obstore reads it itself
