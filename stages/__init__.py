@@ -2,9 +2,10 @@
 
 import argparse
 import errno
+import os
 from collections.abc import Callable
 
-from pipeline.files import log, signals, terminal
+from pipeline.files import log, signals, terminal, tracking_address
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages, in the order of the pipeline."""
@@ -14,11 +15,13 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 def execute(main: Callable[[], None]) -> None:
     """Run a stage's main; SIGTERM, SIGINT and the death of the dvc that started it end it cleanly.
 
-    An error of ours or of the disk ends it with a message, without a traceback, and exit status 1.
+    An error of ours or of the disk ends it with a message, without a traceback, and exit status 1. What train could not
+    record in is refused by the first stage, before hours of work.
     """
     log.to_stderr()
     signals.when_orphaned()
     try:
+        tracking_address.check_tracking_address(os.environ.get(tracking_address.VARIABLE, ""))
         with signals.handled():
             main()
     except Exception as err:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline import params
 from pipeline.cluster.run import Place, Plan, workers
-from pipeline.tracking import registered, runs
+from pipeline.tracking import registered, runs, store
 from pipeline.training import batches, live, remote, run, train
 from stages import execute, option
 
@@ -15,7 +15,7 @@ REPORTS = Path("reports")
 
 def main(*, fresh: bool = False) -> None:
     """Train on Ray's workers and record one MLflow run; the same inputs resume where they stopped, unless `fresh`."""
-    settings = params.load()
+    settings, _ = params.load(), store.run_address()  # what is refused, is before Ray starts
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs(), registered.fetch)
     with remote.begun(settings.storage, made_of, fresh=fresh) as begun:
         job = begun.publish(job)

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from stages import execute, option
-from tests.support import hostile
+from stages import execute, option, train
+from tests.support import ROOT, hostile
 
 
 def test_a_stage_is_given_its_one_option(monkeypatch):
@@ -22,6 +22,24 @@ def test_another_argument_is_a_usage_error(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         option("--fresh")
     assert "unrecognized arguments: --frseh" in capsys.readouterr().err
+
+
+def test_a_store_that_train_could_not_use_is_refused_before_any_stage_works(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "me:secret@mlflow:5000")
+    with pytest.raises(
+        SystemExit, match=r"^error: expected MLFLOW_TRACKING_URI to be http.*, got mlflow:5000; correct"
+    ):
+        execute(lambda: pytest.fail("it worked"))
+
+
+def test_a_store_of_this_machine_is_refused_before_ray_starts_on_a_cluster(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////mlflow.db")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    monkeypatch.setattr(train, "workers", lambda *_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(train.train, "prepare", lambda *_: pytest.fail("tiles were read"))
+    with pytest.raises(ValueError, match="expected MLFLOW_TRACKING_URI to name a server where RAY_ADDRESS names"):
+        train.main()
 
 
 def test_an_error_is_said_without_the_password_of_an_address():

@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.overrides import PARAMS, overridden
-from pipeline.files import digest, repository, strict_json
-from pipeline.tracking import environment, store
+from pipeline.files import digest, repository, strict_json, tracking_address
+from pipeline.tracking import environment
 from pipeline.tracking.origin import Origin
 
 LOCK = "dvc.lock"
@@ -193,7 +193,7 @@ def _check_stages(stages: Sequence[str], text: bytes) -> None:
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return those of the user's variables that the job needs; Ray shows a job's variables to all who may list jobs."""
-    store.check(environ.get("MLFLOW_TRACKING_URI", ""))
+    tracking_address.check_tracking_address(environ.get(tracking_address.VARIABLE, ""))
     variables = {name: environ[name] for name in _FORWARDED if environ.get(name)}
     for name, value in variables.items():
         if "@" in value.partition("://")[2].partition("/")[0]:

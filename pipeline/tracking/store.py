@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.files import locks, repository
 from pipeline.files.redact import redact
+from pipeline.files.tracking_address import SQLITE, VARIABLE, check_tracking_address, is_of_this_machine
 from pipeline.tracking import moved
 from pipeline.tracking.reached import (
     LOGIN,
@@ -19,7 +20,6 @@ from pipeline.tracking.reached import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_SQLITE = "sqlite:///"
 _HTTP = ("http://", "https://")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -46,28 +46,17 @@ def address() -> str:
     that no message or file can contain them.
 
     Raises:
-        ValueError: MLFLOW_TRACKING_URI is no address, or is not set, and the current folder is no repository's.
+        ValueError: MLFLOW_TRACKING_URI is no store's address, or is not set, and the current folder is no repository's.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or _sqlite(_own())
-    if uri.startswith(_SQLITE):
+    check_tracking_address(given := os.environ.get(VARIABLE, ""))
+    uri = given or _sqlite(_own())
+    if uri.startswith(SQLITE):
         return _sqlite(_file(uri).absolute())
-    check(uri)
     parts = urlsplit(uri)
     if uri.startswith(_HTTP) and parts.username and parts.password:
         os.environ.update(zip(LOGIN, (unquote(parts.username), unquote(parts.password)), strict=True))
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return uri
-
-
-def check(uri: str) -> None:
-    """Raise ValueError if the value of MLFLOW_TRACKING_URI is malformed, or a server's address without http://."""
-    expected, rest = "expected an address in MLFLOW_TRACKING_URI, like http://host:5000, got", uri.rpartition("@")[2]
-    if "://" not in uri and re.fullmatch(r"[^/]+:\d+(/.*)?", rest):
-        raise ValueError(f"{expected} {rest}, which MLflow takes for a file's; write http://{rest}, or https://")
-    try:
-        _ = urlsplit(uri).port
-    except ValueError as err:
-        raise ValueError(f"{expected} {redact(uri)}: {err}; correct it") from err
 
 
 def run_address() -> str:
@@ -77,8 +66,7 @@ def run_address() -> str:
         ValueError: it is a file's.
     """
     uri = address()
-    is_file = uri.startswith((_SQLITE, "file:")) or "://" not in uri
-    if is_file and os.environ.get("RAY_ADDRESS"):
+    if is_of_this_machine(uri) and os.environ.get("RAY_ADDRESS"):
         raise ValueError(
             f"expected MLFLOW_TRACKING_URI to name a server where RAY_ADDRESS names a cluster, got {uri}, a "
             "file of this machine, from which no other can promote; start one (mlflow server), or unset RAY_ADDRESS"
@@ -100,12 +88,12 @@ def _sqlite(path: Path) -> str:
     Only what an address cannot hold is quoted: MLflow 3.17 makes the file's folder by its quoted name too
     (mlflow/store/db/utils.py), and would leave an empty a%20b beside a folder `a b`.
     """
-    return _SQLITE + re.sub("[%?#]", lambda found: quote(found[0]), str(path))
+    return SQLITE + re.sub("[%?#]", lambda found: quote(found[0]), str(path))
 
 
 def _file(uri: str) -> Path:
     """Return the file of an sqlite store: in its address, as in every address, %2F stands for a character."""
-    return Path(unquote(uri.removeprefix(_SQLITE)))
+    return Path(unquote(uri.removeprefix(SQLITE)))
 
 
 def configure() -> None:
@@ -120,7 +108,7 @@ def client(uri: str) -> "MlflowClient":
     configure()
     from mlflow import MlflowClient
 
-    if uri.startswith(_SQLITE):
+    if uri.startswith(SQLITE):
         _prepare(uri)
     return MlflowClient(uri)
 
@@ -176,7 +164,7 @@ def experiment_id(uri: str, name: str) -> str:
     """
     experiment = client(uri).get_experiment_by_name(name)
     if experiment is None:
-        local = uri.startswith(_SQLITE)  # a server chooses the artifact location itself
+        local = uri.startswith(SQLITE)  # a server chooses the artifact location itself
         location = _file(uri).with_name(moved.ARTIFACTS).as_uri() if local else None
         from mlflow import MlflowException
 

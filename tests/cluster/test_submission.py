@@ -187,9 +187,7 @@ def test_the_job_gets_addresses_that_it_can_reach_too(monkeypatch):
 
 def test_a_tracking_server_without_http_is_refused(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "tracking:5000")
-    with pytest.raises(
-        ValueError, match=r"in MLFLOW_TRACKING_URI, .*, got tracking:5000, .*; write http://tracking:5000"
-    ):
+    with pytest.raises(ValueError, match=r"expected MLFLOW_TRACKING_URI to be http.*, got tracking:5000; correct it"):
         prepare()
 
 

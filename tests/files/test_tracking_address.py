@@ -1,0 +1,96 @@
+import re
+
+import pytest
+
+from pipeline.files import tracking_address
+from pipeline.files.tracking_address import check_tracking_address, is_of_this_machine
+
+FOLDERS = ["mlruns", "./mlruns", "./a:5/b", "../a", "/data/mlruns", "file:///data/mlruns", "file:mlruns", "localhost"]
+ARN = "arn:aws:sagemaker:us-east-1:1:mlflow-tracking-server/a"
+
+
+@pytest.fixture(autouse=True)
+def no_folders(monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "http://host",
+        "https://me:pw@host:5000/mlflow",
+        "http://[::1]:5000",
+        "sqlite:///mlflow.db",
+        "sqlite:////var/a b.db",
+        "postgresql://me:pw@host:5432/a",
+        "postgresql+psycopg2://host/a",
+        "mysql+pymysql://host/a",
+        "mssql+pyodbc://host/a?driver=x",
+        "databricks",
+        "databricks://profile",
+    ],
+)
+def test_what_mlflow_takes_is_taken(given):
+    check_tracking_address(given)
+
+
+def refused(given, said):
+    expected = (
+        rf"^expected MLFLOW_TRACKING_URI to be http://HOST:PORT, https.*, got {re.escape(said)}; correct it, or unset"
+    )
+    with pytest.raises(ValueError, match=expected) as error:
+        check_tracking_address(given)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("mlflow.example.com", "localhost", "mlflow.example.com/api", "http//localhost:5000", "https:localhost:5000"),
+        *("localhost:5000", "127.0.0.1:5000/mlflow", "[::1]:5000", "host:99999", "http://h:99999", "http://[::1"),
+        *("htp://localhost:5000", "http://", "http:///a", "HTTP://host", " http://host", "sqlite:///", "sqlite:a.db"),
+        *("sqlite+pysqlite:///a.db", "postgres://host/a", "postgresql:host", "oracle://host/a", "s3://bucket/a"),
+        *("databricks-uc", "uc", "databricks:profile", "file://host/a", *FOLDERS),
+    ],
+)
+def test_all_else_is_refused_in_the_same_words(given):
+    refused(given, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("user:secret@mlflow", "mlflow"),
+        ("user:secret@mlflow:5000/", "mlflow:5000/"),
+        ("https:user:secret@mlflow", "mlflow"),
+        ("htp://user:secret@mlflow", "htp://mlflow"),
+        ("postgres://user:secret@host/a", "postgres://host/a"),
+    ],
+)
+def test_what_is_refused_is_said_without_its_password(given, said):
+    refused(given, said)
+
+
+@pytest.mark.parametrize("value", ["true", "1", "True"])
+def test_folders_are_stores_where_mlflow_is_told_so(monkeypatch, value):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", value)
+    for given in FOLDERS:
+        check_tracking_address(given)
+    for given in ("localhost:5000", "http//localhost:5000", "me@host", "user:secret@mlflow", "file://host/a"):
+        refused(given, given.replace("user:secret@", "").replace("me@", ""))
+
+
+def test_a_plugins_scheme_is_taken(monkeypatch):
+    class Plugin:
+        name = "arn"
+
+    monkeypatch.setattr(tracking_address, "entry_points", lambda group: {"mlflow.tracking_store": [Plugin]}[group])
+    check_tracking_address(ARN)
+    monkeypatch.undo()
+    refused(ARN, ARN)
+
+
+def test_files_and_folders_are_of_this_machine():
+    assert all(map(is_of_this_machine, ["sqlite:///a.db", "file:///a", "file:a", "mlruns", "./a"]))
+    assert not any(map(is_of_this_machine, ["http://a", "databricks", "databricks://a", "postgresql://a/b", "uc://a"]))
