@@ -17,8 +17,9 @@ from pipeline.files import repository, storage_trial
 from pipeline.files.storage import Storage
 from pipeline.files.storage_address import chosen_address
 from pipeline.files.terminal import complain, say, say_json
+from pipeline.params import Params
 from pipeline.params.dataset import CamvidDataset, FolderDataset
-from pipeline.tracking import round_trip, store
+from pipeline.tracking import reached, round_trip, store
 
 _PATIENCE = timedelta(seconds=20)  # with a storage
 
@@ -42,7 +43,9 @@ def doctor(
     if address and not address.startswith("http"):
         os.environ["RAY_ADDRESS"] = address  # the store must then be a server's, as in a training there
     results = []
-    for result in chain(checks.examine(_checks(megabytes)), _on_cluster(address, megabytes)):
+    for result in chain(
+        checks.examine(_checks(megabytes)), checks.unbroken("cluster", _on_cluster(address, megabytes))
+    ):
         results.append(result)
         if not json:
             first, *others = result.detail.splitlines()
@@ -69,8 +72,19 @@ def _checks(megabytes: int) -> Mapping[str, Callable[[], str]]:
         "disk": checks.disk,
         "sockets": checks.sockets,
         "GPUs": checks.gpus,
-        "MLflow": lambda: round_trip.round_trip(store.run_address(), megabytes),
+        "MLflow": lambda: _store(megabytes),
     }
+
+
+def _store(megabytes: int) -> str:
+    """Check that MLflow's store does all that is asked of it."""
+    uri = store.run_address()
+    try:
+        return round_trip.round_trip(uri, megabytes)
+    except Exception as err:
+        if (said := reached.explained(err)) is err:
+            raise
+        raise said from err
 
 
 def _on_cluster(address: str | None, megabytes: int) -> Iterator[checks.Result]:
@@ -83,9 +97,10 @@ def _by_job(address: str, megabytes: int) -> Iterator[checks.Result]:
     """Yield what a job finds at a cluster's head and nodes, and whether this machine reaches the storage."""
     from pipeline.cluster import doctor_job  # imported here, as all that talks to a head
 
-    storage, found = chosen_address(params.load().storage.address), list[checks.Result]()
+    found = list[checks.Result]()
 
     def ask() -> str:
+        storage = chosen_address(_settings().storage.address)
         found.extend(doctor_job.results(Jobs(address), storage, megabytes))
         return f"{address} runs jobs"
 
@@ -113,19 +128,28 @@ def _on_nodes(address: str) -> Iterator[checks.Result]:
     """Yield the results of the checks on a cluster's nodes, if it can be reached."""
     from pipeline.cluster import doctor_nodes, probes  # imported here, since they import Ray
 
-    settings = params.load()
-    storage = chosen_address(settings.storage.address)
     with ExitStack() as stack:
         clusters = []
 
         def join() -> str:
-            clusters.append(stack.enter_context(probes.connected(address, settings.placement)))
-            return f"{len(clusters[0].hosts)} nodes for workers, head at {address}"
+            settings = _settings()
+            cluster = stack.enter_context(probes.connected(address, settings.placement))
+            clusters.append((cluster, stack.enter_context(cluster.probed()), settings.storage))
+            return f"{len(cluster.hosts)} nodes for workers, head at {address}"
 
         yield from checks.examine({"cluster": join})
-        for cluster in clusters:
-            asked = stack.enter_context(cluster.probed())
-            yield from checks.examine(doctor_nodes.checks(cluster, asked, storage, settings.storage.cache))
+        for cluster, asked, storage in clusters:
+            yield from checks.examine(
+                doctor_nodes.checks(cluster, asked, chosen_address(storage.address), storage.cache)
+            )
+
+
+def _settings() -> Params:
+    """Return the params; what is wrong with them, a check of their own tells."""
+    try:
+        return params.load()
+    except params.ParamsError as err:
+        raise checks.FoundError("not known without params.yaml", "mend params first") from err
 
 
 def _params() -> str:
@@ -137,11 +161,7 @@ def _data_set() -> str:
     """Check that the images are available."""
     from pipeline.data import camvid, object_store  # here: what fetches files takes a third of a second to import
 
-    try:
-        dataset = params.load().dataset
-    except params.ParamsError as err:
-        raise checks.FoundError("not known without params.yaml", "mend params first") from err
-    match dataset:
+    match _settings().dataset:
         case CamvidDataset():
             return camvid.available()
         case FolderDataset(path=path) if "://" in path:

@@ -24,6 +24,18 @@ MEMORY_BYTES, DISK_BYTES, TEMPORARY_BYTES = 3_500_000_000, 2_000_000_000, 500_00
 of `make repro` had 3.4 GB of memory at most (PSS, sampled every 3 s), and it left 0.15 GB; the rest is margin."""
 _SHARED = Path("/dev/shm")  # noqa: S108  # Linux's shared memory, where Ray keeps its object store
 _SECONDS = 30  # for a program to answer
+_LONGEST = 400  # characters of a library's error that are shown
+_MENDS = {
+    "data set": "correct dataset in params.yaml, or make its files readable",
+    "git": "run git status and see",
+    "dvc": "run dvc doctor and see",
+    "MLflow": "correct MLFLOW_TRACKING_URI, or look after the store that it names: its log, or its file",
+    "storage": "check the storage's address, the network and the credentials (AWS_ACCESS_KEY_ID ...)",
+    "cluster": "check --address, the network, and that ray status at the head shows its nodes",
+    "jobs": "check --address, the network, and that the head runs with its dashboard (ray[default])",
+}
+"""What to do about an error, of a check, that does not say it itself."""
+_MEND = "correct what the error names; if that is nothing of yours, report it as a fault of this program"
 
 
 class FoundError(ValueError):
@@ -48,18 +60,37 @@ class Result:
 
 
 def examine(checks: Mapping[str, Callable[[], str]]) -> Iterator[Result]:
-    """Yield the result of each check, which returns what it found or raises FoundError, or another ValueError."""
+    """Yield the result of each check, which returns what it found or raises; any error is a result that fails."""
     for name, check in checks.items():
         try:
             yield Result(name, ok=True, detail=check(), mend="")
-        except FoundError as err:
-            yield Result(name, ok=False, detail=err.found, mend=err.mend)
-        except ValueError as err:  # of a room that says itself what was expected and what to do
-            yield Result(name, False, *_parted(err))
+        except Exception as err:  # of any library: the other checks are still wanted
+            yield failed(name, err)
+
+
+def unbroken(name: str, results: Iterator[Result]) -> Iterator[Result]:
+    """Yield the results; an error between two of them is one more, of that name, that fails."""
+    try:
+        yield from results
+    except Exception as err:
+        yield failed(name, err)
+
+
+def failed(name: str, err: Exception) -> Result:
+    """Return the result of a check that an error ended, with what the error says is to be done, or what mostly is."""
+    if isinstance(err, FoundError):
+        return Result(name, ok=False, detail=err.found, mend=err.mend)
+    if isinstance(err, ValueError) and type(err).__module__.startswith(("builtins", "pipeline.")):
+        found, mend = _parted(err)  # of a room that says itself what was expected and what to do
+    else:
+        found, mend = error_line(f"{type(err).__name__}: {err}")[:_LONGEST], ""
+        if isinstance(err, ImportError) and err.name:
+            mend = f"install {err.name} beside this program, or choose what needs no such package"
+    return Result(name, False, found, mend or _MENDS.get(name.removesuffix(" from here"), _MEND))
 
 
 def _parted(err: ValueError) -> tuple[str, str]:
-    """Return what an error says that was found, and what to do: its last part, or its last line.
+    """Return what an error says that was found, and what to do, if it says so: its last part, or its last line.
 
     Of several faults, which are indented below a heading, each has a line that says both.
     """
@@ -70,7 +101,7 @@ def _parted(err: ValueError) -> tuple[str, str]:
         return "\n".join(lines), "correct each, as its line says"
     text = " ".join(map(str.strip, lines))
     found, _, mend = text.rpartition("; ")
-    return (found, mend) if found else (text, "correct what it names")
+    return (found, mend) if found else (text, "")
 
 
 def packages() -> str:

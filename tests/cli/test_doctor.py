@@ -135,3 +135,34 @@ def test_a_store_that_does_not_answer_is_found(project, monkeypatch):
     done = doctor(code=1)
     assert "FAILS  MLflow: http://127.0.0.1:9 cannot be reached" in done.stdout
     assert "secret" not in done.output
+    assert "       mend: start the server, or correct MLFLOW_TRACKING_URI\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "detail", "mend"),
+    [
+        ("sqlite:///{here}/params.yaml", "DatabaseError: ", "correct MLFLOW_TRACKING_URI, or look after the store"),
+        ("postgresql+absent://u:secret@127.0.0.1:9/x", "NoSuchModuleError: ", "correct MLFLOW_TRACKING_URI, or look"),
+    ],
+)
+def test_whatever_a_store_is_all_checks_are_told(project, monkeypatch, address, detail, mend):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(here=project))
+    monkeypatch.setenv("SEGNET_STORAGE", (project / "shared").as_uri())
+    done = doctor("--json", code=1)
+    found = json.loads(done.stdout)["checks"]
+    assert [check["name"] for check in found] == [*NAMES, "storage"]
+    [failed] = [check for check in found if not check["ok"]]
+    assert failed["name"] == "MLflow"
+    assert failed["detail"].startswith(detail)
+    assert failed["mend"].startswith(mend)
+    assert "secret" not in done.output
+    assert done.stderr.endswith("segnet: 1 of 12 checks fail: MLflow\n")
+
+
+@pytest.mark.parametrize(("address", "name"), [("127.0.0.1:9", "cluster"), ("http://127.0.0.1:9", "jobs")])
+def test_a_cluster_is_not_asked_with_params_that_are_invalid_and_this_is_told(project, monkeypatch, address, name):
+    monkeypatch.setenv("RAY_ADDRESS", "")  # which the program sets, and which is restored after the test
+    (project / "params.yaml").write_text("a: 1")
+    found = json.loads(doctor("--json", "--address", address, code=1).stdout)["checks"]
+    assert [check["name"] for check in found] == [*NAMES, name]
+    assert (found[-1]["detail"], found[-1]["mend"]) == ("not known without params.yaml", "mend params first")

@@ -1,5 +1,6 @@
 """Each check finds its cause, and names the mend; what is in order passes."""
 
+import json
 import subprocess
 import sys
 from collections import namedtuple
@@ -68,7 +69,52 @@ def test_a_last_line_of_its_own_is_the_mend():
 
 
 def test_no_mend_is_empty():
-    assert failed(ValueError("expected 1, got 2")) == ("expected 1, got 2", "correct what it names")
+    general = "correct what the error names; if that is nothing of yours, report it as a fault of this program"
+    assert failed(ValueError("expected 1, got 2")) == ("expected 1, got 2", general)
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (RuntimeError("it is\naway: http://me:secret@host"), "RuntimeError: it is away: http://host"),
+        (json.JSONDecodeError("no; value", "", 0), "JSONDecodeError: no; value: line 1 column 1 (char 0)"),
+        (PermissionError(13, "Permission denied", "a"), "PermissionError: [Errno 13] Permission denied: 'a'"),
+        (KeyError("x" * 500), "KeyError: '" + "x" * 389),
+    ],
+)
+def test_any_error_is_a_result_and_the_next_check_is_still_made(error, found):
+    def check():
+        raise error
+
+    first, second = doctor.examine({"MLflow": check, "git": lambda: "fine"})
+    mend = "correct MLFLOW_TRACKING_URI, or look after the store that it names: its log, or its file"
+    assert (first, second) == (Result("MLflow", False, found, mend), Result("git", True, "fine", ""))
+
+
+def test_a_missing_package_is_to_be_installed():
+    missing = "install psycopg beside this program, or choose what needs no such package"
+    assert failed(ModuleNotFoundError("No module named 'psycopg'", name="psycopg"))[1] == missing
+
+
+def test_what_a_check_of_this_machine_lacks_is_said_of_the_storage_from_here_too():
+    assert doctor.failed("storage from here", ValueError("x")).mend == doctor.failed("storage", ValueError("x")).mend
+
+
+def test_an_error_between_results_is_one_more():
+    def results():
+        yield Result("a", True, "fine", "")
+        raise RuntimeError("gone")
+
+    first, second = doctor.unbroken("cluster", results())
+    assert (first.name, second.name, second.ok, second.detail) == ("a", "cluster", False, "RuntimeError: gone")
+
+
+def test_an_interrupt_ends_all_checks():
+    def check():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(doctor.examine({"a": check}))
 
 
 def test_the_installed_packages_are_the_required_ones():
