@@ -60,7 +60,7 @@ def submit(
         more = f" and {len(job.left_out) - _SHOWN} more" if len(job.left_out) > _SHOWN else ""
         say(f"not sent, since git does not track them: {', '.join(job.left_out[:_SHOWN])}{more}")
     if kept := submission.kept(os.environ):
-        say(f"not passed on, since only this machine has what they name: {', '.join(kept)}; the head's own are used")
+        say(f"not passed on, being no http:// or https:// address: {', '.join(kept)}; the head's own are used")
     jobs = Jobs(address)
     attempt, is_new = jobs.submit(job)
     if not is_new and attempt.status == "SUCCEEDED" and _are_lost(attempt):

@@ -72,10 +72,11 @@ def follow_to(monkeypatch, status, why=""):
     monkeypatch.setattr(following, "follow", followed)
 
 
-def test_an_address_that_the_job_is_not_given_is_named(cluster, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+@pytest.mark.parametrize("address", ["sqlite:///mlflow.db", "databricks"])
+def test_an_address_that_the_job_is_not_given_is_named(cluster, monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     words = ("submit", "--detach", "--storage", "file:///mnt/shared")
-    line = "not passed on, since only this machine has what they name: MLFLOW_TRACKING_URI; the head's own are used"
+    line = "not passed on, being no http:// or https:// address: MLFLOW_TRACKING_URI; the head's own are used"
     assert line in segnet(*words).stdout.splitlines()
     assert "MLFLOW_TRACKING_URI" not in cluster.submitted.variables
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
