@@ -108,7 +108,7 @@ def _cache(root: Path) -> Path:
     DVC is asked, since the user's or the machine's configuration may say so too.
     """
     default = root / ".dvc" / "cache"
-    if not (root / ".dvc").is_dir():
+    if not (root / ".dvc" / "config").is_file():
         return default
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     asked = subprocess.run(
