@@ -15,8 +15,8 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 def execute(main: Callable[[], None]) -> None:
     """Run a stage's main; SIGTERM, SIGINT and the death of the dvc that started it end it cleanly.
 
-    An error of ours or of the disk ends it with a message, without a traceback, and exit status 1. What train could not
-    record in is refused by the first stage, before hours of work.
+    An error of ours, of a store or of the disk ends it with a message, without a traceback, and exit status 1. What
+    train could not record in is refused by the first stage, before hours of work.
     """
     log.to_stderr()
     signals.when_orphaned()
@@ -28,7 +28,7 @@ def execute(main: Callable[[], None]) -> None:
         if isinstance(err, OSError) and err.errno in _DISK_ERRORS:
             todo = "make room or correct its permissions, then run dvc repro again; no existing output was changed"
             terminal.fail("error: ", f"expected to write this stage's files, got {err}; {todo}")
-        if isinstance(err, ValueError) or type(err).__module__.startswith("pipeline."):
+        if terminal.is_told(err):
             terminal.fail("error: ", err)
         raise
 

@@ -4,7 +4,10 @@ import errno
 import os
 import sys
 
+import botocore.exceptions
 import pytest
+import sqlalchemy.exc
+from mlflow import MlflowException
 
 from stages import execute, option, train
 from tests.support import ROOT, hostile
@@ -68,6 +71,18 @@ def test_what_the_disk_refuses_is_said_with_what_to_do(reason):
 
     said = r"^error: expected to write this stage's files, got .*'data/tiles'; make room or correct its permissions"
     with pytest.raises(SystemExit, match=said):
+        execute(main)
+
+
+@pytest.mark.parametrize(
+    "err", [MlflowException("no such run"), botocore.exceptions.ProfileNotFound(profile="x"), sqlalchemy.exc.DBAPIError]
+)
+def test_an_error_of_a_store_is_told_without_its_traceback(err):
+    def main():
+        raise err if isinstance(err, Exception) else err("SELECT", (), Exception("file is not a database"))
+
+    said = "no such run|The config profile \\(x\\) could not be found|.*file is not a database"
+    with pytest.raises(SystemExit, match=f"^error: ({said})"):
         execute(main)
 
 

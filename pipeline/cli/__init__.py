@@ -106,9 +106,6 @@ def _options(
     del version  # it ends the command before
 
 
-_EXPECTED = ("pipeline.", "mlflow.", "requests.", "botocore.", "sqlalchemy.")  # such as no answer, or no database
-
-
 def main() -> None:
     """Run the command; an error that the user can fix is reported in one line, with exit code 1.
 
@@ -119,7 +116,7 @@ def main() -> None:
         with signals.terminable():
             app()
     except Exception as err:
-        if not isinstance(err, ValueError | OSError) and not type(err).__module__.startswith(_EXPECTED):
+        if not isinstance(err, OSError) and not terminal.is_told(err):
             raise
         terminal.fail("segnet: ", _explained(err))
 

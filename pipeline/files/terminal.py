@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from pipeline.files.printable import ManyLinesError, printable
 from pipeline.files.redact import redact
 
+_TOLD = ("pipeline.", "mlflow.", "requests.", "botocore.", "sqlalchemy.")  # such as no answer, or no database
+
 
 def error_line(message: object) -> str:
     """Return a message, which may quote others, as one line without control characters and secrets.
@@ -35,6 +37,11 @@ def fail(start: str, error: object) -> NoReturn:
     """Print an error to stderr, its first line after `start`, and end the program with exit status 1."""
     lines = error.args if isinstance(error, ManyLinesError) else (error,)
     sys.exit(start + "\n".join(error_line(line) for line in lines))
+
+
+def is_told(err: BaseException) -> bool:
+    """Return whether an error is told without its traceback: one of ours, or of a library that talks to a store."""
+    return isinstance(err, ValueError) or type(err).__module__.startswith(_TOLD)
 
 
 def say_json(tree: Any) -> None:

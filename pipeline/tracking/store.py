@@ -104,13 +104,23 @@ def configure() -> None:
 
 
 def client(uri: str) -> "MlflowClient":
-    """Return an MLflow client of the store `uri`; call this before importing mlflow."""
+    """Return an MLflow client of the store `uri`; call this before importing mlflow.
+
+    Raises:
+        ValueError: the driver of its database is not installed.
+    """
     configure()
     from mlflow import MlflowClient
 
     if uri.startswith(SQLITE):
         _prepare(uri)
-    return MlflowClient(uri)
+    try:
+        return MlflowClient(uri)
+    except ModuleNotFoundError as err:  # by SQLAlchemy
+        raise ValueError(
+            f"expected the driver of the store {redact(uri)}, got {err}; install it beside this program, or name "
+            "another in the address, as in postgresql+psycopg2://"
+        ) from err
 
 
 @cache

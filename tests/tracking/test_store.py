@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import time
@@ -32,6 +33,16 @@ class Watch:
 sys.meta_path.insert(0, Watch())
 store.client("http://127.0.0.1:1")
 """
+
+
+@pytest.mark.parametrize(
+    ("address", "driver"), [("postgresql+psycopg2cffi", "psycopg2cffi"), ("mssql", "pyodbc"), ("mysql", "MySQLdb")]
+)
+def test_a_database_whose_driver_is_missing_is_refused(address, driver):
+    expected = rf"expected the driver of the store {re.escape(address)}://.*host/x, got No module named '{driver}'; "
+    with pytest.raises(ValueError, match=expected) as err:
+        store.client(f"{address}://me:secret@host/x")
+    assert "secret" not in str(err.value)
 
 
 def test_telemetry_and_unpickling_are_disabled_before_mlflow_is_imported():
