@@ -78,7 +78,7 @@ def name_of(recipe: Recipe, source: Manifest, folds: Sequence[Fold]) -> str:
     """Return the name of a cross-validation: folds- and a hash of its images, folds, recipe and code."""
     rows = source.images[["id", "sha256", "mask_sha256"]]
     used = {each for fold in folds for each in fold.held_out}
-    files = source_code.imported_files(*(f"stages.{stage}" for stage in workspace.STAGES))
+    files = source_code.imported_files(*(f"stages.{stage}" for stage in workspace.STAGES), workspace.__name__)
     inputs = {
         "images": rows[rows["id"].isin(used)].to_numpy().tolist(),
         "classes": source.classes.to_json(),
@@ -151,7 +151,7 @@ class _Work:
         """Train and evaluate a fold and write <number>.json, unless it is there.
 
         Raises:
-            StageError: a stage failed.
+            StageError: a stage failed, or scored other images than those held out.
         """
         done = self.place / f"{number}.json"
         if done.exists():
@@ -169,7 +169,10 @@ class _Work:
                 self.processes.run(stage, folder, self.place / f"{number}.log", slot, self.variables)
             except StageError as err:
                 raise StageError(f"fold {number}, {fold.name}: {err}") from err
-        scored = workspace.result(folder)
+        try:
+            scored = workspace.result(folder, fold)
+        except ValueError as err:
+            raise StageError(f"fold {number}, {fold.name}: {err}") from err
         metrics = {key.removeprefix("test/"): number_or_null(float(value)) for key, value in scored.metrics.items()}
         atomic.write_json(done, asdict(Scored(fold.name, scored.run, sizes, metrics)))
         workspace.remove(folder)

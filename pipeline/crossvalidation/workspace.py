@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.artifacts import manifest, scores
-from pipeline.artifacts.manifest import Manifest
+from pipeline.artifacts.manifest import SPLITS, Manifest
 from pipeline.artifacts.scores import Scores
 from pipeline.crossvalidation.folds import Fold
 from pipeline.files import atomic
@@ -20,11 +20,14 @@ _RAW, _REPORTS = Path("data/raw"), Path("reports")
 
 
 def fold_of(source: Manifest, fold: Fold) -> Manifest:
-    """Return the manifest of a fold: its held-out images are the test split; no others than its own are in it."""
+    """Return the manifest of a fold: its held-out images are the test split; no others than its own are in it.
+
+    It has a test split where the data set has none, too: there, stages would score the images that choose the epoch.
+    """
     roles = {"train": fold.train, "val": fold.val, "test": fold.held_out}
     split_of = {each: split for split, ids in roles.items() for each in ids}
     images = source.images[source.images["id"].isin(split_of)]
-    return replace(source, images=images.assign(split=images["id"].map(split_of)))
+    return replace(source, images=images.assign(split=images["id"].map(split_of)), splits=SPLITS)
 
 
 def lay_out(folder: Path, raw: Path, images: Manifest, params: bytes) -> None:
@@ -46,13 +49,20 @@ def lay_out(folder: Path, raw: Path, images: Manifest, params: bytes) -> None:
         manifest.write(images, place)
 
 
-def result(folder: Path) -> Scores:
-    """Return the scores of the held-out images, which the stages wrote.
+def result(folder: Path, fold: Fold) -> Scores:
+    """Return the scores of the fold's held-out images, which the stages wrote.
 
     Raises:
-        ValueError: they did not.
+        ValueError: they did not, or scored other images.
     """
-    return scores.read(folder / _REPORTS)
+    found = scores.read(folder / _REPORTS)
+    if found.split != "test" or sorted(found.ids) != sorted(fold.held_out):
+        raise ValueError(
+            f"expected scores of the {len(fold.held_out)} images held out, got those of {len(found.ids)} {found.split} "
+            f"images, {len(set(found.ids) & set(fold.held_out))} of them held out; correct what was changed in "
+            "stages/evaluate.py or pipeline/evaluation, and run the command again"
+        )
+    return found
 
 
 def remove(folder: Path) -> None:

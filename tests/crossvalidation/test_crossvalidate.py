@@ -32,24 +32,26 @@ def raw(tmp_path, monkeypatch, mlflow_store):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The stages that were run, each with its folder; evaluate writes scores of the folder's test images."""
+    """The stages that were run, each with its folder; evaluate writes scores of the folder's scored split."""
     made = []
 
     def run(self, stage, folder, log, slot, variables):
-        images = manifest.read(folder / "data/raw").images
+        source = manifest.read(folder / "data/raw")
+        images = source.images
         made.append((int(folder.name), stage))
         assert variables["MLFLOW_EXPERIMENT_NAME"] == "folded-folds"
         assert json.loads(Path(variables["SEGNET_ORIGIN"]).read_text())["commit"] == "unknown"
         assert (folder / "params.yaml").read_bytes() == RECIPE.params
         if stage == "evaluate":
-            ids = tuple(images["id"][images["split"] == "test"])
+            ids = tuple(images["id"][images["split"] == source.scored_split])
             counts = np.zeros((len(ids), 2, 2), np.int64)
             for count, each in zip(counts, ids, strict=True):
                 hits = CORRECT[each.partition("/")[0]]
                 count[0] = hits, 8 - hits
             empty = np.zeros((len(ids), 2, 5), np.int64)
             values = {"names": ("road", "sky"), "ids": ids, "sequences": ids, "counts": counts, "boundaries": empty}
-            scores.write(folder / "reports", scored.scores(run=f"run-{folder.name}", **values), scored.INTERVALS)
+            values |= {"run": f"run-{folder.name}", "split": source.scored_split}
+            scores.write(folder / "reports", scored.scores(**values), scored.INTERVALS)
 
     monkeypatch.setattr(Processes, "run", run)
     return made
@@ -84,6 +86,31 @@ def test_folds_are_run_and_their_scores_are_recorded_as_mean_and_deviation(raw, 
 def test_where_nothing_chooses_the_epoch_those_images_are_learnt_from(raw, calls):
     found = run(raw, replace(RECIPE, decides={"train": {"with_val": True}}))
     assert [each.images for each in found.folds] == [(4, 0, 2, 0)] * 3
+
+
+def test_held_out_images_are_scored_where_the_data_set_has_no_test_split(raw, calls):
+    source = manifest.read(raw)
+    manifest.write(replace(tiny_dataset.drop(source, "test"), splits=("train", "val")), raw)
+    found = run(raw, replace(RECIPE, decides={"seed": 5}))  # other images than those held out would be an error
+    assert [each.fold for each in found.folds] == ["train/0, val/0", "train/1, val/1", "train/2, val/2"]
+    assert [each.images for each in found.folds] == [(2, 2, 2, 0)] * 3
+
+
+def test_a_fold_of_which_other_images_were_scored_is_named_and_not_recorded(raw, calls, monkeypatch):
+    works = Processes.run
+
+    def score_val(self, stage, folder, *others):
+        if (folder.name, stage) == ("2", "evaluate"):
+            source = manifest.read(folder / "data/raw")
+            manifest.write(replace(tiny_dataset.drop(source, "test"), splits=("train", "val")), folder / "data/raw")
+        works(self, stage, folder, *others)
+
+    monkeypatch.setattr(Processes, "run", score_val)
+    recipe = replace(RECIPE, decides={"seed": 6})
+    with pytest.raises(StageError, match=r"^fold 2, train/1, val/1: expected scores of the 2 images held out, got "):
+        run(raw, recipe)
+    place = Path("runs/folds") / crossvalidate.name_of(recipe, *crossvalidate.plan(raw, 3))
+    assert not (place / "2.json").exists()
 
 
 def test_a_test_image_is_in_no_fold(raw):
