@@ -23,7 +23,7 @@ def repository(tmp_path_factory):
 
 def state(repository):
     trees = {top: content_sha256(repository.folder / top) for top in TREES}
-    return trees, repository.run("git", "status", "--short"), repository.run("dvc", "status", "validate")
+    return trees, repository.run("git", "status", "--short"), repository.run("dvc", "status", "--with-deps", "validate")
 
 
 def killed_after_a_fold(repository):

@@ -69,15 +69,16 @@ def _check_overrides(wanted: Sequence[str]) -> None:
 
 def _check_data() -> None:
     """Raise ValueError unless data/raw is what params.yaml describes, and passed validation."""
-    command = ("dvc", "status", "--quiet", "validate")
+    # With what it depends on: changed params of data/raw belong to download, and validate alone would be up to date.
+    command = ("dvc", "status", "--quiet", "--with-deps", "validate")
     try:
         is_current = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603  no shell
     except OSError as err:
         raise ValueError(f"expected the command dvc on PATH: {err}; source .venv/bin/activate") from err
     if not is_current or not VALIDATION.exists() or not validation.read(VALIDATION).ok:
         raise ValueError(
-            "expected data/raw as params.yaml describes it, validated, got another or none (dvc status validate tells "
-            "what changed); run dvc repro validate"
+            "expected data/raw as params.yaml describes it, validated, got another or none (dvc status --with-deps "
+            "validate tells what changed); run dvc repro validate"
         )
 
 

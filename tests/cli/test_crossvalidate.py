@@ -1,9 +1,12 @@
 """`segnet crossvalidate` without trainings; with them: tests/test_crossvalidation.py."""
 
 import json
+import os
 import subprocess
+import sys
 from dataclasses import replace
 from math import nan
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -136,16 +139,40 @@ def test_params_are_checked_before_anything_is_done(asked):
 
 def test_data_that_is_not_what_params_describe_is_refused(asked, tmp_path):
     message = (
-        r"expected data/raw as params.yaml describes it, validated, got another or none (dvc status validate tells"
+        "expected data/raw as params.yaml describes it, validated, got another or none (dvc status --with-deps "
+        "validate tells what changed); run dvc repro validate"
     )
     asked.status.returncode = 1
-    assert error().startswith(message)
+    assert error() == message
     asked.status.returncode = 0
     failed = Validation("toy", (), (Finding("empty_split", "error", False, "an image", "none", ()),))
     validation.write(failed, tmp_path / "reports" / "validation.json")
-    assert error().startswith(message)
+    assert error() == message
     (tmp_path / "reports" / "validation.json").unlink()
-    assert error().endswith("; run dvc repro validate")
+    assert error() == message
+
+
+STAGES = """
+stages:
+  download: {cmd: mkdir -p data/raw && cp params.yaml data/raw/, params: [dataset], outs: [data/raw]}
+  validate: {cmd: "mkdir -p reports && cp kept.json reports/validation.json", deps: [data/raw], params: [validate],
+             outs: [reports/validation.json]}
+"""
+
+
+def test_dvc_is_asked_about_the_params_of_data_raw_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    (tmp_path / "dvc.yaml").write_text(STAGES)
+    (tmp_path / "params.yaml").write_text("dataset: {seed: 1}\nvalidate: {a: 1}\n")
+    validation.write(Validation("toy", (), ()), tmp_path / "kept.json")
+    for arguments in (("init", "-q", "--no-scm"), ("repro", "-q", "validate")):
+        subprocess.run(("dvc", *arguments), check=True)
+    command._check_data()
+    (tmp_path / "params.yaml").write_text("dataset: {seed: 2}\nvalidate: {a: 1}\n")
+    with pytest.raises(ValueError, match=r"^expected data/raw as params.yaml describes it"):
+        command._check_data()
 
 
 def test_without_dvc_the_command_says_so(asked, monkeypatch):
