@@ -46,7 +46,7 @@ def killed_after_a_fold(repository):
 def test_an_interrupted_cross_validation_resumes_and_becomes_one_row_of_the_leaderboard(repository):
     before = state(repository)
     said = killed_after_a_fold(repository)
-    assert "ended by SIGTERM; the next segnet crossvalidate continues from what is complete" in said
+    assert f"ended by SIGTERM; the next {' '.join(COMMAND)} continues from what is complete" in said
     assert state(repository) == before
     done = repository.run(*COMMAND, "--json", merged=True)
     found = json.loads(done[: done.rindex("\n}") + 2])

@@ -1,6 +1,7 @@
 """`segnet crossvalidate`: how good params.yaml's recipe is on images that it did not see, without the test split."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Sequence
 from math import isnan
@@ -19,6 +20,7 @@ from pipeline.crossvalidation.folds import GAP
 from pipeline.crossvalidation.processes import Slot, slots
 from pipeline.crossvalidation.spread import Spread
 from pipeline.files import cores, digest, signals
+from pipeline.files.printable import printable
 from pipeline.files.terminal import say, say_json
 from pipeline.params import Params
 from pipeline.tracking import registered, store
@@ -46,7 +48,7 @@ def crossvalidate(
 
     The test images are not read, and data/, models/ and reports/ stay as they are. An interrupted one resumes.
     """
-    with signals.handled("segnet crossvalidate"):
+    with signals.handled(_command(folds, override or ())):
         _check_overrides(override or ())
         own, text = overridden.read(override or ())
         _check_data()
@@ -55,6 +57,12 @@ def crossvalidate(
         say_json(step.as_json(outcome))
     else:
         _show(outcome)
+
+
+def _command(folds: int, wanted: Sequence[str]) -> str:
+    """Return the command of the same recipe and folds, for a shell."""
+    values = (part for each in wanted for part in ("-S", each))
+    return printable(shlex.join(("segnet", "crossvalidate", "--folds", str(folds), *values)))
 
 
 def _check_overrides(wanted: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -181,6 +182,23 @@ def test_without_dvc_the_command_says_so(asked, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", missing)
     assert error() == "expected the command dvc on PATH: dvc; source .venv/bin/activate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        ((), "--folds 5"),
+        (
+            ("--folds", "3", "-S", "train.zoom=[0.5, 2.0]", "-S", "train.epochs=3"),
+            "--folds 3 -S 'train.zoom=[0.5, 2.0]' -S train.epochs=3",
+        ),
+    ],
+)
+def test_an_interrupt_names_the_command_that_resumes(asked, monkeypatch, arguments, again):
+    monkeypatch.setattr(step, "run", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(signal, "alarm", lambda _: 0)  # it would end the tests after this one
+    said = segnet("--jobs", "1", *arguments, code=130).stderr
+    assert said == f"ended by SIGINT; the next segnet crossvalidate {again} continues from what is complete\n"
 
 
 def test_a_cluster_divides_itself(monkeypatch):
