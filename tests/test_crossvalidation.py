@@ -17,6 +17,7 @@ TREES = ("data", "models", "reports")
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     repository = Repository(tmp_path_factory.mktemp("repository"))
+    (repository.folder / "runs").symlink_to(tmp_path_factory.mktemp("disk"))  # as where checkpoints need room
     repository.run("dvc", "repro", "validate")
     return repository
 

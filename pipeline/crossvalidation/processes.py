@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.files import source_code
+from pipeline.files import repository, source_code
 from pipeline.files.cores import confine
 
 _CORES = 4  # of a process by default: more make a small network little faster
@@ -90,6 +90,7 @@ class Processes:
         gpu = {} if slot.gpu is None else {"CUDA_VISIBLE_DEVICES": slot.gpu}
         # dvc's own variable makes a stage end when the process that started it has died (files/signals.py).
         own = {"PYTHONPATH": _python_path(), "DVC_STAGE": stage, **gpu, **variables}
+        own[repository.VARIABLE] = str(folder.absolute())
         own["PYTHONUNBUFFERED"] = "1"  # otherwise an error comes before what was printed earlier
         with log.open("ab") as output:
             start = output.tell()

@@ -1,5 +1,6 @@
 """The folder of what outlasts an experiment: checkpoints, MLflow's database, and records not sent to a server yet."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,6 +8,8 @@ WRITTEN = ("data/raw", "data/tiles", "models/segnet", "reports")
 """Where stages write, below the repository: DVC, or a stage, removes what is there before."""
 FOLDS = "runs/folds"
 """Where `segnet crossvalidate` works, below the repository."""
+VARIABLE = "SEGNET_FOLD"
+"""Names a fold's folder in the environment of its stages: through links, the current folder's path may be another."""
 _FOLD = re.compile(r".*?/(?P<fold>runs/folds/folds-[0-9a-f]{16}/\d+)(/.*)?")
 _COPY = re.compile(r"(?P<root>.*?)/(\.dvc/tmp/exps|runs/folds/folds-[0-9a-f]{16})/.+")
 
@@ -18,7 +21,7 @@ def root() -> Path:
     `segnet crossvalidate` in a folder for each fold, runs/folds/.../<number>; there, this is the folder of the original
     repository.
     """
-    match = _COPY.fullmatch(Path.cwd().as_posix())
+    match = _COPY.fullmatch(_here().as_posix())
     return Path(match["root"] or "/") if match else Path()
 
 
@@ -38,8 +41,16 @@ def checked_root(*, otherwise: str = "") -> Path:
 
 def fold() -> Path | None:
     """Return the fold in whose folder this process works, relative to the repository: runs/folds/.../<number>."""
-    match = _FOLD.fullmatch(Path.cwd().as_posix())
+    match = _FOLD.fullmatch(_here().as_posix())
     return None if match is None else Path(match["fold"])
+
+
+def _here() -> Path:
+    """Return the current folder; within a fold's folder as `segnet crossvalidate` named it, through links to it."""
+    here, named = Path.cwd(), os.environ.get(VARIABLE)
+    if not named or not here.is_relative_to(folder := Path(named).resolve()):
+        return here
+    return Path(named) / here.relative_to(folder)
 
 
 def user_path(path: str) -> Path:

@@ -62,6 +62,17 @@ def test_a_stage_runs_in_its_folder_with_its_share_of_the_machine(stage):
     assert folder.with_suffix(".log").read_text() == f"{folder} 3 x {{{core}}} {ROOT}\n"
 
 
+def test_a_stage_finds_its_repository_where_runs_is_a_link(stage, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository" / "runs").symlink_to(tmp_path / "disk")
+    code = "from pipeline.files import repository; print(repository.root(), repository.fold())"
+    fold = "runs/folds/folds-0123456789abcdef/1"
+    folder = stage(code, name=f"repository/{fold}")
+    run(Processes([ALL]), folder)
+    assert folder.with_suffix(".log").read_text() == f"{tmp_path}/repository {fold}\n"
+
+
 def test_a_stage_that_fails_is_named_with_its_last_words_and_the_log_keeps_all(stage, monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     folder = stage("import sys\nprint('first')\nsys.exit('error: no room')")

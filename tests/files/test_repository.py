@@ -55,3 +55,27 @@ def test_a_process_in_a_folds_folder_knows_it(tmp_path, monkeypatch, here, expec
     (tmp_path / here).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / here)
     assert repository.fold() == (None if expected is None else Path(expected))
+
+
+@pytest.mark.parametrize("link", ["runs", "runs/folds"])
+@pytest.mark.parametrize("name", ["scratch", "other/runs/folds", "other/runs"])
+def test_a_folds_folder_behind_a_link_is_known_by_its_name(tmp_path, monkeypatch, link, name):
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "repository" / link).parent.mkdir(parents=True)
+    (tmp_path / "repository" / link).symlink_to(tmp_path / name)
+    folder = tmp_path / "repository" / "runs" / "folds" / "folds-0123456789abcdef" / "12"
+    (folder / "data").mkdir(parents=True)
+    monkeypatch.setenv("SEGNET_FOLD", str(folder))
+    for here in (folder, folder / "data"):
+        monkeypatch.chdir(here)
+        assert Path.cwd().is_relative_to(tmp_path / name)
+        assert repository.root() == tmp_path / "repository"
+        assert repository.fold() == Path("runs/folds/folds-0123456789abcdef/12")
+
+
+def test_what_a_folds_stage_runs_elsewhere_is_not_in_the_fold(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("SEGNET_FOLD", str(tmp_path / "repository/runs/folds/folds-0123456789abcdef/1"))
+    monkeypatch.chdir(tmp_path / "other")
+    assert repository.root() == Path()
+    assert repository.fold() is None
