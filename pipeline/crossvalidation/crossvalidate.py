@@ -13,9 +13,11 @@ from typing import Any
 
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import Manifest
-from pipeline.crossvalidation import folds as folding, workspace
+from pipeline.artifacts.scores import Scores
+from pipeline.crossvalidation import folds as folding, snapshot, workspace
 from pipeline.crossvalidation.folds import Fold, Image
 from pipeline.crossvalidation.processes import Processes, Slot, StageError
+from pipeline.crossvalidation.snapshot import Snapshot
 from pipeline.crossvalidation.spread import DEVIATION, MEAN, Spread, spreads
 from pipeline.files import atomic, digest, locks, repository, source_code, strict_json
 from pipeline.files.strict_json import number_or_null
@@ -101,9 +103,10 @@ def run(recipe: Recipe, raw: Path, count: int, slots: Sequence[Slot]) -> Outcome
         slots: parts of this machine; as many folds are in work at once.
 
     Raises:
-        StageError: a stage failed on a fold.
+        StageError: a stage failed on a fold, or the data were changed meanwhile.
         ValueError: there are too few images.
     """
+    began_with = snapshot.take(raw)
     source, folds = plan(raw, count)
     name = name_of(recipe, source, folds)
     place = (repository.root() / repository.FOLDS / name).absolute()
@@ -122,7 +125,7 @@ def run(recipe: Recipe, raw: Path, count: int, slots: Sequence[Slot]) -> Outcome
             "MLFLOW_EXPERIMENT_NAME": f"{recipe.experiment}-folds",
         }
         with_val = bool(recipe.decides.get("train", {}).get("with_val"))
-        work = _Work(Processes(slots), recipe.params, with_val, raw, source, place, variables)
+        work = _Work(Processes(slots), recipe.params, with_val, began_with, source, place, variables)
         work.processes.each([partial(work.fold, number, fold) for number, fold in enumerate(folds, 1)])
         outcome = _outcome(name, [_read(place / f"{number}.json") for number in range(1, count + 1)])
         atomic.write_json(place / "folds.json", as_json(outcome))
@@ -140,7 +143,7 @@ class _Work:
     params: bytes
     with_val: bool
     """Whether the images that would choose the epoch are learnt from."""
-    raw: Path
+    data: Snapshot
     source: Manifest
     place: Path
     """runs/folds/<name>, absolute."""
@@ -151,32 +154,38 @@ class _Work:
         """Train and evaluate a fold and write <number>.json, unless it is there.
 
         Raises:
-            StageError: a stage failed, or scored other images than those held out.
+            StageError: a stage failed, or scored other images than those held out, or the data were changed meanwhile.
         """
         done = self.place / f"{number}.json"
         if done.exists():
             _log.info(f"fold {number}, {fold.name}: finished before")
             return
         folder = self.place / str(number)
-        workspace.lay_out(folder, self.raw, workspace.fold_of(self.source, fold), self.params)
         learnt, chosen = len(fold.train), len(fold.val)
         if self.with_val:
             learnt, chosen = learnt + chosen, 0
         sizes = (learnt, chosen, len(fold.held_out), len(fold.left_out))
         _log.info(f"fold {number}, {fold.name}: {sizes[2]} images held out, {sizes[0]} to learn from")
-        for stage in workspace.STAGES:
-            try:
-                self.processes.run(stage, folder, self.place / f"{number}.log", slot, self.variables)
-            except StageError as err:
-                raise StageError(f"fold {number}, {fold.name}: {err}") from err
         try:
-            scored = workspace.result(folder, fold)
+            scored = self._scored(folder, fold, slot)
         except ValueError as err:
             raise StageError(f"fold {number}, {fold.name}: {err}") from err
         metrics = {key.removeprefix("test/"): number_or_null(float(value)) for key, value in scored.metrics.items()}
         atomic.write_json(done, asdict(Scored(fold.name, scored.run, sizes, metrics)))
         workspace.remove(folder)
         _log.info(f"fold {number}, {fold.name}: mIoU {scored.metrics['test/miou']:.4f}")
+
+    def _scored(self, folder: Path, fold: Fold, slot: Slot) -> Scores:
+        """Run the stages in `folder` on the images that data/raw had at the start, and return the scores."""
+        images = workspace.fold_of(self.source, fold)
+        with self.data.kept():
+            workspace.lay_out(folder, self.data.raw, images, self.params)
+        for stage in workspace.STAGES:
+            with self.data.kept():
+                self.processes.run(stage, folder, folder.with_suffix(".log"), slot, self.variables)
+            if stage in workspace.READERS:
+                snapshot.check_images(folder / workspace.RAW, images)
+        return workspace.result(folder, fold)
 
 
 def _read(path: Path) -> Scored:

@@ -16,7 +16,10 @@ from pipeline.files import atomic
 
 STAGES = ("tile", "train", "evaluate")
 """Those that run on a fold: its data was validated as a whole, and its model is not registered."""
-_RAW, _REPORTS = Path("data/raw"), Path("reports")
+READERS = ("tile", "evaluate")
+"""Those of them that read images."""
+RAW = Path("data/raw")
+_REPORTS = Path("reports")
 
 
 def fold_of(source: Manifest, fold: Fold) -> Manifest:
@@ -40,7 +43,7 @@ def lay_out(folder: Path, raw: Path, images: Manifest, params: bytes) -> None:
         params: the content of its params.yaml.
     """
     with atomic.replacing(folder) as temporary:
-        place = temporary / _RAW
+        place = temporary / RAW
         place.mkdir(parents=True)
         (temporary / "params.yaml").write_bytes(params)
         for path in raw.iterdir():

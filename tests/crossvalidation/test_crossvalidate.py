@@ -113,6 +113,41 @@ def test_a_fold_of_which_other_images_were_scored_is_named_and_not_recorded(raw,
     assert not (place / "2.json").exists()
 
 
+def relabel(raw):
+    """Another data set of the same images, as download writes it."""
+    manifest.write(tiny_dataset.change(manifest.read(raw), {"train/"}, mask_sha256="other"), raw)
+
+
+def damage(raw):
+    """Another image under the same manifest."""
+    (raw / "images/val/1.png").write_bytes((raw / "images/val/0.png").read_bytes())
+
+
+@pytest.mark.parametrize("stage", ["tile", "evaluate"])
+@pytest.mark.parametrize("change", [relabel, damage])
+def test_a_fold_whose_data_were_changed_meanwhile_is_not_recorded(raw, calls, monkeypatch, change, stage):
+    works, before = Processes.run, {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()}
+
+    def run_and_change(self, name, folder, *others):
+        works(self, name, folder, *others)
+        if (folder.name, name) == ("2", stage):
+            change(raw)
+
+    recipe = replace(RECIPE, decides={"changed": [change.__name__, stage]})
+    name = crossvalidate.name_of(recipe, *crossvalidate.plan(raw, 3))
+    monkeypatch.setattr(Processes, "run", run_and_change)
+    with pytest.raises(StageError, match=r"^fold 2, train/1, val/1: expected .*; this fold is not recorded; run dvc"):
+        run(raw, recipe)
+    place = Path("runs/folds") / name
+    assert sorted(path.name for path in place.glob("*.json")) == ["1.json", "origin.json"]
+    for path, content in before.items():
+        path.write_bytes(content)
+    monkeypatch.setattr(Processes, "run", works)
+    calls.clear()
+    assert run(raw, recipe).name == name
+    assert {number for number, _ in calls} == {2, 3}
+
+
 def test_a_test_image_is_in_no_fold(raw):
     _, folds = crossvalidate.plan(raw, 3)
     used = {each for fold in folds for each in (*fold.train, *fold.val, *fold.held_out, *fold.left_out)}

@@ -35,11 +35,11 @@ def make(folder):
                 "mask_width": 40,
             }
             row |= {PIXELS: [640, 512, 128], "phash": generator.bytes(8).hex()}
-            for kind, pixels in (("image", image), ("mask", mask)):
-                row[kind] = f"{kind}s/{split}/{i}.png"
+            for kind, pixels, column in (("image", image, "sha256"), ("mask", mask, "mask_sha256")):
+                row[kind], content = f"{kind}s/{split}/{i}.png", encode_png(pixels)
                 (folder / row[kind]).parent.mkdir(parents=True, exist_ok=True)
-                (folder / row[kind]).write_bytes(encode_png(pixels))
-            row |= {"sha256": hashlib.sha256(image).hexdigest(), "mask_sha256": hashlib.sha256(mask).hexdigest()}
+                (folder / row[kind]).write_bytes(content)
+                row[column] = hashlib.sha256(content).hexdigest()
             rows.append(row)
     images = pd.DataFrame(rows, columns=[*COLUMNS, PIXELS]).astype(COLUMNS).sort_values("id", ignore_index=True)
     return Manifest("tiny", CLASSES, "Free.", images)
