@@ -73,7 +73,8 @@ class Processes:
         with ThreadPoolExecutor(self._count) as threads:
             futures = [threads.submit(self._in_a_slot, task) for task in tasks]
             try:
-                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                done = wait(futures, return_when=FIRST_EXCEPTION).done
+                for future in (each for each in futures if each in done):  # a slot's next task may have failed too
                     future.result()
             except BaseException:
                 for future in futures:

@@ -1,16 +1,20 @@
 """Stages run in processes of their own, share the machine, and end with the first that fails."""
 
+import concurrent.futures
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from pipeline.crossvalidation import processes
 from pipeline.crossvalidation.processes import Processes, Slot, StageError, slots
 from tests.support import ROOT
 
@@ -88,6 +92,19 @@ def test_a_stage_that_says_nothing_is_named_with_its_status(stage):
         run(Processes([ALL]), folder)
 
 
+def test_of_failures_before_the_others_are_ended_the_first_is_raised(monkeypatch):
+    def all_done(futures, **_):
+        concurrent.futures.wait(futures)
+        return SimpleNamespace(done=futures[::-1])  # it is a set, of any order
+
+    def fail(number, slot):
+        raise StageError(str(number))
+
+    monkeypatch.setattr(processes, "wait", all_done)
+    with pytest.raises(StageError, match=r"^0$"):
+        Processes([ALL]).each([partial(fail, number) for number in range(2)])
+
+
 def test_the_first_failure_ends_the_others_and_starts_no_more(stage):
     waits = stage("import time; time.sleep(300)", "waits")
     fails = stage("import sys; sys.exit('broken')", "fails")
@@ -119,6 +136,7 @@ def test_no_more_run_at_once_than_there_are_slots():
 DRIVER = """
 import sys
 from pathlib import Path
+from pipeline.crossvalidation import processes
 from pipeline.crossvalidation.processes import Processes, Slot
 from pipeline.files import signals
 folder = Path(sys.argv[1])
