@@ -3,27 +3,30 @@
 import os
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import isnan
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import torch
 import typer
 
-from pipeline.artifacts import validation
+from pipeline.artifacts import manifest, validation
+from pipeline.artifacts.model import read_spec
 from pipeline.cli import overridden
 from pipeline.cluster import overrides
-from pipeline.crossvalidation import crossvalidate as step
+from pipeline.crossvalidation import ancestry, crossvalidate as step
 from pipeline.crossvalidation.crossvalidate import Outcome, Recipe
 from pipeline.crossvalidation.folds import GAP
 from pipeline.crossvalidation.processes import Slot, slots
 from pipeline.crossvalidation.spread import Spread
-from pipeline.files import cores, digest, signals
+from pipeline.files import cores, digest, repository, signals
 from pipeline.files.printable import printable
 from pipeline.files.terminal import say, say_json
 from pipeline.params import Params
-from pipeline.tracking import registered, store
+from pipeline.tracking import registered, store, trainings
 from pipeline.training import initial, run as training_runs, train
 
 RAW, VALIDATION = Path("data/raw"), Path("reports/validation.json")
@@ -46,7 +49,8 @@ def crossvalidate(
 ) -> None:
     """Score the recipe of params.yaml on parts of the training and validation images that its models did not see.
 
-    The test images are not read, and data/, models/ and reports/ stay as they are. An interrupted one resumes.
+    The test images are not read, and data/, models/ and reports/ stay as they are. An interrupted one resumes. A
+    model.start_from that has learnt from the same data set is refused, since it knows what would be held out.
     """
     with signals.handled(_command(folds, override or ())):
         _check_overrides(override or ())
@@ -108,7 +112,25 @@ def _recipe(own: Params, text: bytes) -> Recipe:
     }
     tile = {key: decides["tile"][key] for key in ("height", "width", "scale")}
     recorded = {"model": model, "train": train_section, "tile": tile}
-    return Recipe(text, decides, recorded, store.experiment_name(own.tracking.experiment))
+    notes = () if start is None or start.source is None else _unknown(model["start_from"])
+    return Recipe(text, decides, recorded, store.experiment_name(own.tracking.experiment), notes)
+
+
+def _unknown(start_from: str) -> tuple[str, ...]:
+    """Return what is not known of the model that training starts from; raise ValueError if it knows the images."""
+    with TemporaryDirectory() as temporary:
+        is_registered = start_from.startswith("models:")
+        spec = read_spec(
+            registered.fetch(start_from, Path(temporary))[0] if is_registered else repository.user_path(start_from)
+        )
+    note = ancestry.check(manifest.scan(RAW).dataset, spec.dataset, spec.run, _recorded)
+    return () if note is None else (note,)
+
+
+def _recorded(run: str) -> Mapping[str, str] | None:
+    with suppress(store.UnreachableError):  # what is not known is said
+        return trainings.params(store.address(), run)
+    return None
 
 
 def _slots(wanted: int | None) -> tuple[Slot, ...]:
@@ -133,6 +155,8 @@ def _show(outcome: Outcome) -> None:
     width = max(map(len, names))
     for name in names:
         say(f"{name:{width}}  {_spread(outcome.spreads[name], len(outcome.folds))}")
+    for note in outcome.notes:
+        say(f"note: {note}")
 
 
 def _spread(found: Spread, folds: int) -> str:

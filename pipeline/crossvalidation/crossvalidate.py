@@ -39,6 +39,8 @@ class Recipe:
     """Params to record."""
     experiment: str
     """MLflow experiment of the scores; the trainings of the folds are recorded in <experiment>-folds."""
+    notes: tuple[str, ...] = ()
+    """What is not known of it, and makes its scores doubtful."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Outcome:
     name: str
     folds: tuple[Scored, ...]
     spreads: Mapping[str, Spread]
+    notes: tuple[str, ...] = ()
+    """What makes them doubtful."""
 
 
 def plan(raw: Path, count: int) -> tuple[Manifest, tuple[Fold, ...]]:
@@ -114,6 +118,8 @@ def run(recipe: Recipe, raw: Path, count: int, slots: Sequence[Slot]) -> Outcome
         stack.enter_context(locks.held(place.with_suffix(".lock")))
         tracked = runs.start(recipe.experiment, name)
         stack.enter_context(runs.running(tracked))
+        for note in recipe.notes:  # before hours of work
+            _log.warning(note)
         runs.log_environment(tracked)
         runs.log_params(tracked, {**recipe.recorded, "folds": count})
         commit, _ = environment.commit()
@@ -127,7 +133,7 @@ def run(recipe: Recipe, raw: Path, count: int, slots: Sequence[Slot]) -> Outcome
         with_val = bool(recipe.decides.get("train", {}).get("with_val"))
         work = _Work(Processes(slots), recipe.params, with_val, began_with, source, place, variables)
         work.processes.each([partial(work.fold, number, fold) for number, fold in enumerate(folds, 1)])
-        outcome = _outcome(name, [_read(place / f"{number}.json") for number in range(1, count + 1)])
+        outcome = _outcome(name, [_read(place / f"{number}.json") for number in range(1, count + 1)], recipe.notes)
         atomic.write_json(place / "folds.json", as_json(outcome))
         runs.log_scores(tracked, {f"{MEAN}{key}": each.mean for key, each in outcome.spreads.items()})
         runs.log_scores(tracked, {f"{DEVIATION}{key}": each.deviation for key, each in outcome.spreads.items()})
@@ -195,15 +201,16 @@ def _read(path: Path) -> Scored:
         raise ValueError(f"{path}: expected the scores of a fold: {err}; remove it, and run the command again") from err
 
 
-def _outcome(name: str, folds: Sequence[Scored]) -> Outcome:
+def _outcome(name: str, folds: Sequence[Scored], notes: tuple[str, ...]) -> Outcome:
     known = [{key: nan if value is None else value for key, value in each.metrics.items()} for each in folds]
-    return Outcome(name, tuple(folds), spreads(known))
+    return Outcome(name, tuple(folds), spreads(known), notes)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the folds, and mean and deviation of each metric; None where undefined."""
+    """Return the folds, mean and deviation of each metric, None where undefined, and what makes them doubtful."""
     means = {
         key: {"mean": number_or_null(each.mean), "deviation": number_or_null(each.deviation), "folds": each.folds}
         for key, each in outcome.spreads.items()
     }
-    return {"name": outcome.name, "folds": [asdict(each) for each in outcome.folds], "scores": means}
+    folds = [asdict(each) for each in outcome.folds]
+    return {"name": outcome.name, "folds": folds, "scores": means, "notes": list(outcome.notes)}

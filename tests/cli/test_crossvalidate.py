@@ -14,14 +14,15 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import params
-from pipeline.artifacts import validation
+from pipeline.artifacts import manifest, validation
 from pipeline.artifacts.validation import Finding, Validation
 from pipeline.cli import app, crossvalidate as command
 from pipeline.crossvalidation import crossvalidate as step
 from pipeline.crossvalidation.crossvalidate import Outcome, Scored
 from pipeline.crossvalidation.processes import Slot
 from pipeline.crossvalidation.spread import spreads
-from tests.support import SCENES
+from pipeline.tracking import store, trainings
+from tests.support import SCENES, tiny_dataset
 from tests.support.tiny_model import SPEC, write_model
 
 SCORES = {"miou": 0.25, "class_accuracy": 0.5, "global_accuracy": 0.75, "boundary_f1": 0.125}
@@ -39,6 +40,9 @@ def asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(SCENES.read_text())
     validation.write(Validation("toy", (), ()), tmp_path / "reports" / "validation.json")
+    manifest.write(tiny_dataset.make(tmp_path / "data/raw"), tmp_path / "data/raw")
+    monkeypatch.setattr(store, "address", lambda: "sqlite:///here")
+    monkeypatch.setattr(trainings, "params", lambda uri, run: {"dataset": "scenes"} if run == SPEC.run else None)
     status = SimpleNamespace(returncode=0)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: status)
     calls = SimpleNamespace(status=status, made=[])
@@ -112,6 +116,35 @@ def test_the_model_that_training_starts_from_is_part_of_the_recipe(asked, tmp_pa
     first, second = (arguments[0].decides for arguments in asked.made)
     assert first["weights"] != second["weights"]
     assert first["start_from"]["run"] == SPEC.run
+
+
+@pytest.mark.parametrize("start_from", ["kept", "models:/segnet-a@champion"])
+def test_a_model_of_the_same_data_set_is_refused(asked, tmp_path, monkeypatch, start_from):
+    folder = write_model(tmp_path / "kept", replace(SPEC, dataset="tiny"))  # the name of data/raw's
+    monkeypatch.setattr(command.registered, "fetch", lambda address, into: (folder, "models:/segnet-a/3"))
+    message = error("--jobs", "1", "-S", f"model.start_from={start_from}")
+    assert message.startswith("model.start_from: expected a model that has not learnt from the data set tiny, of which")
+    assert asked.made == []
+
+
+def test_a_model_of_another_data_set_is_taken_and_what_is_not_known_of_it_is_shown(asked, tmp_path, monkeypatch):
+    write_model(tmp_path / "known", SPEC)
+    write_model(tmp_path / "unknown", replace(SPEC, run="run-b"))
+    segnet("--jobs", "1", "-S", "model.start_from=known")
+    segnet("--jobs", "1", "-S", "model.start_from=unknown")
+
+    def silent(uri, run):
+        raise store.UnreachableError("no answer")
+
+    monkeypatch.setattr(trainings, "params", silent)
+    segnet("--jobs", "1", "-S", "model.start_from=known")
+    known, unknown, unanswered = (arguments[0].notes for arguments in asked.made)
+    assert known == ()
+    (note,) = unknown
+    assert note.startswith("model.start_from: training run-b is not in the MLflow store: whether a model")
+    assert unanswered[0].startswith("model.start_from: training run-a is not in the MLflow store: ")
+    monkeypatch.setattr(step, "run", lambda *_: replace(OUTCOME, notes=unknown))
+    assert segnet("--jobs", "1").stdout.splitlines()[-1] == f"note: {note}"
 
 
 def test_an_alias_is_fixed_to_its_version_while_folds_are_trained(asked, tmp_path, monkeypatch):

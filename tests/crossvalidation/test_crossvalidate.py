@@ -83,6 +83,15 @@ def test_folds_are_run_and_their_scores_are_recorded_as_mean_and_deviation(raw, 
     assert tree["scores"]["miou"] == {"mean": 0.375, "deviation": 0.0, "folds": 3}
 
 
+def test_what_makes_scores_doubtful_is_said_at_once_and_kept_with_them(raw, calls, caplog):
+    recipe = replace(RECIPE, decides={"seed": 7}, notes=("model.start_from: not known",))
+    found = run(raw, recipe)
+    assert caplog.messages[0] == "model.start_from: not known"
+    assert found.notes == recipe.notes
+    tree = json.loads((Path("runs/folds") / found.name / "folds.json").read_text())
+    assert tree["notes"] == ["model.start_from: not known"]
+
+
 def test_where_nothing_chooses_the_epoch_those_images_are_learnt_from(raw, calls):
     found = run(raw, replace(RECIPE, decides={"train": {"with_val": True}}))
     assert [each.images for each in found.folds] == [(4, 0, 2, 0)] * 3
