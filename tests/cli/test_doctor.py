@@ -102,6 +102,7 @@ def test_the_images_of_an_object_store_are_counted(project, bucket):
     assert f"ok     data set: 1 files in {bucket}" in doctor().stdout
 
 
+@pytest.mark.slow
 def test_a_storage_is_tried_out_where_one_is_set(project, bucket, monkeypatch):
     monkeypatch.setenv("SEGNET_STORAGE", bucket)
     assert doctor().stdout.splitlines()[-1] == f"ok     storage: {bucket}, written, read and removed"
@@ -115,6 +116,7 @@ def test_a_storage_is_tried_out_where_one_is_set(project, bucket, monkeypatch):
     assert doctor(code=1).stderr == "segnet: 2 of 11 checks fail: params, data set\n"
 
 
+@pytest.mark.slow
 def test_camvid_is_looked_for_in_cache_and_mirror(project, monkeypatch):
     preset("camvid_cpu")
     monkeypatch.setattr(camvid, "URL", "http://127.0.0.1:9/nothing.zip")

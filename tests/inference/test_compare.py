@@ -110,6 +110,7 @@ def test_an_unknown_network_is_refused():
 SIZE = ["--height", "32", "--width", "32", "--channels", "0.0625", "--repeats", "1"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table():
     result = CliRunner().invoke(app, ["compare", "unet", *SIZE])
     assert result.exit_code == 0, result.output
