@@ -138,7 +138,7 @@ def _total(
     num_tiles, sample_bytes, workers = sizes
     train = settings.train
     minutes, epoch = _minutes(settings, sample, timing, seconds, num_tiles)
-    scale = sample.images_in_all() / len(sample.manifest.images)
+    scale = sample.images_in_all() / len(sample.manifest.usable)
 
     def with_effort(changed: Params, times: Effort) -> Mapping[str, float]:
         """Return the minutes with other params, which take so many times the effort."""

@@ -32,8 +32,8 @@ class Sample:
     """What the images stand for, if they are not the data set's own, or that their sizes differ."""
 
     def images_in_all(self) -> float:
-        """Return how many images of the sampled ones' mean size have as many pixels as all, by the means of splits."""
-        images = self.manifest.images
+        """Return how many images of the usable ones' mean size have as many pixels as all, by the means of splits."""
+        images = self.manifest.usable
         pixels = (images["height"] * images["width"]).groupby(images["split"]).mean()
         in_all = sum(self.counts[str(split)] * mean for split, mean in pixels.items())
         return float(in_all / (images["height"] * images["width"]).mean())
@@ -61,7 +61,7 @@ def take(dataset: Dataset, raw: Path) -> Sample:
     seconds = max(0.0, time.monotonic() - began - begun) / max(1, len(rows))
     manifest.write_rows(Head(source.dataset, source.classes, source.licence, splits=source.splits), rows, raw)
     taken = manifest.read(raw)
-    if len(taken.images[["height", "width"]].drop_duplicates()) > 1:
+    if len(taken.usable[["height", "width"]].drop_duplicates()) > 1:
         note = f"estimated from {len(rows)} images, up to {_EACH} of each split, whose sizes differ"
     return Sample(taken, counts, None if isinstance(dataset, CamvidDataset) else seconds, note)
 

@@ -48,10 +48,12 @@ def test_the_costs_of_a_few_images_are_multiplied():
 
 
 def test_images_count_by_their_pixels_and_splits_by_their_images():
-    images = sized(["train", "val", "test"] * 2, 96, 128)
-    images.loc[[0, 3], ["height", "width"]] = [[192, 128], [288, 256]]  # train: 2 and 6 times the pixels of the others
+    images = sized([*["train", "val", "test"] * 2, "train"], 96, 128)
+    images.loc[6, ["height", "width", "problem"]] = [0, 0, "image: broken"]
+    sizes = ["height", "mask_height", "width", "mask_width"]
+    images.loc[[0, 3], sizes] = [[192, 192, 128, 128], [288, 288, 256, 256]]  # 2 and 6 times the pixels of the others
     drawn = Sample(Manifest("toy", CLASSES, "", images), Counter(train=40, val=10, test=10), 0.5, "")
-    # 40 images of 4 units and 20 of 1 have 180; the six have 12, so 180 / (12 / 6) images of their mean size.
+    # 40 images of 4 units and 20 of 1 have 180; the usable six have 12, so 180 / (12 / 6) images of their mean size.
     assert drawn.images_in_all() == 90
 
 
@@ -129,6 +131,17 @@ def test_a_folder_is_estimated_from_a_few_of_its_images_and_nothing_stays(own):
 
 def test_evaluation_is_timed_with_the_options_of_its_stage():
     assert set(costs._OPTIONS) == set(evaluate.OPTIONS)
+
+
+@pytest.mark.parametrize(("size", "note"), [(None, ""), ((8, 8), "estimated from 6 images, up to 4 of each split, wh")])
+def test_that_sizes_differ_is_said_and_a_broken_image_has_none(own, size, note):
+    image, mask = sorted((own / "own").iterdir())[:2]  # they are among those looked at
+    for path in (image, mask):
+        path.write_bytes(b"broken") if size is None else Image.open(path).crop((0, 0, *size)).save(path)
+    (own / "raw").mkdir()
+    said = sample.take(params.load().dataset, own / "raw").note
+    assert said.startswith(note)
+    assert bool(said) == bool(note)
 
 
 def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
