@@ -13,7 +13,7 @@ from pipeline.cluster.failures import JobError
 from pipeline.cluster.overrides import PARAMS
 from pipeline.cluster.results import Results
 from pipeline.cluster.submission import LOCK
-from pipeline.files import atomic, digest, locks, strict_json
+from pipeline.files import atomic, digest, dvc_cache, locks, strict_json
 from pipeline.files.storage import Storage
 
 _FETCHED = Path(".dvc/tmp/segnet_fetched.json")
@@ -111,13 +111,13 @@ def _into_cache(found: Results, folder: Path) -> None:
     """
     if not found.outs:
         return
-    cache = _dvc("cache", "dir", folder=Path())
+    cache = str(dvc_cache.location(Path().absolute()))
     _dvc("init", "--no-scm", "--quiet", folder=folder)
     _dvc("cache", "dir", "--quiet", cache, folder=folder)
     _dvc("add", "--quiet", *found.outs, folder=folder)
 
 
-def _dvc(*arguments: str, folder: Path) -> str:
+def _dvc(*arguments: str, folder: Path) -> None:
     done = subprocess.run(  # noqa: S603  no shell
         ("dvc", *arguments),  # noqa: S607  the one of PATH
         cwd=folder,
@@ -132,7 +132,6 @@ def _dvc(*arguments: str, folder: Path) -> str:
     )
     if done.returncode:
         raise JobError(f"expected dvc {arguments[0]} to succeed, got: {done.stderr.strip()}; nothing was written")
-    return done.stdout.strip()
 
 
 def _place(found: Results, folder: Path) -> None:

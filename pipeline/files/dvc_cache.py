@@ -98,12 +98,12 @@ def _listed(place: Path) -> list[tuple[str, str]]:
 def _object(root: Path, md5: str) -> Path:
     if not _MD5.fullmatch(md5):
         raise ChangedError(f"expected an MD5 of 32 hexadecimal digits in DVC's files, got {md5[:80]!r}")
-    return _cache(root.absolute()) / _OBJECTS / md5[:2] / md5[2:]
+    return location(root.absolute()) / _OBJECTS / md5[:2] / md5[2:]
 
 
 @cache
-def _cache(root: Path) -> Path:
-    """Return the folder of DVC's cache, which its configuration may have moved.
+def location(root: Path) -> Path:
+    """Return the folder of DVC's cache in the repository at `root`, absolute, which its configuration may have moved.
 
     DVC is asked, since the user's or the machine's configuration may say so too.
     """
