@@ -224,6 +224,7 @@ print(len(pairs), pa.total_allocated_bytes() - before, tracemalloc.get_traced_me
 """
 
 
+@pytest.mark.slow
 def test_many_pairs_are_found_and_kept_in_the_memory_of_their_letters(tmp_path):
     names = [f"{folder:02d}/{number:08d}.png" for folder in range(16) for number in range(1000)]
     make(tmp_path, "a", *(f"{kind}/{folder:02d}/x" for kind in ("images", "masks") for folder in range(16)))

@@ -59,6 +59,7 @@ def test_times_and_rate_are_measured(toy):
     assert 0 < toy.matrix_share < 1.5
 
 
+@pytest.mark.slow
 def test_indices_are_a_quarter_of_a_byte_for_each_pooled_value():
     cost = dict(compare.run({"segnet_basic": compare.subject("segnet_basic")}, Setting(32, 32, 0.125, 1, "cpu")))
     pooled = 8 * (16 * 16 + 8 * 8 + 4 * 4 + 2 * 2)  # 64 / 8 channels at four levels
