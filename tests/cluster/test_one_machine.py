@@ -106,6 +106,7 @@ def environment(_):
     return {"env_vars": {"OF_THEIR_OWN": "1"}}
 
 
+@pytest.mark.slow
 def test_workers_have_the_environment_of_the_driver(workers, monkeypatch):
     monkeypatch.setenv("RAY_RUNTIME_ENV_HOOK", f"{__name__}.environment")
     monkeypatch.setenv("OF_THE_DRIVER", "2")

@@ -63,6 +63,7 @@ def run(tiles, tmp_path):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_two_workers_train_report_each_epoch_and_leave_a_checkpoint(run, logged, caplog):
     first = run(2)
     assert [(epoch["epoch"], epoch["workers"]) for epoch in first.reports] == [(1, 2), (2, 2)]

@@ -193,7 +193,7 @@ def registers_and_holds(damage):
     assert CliRunner().invoke(app, ["status", "--name", MODEL]).exit_code == 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_a_damaged_store_answers_and_registers(damage, seed):
     check(damage(seed))
 

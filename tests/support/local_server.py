@@ -40,6 +40,8 @@ def answering(status, *, after=0.0):
     ended = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # a client that asks whether to go on is answered, and need not wait a second
+
         def do_GET(self):
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             ended.wait(after)
@@ -53,7 +55,7 @@ def answering(status, *, after=0.0):
             return
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # seconds between looks whether to end
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

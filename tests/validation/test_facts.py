@@ -33,7 +33,12 @@ def parts(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("defect", "rows"), [*((name, 2) for name in PLANTED), *product(("none", "everything"), (1, 4, 9))]
+    ("defect", "rows"),
+    [
+        *product(("none", "everything"), (1, 4, 9)),
+        ("empty_split", 2),
+        *(pytest.param(name, 2, marks=pytest.mark.slow) for name in PLANTED if name != "empty_split"),
+    ],
 )
 def test_parts_are_judged_as_the_whole(tmp_path, parts, defect, rows):
     whole = make(tmp_path)
