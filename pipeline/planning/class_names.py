@@ -120,6 +120,15 @@ def _of_lines(text: str, kind: str) -> dict[Label, Name]:
     return {value: Name(name, is_ignored(name)) for value, name in numbered.items()}
 
 
+def _of_table(text: str, kind: str) -> dict[Label, Name]:
+    """Read lines of three numbers and a name, or of a value and a name, such as Roboflow's, below a line of titles."""
+    if kind == "colour":
+        return _of_colours(text, kind)
+    rows = [line.strip() for line in text.splitlines() if line.strip()]
+    numbered = _numbers_of(rows if rows[:1] and rows[0][0].isdigit() else rows[1:]) or {}
+    return {value: Name(name, is_ignored(name)) for value, name in numbered.items()}
+
+
 def _numbers_of(names: Sequence[str]) -> dict[int, str] | None:
     """Return names by the numbers before them, as in "3: car"; None: not each has one of its own, up to 255."""
     found = [re.fullmatch(r"(\d{1,3})(?:\s*[:;,.)=-]\s*|\s+)(\D.*)", name) for name in names]
@@ -129,7 +138,8 @@ def _numbers_of(names: Sequence[str]) -> dict[int, str] | None:
 
 _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
     r"dataset\.json": _of_nnunet,
-    r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt|.*classes.*\.csv": _of_colours,
+    r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt": _of_colours,
+    r".*classes.*\.csv": _of_table,
     r"objectinfo150\.(txt|csv)": _of_ade20k,
     r"(classes|labels|names|class_names)\.txt": _of_lines,
 }

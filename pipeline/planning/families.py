@@ -1,5 +1,6 @@
 """Which pictures are masks, and which image each belongs to: by the names that data sets give them."""
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.data.pairing import Pair
+from pipeline.planning import split_words
 
 _OF_MASKS = re.compile(
-    r"(?i)mask|label|annot|segm|ground.?truth|(?<![a-z])(gt|seg|lbl)(?![a-z])|^gt(fine|coarse)|(?-i:_L$)"
+    r"(?i)mask|label|annot|segm|ground.?truth|(?<![a-z])(gt|seg|lbl|semantics?|instances?|panoptic)(?![a-z])|"
+    r"^gt(fine|coarse)|(?-i:_L$)"
 )
 _END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|annot\w*|lbl|trimap)|L")
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
@@ -17,7 +20,7 @@ _END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo)$
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
 _WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?")
-_SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse")
+_SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
         stem, folders = PurePosixPath(path).stem, PurePosixPath(path).parent.parts
         name = _Name("", stem, "") if stem in images else _split(path)
         words = tuple(
-            _OF_NNUNET.sub("", each)
+            split_words.without_split(_OF_NNUNET.sub("", each))
             for each in folders
             if masks is None and _OF_MASKS.search(each) and not _glued(each)
         )
@@ -67,11 +70,13 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
 def _masks(pictures: Sequence[str]) -> set[str]:
     """Return the pictures that are masks, by their names or folders; or the PNGs beside JPEGs of the same names.
 
-    Where no image would remain, names do not count, since images may be called field_segment_1; then neither do folders
-    of images, such as labeled_images.
+    Folders that all pictures lie in tell nothing, such as segmentation_dataset. Where no image would remain, names do
+    not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images.
     """
+    top = len(PurePosixPath(os.path.commonpath(pictures)).parts) if len(pictures) > 1 else 0
+    below = {path: str(PurePosixPath(*PurePosixPath(path).parts[top:])) for path in pictures}
     for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
-        chosen = {path for path in pictures if is_mask(path)}
+        chosen = {path for path, rest in below.items() if is_mask(rest)}
         if len(chosen) < len(pictures):
             return chosen or _lossless_twins(pictures)
     return set(pictures)
@@ -109,7 +114,8 @@ def _is_in_no_folder_of_images(path: str) -> bool:
 def _split(path: str) -> _Name:
     stem = PurePosixPath(path).stem
     for part in re.finditer(r"[_\-. ]([^_\-. ]+)", stem):
-        if part.start() and _END_OF_MASK.fullmatch(part[1]):
+        is_last = part.end() == len(stem)
+        if part.start() and (_END_OF_MASK.fullmatch(part[1]) or (is_last and part[1].lower() == "lab")):
             return _Name("", stem[: part.start()], stem[part.start() :])
     if (start := _START_OF_MASK.match(stem)) is not None:
         return _Name(start[0], stem[start.end() :], "")
@@ -162,8 +168,7 @@ def _core_of(image: str, end: str) -> str:
 def _likeness(image: str, mask: str) -> int:
     """Return how many folders two paths have in common.
 
-    A folder that begins with the other's name counts as one, and so does one that ends with nnU-Net's word for the same
-    split.
+    A folder that begins with the other's name counts as one, and so does one that is named after the same split.
     """
     ours, theirs = PurePosixPath(image).parent.parts, PurePosixPath(mask).parent.parts
     return sum(any(their.startswith(our) or _of_same_split(our, their) for their in theirs) for our in ours)
@@ -176,4 +181,5 @@ def _is_of_images(path: str) -> bool:
 
 def _of_same_split(ours: str, theirs: str) -> bool:
     words = [match and match[1] for match in map(_OF_NNUNET.search, (ours, theirs))]
-    return words[0] is not None and words[0] == words[1]
+    split = split_words.named_by(ours)
+    return (words[0] is not None and words[0] == words[1]) or bool(split and split == split_words.named_by(theirs))

@@ -1,7 +1,9 @@
 """From pairs of files to the two globs that find them."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 from pipeline.data.pairing import Pair
@@ -18,19 +20,22 @@ def of_images(pairs: Sequence[Pair]) -> str:
     return "/".join([*folders, "*" + _suffix(pair.image for pair in pairs)])
 
 
-def of(family: Family, *, without: frozenset[str] = frozenset()) -> tuple[str, str]:
+def of(
+    family: Family, *, without: frozenset[str] = frozenset(), levels: frozenset[int] = frozenset()
+) -> tuple[str, str]:
     """Return the globs of the images and the masks of a family.
 
     Args:
         family: the pairs.
-        without: names of folders that are left out: the globs name those beside them in braces.
+        without: names of folders that are left out.
+        levels: depths of folders, from 0, at which globs name folders in braces, so that others beside them are none.
 
     Raises:
         ValueError: no two globs have these pairs, or a folder's name has a character that is a wildcard in globs.
     """
     pairs = [pair for pair in family.pairs if not without & set(PurePosixPath(pair.path).parts)]
     _check_names(pairs)
-    image_folders, mask_folders = _folders(pairs, in_words=_levels(family.pairs, without))
+    image_folders, mask_folders = _folders(pairs, in_words=levels)
     ends = f"*{family.image_end}", f"{family.mask_start}*{family.mask_end}"
     suffixes = _suffix(pair.image for pair in pairs), _suffix(pair.mask for pair in pairs)
     masks = "/".join([*mask_folders, ends[1] + suffixes[1]])
@@ -52,17 +57,12 @@ def _suffix(paths: Iterable[str | None]) -> str:
     return suffixes.pop() if len(suffixes) == 1 else f".{{{','.join(sorted(each[1:] for each in suffixes))}}}"
 
 
-def _levels(pairs: Sequence[Pair], without: frozenset[str]) -> set[int]:
-    """Return the levels of folders, from 0, on which one of `without` lies."""
-    return {level for pair in pairs for level, name in enumerate(PurePosixPath(pair.path).parts) if name in without}
-
-
-def _folders(pairs: Sequence[Pair], *, in_words: set[int] | None) -> tuple[list[str], list[str]]:
+def _folders(pairs: Sequence[Pair], *, in_words: frozenset[int] | None) -> tuple[list[str], list[str]]:
     image_parts = [PurePosixPath(str(pair.image)).parent.parts for pair in pairs]
     mask_parts = [PurePosixPath(str(pair.mask)).parent.parts for pair in pairs]
     lengths = {(len(ours), len(theirs)) for ours, theirs in zip(image_parts, mask_parts, strict=True)}
     if len(lengths) > 1 or len({n for pair in lengths for n in pair}) > 1:
-        return _deep(image_parts, mask_parts)
+        return _deep(image_parts, mask_parts, in_words or frozenset())
     columns = zip(zip(*image_parts, strict=True), zip(*mask_parts, strict=True), strict=True)
     both = [
         _column(ours, theirs, in_words=in_words is None or level in in_words)
@@ -71,12 +71,16 @@ def _folders(pairs: Sequence[Pair], *, in_words: set[int] | None) -> tuple[list[
     return [ours for ours, _ in both], [theirs for _, theirs in both]
 
 
-def _deep(image_parts: Sequence[tuple[str, ...]], mask_parts: Sequence[tuple[str, ...]]) -> tuple[list[str], list[str]]:
+def _deep(
+    image_parts: Sequence[tuple[str, ...]], mask_parts: Sequence[tuple[str, ...]], in_words: frozenset[int]
+) -> tuple[list[str], list[str]]:
     """Return two folders below which images and masks lie in folders of the same names, at any depth.
 
     Raises:
-        ValueError: there are no such folders.
+        ValueError: there are no such folders, nor folders of the same names above those of images and masks.
     """
+    if (below := _below(image_parts, mask_parts, in_words)) is not None:
+        return below
     ours, theirs = min(map(_heads, image_parts, mask_parts), key=lambda heads: len(heads[0]) + len(heads[1]))
     for image, mask in zip(image_parts, mask_parts, strict=True):
         starts = (image[: len(ours)], mask[: len(theirs)])
@@ -85,8 +89,37 @@ def _deep(image_parts: Sequence[tuple[str, ...]], mask_parts: Sequence[tuple[str
                 f"expected images and masks in folders of the same names, got {'/'.join(image)} and {'/'.join(mask)}; "
                 "say which are masks by --masks"
             )
-    rest = ["**"] if len(set(image_parts)) > 1 else list(image_parts[0][len(ours) :])
+    rests = sorted({parts[len(ours) :] for parts in image_parts})
+    level = len(ours)
+    if len(rests) > 1 and level in in_words and all(rests):  # a folder beside these is left out
+        heads = [rest[0] for rest in rests]
+        first, _ = _column(heads, heads, in_words=True)
+        rest = [first, *(["**"] if {len(rest) for rest in rests} != {1} else [])]
+    else:
+        rest = ["**"] if len(rests) > 1 else list(rests[0])
     return [*ours, *rest], [*theirs, *rest]
+
+
+def _below(
+    image_parts: Sequence[tuple[str, ...]], mask_parts: Sequence[tuple[str, ...]], in_words: frozenset[int]
+) -> tuple[list[str], list[str]] | None:
+    """Return the folders of images and masks that lie in one each below the same ones: train/images, train/v2/masks.
+
+    None: they do not.
+    """
+    shared = min(map(_num_shared, image_parts, mask_parts))
+    ends = {(image[shared:], mask[shared:]) for image, mask in zip(image_parts, mask_parts, strict=True)}
+    if not shared or len(ends) > 1:
+        return None
+    columns = [list(column) for column in zip(*(parts[:shared] for parts in image_parts), strict=True)]
+    heads = [_column(names, names, in_words=level in in_words)[0] for level, names in enumerate(columns)]
+    ours, theirs = ends.pop()
+    return [*heads, *ours], [*heads, *theirs]
+
+
+def _num_shared(image: Sequence[str], mask: Sequence[str]) -> int:
+    """Return how many of the first folders of an image and its mask are the same."""
+    return sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(image, mask, strict=False)))
 
 
 def _heads(image: tuple[str, ...], mask: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -112,10 +145,36 @@ def _column(ours: Sequence[str], theirs: Sequence[str], *, in_words: bool) -> tu
     if all(their == f"{start}{our}{end}" for our, their in both) and len(set(words)) == len(both):
         braces = "{" + ",".join(words) + "}"
         return braces, f"{start}{braces}{end}"
+    if (around := _around_words(both)) is not None:
+        return around
     raise ValueError(
         f"expected one rule for the folders of images and masks, got {both[0][0]} with {both[0][1]} and {both[1][0]} "
         f"with {both[1][1]}; say which are masks by --masks"
     )
+
+
+def _around_words(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the globs of folders that differ in one word, the same for images and masks; None: they are others.
+
+    Example:
+        >>> _around_words([("a_test_in", "b_test"), ("a_train_in", "b_train")])
+        ('a_{test,train}_in', 'b_{test,train}')
+    """
+    found = []
+    for names in zip(*both, strict=True):
+        head, tail = _shared_start(names), _shared_start([name[::-1] for name in names])[::-1]
+        found.append((head, [name[len(head) : max(len(head), len(name) - len(tail))] for name in names], tail))
+    (head, words, tail), (their_head, same, their_tail) = found
+    if words != same or len(set(words)) < len(words) or not all(words):
+        return None
+    braces = "{" + ",".join(words) + "}"
+    return head + braces + tail, their_head + braces + their_tail
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    """Return what all names begin with, up to the last separator of words."""
+    start = os.path.commonprefix(names)  # noqa: RUF071  # of characters, as wanted
+    return start[: max(start.rfind(each) for each in "_-. ") + 1]
 
 
 def _heads_of_nnunet(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.data import annotations, assignment
+from pipeline.data import annotations, assignment, pairing
 from pipeline.data.pairing import Pair
 from pipeline.files import repository
 from pipeline.params.dataset import FolderDataset
@@ -26,7 +26,8 @@ from pipeline.planning.contents import Contents
 from pipeline.planning.listing import Listing, read as read_listing
 from pipeline.planning.params_file import line, text_of
 from pipeline.planning.sizes import Machine, Sizes
-from pipeline.planning.split_rules import SplitRule, split_of_folder
+from pipeline.planning.split_rules import SplitRule
+from pipeline.planning.split_words import split_of_folder
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,12 @@ def _paired(listing: Listing, masks: str | None) -> _Found:
 
 
 def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing, masks: str | None) -> _Found:
-    """Leave out a test split whose masks hold nothing but ignored labels, as Cityscapes' does."""
+    """Leave out folders beside those of the splits without a mask, and a test split whose masks hold no labels.
+
+    Such are LoveDA's Test, and Cityscapes' test, whose masks hold nothing but ignored labels.
+    """
+    if found.images is None or found.masks is None or found.contents.kind not in ("index", "colour"):
+        return found
     ignored = {row.label for row in table.rows if row.ignore}
     labelled: dict[tuple[str, str] | None, bool] = {}
     for image, held in found.contents.by_mask.items():
@@ -131,13 +137,29 @@ def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing, mask
     empty = {
         each[1] for each, has_labels in labelled.items() if each is not None and each[0] == "test" and not has_labels
     }
-    if not empty or found.images is None or found.contents.kind not in ("index", "colour"):
+    bare, levels = _without_masks(found, listing)
+    if not empty | bare:
         return found
     family, _ = mask_files.find(listing, masks)
-    images, kept_masks = globs.of(family, without=frozenset(empty))
+    images, kept_masks = globs.of(family, without=frozenset(empty), levels=levels)
     pairs = tuple(pair for pair in found.pairs if not empty & set(Path(str(pair.image)).parts))
-    note = f"The masks in {', '.join(sorted(empty))} hold no labels. Default: these images are left out"
-    return replace(found, images=images, masks=kept_masks, pairs=pairs, questions=(*found.questions, note))
+    notes = [(empty, "The masks in {} hold no labels"), (bare, "The images in {} have no masks")]
+    asked = [f"{note.format(', '.join(sorted(each)))}. Default: they are left out" for each, note in notes if each]
+    return replace(found, images=images, masks=kept_masks, pairs=pairs, questions=(*found.questions, *asked))
+
+
+def _without_masks(found: _Found, listing: Listing) -> tuple[set[str], frozenset[int]]:
+    """Return the folders beside those of the splits none of whose images has a mask, and the depths of folders."""
+    paired = [str(pair.image) for pair in found.pairs]
+    named = {each for each in map(split_of_folder, paired) if each is not None}
+    splits = {folder for _, folder in named}
+    levels = frozenset(i for image in paired for i, name in enumerate(Path(image).parts[:-1]) if name in splits)
+    if not split_rules.by_folder(paired):
+        return set(), levels
+    matched, _ = pairing.matches(listing.root, str(found.images), str(found.masks))
+    parts = [Path(image).parts[:-1] for image in map(str, matched.to_pylist())]
+    there = {Path(image).parts[level] for image in paired for level in levels if level < len(Path(image).parts) - 1}
+    return {each[level] for each in parts for level in levels if level < len(each)} - there, levels
 
 
 def _dataset(path: str, root: Path, found: _Found, table: ClassTable, rule: SplitRule) -> tuple[FolderDataset, str]:

@@ -5,7 +5,8 @@ import re
 from pathlib import PurePosixPath
 
 from pipeline.planning.listing import Listing
-from pipeline.planning.split_rules import MOST_BYTES, WORDS
+from pipeline.planning.split_rules import MOST_BYTES
+from pipeline.planning.split_words import WORDS
 
 _UNREAD = {".txt", ".lst", ".csv", ".json", ".yaml", ".yml"}  # suffixes of files that may say the splits
 _SPLIT = re.compile(r"(?i)(.*[_-])?splits?([_-].*)?")

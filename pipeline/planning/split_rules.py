@@ -9,15 +9,12 @@ from pathlib import PurePosixPath
 from pipeline.data import split_document, split_lists
 from pipeline.data.pairing import Pair
 from pipeline.planning.listing import Listing
+from pipeline.planning.split_words import WORDS, split_of_folder
 
-WORDS = {
-    "train": re.compile(r"(?i)(images?[_-]?)?train(ing)?[_-]?(\d{4}|images?)?|imagesTr"),
-    "val": re.compile(r"(?i)(images?[_-]?)?val(id|idation)?[_-]?(\d{4}|images?)?"),
-    "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?|imagesTs"),
-}
 _DOCUMENT = re.compile(r"(?i).*(split|train|val|test|partition|subset).*")
 MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
 EACH_ALONE = "([^/]+)$"
+_BY_PATH = "(.+)"
 _FOLD = "0."  # what the keys of nnU-Net's first fold begin with
 _OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
 _BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
@@ -36,15 +33,6 @@ class SplitRule:
     reason: str
     sequence_reason: str
     questions: tuple[str, ...]
-
-
-def split_of_folder(path: str) -> tuple[str, str] | None:
-    """Return the split that one of the folders of a path is named after, with the folder's name."""
-    for folder in PurePosixPath(path).parent.parts:
-        for split, word in WORDS.items():
-            if word.fullmatch(folder):
-                return split, folder
-    return None
 
 
 def by_folder(images: Sequence[str]) -> dict[str, str]:
@@ -181,7 +169,7 @@ def propose(
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     source = _OF_FOLDS if _is_fold(lists) else f"{what} of the data set"
     if "val" in named and "test" in named:
-        return SplitRule(rule, EACH_ALONE, source, _OWN, ())
+        return SplitRule(rule, _BY_PATH, source, _OWN, ())
     if "val" in named:
         question = (
             "There are no test images: is the validation split to be the test split, and are validation images to be "
@@ -189,7 +177,7 @@ def propose(
             f"by itself. If yes: splits: {{by: {kind}, train: {named['train']}, val: {{share: 0.15, seed: 1}}, test: "
             f"{named['val']}}}"
         )
-        return SplitRule(rule, EACH_ALONE, f"{source}, which has no test images", _OWN, (question,))
+        return SplitRule(rule, _BY_PATH, f"{source}, which has no test images", _OWN, (question,))
     pattern, reason, questions = _sequence(images)
     return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, questions)
 

@@ -84,7 +84,7 @@ def test_lists_of_something_else_are_none(tmp_path):
             ["train/a", "test/b", "extra/c"],
             "Do the folders test, train say the splits, of which extra/c.png is in none?",
         ),
-        (["train/a", "train_1/b"], "Do the folders train say the splits, of which train_1/b.png is in none?"),
+        (["train/a", "train_1/b"], "Do the folders train, train_1 say the splits? Default: no, images are drawn"),
         (
             ["train/a", "val/b", "valid/c"],
             "Do the folders train, val, valid say the splits? Default: no, images are drawn",

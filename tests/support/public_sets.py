@@ -1,0 +1,84 @@
+"""The folders and file names of public data sets, with small images of noise and masks of two halves."""
+
+from tests.support.layouts import mask, picture
+
+SPLITS = (("train", 6), ("val", 3), ("test", 3))
+
+
+def write(root, images, masks, splits=SPLITS, values=(1, 5)):
+    """Write images and masks, whose paths have {split} and {i}; those of an empty path are left out."""
+    for split, number in splits:
+        for i in range(number):
+            picture(root / images.format(split=split, i=i), 100 * len(images) + 10 * len(split) + ord(split[0]) + i)
+            if masks:
+                mask(root / masks.format(split=split, i=i), *values)
+
+
+def isic(root):
+    splits = (("Training", 6), ("Validation", 3), ("Test", 3))
+    truth = "ISIC2018_Task1_{split}_GroundTruth/ISIC_{i:07}_segmentation.png"
+    write(root, "ISIC2018_Task1-2_{split}_Input/ISIC_{i:07}.jpg", truth, splits)
+
+
+def loveda(root):
+    """The masks of the test images are not public."""
+    for place in ("Rural", "Urban"):
+        splits = (("Train", 3), ("Val", 2))
+        write(
+            root,
+            f"{{split}}/{place}/images_png/{place[0]}{{i}}.png",
+            f"{{split}}/{place}/masks_png/{place[0]}{{i}}.png",
+            splits,
+        )
+    write(root, "Test/Rural/images_png/{i}.png", "", (("Test", 2),))
+
+
+def kitti(root):
+    for folder in ("semantic", "semantic_rgb", "instance"):
+        write(root, "training/image_2/{i:06}_10.png", f"training/{folder}/{{i:06}}_10.png", (("training", 9),))
+    write(root, "testing/image_2/{i:06}_10.png", "", (("testing", 2),))
+
+
+def floodnet(root):
+    write(root, "{split}/{split}-org-img/{i}.jpg", "{split}/{split}-label-img/{i}_lab.png")
+
+
+def bdd100k(root):
+    for kind in ("masks", "colormaps"):
+        write(root, "images/10k/{split}/{i}-x.jpg", f"labels/sem_seg/{kind}/{{split}}/{{i}}-x.png", SPLITS[:2])
+    write(root, "images/10k/{split}/{i}-x.jpg", "", SPLITS[2:])
+
+
+def mapillary(root):
+    for kind in ("labels", "instances"):
+        splits = (("training", 6), ("validation", 3))
+        write(root, "{split}/images/{i}.jpg", f"{{split}}/v2.0/{kind}/{{i}}.png", splits)
+
+
+def roboflow(root):
+    write(root, "{split}/a{i}_jpg.rf.0{i}.jpg", "{split}/a{i}_jpg.rf.0{i}_mask.png", values=(0, 1))
+    for split, _ in SPLITS:
+        (root / split / "_classes.csv").write_text("Pixel Value, Class\n0, background\n1, cat\n")
+
+
+def uavid(root):
+    for flight in ("seq1", "seq2"):
+        write(root, f"uavid_{{split}}/{flight}/Images/{{i:06}}.png", f"uavid_{{split}}/{flight}/Labels/{{i:06}}.png")
+
+
+def suim(root):
+    write(root, "{split}/images/d_r_{i}_.jpg", "{split}/masks/d_r_{i}_.bmp", (("train_val", 6), ("TEST", 3)))
+
+
+def below_one_folder(root):
+    top = "semantic_segmentation_dataset"
+    write(root, f"{top}/{{split}}/photos/{{i}}.jpg", f"{top}/{{split}}/annotated/{{i}}.png")
+
+
+def split_words(root):
+    write(root, "set-{split}-rgb/{i}.jpg", "set-{split}-gt/{i}.png")
+
+
+def unlabelled(root):
+    write(root, "{split}/images/{i}.jpg", "{split}/masks/{i}.png")
+    write(root, "{split}/images/{i}.jpg", "", (("extra", 3),))
