@@ -12,10 +12,12 @@ import numpy.typing as npt
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
 from pipeline.data import assignment, labels, object_store
+from pipeline.data.annotations import Size
 from pipeline.data.assignment import Job, is_file
 from pipeline.data.labels import Coded
 from pipeline.data.source import File, Source, SourceImage
 from pipeline.files import repository
+from pipeline.files.decoding import read_turned
 from pipeline.files.images import ImageError, LossyError, encode_png
 from pipeline.files.threads import Images, largest
 from pipeline.params.dataset import ClassRow, FolderDataset
@@ -130,7 +132,7 @@ def _load(root: Path, job: Job) -> Iterator[_Loaded]:
     )
 
 
-def _make(root: Path, read: Callable[[Job, bytes], Coded], void: int, loaded: _Loaded) -> SourceImage:
+def _make(root: Path, read: Callable[[Job, bytes, Size], Coded], void: int, loaded: _Loaded) -> SourceImage:
     job, image, content = loaded
     entry = SourceImage(job.split, job.sequence, job.name, image=None, mask=None)
     if image is not None:
@@ -138,7 +140,7 @@ def _make(root: Path, read: Callable[[Job, bytes], Coded], void: int, loaded: _L
     if content is None:
         return entry
     try:
-        mask = read(job, content)
+        mask = read(job, content, partial(_size, image))
     except LossyError as err:  # no check can tell how many of the labels are wrong
         raise ValueError(f"{root / str(job.pair.mask)}: {err}") from err
     except ImageError as err:
@@ -152,6 +154,17 @@ def _make(root: Path, read: Callable[[Job, bytes], Coded], void: int, loaded: _L
         labels_outside=labels.shown(outside, mask.shown),
         outside_mask=_encoded("outside", job, unknown) if outside else None,
     )
+
+
+def _size(image: bytes | None) -> tuple[int, int, int]:
+    """Return the height, width and orientation of an image file's content, which annotations in fractions need.
+
+    Raises:
+        ImageError: there is none, or it is broken.
+    """
+    if image is None:
+        raise ImageError("expected its image, whose size says where the annotations are, got none")
+    return read_turned(image)
 
 
 def _unchanged(kind: str, job: Job, path: str | None, content: bytes) -> File:

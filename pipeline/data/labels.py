@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pipeline.core.arrays import Pixels
 from pipeline.core.classes import ClassTable
+from pipeline.data.annotations import Size
 from pipeline.data.assignment import Job
 from pipeline.files.images import ImageError, decode, histogram, read_colours, read_mask
 from pipeline.params.dataset import FolderDataset
@@ -36,8 +37,8 @@ class Coded:
     """Returns a value, code or colour as the class table would name it."""
 
 
-def reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Job, bytes], Coded]:
-    """Return what reads the mask of an image, given what its file holds.
+def reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Job, bytes, Size], Coded]:
+    """Return what reads the mask of an image, given what its file holds and what tells the image's size.
 
     Raises:
         ImageError: a mask cannot be read.
@@ -56,21 +57,21 @@ def reader(settings: FolderDataset, classes: ClassTable) -> Callable[[Job, bytes
     return partial(_indexed, labels(settings, classes), by_value)
 
 
-def _drawn(index_of: Mapping[int | str | None, int], job: Job, content: bytes) -> Coded:
+def _drawn(index_of: Mapping[int | str | None, int], job: Job, content: bytes, size: Size) -> Coded:
     if job.drawing is None:
         raise ValueError(f"expected annotations of {job.pair.image} in {job.pair.mask}, got none")
-    drawn = job.drawing.draw(content)
+    drawn = job.drawing.draw(content, size)
     table = np.array([index_of.get(name, _OUTSIDE) for name in drawn.names], np.int16)
     shown = [name or "no annotation" for name in drawn.names]
     return Coded(drawn.codes, table, drawn.orientation, shown.__getitem__)
 
 
-def _coloured(table: Labels, _: Job, content: bytes) -> Coded:
+def _coloured(table: Labels, _: Job, content: bytes, __: Size) -> Coded:
     decoded = decode(content)
     return Coded(read_colours(decoded), table, decoded.orientation, _colour_text)
 
 
-def _indexed(table: Labels, by_value: Mapping[int, tuple[str, Colour]], _: Job, content: bytes) -> Coded:
+def _indexed(table: Labels, by_value: Mapping[int, tuple[str, Colour]], _: Job, content: bytes, __: Size) -> Coded:
     decoded = decode(content)
     pixels = read_mask(decoded)
     if decoded.palette is not None:

@@ -75,15 +75,16 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
         return image.mode, image.height, image.width
 
 
-def read_size(source: Path | bytes) -> tuple[int, int]:
-    """Return the height and the width of an image that is turned upright; pixels are decoded where EXIF comes last.
+def read_turned(source: Path | bytes) -> tuple[int, int, int]:
+    """Return an image's height and width once it is turned upright, and the EXIF orientation, 1 to 8, that says how.
 
     Raises:
-        ImageError: as for `read_header`, or it is broken.
+        ImageError: as for `read_header`, or it is broken: pixels are decoded where EXIF comes last.
     """
     with explained(), _opened(source) as image:
-        is_turned = image.format != "TIFF" and _orientation(image) >= 5  # Pillow tells a TIFF's size as if turned
-        return (image.width, image.height) if is_turned else (image.height, image.width)
+        turn = _orientation(image)
+        is_turned = image.format != "TIFF" and turn >= 5  # Pillow tells a TIFF's size as if turned
+        return (image.width, image.height, turn) if is_turned else (image.height, image.width, turn)
 
 
 def read_software(path: Path) -> str:

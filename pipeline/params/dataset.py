@@ -141,10 +141,11 @@ class FolderDataset(Section):
     image and a mask form a pair if the wildcards of both globs, taken without the suffix, match the same text:
     images/train/a.jpg and masks/train/a_label.png. Of panoptic, coco and cvat, the glob of the annotation files, which
     name their images. null: as `images`."""
-    mask_kind: Literal["index", "colour", "panoptic", "coco", "labelme", "cvat"]
+    mask_kind: Literal["index", "colour", "panoptic", "coco", "labelme", "cvat", "yolo"]
     """index: a pixel is a class value. colour: a pixel is a class colour. Annotations, whose classes are named by their
     labels: panoptic: COCO's, a JSON file of segments beside a folder of PNGs. coco: COCO's polygons, a JSON file for
-    many images. labelme: LabelMe's, a JSON file for each image. cvat: CVAT's XML for images."""
+    many images. labelme: LabelMe's, a JSON file for each image. cvat: CVAT's XML for images. yolo: Ultralytics'
+    polygons, a text file for each image, whose labels are the numbers of classes."""
     classes: Annotated[tuple[ClassRow, ...], Field(min_length=2)]
     """The class table, in the order of the class indices."""
     sequence: Text

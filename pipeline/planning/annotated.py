@@ -2,24 +2,37 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from os import path as os_path
 from pathlib import PurePosixPath
 
 from pipeline.data import annotations
-from pipeline.data.annotations import panoptic
+from pipeline.data.annotations import panoptic, yolo
 from pipeline.planning import families, globs
 from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing
 
 _LARGEST = 2_000_000_000  # bytes: a JSON file beyond that is not read to see what it is
 _MARK = b"<annotations"
+_LOOKED_AT = 20  # text files that may be annotations
 
 
-def find(listing: Listing) -> tuple[str, str, str] | None:
-    """Return the kind of the annotations in a folder, as `mask_kind`, and the globs of images and annotations.
+@dataclass(frozen=True)
+class Annotated:
+    """Annotations of images."""
 
-    None: there are no annotations that are known, or they name no image that is there.
-    """
+    kind: str
+    """As `mask_kind`."""
+    images: str
+    masks: str
+    """The globs of images and annotations."""
+    family: Family | None = None
+    """The images with their annotations, where each has a file of its own."""
+
+
+def find(listing: Listing) -> Annotated | None:
+    """Return the annotations in a folder; None: none are known, or they name no image that is there."""
     cvat = [path for path in listing.named(".xml") if _MARK in _start(listing, path)]
     if cvat:
         return _globs(listing, "cvat", cvat)
@@ -29,8 +42,18 @@ def find(listing: Listing) -> tuple[str, str, str] | None:
         if files and (found := _globs(listing, kind, _best(files))) is not None:
             return found
     labelme = [path for path in listing.named(".json") if kinds.get(path) == "labelme"]
-    family = families.find([*listing.pictures, *labelme], labelme) if labelme else []
-    return ("labelme", *globs.of(family[0])) if family else None
+    for kind, files in (("labelme", labelme), ("yolo", _yolo(listing))):
+        if files and (of_images := families.find([*listing.pictures, *files], files)):
+            return Annotated(kind, *globs.of(of_images[0]), of_images[0])
+    return None
+
+
+def _yolo(listing: Listing) -> list[str]:
+    """Return the text files that have the name of a picture, if one of the first that are not empty is YOLO's."""
+    stems = {PurePosixPath(path).stem for path in listing.pictures}
+    named = [path for path in listing.named(".txt") if PurePosixPath(path).stem in stems]
+    contents = islice(filter(None, ((listing.root / path).read_bytes() for path in named)), _LOOKED_AT)
+    return named if any(map(yolo.is_polygons, contents)) else []
 
 
 def _start(listing: Listing, path: str) -> bytes:
@@ -81,7 +104,7 @@ def _best(files: Sequence[str]) -> list[str]:
     return instances or list(files)
 
 
-def _globs(listing: Listing, kind: str, files: Sequence[str]) -> tuple[str, str, str] | None:
+def _globs(listing: Listing, kind: str, files: Sequence[str]) -> Annotated | None:
     pictures = set(listing.pictures)
     if kind == "panoptic":
         segments = {panoptic.folder_of(listing.root / path).relative_to(listing.root).as_posix() for path in files}
@@ -91,7 +114,7 @@ def _globs(listing: Listing, kind: str, files: Sequence[str]) -> tuple[str, str,
     if not named:
         return None
     family = Family(tuple(pair for pair in pairs if pair.image in set(named)), "", "", "")
-    return kind, globs.of_images(family.pairs), alternatives(files)
+    return Annotated(kind, globs.of_images(family.pairs), alternatives(files))
 
 
 def alternatives(files: Sequence[str]) -> str:

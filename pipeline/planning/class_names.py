@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.core.classes import CAMVID
+from pipeline.files import safe_yaml
 from pipeline.params.dataset import placeholder
 from pipeline.planning.contents import Label
 from pipeline.planning.listing import Listing
@@ -48,11 +49,39 @@ def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], s
             if re.fullmatch(pattern, PurePosixPath(path).name, re.IGNORECASE):
                 try:
                     names = reader((listing.root / path).read_text("utf-8-sig"), kind)
-                except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError):
+                except (
+                    OSError,
+                    ValueError,
+                    KeyError,
+                    TypeError,
+                    AttributeError,
+                    StopIteration,
+                    RecursionError,
+                ):
                     continue  # another file of the same name
                 if names:
                     return names, path
     return _of_layout(masks) if kind == "index" else ({}, "")
+
+
+def of_yolo(listing: Listing) -> tuple[dict[Label, Name], str]:
+    """Return the names of YOLO's classes by their numbers, as text, from data.yaml or a file of lines, and which it is.
+
+    They are a list or a mapping of numbers; nothing, "" if there is no such file.
+    """
+    for path in listing.named(".yaml", ".yml"):
+        try:
+            names = safe_yaml.read(listing.root / path)["names"]
+            numbered = dict(names.items() if isinstance(names, dict) else enumerate(names))
+            return {str(int(number)): _named(str(name)) for number, name in numbered.items()}, path
+        except (ValueError, LookupError, TypeError):
+            continue  # another file of YAML
+    numbered_lines, source = known(listing, "index", "")
+    return {str(number): name for number, name in numbered_lines.items()}, source
+
+
+def _named(text: str) -> Name:
+    return Name(text, is_ignored(text))
 
 
 def _of_layout(masks: str) -> tuple[dict[Label, Name], str]:
@@ -147,4 +176,5 @@ _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
 
 def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
     """Return names to fill in: class_3, or colour_ff0080."""
-    return {label: Name(placeholder(label, kind), ignore=False) for label in labels if isinstance(label, int)}
+    kind = "index" if kind == "yolo" else kind
+    return {label: Name(placeholder(int(label), kind), ignore=False) for label in labels if label is not None}

@@ -49,7 +49,7 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     """
     pixels = contents.pixels
     total = max(1, pixels.total())
-    names, source = class_names.known(listing, contents.kind, mask) if _is_of_pixels(contents) else _labels(pixels)
+    names, source = _known(contents, listing, mask)
     labels = sorted(pixels, key=lambda label: (label is not None, str(label) if isinstance(label, str) else label or 0))
     if contents.is_sample:
         labels += [label for label in names if label not in pixels]
@@ -75,7 +75,7 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
             "are these masks? Say which are by --masks"
         )
     unknown = [label for label in unknown if label not in ignored]
-    if unknown and _is_of_pixels(contents):
+    if unknown:
         questions = [
             f"What are the classes called? Default: {', '.join(dict.fromkeys(names[each].text for each in unknown))}",
             *questions,
@@ -87,6 +87,16 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
 
 def _is_of_pixels(contents: Contents) -> bool:
     return contents.kind in ("index", "colour")
+
+
+def _known(contents: Contents, listing: Listing, mask: str) -> tuple[dict[Label, Name], str]:
+    """Return the names of labels, and where they are from."""
+    if _is_of_pixels(contents):
+        return class_names.known(listing, contents.kind, mask)
+    if contents.kind != "yolo":
+        return _labels(contents.pixels)
+    names, source = class_names.of_yolo(listing)
+    return {None: Name("background", ignore=False), **names}, source
 
 
 def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:
@@ -144,7 +154,7 @@ def _ignored(
         if not has_names and labels == [0, 255]:
             return ignored, ["Is value 255 a class? Default: yes, the masks hold 0 and 255 alone"]
         return ignored, []
-    black = {"colour": 0, "coco": None, "labelme": None, "cvat": None}[contents.kind]
+    black = {"colour": 0, "coco": None, "labelme": None, "cvat": None, "yolo": None}[contents.kind]
     if not ignored and black in labels and (contents.kind != "colour" or not has_names):
         what = "black" if contents.kind == "colour" else "what no annotation covers"
         return ignored, [f"Is {what} a class, or to be ignored? Default: the class {names[black].text}"]

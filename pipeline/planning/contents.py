@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.data.annotations import Drawing
 from pipeline.data.pairing import Pair
+from pipeline.files.decoding import read_turned
 from pipeline.files.images import (
     ImageError,
     LossyError,
@@ -96,7 +97,7 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
     """
     chosen = sampled(list(drawings))
     images = Images(len(chosen), largest((root / str(pair.image) for pair in chosen), len(chosen)))
-    counted = on_all_cores(partial(_drawn, drawings), chosen, "drawing annotations", images)
+    counted = on_all_cores(partial(_drawn, root, drawings), chosen, "drawing annotations", images)
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})
 
 
@@ -124,9 +125,9 @@ def _colours(path: Path) -> Counter[Label]:
     return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
 
-def _drawn(drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:
+def _drawn(root: Path, drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:
     drawing = drawings[pair]
-    drawn = drawing.draw(drawing.content())
+    drawn = drawing.draw(drawing.content(), partial(read_turned, root / str(pair.image)))
     counts = np.bincount(drawn.codes.reshape(-1), minlength=len(drawn.names)).tolist()
     return Counter({name: count for name, count in zip(drawn.names, counts, strict=True) if count})
 

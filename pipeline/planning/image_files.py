@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.files.decoding import read_size
+from pipeline.files.decoding import read_turned
 from pipeline.files.images import ImageError, read_image
 
 _HEADERS = 300  # images whose size is read
@@ -25,7 +25,7 @@ def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], t
     sizes, there, refused = [], [], dict[str, str]()
     for image in _spread(images, _HEADERS):
         try:
-            sizes.append(read_size(root / image))
+            sizes.append(read_turned(root / image)[:2])
             there.append(image)
         except (ImageError, OSError) as err:
             refused[image] = str(err)

@@ -37,7 +37,7 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         asked = f"that --masks {pattern} matches" if pattern is not None else "recognised by their names or folders"
         raise ValueError(
             f"expected masks {asked}, with images of the same names in {listing.root}, got none; name the masks, as in "
-            "--masks 'labels/*_mask.png'"
+            "--masks 'labels/*_mask.png'. Annotations are read of COCO, LabelMe, CVAT and, polygons alone, YOLO"
         )
     alike = [each for each in found if families.is_second_best(each) <= families.is_second_best(found[0])]
     if len(alike) == 1 or pattern is not None:

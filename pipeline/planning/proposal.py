@@ -23,6 +23,7 @@ from pipeline.planning import (
 )
 from pipeline.planning.class_table import ClassTable
 from pipeline.planning.contents import Contents
+from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing, read as read_listing
 from pipeline.planning.params_file import line, text_of
 from pipeline.planning.sizes import Machine, Sizes
@@ -51,6 +52,8 @@ class _Found:
     questions: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     """Annotations in files that are named after splits."""
+    family: Family | None = None
+    """The pairs, unless lists or a file of annotations for many images name them."""
 
 
 def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -> Proposal:
@@ -74,11 +77,12 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     found = _annotated(listing) if masks is None else None
     found = found or (_listed(listing) if masks is None else None) or _paired(listing, masks)
     table = class_table.propose(found.contents, listing, str(found.pairs[0].mask))
-    found = _without_unlabelled(found, table, listing, masks)
+    found = _without_unlabelled(found, table, listing)
     images = [str(pair.image) for pair in found.pairs]
     lists, asked = (found.lists, ()) if found.lists else split_rules.by_list(listing, found.pairs)
     folders = {} if lists else split_rules.by_folder(images)
-    files = [] if asked else found.files or split_files.unread(listing)
+    masks_of = {str(pair.mask) for pair in found.pairs}
+    files = [] if asked else found.files or [path for path in split_files.unread(listing) if path not in masks_of]
     rule = split_rules.propose(folders, lists, images, files)
     dataset, lines = _dataset(path, root, found, table, rule)
     jobs = assignment.jobs(dataset, root)
@@ -98,13 +102,13 @@ def _annotated(listing: Listing) -> _Found | None:
     which = annotated.find(listing)
     if which is None:
         return None
-    kind, images, masks = which
-    pairs, drawings = annotations.read(listing.root, images, masks, kind)
+    pairs, drawings = annotations.read(listing.root, which.images, which.masks, which.kind)
     there = {pair: drawing for pair, drawing in drawings.items() if pair.image in set(listing.pictures)}
-    held = contents.of_drawings(listing.root, there, kind)
-    files = {str(pair.mask) for pair in pairs} if kind != "labelme" else set()
+    held = contents.of_drawings(listing.root, there, which.kind)
+    files = {str(pair.mask) for pair in pairs} if which.family is None else set()
     named = tuple(sorted(file for file in files if split_files.is_named_after_split(file)))
-    return _Found(images, masks, tuple(pair for pair in pairs if pair in there), held, {}, files=named)
+    annotated_pairs = tuple(pair for pair in pairs if pair in there)
+    return _Found(which.images, which.masks, annotated_pairs, held, {}, files=named, family=which.family)
 
 
 def _listed(listing: Listing) -> _Found | None:
@@ -117,17 +121,16 @@ def _listed(listing: Listing) -> _Found | None:
 def _paired(listing: Listing, masks: str | None) -> _Found:
     family, questions = mask_files.find(listing, masks)
     images, found_masks = globs.of(family)
-    return _Found(
-        images, found_masks, family.pairs, contents.of_masks(listing.root, family.pairs), {}, tuple(questions)
-    )
+    held = contents.of_masks(listing.root, family.pairs)
+    return _Found(images, found_masks, family.pairs, held, {}, tuple(questions), family=family)
 
 
-def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing, masks: str | None) -> _Found:
+def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing) -> _Found:
     """Leave out folders beside those of the splits without a mask, and a test split whose masks hold no labels.
 
     Such are LoveDA's Test, and Cityscapes' test, whose masks hold nothing but ignored labels.
     """
-    if found.images is None or found.masks is None or found.contents.kind not in ("index", "colour"):
+    if found.family is None:
         return found
     ignored = {row.label for row in table.rows if row.ignore}
     labelled: dict[tuple[str, str] | None, bool] = {}
@@ -140,8 +143,7 @@ def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing, mask
     bare, levels = _without_masks(found, listing)
     if not empty | bare:
         return found
-    family, _ = mask_files.find(listing, masks)
-    images, kept_masks = globs.of(family, without=frozenset(empty), levels=levels)
+    images, kept_masks = globs.of(found.family, without=frozenset(empty), levels=levels)
     pairs = tuple(pair for pair in found.pairs if not empty & set(Path(str(pair.image)).parts))
     notes = [(empty, "The masks in {} hold no labels"), (bare, "The images in {} have no masks")]
     asked = [f"{note.format(', '.join(sorted(each)))}. Default: they are left out" for each, note in notes if each]
@@ -203,6 +205,7 @@ _KINDS = {
     "panoptic": "COCO's segments: id = R + 256 G + 65536 B",
     "labelme": "polygons in LabelMe's JSON, a file for each image",
     "cvat": "shapes in CVAT's XML",
+    "yolo": "polygons in YOLO's text, a file for each image",
 }
 
 

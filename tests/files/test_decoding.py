@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.files.decoding import ImageError, decode, read_header, read_size
+from pipeline.files.decoding import ImageError, decode, read_header, read_turned
 from pipeline.files.images import read_image
 
 
@@ -20,14 +20,14 @@ def test_the_size_told_is_that_of_the_upright_pixels(tmp_path, suffix, orientati
     path = tmp_path / f"a{suffix}"
     Image.fromarray(np.zeros((3, 5, 3), np.uint8)).save(path, exif=exif)
     decoded = decode(path)
-    assert read_size(path) == decoded.upright(np.asarray(decoded.image)).shape[:2]
-    assert read_size(path) == ((3, 5) if orientation < 5 else (5, 3))
+    assert read_turned(path)[:2] == decoded.upright(np.asarray(decoded.image)).shape[:2]
+    assert read_turned(path) == (*((3, 5) if orientation < 5 else (5, 3)), orientation)
 
 
 def test_a_broken_image_has_no_size(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ImageError, match="expected an image"):
-        read_size(tmp_path / "a.png")
+        read_turned(tmp_path / "a.png")
 
 
 PRIMARY, VGA, FULL_HD, PANORAMA, STEREO, NO_KIND = 0x030000, 0x010001, 0x010002, 0x020001, 0x020002, 0  # CIPA DC-007
@@ -64,7 +64,7 @@ def test_previews_within_a_cameras_file_are_no_frames(previews):
     exif[274] = 6
     content = camera_file((PRIMARY, 20, 30), *previews, exif=exif)
     assert read_header(content) == ("RGB", 20, 30)
-    assert read_size(content) == (30, 20)
+    assert read_turned(content)[:2] == (30, 20)
     pixels = read_image(content)
     assert pixels.shape == (30, 20, 3)
     assert np.ptp(pixels) == 0

@@ -198,6 +198,16 @@ def cvat(root):
     (root / "annotations.xml").write_text(f"<?xml version='1.0'?><annotations><meta/>{text}</annotations>")
 
 
+def yolo(root):
+    corners = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in CORNERS)
+    for i, place in enumerate(PLACES):
+        split = "train" if i < 6 else "val"
+        picture(root / f"images/{split}/{place}.jpg", i)
+        (root / f"labels/{split}").mkdir(parents=True, exist_ok=True)
+        (root / f"labels/{split}/{place}.txt").write_text(f"1 {corners}\n")
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [cat, dog]\n")
+
+
 def one_folder(root):
     for i, place in enumerate(PLACES):
         picture(root / f"{place}_1.jpg", i)
@@ -236,5 +246,5 @@ def split_document(root):
 
 BUILDERS = (
     voc, ade20k, cityscapes, segnet_camvid, camvid_raw, nnunet, nnunet_folds, coco, coco_folders, panoptic, labelme,
-    labelme_folders, cvat, one_folder, masks_elsewhere, train_and_test, split_folders, split_document,
+    labelme_folders, cvat, yolo, one_folder, masks_elsewhere, train_and_test, split_folders, split_document,
 )  # fmt: skip

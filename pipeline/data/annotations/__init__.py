@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from pipeline.data import pairing
-from pipeline.data.annotations import coco, cvat, labelme, panoptic
-from pipeline.data.annotations.drawing import Drawing as Drawing, Labelled as Labelled
+from pipeline.data.annotations import coco, cvat, labelme, panoptic, yolo
+from pipeline.data.annotations.drawing import Drawing as Drawing, Labelled as Labelled, Size as Size
 from pipeline.data.annotations.matching import image_of
 from pipeline.data.pairing import Pair
 
@@ -15,6 +15,8 @@ _FILES: Mapping[str, Callable[[Path], Mapping[str, Drawing]]] = {
     "panoptic": panoptic.read,
 }
 """What reads a file of annotations, by `mask_kind`: the drawing of each image that the file names."""
+OF_IMAGES: Mapping[str, Callable[[Path], Drawing]] = {"labelme": labelme.drawing_of, "yolo": yolo.drawing_of}
+"""What reads a file that belongs to one image, as a mask does."""
 
 
 def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pair], dict[Pair, Drawing]]:
@@ -25,16 +27,16 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pai
     Args:
         root: the data set's folder.
         images: glob of the images below it.
-        masks: glob of the files of annotations. LabelMe's belong to images as masks do; the others name their images.
-        kind: coco, cvat, labelme or panoptic.
+        masks: glob of the files of annotations. LabelMe's and YOLO's belong to images as masks do; others name them.
+        kind: coco, cvat, labelme, panoptic or yolo.
 
     Raises:
         ValueError: as for `pairing.find`; a file is not of its kind; it is not clear which image one means; or an image
             has annotations in two files.
     """
-    if kind == "labelme":
+    if (drawing_of := OF_IMAGES.get(kind)) is not None:
         pairs = pairing.find(root, images, masks)
-        return pairs, {pair: labelme.drawing_of(root / pair.mask) for pair in pairs if pair.mask is not None}
+        return pairs, {pair: drawing_of(root / pair.mask) for pair in pairs if pair.mask is not None}
     image_files, files = pairing.matches(root, images, masks)
     return read_files(root, list(map(str, image_files.to_pylist())), list(map(str, files.to_pylist())), kind)
 

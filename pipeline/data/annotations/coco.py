@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.data.annotations import documents, drawing
 from pipeline.data.annotations.documents import Record
-from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
+from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region, Size
 
 Id = int | str
 
@@ -82,7 +82,9 @@ def names_of(path: Path, categories: Sequence[Category]) -> dict[Id, str]:
     return documents.distinct(path, "id of a category", ((category.id, category.name) for category in categories))
 
 
-def _draw(path: Path, image: Image, annotations: Sequence[_Annotation], names: dict[Id, str], _: bytes) -> Labelled:
+def _draw(
+    path: Path, image: Image, annotations: Sequence[_Annotation], names: dict[Id, str], _: bytes, __: Size
+) -> Labelled:
     regions = (Region(names[each.category_id], partial(_cover, each)) for each in annotations)
     try:
         return drawing.draw(image.height, image.width, regions)

@@ -10,7 +10,7 @@ import numpy as np
 from defusedxml.ElementTree import parse
 
 from pipeline.data.annotations import documents, drawing
-from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
+from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region, Size
 
 _SHAPES = ("polygon", "box", "ellipse", "mask")
 _WITHOUT_AREA = ("polyline", "points")
@@ -45,7 +45,7 @@ def _size(image: Element) -> tuple[int, int]:
     return int(image.attrib["height"]), int(image.attrib["width"])
 
 
-def _draw(path: Path, name: str, size: tuple[int, int], shapes: Sequence[Element], _: bytes) -> Labelled:
+def _draw(path: Path, name: str, size: tuple[int, int], shapes: Sequence[Element], _: bytes, __: Size) -> Labelled:
     try:
         regions = [Region(shape.attrib["label"], partial(_cover, shape.tag, shape.attrib)) for shape in shapes]
         return drawing.draw(*size, regions)

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 Covered = npt.NDArray[np.bool_]
+Size = Callable[[], tuple[int, int, int]]
+"""Returns height and width of an image as it is seen, and the EXIF orientation that turns it so; or raises ImageError
+if it cannot be read."""
 
 _LARGEST = 20_000  # pixels of a side; polygons may lie outside by as much
 
@@ -30,8 +33,9 @@ class Labelled:
 class Drawing:
     """Draws the mask of one image; on any machine, once the file that it needs was read."""
 
-    draw: Callable[[bytes], Labelled]
-    """Given the file's content, or nothing if it needs none. Raises ValueError where an annotation cannot be drawn."""
+    draw: Callable[[bytes, Size], Labelled]
+    """Given the file's content, or nothing if it needs none, and what tells the image's size, which annotations in
+    fractions need. Raises ValueError where an annotation cannot be drawn."""
     file: Path | None = None
     """What holds the annotations, unless `draw` has them."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.data.annotations import documents, drawing
 from pipeline.data.annotations.documents import Record
-from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region
+from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region, Size
 
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
@@ -31,7 +31,7 @@ def drawing_of(path: Path) -> Drawing:
     return Drawing(partial(_draw, path), path)
 
 
-def _draw(path: Path, content: bytes) -> Labelled:
+def _draw(path: Path, content: bytes, _: Size) -> Labelled:
     file = documents.parsed(content, path, _File, "LabelMe's annotations")
     regions = (Region(shape.label, partial(_cover, shape)) for shape in file.shapes)
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.data.annotations import documents
 from pipeline.data.annotations.coco import Category, Id, names_of
 from pipeline.data.annotations.documents import Record
-from pipeline.data.annotations.drawing import Drawing, Labelled
+from pipeline.data.annotations.drawing import Drawing, Labelled, Size
 from pipeline.files.images import decode, read_colours
 
 
@@ -74,7 +74,7 @@ def folder_of(path: Path) -> Path:
     raise ValueError(f"{path}: expected a folder {path.stem} with the PNGs of its segments, beside it or its folder")
 
 
-def _draw(labels: dict[int, str], png: bytes) -> Labelled:
+def _draw(labels: dict[int, str], png: bytes, _: Size) -> Labelled:
     decoded = decode(png)
     colours = read_colours(decoded)
     ids, codes = np.unique(colours @ np.array([1, 256, 65_536]), return_inverse=True)

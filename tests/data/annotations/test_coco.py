@@ -19,7 +19,7 @@ def write(path, **changes):
 
 
 def drawn(path, **changes):
-    return coco.read(write(path / "instances.json", **changes))["a.jpg"].draw(b"")
+    return coco.read(write(path / "instances.json", **changes))["a.jpg"].draw(b"", None)
 
 
 def test_polygons_are_drawn_under_their_categories_name(tmp_path):

@@ -15,7 +15,7 @@ def write(folder, shapes, start='<?xml version="1.0"?>'):
 
 
 def drawn(folder, shapes):
-    return cvat.read(write(folder, shapes))["sub/a.jpg"].draw(b"")
+    return cvat.read(write(folder, shapes))["sub/a.jpg"].draw(b"", None)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def drawn(folder, *shapes, **changes):
     tree = {"version": "5.4.1", "shapes": shapes, "imagePath": "a.jpg", "imageHeight": 4, "imageWidth": 5} | changes
     (folder / "a.json").write_text(json.dumps(tree))
     drawing = labelme.drawing_of(folder / "a.json")
-    return drawing.draw(drawing.content())
+    return drawing.draw(drawing.content(), None)
 
 
 @pytest.mark.parametrize("changes", [{}, {"shape_type": None}, {"shape_type": "rectangle", "points": [[3, 3], [1, 1]]}])

@@ -28,7 +28,7 @@ def write(root, *, segments=SEGMENTS, folder="annotations/panoptic_val", **chang
 
 
 def drawn(drawing):
-    return drawing.draw(drawing.content())
+    return drawing.draw(drawing.content(), None)
 
 
 @pytest.mark.parametrize("folder", ["annotations/panoptic_val", "panoptic_val"])
