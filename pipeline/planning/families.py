@@ -74,7 +74,7 @@ def _masks(pictures: Sequence[str]) -> set[str]:
     not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images.
     """
     top = len(PurePosixPath(os.path.commonpath(pictures)).parts) if len(pictures) > 1 else 0
-    below = {path: str(PurePosixPath(*PurePosixPath(path).parts[top:])) for path in pictures}
+    below = {path: path.split("/", top)[-1] for path in pictures}
     for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
         chosen = {path for path, rest in below.items() if is_mask(rest)}
         if len(chosen) < len(pictures):

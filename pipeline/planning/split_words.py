@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from pathlib import PurePosixPath
 
@@ -24,11 +25,13 @@ def split_of_folder(path: str) -> tuple[str, str] | None:
     return next(chain(named, ((split, folder) for folder in folders if (split := named_by(folder)))), None)
 
 
+@cache
 def without_split(folder: str) -> str:
     """Return a folder's name without the words that are a split's, such as 2018_Training_GroundTruth's."""
     return "".join(part for part in re.split(_SEPARATOR, folder) if not _splits([part]))
 
 
+@cache
 def named_by(folder: str) -> str:
     """Return the one split of which a folder's name has a word; "" if there is none, or several."""
     if re.fullmatch(r"(?i)train(ing)?[_\-. ]?val(idation)?", folder):
