@@ -167,10 +167,10 @@ def _numbers_of(names: Sequence[str]) -> dict[int, str] | None:
 
 _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
     r"dataset\.json": _of_nnunet,
-    r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt": _of_colours,
+    r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt|.*colou?r_?map\.txt": _of_colours,
     r".*classes.*\.csv": _of_table,
     r"objectinfo150\.(txt|csv)": _of_ade20k,
-    r"(classes|labels|names|class_names)\.txt": _of_lines,
+    r"(classes|labels|names|class_names|codes)\.txt": _of_lines,
 }
 
 

@@ -11,15 +11,15 @@ from pipeline.data.pairing import Pair
 from pipeline.planning import split_words
 
 _OF_MASKS = re.compile(
-    r"(?i)mask|label|annot|segm|ground.?truth|(?<![a-z])(gt|seg|lbl|semantics?|instances?|panoptic)(?![a-z])|"
-    r"^gt(fine|coarse)|(?-i:_L$)"
+    r"(?i)mask|label|annot|segm|ground.?truth|^gt(fine|coarse)|^y[_-]|(?-i:_L$|(?<=[a-z])(Seg|GT)(?![a-z]))|"
+    r"(?<![a-z])(gts?|seg|lbl|semantics?|instances?|panoptic|targets?|manual\d*)(?![a-z])"
 )
-_END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|annot\w*|lbl|trimap)|L")
+_END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|anno\w*|lbl|trimap|manual\d*)|L")
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
-_END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo)$")
+_END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo|training|test)$")
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
-_WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?")
+_WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?|frames?")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
 
 
@@ -54,17 +54,47 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
     chosen = set(masks) if masks is not None else _masks(pictures)
     images = _by_core([path for path in pictures if path not in chosen])
     grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for path in sorted(chosen):
-        stem, folders = PurePosixPath(path).stem, PurePosixPath(path).parent.parts
-        name = _Name("", stem, "") if stem in images else _split(path)
-        words = tuple(
-            split_words.without_split(_OF_NNUNET.sub("", each))
-            for each in folders
-            if masks is None and _OF_MASKS.search(each) and not _glued(each)
-        )
-        grouped[(*words, name.start, name.end, PurePosixPath(path).suffix.lower())].append(path)
-    families = [family for group in grouped.values() if (family := _family(group, images)) is not None]
+    kinds = {path: () if masks is not None else _words(path) for path in sorted(chosen)}
+    names = _names(kinds, images)
+    for path, words in kinds.items():
+        grouped[(*words, names[path].start, names[path].end, PurePosixPath(path).suffix.lower())].append(path)
+    families = [family for group in grouped.values() if (family := _family(group, images, names)) is not None]
     return sorted(families, key=lambda each: (is_second_best(each), -len(each.pairs), each.pairs[0].path))
+
+
+def _words(path: str) -> tuple[str, ...]:
+    """Return what the folders of a mask say of its kind."""
+    return tuple(
+        split_words.without_split(_OF_NNUNET.sub("", folder))
+        for folder in PurePosixPath(path).parent.parts
+        if _OF_MASKS.search(folder) and not _glued(folder)
+    )
+
+
+def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object]) -> dict[str, _Name]:
+    """Return the name of each mask; where it is no image's by the usual words, by what all such of its kind end with.
+
+    Such are fast.ai's CamVid, labels/a_P.png for images/a.png, and ApolloScape's a_bin.png for a.jpg.
+    """
+    names: dict[str, _Name] = {}
+    others: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for path, words in kinds.items():
+        stem = PurePosixPath(path).stem
+        names[path] = _Name("", stem, "") if stem in images else _split(path)
+        if names[path].core not in images:
+            others[words].append(path)
+    for paths in others.values():
+        stems = [PurePosixPath(path).stem for path in paths]
+        end = _common_end(stems, images)
+        names |= {path: _Name("", stem.removesuffix(end), end) for path, stem in zip(paths, stems, strict=True) if end}
+    return names
+
+
+def _common_end(stems: Sequence[str], images: Mapping[str, object]) -> str:
+    """Return the shortest end of all names, from a separator on, without which each is an image's; "" if none is."""
+    common = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071  # of characters, as wanted
+    ends = [common[at.start() :] for at in re.finditer(r"[_\-. ]", common)]
+    return next((end for end in reversed(ends) if all(stem.removesuffix(end) in images for stem in stems)), "")
 
 
 def _masks(pictures: Sequence[str]) -> set[str]:
@@ -142,11 +172,13 @@ def _by_core(images: Sequence[str]) -> Mapping[str, list[tuple[str, str]]]:
     return by_core
 
 
-def _family(masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]]) -> Family | None:
+def _family(
+    masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]], names: Mapping[str, _Name]
+) -> Family | None:
     found: list[tuple[Pair, str]] = []
     named: set[str] = set()
     for mask in masks:
-        candidates = images.get(PurePosixPath(mask).stem) or images.get(_split(mask).core, [])
+        candidates = images.get(names[mask].core, [])
         if candidates:
             image, end = max(candidates, key=lambda each: (_likeness(each[0], mask), _is_of_images(each[0]), each[0]))
             found.append((Pair(image, mask), end))
@@ -154,8 +186,8 @@ def _family(masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]]) -
     if not found:
         return None
     (end, _), *_ = Counter(end for _, end in found).most_common(1)
-    name = _split(masks[0])
-    whole = any(_split(str(pair.mask)).core != _core_of(str(pair.image), end) for pair, _ in found)
+    name = names[masks[0]]
+    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), end) for pair, _ in found)
     start, tail = ("", "") if whole else (name.start, name.end)
     left_out = tuple(sorted(named - {str(pair.image) for pair, _ in found}))
     return Family(tuple(pair for pair, own in found if own == end), end, start, tail, left_out)

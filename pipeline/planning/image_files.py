@@ -1,13 +1,24 @@
 """What a look at some images tells before all are read: their sizes, and whether the pipeline refuses any."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from pipeline.data.pairing import Pair
 from pipeline.files.decoding import read_turned
 from pipeline.files.images import ImageError, read_image
+from pipeline.planning.listing import Listing
 
 _HEADERS = 300  # images whose size is read
 _DECODED = 8  # images whose pixels are read too
+
+
+def unused(listing: Listing, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return a fact about the pictures that are neither image nor mask of a pair, if there are any."""
+    used = {path for pair in pairs for path in (pair.image, pair.mask)}
+    others = [path for path in listing.pictures if path not in used]
+    of_folders = {PurePosixPath(path).parent.name: path for path in reversed(others)}
+    examples = ", ".join(sorted(of_folders.values())[:4])
+    return (f"not used: {len(others):,} picture{'s' if len(others) > 1 else ''}, such as {examples}",) if others else ()
 
 
 def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], tuple[str, ...]]:

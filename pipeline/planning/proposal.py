@@ -95,7 +95,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     questions = (*found.questions, *table.questions, *asked, *rule.questions, *unread)
     facts = _facts(found, table, counts, chosen, rule)
     left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
-    return Proposal(text, (*facts, *left_out), questions)
+    return Proposal(text, (*facts, *left_out, *image_files.unused(listing, found.pairs)), questions)
 
 
 def _annotated(listing: Listing) -> _Found | None:

@@ -33,6 +33,16 @@ EXPECTED = {
         "",
     ),
     "split_words": ("set-{test,train,val}-rgb/*.jpg", "set-{test,train,val}-gt/*.png", (6, 3, 3), ""),
+    "camvid_of_fastai": ("images/*.png", "labels/*_P.png", (4, 1, 1), ""),
+    "glas": ("*.bmp", "*_anno.bmp", (4, 1, 1), ""),
+    "vaihingen": ("top/*.tif", "gts_for_participants/*.tif", (4, 1, 1), ""),
+    "carla": ("*/CameraRGB/*.png", "*/CameraSeg/*.png", (4, 1, 1), ""),
+    "apolloscape": ("ColorImage/Record1/Camera 5/*.jpg", "Label/Record1/Camera 5/*_bin.png", (4, 1, 1), ""),
+    "rugd": ("RUGD_frames-with-annotations/*/*.png", "RUGD_annotations/*/*.png", (4, 1, 1), ""),
+    "hrf": ("images/*.jpg", "manual1/*.tif", (4, 1, 1), ""),
+    "drive": ("training/images/*_training.tif", "training/1st_manual/*_manual1.gif", (4, 1, 1), ""),
+    "x_and_y": ("x_{test,train,val}/*.png", "y_{test,train,val}/*.png", (6, 3, 3), ""),
+    "targets": ("*/image/*.png", "*/target/*.png", (6, 3, 3), ""),
     "unlabelled": ("{test,train,val}/images/*.jpg", "{test,train,val}/masks/*.png", (6, 3, 3), "extra"),
 }
 
@@ -50,7 +60,7 @@ def test_a_public_set_is_recognised(name, project):
     assert done.exit_code == 0, done.output
     images, masks, counts, left_out = EXPECTED[name]
     dataset = params.load().dataset
-    assert (dataset.images, dataset.masks, dataset.mask_kind) == (images, masks, "index")
+    assert (dataset.images, dataset.masks) == (images, masks)
     jobs = assignment.jobs(dataset, project / "own")
     assert all(assignment.is_whole(project / "own", job) for job in jobs)
     found = Counter(job.split for job in jobs)
@@ -60,10 +70,35 @@ def test_a_public_set_is_recognised(name, project):
     assert note in done.output or not left_out
 
 
-def test_a_table_of_values_and_names_beside_the_images_is_read(project):
-    public_sets.roboflow(project / "own")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("camvid_of_fastai", ["Archway", "Car"]),  # values 1 and 5
+        ("rugd", ["grass", "dirt"]),  # by ascending colour
+        ("roboflow", ["background", "cat"]),
+    ],
+)
+def test_names_are_those_of_the_table_beside_the_images(name, expected, project):
+    getattr(public_sets, name)(project / "own")
     assert CliRunner().invoke(app, ["init", "own"]).exit_code == 0
-    assert [row.name for row in params.load().dataset.classes] == ["background", "cat"]
+    assert [row.name for row in params.load().dataset.classes] == expected
+
+
+def test_masks_that_could_be_meant_too_are_asked_about(project):
+    public_sets.hrf(project / "own")
+    asked = "? Are these the masks: manual1/00_dr.tif (2 labels)? Default: yes; others could be mask/00_dr_mask.tif (2"
+    assert asked in CliRunner().invoke(app, ["init", "own"]).output
+
+
+def test_pictures_that_are_not_used_are_told(project):
+    public_sets.kitti(project / "own")
+    told = (
+        "not used: 20 pictures, such as testing/image_2/000000_10.png, training/instance/000000_10.png, "
+        "training/semantic_rgb/000000_10.png\n"
+    )
+    assert told in CliRunner().invoke(app, ["init", "own"]).output
+    public_sets.isic(project / "other")
+    assert "not used" not in CliRunner().invoke(app, ["init", "other", "--force"]).output
 
 
 def test_frames_of_one_name_in_given_splits_are_no_sequence(project):

@@ -82,3 +82,63 @@ def split_words(root):
 def unlabelled(root):
     write(root, "{split}/images/{i}.jpg", "{split}/masks/{i}.png")
     write(root, "{split}/images/{i}.jpg", "", (("extra", 3),))
+
+
+ALL = (("all", 6),)
+
+
+def camvid_of_fastai(root):
+    write(root, "images/0001TP_{i:06}.png", "labels/0001TP_{i:06}_P.png", ALL)
+    (root / "codes.txt").write_text("Animal\nArchway\nBicyclist\nBridge\nBuilding\nCar\n")
+
+
+def glas(root):
+    write(root, "testA_{i}.bmp", "testA_{i}_anno.bmp", ALL)
+
+
+def vaihingen(root):
+    write(root, "top/top_mosaic_09cm_area{i}.tif", "gts_for_participants/top_mosaic_09cm_area{i}.tif", ALL)
+
+
+def carla(root):
+    for run in "AB":
+        write(root, f"data{run}/CameraRGB/F{run}{{i}}.png", f"data{run}/CameraSeg/F{run}{{i}}.png", (("all", 3),))
+
+
+def apolloscape(root):
+    write(
+        root, "ColorImage/Record1/Camera 5/17_{i}_Camera_5.jpg", "Label/Record1/Camera 5/17_{i}_Camera_5_bin.png", ALL
+    )
+
+
+def rugd(root):
+    """The folder of the images has a word of masks too."""
+    for place in ("creek", "trail"):
+        masks = f"RUGD_annotations/{place}/{place}_{{i:05}}.png"
+        write(
+            root,
+            f"RUGD_frames-with-annotations/{place}/{place}_{{i:05}}.png",
+            masks,
+            (("all", 3),),
+            ([9, 9, 9], [7, 0, 7]),
+        )
+    table = "0 void 0 0 0\n1 dirt 9 9 9\n3 grass 7 0 7\n"
+    (root / "RUGD_annotations/RUGD_annotation-colormap.txt").write_text(table)
+
+
+def hrf(root):
+    """Masks of the field of view beside the masks of vessels."""
+    write(root, "images/{i:02}_dr.jpg", "mask/{i:02}_dr_mask.tif", ALL)
+    write(root, "images/{i:02}_dr.jpg", "manual1/{i:02}_dr.tif", ALL)
+
+
+def drive(root):
+    write(root, "training/images/{i}_training.tif", "training/1st_manual/{i}_manual1.gif", ALL)
+
+
+def x_and_y(root):
+    write(root, "x_{split}/{i}.png", "y_{split}/{i}.png")
+
+
+def targets(root):
+    write(root, "{split}/image/{i}.png", "{split}/target/{i}.png")
