@@ -14,6 +14,7 @@ _OF_MASKS = re.compile(
     r"(?i)mask|label|annot|segm|ground.?truth|^gt(fine|coarse)|^y[_-]|(?-i:_L$|(?<=[a-z])(Seg|GT)(?![a-z]))|"
     r"(?<![a-z])(gts?|seg|lbl|semantics?|instances?|panoptic|targets?|manual\d*)(?![a-z])"
 )
+_SURELY_OF_MASKS = re.compile(r"(?i)mask|label|annot|ground.?truth|(?<![a-z])(gt|lbl)(?![a-z])")
 _END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|anno\w*|lbl|trimap|manual\d*)|L")
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
 _END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo|training|test)$")
@@ -101,11 +102,12 @@ def _masks(pictures: Sequence[str]) -> set[str]:
     """Return the pictures that are masks, by their names or folders; or the PNGs beside JPEGs of the same names.
 
     Folders that all pictures lie in tell nothing, such as segmentation_dataset. Where no image would remain, names do
-    not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images.
+    not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images,
+    and then no folders such as target_field, whose word often means something else.
     """
     top = len(PurePosixPath(os.path.commonpath(pictures)).parts) if len(pictures) > 1 else 0
     below = {path: path.split("/", top)[-1] for path in pictures}
-    for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
+    for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images, _is_surely_in_folder_of_masks):
         chosen = {path for path, rest in below.items() if is_mask(rest)}
         if len(chosen) < len(pictures):
             return chosen or _lossless_twins(pictures)
@@ -139,6 +141,10 @@ def _is_in_folder_of_masks(path: str) -> bool:
 def _is_in_no_folder_of_images(path: str) -> bool:
     folders = PurePosixPath(path).parent.parts
     return any(_OF_MASKS.search(folder) and not _WITH_IMAGES.search(folder) for folder in folders)
+
+
+def _is_surely_in_folder_of_masks(path: str) -> bool:
+    return any(_SURELY_OF_MASKS.search(folder) for folder in PurePosixPath(path).parent.parts)
 
 
 def _split(path: str) -> _Name:

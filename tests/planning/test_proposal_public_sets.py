@@ -43,6 +43,7 @@ EXPECTED = {
     "drive": ("training/images/*_training.tif", "training/1st_manual/*_manual1.gif", (4, 1, 1), ""),
     "x_and_y": ("x_{test,train,val}/*.png", "y_{test,train,val}/*.png", (6, 3, 3), ""),
     "targets": ("*/image/*.png", "*/target/*.png", (6, 3, 3), ""),
+    "word_of_both": ("target_field/*.jpg", "masks/*.png", (4, 1, 1), ""),
     "unlabelled": ("{test,train,val}/images/*.jpg", "{test,train,val}/masks/*.png", (6, 3, 3), "extra"),
 }
 

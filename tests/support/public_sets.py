@@ -142,3 +142,8 @@ def x_and_y(root):
 
 def targets(root):
     write(root, "{split}/image/{i}.png", "{split}/target/{i}.png")
+
+
+def word_of_both(root):
+    """The folder of the images has a word that is of masks in other sets."""
+    write(root, "target_field/{i}.jpg", "masks/{i}.png", ALL)
