@@ -26,7 +26,7 @@ def execute(main: Callable[[], None]) -> None:
             main()
     except Exception as err:
         if isinstance(err, OSError) and err.errno in _DISK_ERRORS:
-            todo = "make room or correct its permissions, then run dvc repro again; no existing output was changed"
+            todo = "make room or correct its permissions, then run dvc repro again; no output is half-written"
             terminal.fail("error: ", f"expected to write this stage's files, got {err}; {todo}")
         if terminal.is_told(err):
             terminal.fail("error: ", err)

@@ -19,7 +19,9 @@ OPTIONS = ("overlap", "precision", "flip", "scales", "samples", "seed")  # the s
 
 def main() -> None:
     """Register the model as a version and challenger, as champion if the gate allows; write and print the verdict."""
-    settings, result = params.load(), scores.read(REPORTS)
+    settings = params.load()
+    (REPORTS / "registration.json").unlink(missing_ok=True)  # DVC leaves it: what is refused before, loses no verdict
+    result = scores.read(REPORTS)
     options = settings.evaluate.model_dump(mode="json", include=set(OPTIONS))
     scored = standing.of(MODEL, result, options)
     rule = Rule(settings.registration, settings.evaluate, RAW, settings.placement)
