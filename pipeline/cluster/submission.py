@@ -117,7 +117,7 @@ def check_id(job_id: str) -> None:
 def kept(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return those of the user's variables that a job is not given: no http(s) addresses.
 
-    A file's or a folder's is of this machine; databricks and a database need logins that a job is not given either.
+    A file's or a folder's is of this machine; a database needs a login that a job is not given either.
     """
     places = [name for name in _FORWARDED if environ.get(name) and name != "MLFLOW_EXPERIMENT_NAME"]
     return tuple(name for name in places if not environ[name].startswith(("http://", "https://")))

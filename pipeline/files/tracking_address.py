@@ -1,4 +1,4 @@
-"""What MLFLOW_TRACKING_URI may be; tracking/store.py uses it, and each stage has it checked before it works."""
+"""What MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI may be; each stage has both checked before it works."""
 
 import os
 import re
@@ -8,27 +8,48 @@ from urllib.parse import urlsplit
 from pipeline.files.http_address import is_http, shown
 
 VARIABLE = "MLFLOW_TRACKING_URI"
+REGISTRY = "MLFLOW_REGISTRY_URI"
 SQLITE = "sqlite:///"
-_DATABRICKS = "databricks"  # of the default profile; others are databricks://profile
-_ELSEWHERE = re.compile(rf"(postgresql|mysql|mssql)(\+\w+)?://\S+|{_DATABRICKS}(://\S+)?")
+_UNSET = {
+    VARIABLE: "mlflow.db of the repository is used then",
+    REGISTRY: f"models are registered in the store of {VARIABLE} then",
+}
+_DATABASE = re.compile(r"(postgresql|mysql|mssql)(\+\w+)?://\S+")
+_DATABRICKS = re.compile(r"(databricks|databricks-uc|uc)(:.*)?")  # MLflow 3.17 registers databricks' in databricks-uc
 
 
 def check_tracking_address(uri: str) -> None:
-    """Raise ValueError if the value of MLFLOW_TRACKING_URI names no store that MLflow 3.17 takes; empty is as unset."""
-    if not uri or is_http(uri) or _ELSEWHERE.fullmatch(uri) or (uri.startswith(SQLITE) and uri != SQLITE):
-        return
-    if (_is_folder(uri) and _takes_folders()) or _is_of_a_plugin(uri):
-        return
-    raise ValueError(
-        f"expected {VARIABLE} to be http://HOST:PORT, https://HOST, sqlite:///FILE, databricks or the address of a "
-        "database (postgresql://, mysql://, mssql://), or with MLFLOW_ALLOW_FILE_STORE=true a folder, got "
-        f"{shown(uri)}; correct it, or unset it: mlflow.db of the repository is used then"
-    )
+    """Raise ValueError if runs or models could not be kept there in MLflow 3.17.
+
+    Args:
+        uri: the value of MLFLOW_TRACKING_URI; empty is as unset. MLFLOW_REGISTRY_URI, whose store gets the models if it
+            is set, is checked too: training would be lost on a registry that refuses its model.
+    """
+    for name, given in ((VARIABLE, uri), (REGISTRY, os.environ.get(REGISTRY, ""))):
+        if _DATABRICKS.fullmatch(given):
+            raise ValueError(
+                f"expected {name} to name a store whose registry has aliases and finds versions by their tags, got "
+                f"{shown(given)}: Unity Catalog, where MLflow 3 registers models, cannot search, and Databricks' "
+                "workspace registry has no aliases; set it to http://HOST:PORT or https://HOST of an MLflow server, or "
+                f"unset it: {_UNSET[name]}"
+            )
+        if given and not _is_store(given):
+            raise ValueError(
+                f"expected {name} to be http://HOST:PORT, https://HOST, sqlite:///FILE or the address of a database "
+                "(postgresql://, mysql://, mssql://), or with MLFLOW_ALLOW_FILE_STORE=true a folder, got "
+                f"{shown(given)}; correct it, or unset it: {_UNSET[name]}"
+            )
+
+
+def _is_store(uri: str) -> bool:
+    if is_http(uri) or _DATABASE.fullmatch(uri) or (uri.startswith(SQLITE) and uri != SQLITE):
+        return True
+    return (_is_folder(uri) and _takes_folders()) or _is_of_a_plugin(uri)
 
 
 def is_of_this_machine(uri: str) -> bool:
     """Return whether the address of a store is a file's or a folder's, which other machines do not have."""
-    return uri.startswith((SQLITE, "file:")) or ("://" not in uri and uri != _DATABRICKS)
+    return uri.startswith((SQLITE, "file:")) or "://" not in uri
 
 
 def _is_folder(uri: str) -> bool:

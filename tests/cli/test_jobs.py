@@ -72,7 +72,7 @@ def follow_to(monkeypatch, status, why=""):
     monkeypatch.setattr(following, "follow", followed)
 
 
-@pytest.mark.parametrize("address", ["sqlite:///mlflow.db", "databricks"])
+@pytest.mark.parametrize("address", ["sqlite:///mlflow.db", "mysql://host/a"])
 def test_an_address_that_the_job_is_not_given_is_named(cluster, monkeypatch, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     words = ("submit", "--detach", "--storage", "file:///mnt/shared")

@@ -1,6 +1,8 @@
 import re
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking._model_registry.utils import _get_store, _resolve_registry_uri
 
 from pipeline.files import tracking_address
 from pipeline.files.tracking_address import check_tracking_address, is_of_this_machine
@@ -27,8 +29,6 @@ def no_folders(monkeypatch):
         "postgresql+psycopg2://host/a",
         "mysql+pymysql://host/a",
         "mssql+pyodbc://host/a?driver=x",
-        "databricks",
-        "databricks://profile",
     ],
 )
 def test_what_mlflow_takes_is_taken(given):
@@ -51,7 +51,7 @@ def refused(given, said):
         *("localhost:5000", "127.0.0.1:5000/mlflow", "[::1]:5000", "host:99999", "http://h:99999", "http://[::1"),
         *("htp://localhost:5000", "http://", "http:///a", "HTTP://host", " http://host", "sqlite:///", "sqlite:a.db"),
         *("sqlite+pysqlite:///a.db", "postgres://host/a", "postgresql:host", "oracle://host/a", "s3://bucket/a"),
-        *("databricks-uc", "uc", "databricks:profile", "file://host/a", *FOLDERS),
+        *("file://host/a", *FOLDERS),
     ],
 )
 def test_all_else_is_refused_in_the_same_words(given):
@@ -70,6 +70,44 @@ def test_all_else_is_refused_in_the_same_words(given):
 )
 def test_what_is_refused_is_said_without_its_password(given, said):
     refused(given, said)
+
+
+@pytest.mark.parametrize("given", ["databricks", "databricks://me", "databricks:me", "databricks-uc", "uc", "uc://a:1"])
+def test_a_registry_without_aliases_or_searches_is_refused_and_the_message_says_so(monkeypatch, given):
+    said = rf"whose registry has aliases and finds versions by their tags, got {given}: Unity Catalog.* cannot search"
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    with pytest.raises(
+        ValueError, match=rf"^expected MLFLOW_TRACKING_URI to name a store {said}.*mlflow.db of the repo"
+    ):
+        check_tracking_address(given)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", given)
+    for runs in ("", "http://host:5000"):
+        with pytest.raises(
+            ValueError, match=rf"^expected MLFLOW_REGISTRY_URI to name a store {said}.*models are regist"
+        ):
+            check_tracking_address(runs)
+
+
+def test_a_registry_of_its_own_is_a_store_or_refused(monkeypatch):
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://models:5000")
+    check_tracking_address("http://runs:5000")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "user:secret@models:5000")
+    with pytest.raises(
+        ValueError, match=r"^expected MLFLOW_REGISTRY_URI to be http.*, got models:5000; correct it, or"
+    ):
+        check_tracking_address("http://runs:5000")
+
+
+def test_what_mlflow_does_where_databricks_keeps_models_is_as_the_message_says():
+    """A newer MLflow may do more: then the refusal can go."""
+    catalog = _resolve_registry_uri(tracking_uri="databricks")
+    assert catalog == "databricks-uc"
+    with pytest.raises(MlflowException, match="'order_by' is unsupported for models in the Unity Catalog"):
+        _get_store(catalog, "databricks").search_model_versions("name = 'a'", order_by=["version_number ASC"])
+    with pytest.raises(
+        MlflowException, match="'set_registered_model_alias' is unsupported for models in the Workspace"
+    ):
+        _get_store("databricks", "databricks").set_registered_model_alias("a", "champion", "1")
 
 
 @pytest.mark.parametrize("value", ["true", "1", "True"])
@@ -93,4 +131,4 @@ def test_a_plugins_scheme_is_taken(monkeypatch):
 
 def test_files_and_folders_are_of_this_machine():
     assert all(map(is_of_this_machine, ["sqlite:///a.db", "file:///a", "file:a", "mlruns", "./a"]))
-    assert not any(map(is_of_this_machine, ["http://a", "databricks", "databricks://a", "postgresql://a/b", "uc://a"]))
+    assert not any(map(is_of_this_machine, ["http://a", "postgresql://a/b", "arn://a"]))
