@@ -3,7 +3,7 @@
 import os
 import re
 from importlib.metadata import entry_points
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pipeline.files.http_address import is_http, shown
 
@@ -33,12 +33,29 @@ def check_tracking_address(uri: str) -> None:
                 "workspace registry has no aliases; set it to http://HOST:PORT or https://HOST of an MLflow server, or "
                 f"unset it: {_UNSET[name]}"
             )
+        if given.startswith(SQLITE):
+            _check_file(name, given)
         if given and not _is_store(given):
             raise ValueError(
                 f"expected {name} to be http://HOST:PORT, https://HOST, sqlite:///FILE or the address of a database "
                 "(postgresql://, mysql://, mssql://), or with MLFLOW_ALLOW_FILE_STORE=true a folder, got "
                 f"{shown(given)}; correct it, or unset it: {_UNSET[name]}"
             )
+
+
+def _check_file(name: str, uri: str) -> None:
+    """Refuse what SQLAlchemy takes behind sqlite:/// beside a file's path, and this program for part of its name."""
+    file, has_options, _ = uri.partition("?")
+    if has_options:
+        raise ValueError(
+            f"expected {name} to be {SQLITE}FILE without options, which are not passed on, got ? behind "
+            f"{shown(file)}; leave it and what follows out, or write a ? of the file's name as %3F"
+        )
+    if unquote(file) == f"{SQLITE}:memory:":
+        raise ValueError(
+            f"expected {name} to be {SQLITE}FILE, got {uri}, a store that would end with each stage; name a file, or "
+            f"unset it: {_UNSET[name]}"
+        )
 
 
 def _is_store(uri: str) -> bool:

@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -25,6 +26,8 @@ def no_folders(monkeypatch):
         "http://[::1]:5000",
         "sqlite:///mlflow.db",
         "sqlite:////var/a b.db",
+        "sqlite:////var/what%3F/a.db",
+        "sqlite:////:memory:/a.db",
         "postgresql://me:pw@host:5432/a",
         "postgresql+psycopg2://host/a",
         "mysql+pymysql://host/a",
@@ -56,6 +59,24 @@ def refused(given, said):
 )
 def test_all_else_is_refused_in_the_same_words(given):
     refused(given, given)
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"])
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ("sqlite:///mlflow.db?timeout=60", r"\? behind sqlite:///mlflow\.db; leave it and what follows out"),
+        ("sqlite:////var/a.db?uri=true&key=secret", r"\? behind sqlite:////var/a\.db; leave it and what follows out"),
+        ("sqlite:///a.db?", r"\? behind sqlite:///a\.db; .* as %3F$"),
+        ("sqlite:///:memory:", "sqlite:///:memory:, a store that would end with each stage; name a file, or unset it"),
+        ("sqlite:///%3Amemory%3A", "sqlite:///%3Amemory%3A, a store that would end with each stage"),
+    ],
+)
+def test_of_an_sqlite_address_all_but_a_file_is_refused_and_no_other_file_is_made(monkeypatch, name, given, got):
+    monkeypatch.setenv(name, given)
+    with pytest.raises(ValueError, match=f"^expected {name} to be sqlite:///FILE.*, got {got}") as error:
+        check_tracking_address(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
