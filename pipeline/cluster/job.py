@@ -41,6 +41,7 @@ except ModuleNotFoundError as err:
 _LOOK_EVERY = 1.0  # seconds
 _LAST_LINES = 5.0  # seconds that output may take to arrive after dvc has ended
 _DATA = {"download", "validate", "tile"}  # stages that record nothing in MLflow
+_RUNNING = re.compile(r"Running stage '(?P<stage>[^']*)':")
 _FAILED_STAGE = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']*)'")
 # DVC 3.67 exits with 0 where the remote lacks an output, but with 1 where it has a folder and lacks a file of it.
 _MISSING = re.compile(
@@ -73,7 +74,7 @@ def main() -> int:
     pushed = remote is not None and _dvc("push", "--run-cache") == 0
     if remote is not None and not pushed and not error:
         error = "expected dvc push to succeed, got what it says above; the results are in storage: submit again"
-    written = results.write(storage, order, Path(), error=error, pushed=pushed)
+    written = results.write(storage, order, Path(), stages.finished(), error=error, pushed=pushed)
     say(f"{len(written.files)} files are in {storage.address}/jobs/{order.id}: segnet fetch {order.id}")
     if error:
         complain(f"{FAILED}{error}")
@@ -179,6 +180,7 @@ class _Stages:
     def __init__(self) -> None:
         self.stopped = False
         self._last, self._failed = "", ""
+        self._begun: set[str] = set()
 
     def reproduce(self, stages: tuple[str, ...]) -> str:
         """Bring stages up to date; return why one failed, in one line, or an empty string."""
@@ -200,12 +202,17 @@ class _Stages:
             return ""
         return f"{self._failed}: {self._last}" if self._failed else self._last
 
+    def finished(self) -> set[str]:
+        """Return the stages that `reproduce` ran, but for one that failed; those that were up to date are not run."""
+        return self._begun - {self._failed}
+
     def _read(self, lines: Iterable[str]) -> None:
         for line in lines:
             say(line.rstrip("\n"))
             sys.stdout.flush()
-            if line.startswith("Running stage "):
+            if match := _RUNNING.match(line):
                 self._last = ""
+                self._begun.add(match["stage"])
             if match := _FAILED_STAGE.search(line):
                 self._failed = match["stage"]
             elif not self._failed and line.strip() and (_ERROR.match(line) or not _ERROR.match(self._last)):

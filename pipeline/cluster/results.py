@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -44,7 +44,7 @@ class Results:
     pushed: bool
     """Whether DVC's remote has all outputs."""
     versions: tuple[str, ...]
-    """Addresses of the models that were registered, such as models:/segnet-scenes/3."""
+    """Addresses of the models that it registered, such as models:/segnet-scenes/3."""
     tracking: str
     """Address of the MLflow server that has them; empty if the job's stages record nothing."""
 
@@ -59,13 +59,16 @@ def file_name(job_id: str, sha256: str) -> str:
     return f"jobs/{job_id}/files/{sha256}"
 
 
-def write(storage: Storage, order: Order, root: Path, *, error: str, pushed: bool) -> Results:
+def write(
+    storage: Storage, order: Order, root: Path, finished: Collection[str], *, error: str, pushed: bool
+) -> Results:
     """Put what the job has made into storage, the record last; return it.
 
     Args:
         storage: where to.
         order: of the job.
         root: the folder in which it ran.
+        finished: the stages that it ran to their end; what others made came with its files, or from DVC's remote.
         error: why it failed; empty if it succeeded.
         pushed: whether DVC's remote has all outputs.
 
@@ -91,7 +94,7 @@ def write(storage: Storage, order: Order, root: Path, *, error: str, pushed: boo
         outs,
         tuple(sorted(locked.keys() - outs)),
         pushed,
-        tuple(_versions(root)) if VERDICT in outs else (),
+        tuple(_versions(root)) if "register" in finished and VERDICT in outs else (),
         redact(os.environ.get(TRACKING, "")),
     )
     storage.put(name(order.id), json.dumps(asdict(results), indent=2, sort_keys=True).encode())

@@ -65,7 +65,6 @@ def test_attempts_on_any_machine_are_one_clone_for_mlflow(made, storage, tmp_pat
 
 
 def test_a_failed_stage_is_named_with_its_error_in_the_last_line(made, storage, tmp_path):
-    tiny_jobs.change(made, train="echo error: expected masks, got none; echo hint; exit 1", download="exit 0")
     tiny_jobs.change(made, train="echo error: expected masks, got none; echo hint; exit 1")
     done = tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
     assert done.returncode == 1
@@ -85,6 +84,22 @@ def test_what_a_failed_stage_wrote_is_no_result(made, storage, tmp_path):
     tiny_jobs.change(made, register="echo changed > reports/scores.json; exit 1")
     tiny_jobs.run(made, tmp_path / "job", storage, job_id="a")
     assert results.read(storage, "a").outs.keys() == {"models/segnet"}
+
+
+def test_what_was_registered_before_is_not_registered_by_a_job_that_does_not_run_register(made, storage, tmp_path):
+    (made.folder / ".gitignore").write_text("/data\n/models\n")
+    made.run("dvc", "repro")
+    made.run("git", "add", "-f", "dvc.lock", "reports/registration.json")
+    tiny_jobs.change(made)
+    for job_id, stages in {"a": ("download",), "b": ()}.items():
+        tiny_jobs.run(made, tmp_path / job_id, storage, job_id=job_id, stages=stages)
+        found = results.read(storage, job_id)
+        assert "reports/registration.json" in found.outs
+        assert (found.error, found.versions) == ("", ())
+    tiny_jobs.change(made, register="exit 1")  # as a register that is refused, which leaves what was sent
+    tiny_jobs.run(made, tmp_path / "c", storage, job_id="c")
+    found = results.read(storage, "c")
+    assert (found.status, "reports/registration.json" in found.outs, found.versions) == ("failed", True, ())
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ STAGES = {
     "register": {
         "cmd": """echo '{"model": "segnet-scenes", "version": "3"}' > reports/registration.json""",
         "deps": ["models/segnet"],
-        "outs": [{"reports/registration.json": {"cache": False}}],
+        "outs": [{"reports/registration.json": {"cache": False, "persist": True}}],
     },
 }
 
