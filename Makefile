@@ -18,17 +18,19 @@ repro: setup # the whole pipeline; what has not changed is not rerun
 setup: .venv/ready
 
 # A virtual environment works at the path alone that it was made at. One of another path is not replaced: this may be
-# another path to the same files, such as a container's. A link is the user's own.
-OTHER := $(shell [ -L .venv ] || sed -n 's/^command = .* -m venv \(--[a-z-]* \)*//p' .venv/pyvenv.cfg 2> /dev/null \
-  | grep -vxF "$(CURDIR)/.venv")
-ifneq ($(OTHER),)
+# another path to the same files, such as a container's. A link is the user's own. pyvenv.cfg ends the command that made
+# it with options and the path, which may lead here through a link. Exported: a path in a recipe's text is shell.
+export VENV_OF := $(shell [ -L .venv ] || { \
+  made=$$(sed -nE 's/^command = .* -m venv (--[a-z-]+(="[^"]*")? )*//p' .venv/pyvenv.cfg 2> /dev/null); \
+  [ -z "$$made" ] || [ "$$made" -ef .venv ] || printf %s "$$made"; })
+ifneq ($(VENV_OF),)
 .PHONY: .venv/ready
 endif
 
 # uv takes the build of torch that fits the machine: on Linux, plain pip brings CUDA even where there is no GPU.
 # The stamp is written last: an interrupted set-up is repeated.
 .venv/ready: requirements.lock pyproject.toml
-	@[ -z "$(OTHER)" ] || { echo "expected .venv made in $(CURDIR), got $(OTHER), which works there alone; if nothing" \
+	@[ -z "$$VENV_OF" ] || { echo "expected .venv made in $$PWD, got $$VENV_OF, which works there alone; if nothing" \
 	  "uses it there, remove .venv and run make again" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
 	  "expected Python 3.11 to 3.13, got %d.%d (%s); name another: make setup PYTHON=python3.12" % (v + (sys.executable,)))'

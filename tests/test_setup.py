@@ -47,9 +47,10 @@ def setup(tmp_path):
     return setup
 
 
-@pytest.mark.parametrize("options", [[], ["--clear", "--copies"]])
-def test_a_virtual_environment_of_another_path_is_left_as_it_is(setup, tmp_path, options):
-    elsewhere = tmp_path / "else where"
+@pytest.mark.parametrize("options", [[], ["--clear", "--copies"], ["--prompt", "my own"]])
+@pytest.mark.parametrize("folder", ["else where", 'of "$HOME" \'and `id`'])
+def test_a_virtual_environment_of_another_path_is_left_as_it_is(setup, tmp_path, options, folder):
+    elsewhere = tmp_path / folder
     elsewhere.mkdir()
     subprocess.run([sys.executable, "-m", "venv", *options, "--without-pip", ".venv"], cwd=elsewhere, check=True)
     (elsewhere / ".venv").rename(tmp_path / ".venv")
@@ -73,6 +74,16 @@ def test_a_virtual_environment_that_was_made_here_or_is_linked_is_used(setup, tm
     (shared / "ready").touch()
     shutil.rmtree(tmp_path / ".venv")
     (tmp_path / ".venv").symlink_to(shared)
+    assert setup() == ([], [])
+
+
+@pytest.mark.parametrize("options", [["--prompt", "segnet"], ["--prompt", "my own /one", "--copies"], []])
+def test_a_virtual_environment_with_a_prompt_or_made_through_a_link_to_its_folder_is_used(setup, tmp_path, options):
+    made_in = tmp_path if options else tmp_path.with_name(f"{tmp_path.name} link")
+    if not options:
+        made_in.symlink_to(tmp_path)
+    subprocess.run([sys.executable, "-m", "venv", *options, "--without-pip", made_in / ".venv"], check=True)
+    (tmp_path / ".venv/ready").touch()
     assert setup() == ([], [])
 
 
