@@ -1,7 +1,7 @@
 """Which files `segnet predict` reads, and which it writes: never over a file that it has not written itself."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pipeline.core.arrays import Pixels
@@ -21,12 +21,13 @@ def is_video(path: Path) -> bool:
 def named(paths: list[Path]) -> dict[str, Path]:
     """Return each image by the name of its outputs, relative to the output folder; earlier outputs are no images.
 
-    That is its name without the suffix; with it, where another image would have the same name.
+    That is its name without the suffix; with it, where another image would have the same name. A file that `paths` name
+    twice is there once, by the first.
 
     Raises:
         ValueError: a path does not exist, there is no image, or two images would have the same name.
     """
-    images = list(_images(paths))
+    images = list(_once(_images(paths)))
     if not images:
         kinds, places = ", ".join(sorted(suffixes())), ", ".join(map(str, paths))
         raise ValueError(f"expected images ({kinds}), got none in {places}; name another folder")
@@ -45,6 +46,19 @@ def _same_name(images: list[tuple[Path, Path]]) -> ValueError:
     uses = Counter(full for full, _ in images)
     one, other, *_ = (file for full, file in images if uses[full] > 1)
     return ValueError(f"expected images with different names, got {one} and {other}; predict them separately")
+
+
+def _once(images: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, Path]]:
+    """Leave out an image that was there before, by another way to it, such as ./a.png or the folder that holds it.
+
+    A link of another name stands for an image of its own.
+    """
+    seen: set[Path | tuple[Path, Path]] = set()
+    for full, file in images:
+        place = file.parent.resolve() / file.name
+        if place not in seen and (full, file.resolve()) not in seen:
+            yield full, file
+        seen |= {place, (full, file.resolve())}
 
 
 def _images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:

@@ -3,6 +3,7 @@
 import errno
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +165,23 @@ def test_images_of_the_same_name_are_refused(tmp_path):
     expected = f"expected images with different names, got {tmp_path}/x/a.png and {tmp_path}/y/a.png; predict them sep"
     with pytest.raises(ValueError, match=expected):
         predict_files.named([tmp_path / "x", tmp_path / "y"])
+
+
+def test_an_image_that_is_named_twice_is_predicted_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in/sub").mkdir(parents=True)
+    for name in ("a.png", "in/a.png", "in/sub/b.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "link").symlink_to("in")
+    (tmp_path / "in/other.png").symlink_to("a.png")
+
+    def named(*paths):
+        return {name: str(path) for name, path in predict_files.named(list(map(Path, paths))).items()}
+
+    assert named("a.png", "./a.png", tmp_path / "a.png", "in/../a.png") == {"a": "a.png"}
+    assert named("in/a.png", "link/a.png") == {"a": "in/a.png"}
+    below = {"a": "in/a.png", "other": "in/other.png", "sub/b": "in/sub/b.png"}
+    assert named("in", "in/a.png", "in/sub/b.png", "link") == below
+    assert named("in/sub/b.png", "in") == {"b": "in/sub/b.png", "a": "in/a.png", "other": "in/other.png"}
+    with pytest.raises(ValueError, match=r"expected images with different names, got a\.png and in/a\.png"):
+        named("a.png", "in/a.png")
