@@ -36,6 +36,11 @@ _DEFAULTS = {
 }
 # What MLflow's UI calls machine learning, in place of language models; its views still depend on the address (3.17).
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
+_DRIVERS = {
+    "postgresql": ", as in postgresql+psycopg2:// (pip install psycopg2-binary)",
+    "mysql": ", as in mysql+pymysql:// (pip install PyMySQL)",
+    "mssql": ", as in mssql+pymssql:// (pip install pymssql)",
+}
 _PROBE_SECONDS = 5  # a call's own timeout, two minutes, must suffice for an upload
 
 
@@ -119,7 +124,7 @@ def client(uri: str) -> "MlflowClient":
     except ModuleNotFoundError as err:  # by SQLAlchemy
         raise ValueError(
             f"expected the driver of the store {redact(uri)}, got {err}; install it beside this program, or name "
-            "another in the address, as in postgresql+psycopg2://"
+            f"another in the address{_DRIVERS.get(uri.partition(':')[0].partition('+')[0], '')}"
         ) from err
 
 

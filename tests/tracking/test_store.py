@@ -36,10 +36,17 @@ store.client("http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
-    ("address", "driver"), [("postgresql+psycopg2cffi", "psycopg2cffi"), ("mssql", "pyodbc"), ("mysql", "MySQLdb")]
+    ("address", "driver", "other"),
+    [
+        ("postgresql+psycopg2cffi", "psycopg2cffi", "postgresql+psycopg2:// (pip install psycopg2-binary)"),
+        ("mssql", "pyodbc", "mssql+pymssql:// (pip install pymssql)"),
+        ("mysql", "MySQLdb", "mysql+pymysql:// (pip install PyMySQL)"),
+        ("mysql+pymysql", "pymysql", "mysql+pymysql:// (pip install PyMySQL)"),
+    ],
 )
-def test_a_database_whose_driver_is_missing_is_refused(address, driver):
+def test_a_database_whose_driver_is_missing_is_refused_with_a_driver_of_its_own_kind(address, driver, other):
     expected = rf"expected the driver of the store {re.escape(address)}://.*host/x, got No module named '{driver}'; "
+    expected += rf".*, as in {re.escape(other)}$"
     with pytest.raises(ValueError, match=expected) as err:
         store.client(f"{address}://me:secret@host/x")
     assert "secret" not in str(err.value)
