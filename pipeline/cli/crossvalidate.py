@@ -1,6 +1,7 @@
 """`segnet crossvalidate`: how good params.yaml's recipe is on images that it did not see, without the test split."""
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ RAW, VALIDATION = Path("data/raw"), Path("reports/validation.json")
 _DECIDE = ("tile", "model", "train", "evaluate")
 _ALLOWED = (*_DECIDE, "placement", "storage", "tracking")
 _SCORES = ("miou", "class_accuracy", "global_accuracy", "boundary_f1")
+_WIDTH = 60  # characters of a fold's sequences in its line; --json has all
 
 
 def crossvalidate(
@@ -147,8 +149,8 @@ def _show(outcome: Outcome) -> None:
         learnt, chosen, held, left = each.images
         close = f", {left} within {GAP} steps of them left out" if left else ""
         say(
-            f"fold {number}, {each.fold[:60]}: mIoU {_text(each.metrics['miou'])} on {held} images held out; {learnt} "
-            f"learnt from, {f'{chosen} to choose the epoch' if chosen else 'the last epoch taken'}{close}"
+            f"fold {number}, {_held(each.fold)}: mIoU {_text(each.metrics['miou'])} on {held} images held out; "
+            f"{learnt} learnt from, {f'{chosen} to choose the epoch' if chosen else 'the last epoch taken'}{close}"
         )
     say(f"{outcome.name}: mean and standard deviation over {len(outcome.folds)} folds")
     names = [*_SCORES, *(name for name in outcome.spreads if name.startswith("iou/"))]
@@ -157,6 +159,19 @@ def _show(outcome: Outcome) -> None:
         say(f"{name:{width}}  {_spread(outcome.spreads[name], len(outcome.folds))}")
     for note in outcome.notes:
         say(f"note: {note}")
+
+
+def _held(fold: str) -> str:
+    """Return a fold's sequences, of many the first and how many more there are.
+
+    Example:
+        >>> _held(", ".join(f"drive_{number:02}" for number in range(9)))
+        'drive_00, drive_01, drive_02, drive_03, drive_04, drive_05 and 3 more'
+    """
+    names = re.split(r", (?!part \d+ of \d+$)", fold)
+    count = max([n for n in range(1, len(names) + 1) if len(", ".join(names[:n])) <= _WIDTH], default=1)
+    more = f" and {len(names) - count} more" if count < len(names) else ""
+    return ", ".join(names[:count]) + more
 
 
 def _spread(found: Spread, folds: int) -> str:
