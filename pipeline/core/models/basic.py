@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import nn
 
 from pipeline.core.models.encoder_decoder import EncoderDecoder
-from pipeline.core.models.parts import ConvNormRelu, NormalisedConv2d, scaled
+from pipeline.core.models.parts import ConvNormRelu, LocalResponseNorm, NormalisedConv2d, scaled
 
 CHANNELS = 64
 """Output channels of every level."""
@@ -32,7 +32,7 @@ def encoder(width: float) -> list[nn.Module]:
     normalisation over its three colours: x / (1 + 2e-5 * (R^2 + G^2 + B^2))^0.75.
     """
     units = [ConvNormRelu(a, b, kernel_size=7) for a, b in pairwise([3, *[scaled(CHANNELS, width)] * 4])]
-    return [nn.Sequential(nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1), units[0]), *units[1:]]
+    return [nn.Sequential(LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1), units[0]), *units[1:]]
 
 
 def decoder(width: float, *, single_channel: bool = False) -> list[nn.Sequential]:

@@ -70,6 +70,19 @@ class ConvNormRelu(nn.Sequential):
         )
 
 
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """Local response normalisation that also takes 16-bit floats, which it computes in float32.
+
+    On CPUs, PyTorch's own has no bfloat16 (2.13), and 8 bits are few for its sum of squares up to 255^2.
+    """
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return the normalised values (N, C, H, W), in the input's dtype."""
+        if x_NCHW.dtype not in {torch.bfloat16, torch.float16}:
+            return super().forward(x_NCHW)
+        return super().forward(x_NCHW.float()).to(x_NCHW.dtype)
+
+
 class LearntUpsampling(nn.ConvTranspose2d):
     """Deconvolution initialised as bilinear interpolation of each channel by itself; it learns all channel pairs.
 

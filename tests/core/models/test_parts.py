@@ -12,6 +12,7 @@ from pipeline.core.models import MODELS
 from pipeline.core.models.parts import (
     ConvNormRelu,
     LearntUpsampling,
+    LocalResponseNorm,
     NormalisedConv2d,
     NormalisedDeconv2d,
     crop,
@@ -124,3 +125,20 @@ def test_every_convolution_before_normalisation_leaves_out_its_bias(name):
     before = [a for each in layers for a, b in pairwise(each) if isinstance(b, nn.BatchNorm2d)]
     assert all(isinstance(layer, NormalisedConv2d | NormalisedDeconv2d) for layer in before)
     assert bool(before) == (name != "unet")
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_response_normalisation_is_pytorchs_in_float32_to_the_bit(layout):
+    x = (255 * torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(1))).contiguous(memory_format=layout)
+    ours, theirs = (kind(5, alpha=1e-4, beta=0.75, k=1) for kind in (LocalResponseNorm, nn.LocalResponseNorm))
+    assert torch.equal(ours(x), theirs(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_response_normalisation_of_16_bits_is_computed_in_float32(dtype):
+    """x / (1 + 1e-4 / 5 * sum of squares)^0.75; the sum, 52,500, has more digits than bfloat16."""
+    x = torch.tensor([100.0, 50.0, 200.0], dtype=dtype).reshape(1, 3, 1, 1)
+    y = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1)(x)
+    assert torch.equal(y, (x.double() / 2.05**0.75).to(dtype))
