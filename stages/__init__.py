@@ -1,31 +1,30 @@
 """One file per stage of dvc.yaml, which runs it as `python -m stages.<name>` from the repository root."""
 
 import argparse
-import errno
 import os
 from collections.abc import Callable
 
-from pipeline.files import log, signals, terminal, tracking_address
+from pipeline.files import disk, git, log, signals, terminal, tracking_address
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages, in the order of the pipeline."""
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def execute(main: Callable[[], None]) -> None:
     """Run a stage's main; SIGTERM, SIGINT and the death of the dvc that started it end it cleanly.
 
     An error of ours, of a store or of the disk ends it with a message, without a traceback, and exit status 1. What
-    train could not record in is refused by the first stage, before hours of work.
+    train could not record, or not record in, is refused by the first stage, before hours of work.
     """
     log.to_stderr()
     signals.when_orphaned()
     try:
         tracking_address.check_tracking_address(os.environ.get(tracking_address.VARIABLE, ""))
+        git.check()
         with signals.handled():
             main()
     except Exception as err:
-        if isinstance(err, OSError) and err.errno in _DISK_ERRORS:
+        if disk.refuses(err):
             todo = "make room or correct its permissions, then run dvc repro again; no output is half-written"
             terminal.fail("error: ", f"expected to write this stage's files, got {err}; {todo}")
         if terminal.is_told(err):

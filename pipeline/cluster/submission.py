@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from ruamel.yaml import YAML
 
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.overrides import PARAMS, overridden
-from pipeline.files import digest, repository, strict_json, tracking_address
+from pipeline.files import digest, git, repository, strict_json, tracking_address
 from pipeline.tracking import environment
 from pipeline.tracking.origin import Origin
 
@@ -180,8 +179,9 @@ def _is_below(name: str, folders: Sequence[str]) -> bool:
 
 def _listed(*options: str) -> list[str]:
     """Return paths that git lists, relative to the current folder."""
-    command = ("git", "ls-files", "-z", *options)
-    listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  no shell
+    listed = git.run("ls-files", "-z", *options)
+    if listed is None:
+        raise JobError("expected a git checkout, whose tracked files are sent, got no git; install it")
     if listed.returncode:
         why = os.fsdecode(listed.stderr).strip()
         raise JobError(f"expected a git checkout, whose tracked files are sent, got: {why}; run git init and git add")

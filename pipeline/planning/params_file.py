@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from itertools import chain, count
 from pathlib import Path
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pipeline
 from pipeline import params
+from pipeline.files import git
 
 PRESETS = Path(pipeline.__file__).parents[1] / "presets"
 _PLAIN = re.compile(r"[A-Za-z][\w-]*( [\w-]+)*")
@@ -106,7 +106,7 @@ def check(path: Path, *, force: bool) -> str:
             return f"{path} was a copy of presets/{preset.name}"
     if _is_proposal(now.decode(errors="replace")):
         return f"the earlier {path} was an unchanged proposal"
-    if now == _committed(path):
+    if now == _committed(path, force=force):
         return f"git checkout {path} restores the earlier file"
     if not force:
         raise ValueError(
@@ -122,13 +122,19 @@ def kept(path: Path) -> Path:
     return next(place for place in map(path.with_name, names) if not place.exists())
 
 
-def _committed(path: Path) -> bytes | None:
-    command = ["git", "show", f"HEAD:./{path.name}"]
+def _committed(path: Path, *, force: bool) -> bytes | None:
+    """Return a file as of the last commit; None if it is in none, or with `force`, if git does not read the repository.
+
+    Raises:
+        RefusedError: a ValueError; git does not read it, and `force` is not given.
+    """
     try:
-        done = subprocess.run(command, cwd=path.parent, capture_output=True, check=False)  # noqa: S603  # no shell
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+        done = git.run("show", f"HEAD:./{path.name}", folder=path.parent)
+    except git.RefusedError:
+        if force:
+            return None
+        raise
+    return None if done is None or done.returncode else done.stdout
 
 
 def checked(text: str) -> params.Params:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.artifacts import scores, validation
 from pipeline.core import metrics
-from pipeline.files import dvc_cache, safe_yaml
+from pipeline.files import dvc_cache, git, safe_yaml
 from pipeline.files.digest import directory_md5, file_md5
 from pipeline.params import ParamsError
 from pipeline.registry import (
@@ -169,7 +169,10 @@ def _commit(subject: Subject) -> str:
     origin = subject.origin
     if origin.commit == "unknown":
         raise AbsentError("the version was registered outside a git checkout")
-    tracked = environment.files_at(origin.commit)
+    try:
+        tracked = environment.files_at(origin.commit)
+    except git.RefusedError as err:
+        raise AbsentError(str(err)) from err
     if tracked is None:
         raise AbsentError(f"this repository does not have commit {origin.commit}")
     compared = [path for path in origin.hashes if path in tracked and path not in origin.changed]

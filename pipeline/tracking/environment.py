@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.files import git
 from pipeline.tracking import origin, store
 
 FILE = "environment.json"
@@ -20,20 +22,35 @@ TRAINED_IN_TAG = "training_recorded_in"
 """Tag of a run that another clone's training is evaluated in: the id of the run that recorded the training."""
 _WRITTEN_BY_A_RUN = (":(exclude)dvc.lock", ":(exclude)reports")
 
+_log = logging.getLogger(__name__)
+
 
 def commit() -> tuple[str, str]:
     """Return the current folder's git commit, and `true` if tracked files differ from it, else `false`.
 
     dvc.lock and reports/ do not count, since a run itself changes them. Both are `unknown` outside a git checkout. In a
     job on a cluster, they are those of the checkout that it was submitted from.
+
+    Raises:
+        RefusedError: a ValueError; git does not read the repository.
     """
     if (sent := origin.sent()) is not None:
         return sent.commit, "unknown" if sent.commit == "unknown" else "true" if sent.changed else "false"
-    head = _output("git", "rev-parse", "HEAD")
-    changes = _output("git", "status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN_BY_A_RUN)
-    if head is None or changes is None:
+    if (head := _head()) is None:
         return "unknown", "unknown"
+    changes = git.required("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN_BY_A_RUN)
     return head, "true" if changes else "false"
+
+
+def commit_or_warning() -> tuple[str, str]:
+    """Return `commit`, and log a warning if it is unknown: a model is then registered without it for good."""
+    found = commit()
+    if found[0] == "unknown":
+        _log.warning(
+            "there is no git commit here: the model's version will name none, and segnet trace cannot find its code; "
+            "git init, git add and git commit before training"
+        )
+    return found
 
 
 def changed_files() -> tuple[str, ...]:
@@ -43,13 +60,15 @@ def changed_files() -> tuple[str, ...]:
     """
     if (sent := origin.sent()) is not None:
         return sent.changed
-    names = _output("git", "diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
-    return tuple(sorted((names or "").splitlines()))
+    if _head() is None:
+        return ()
+    names = git.required("diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
+    return tuple(sorted(names.splitlines()))
 
 
 def files_at(commit: str) -> frozenset[str] | None:
     """Return the files of a commit; None if the current folder's repository does not have it."""
-    names = _output("git", "ls-tree", "-r", "--name-only", commit)
+    names = git.text("ls-tree", "-r", "--name-only", commit)
     return None if names is None else frozenset(names.splitlines())
 
 
@@ -109,6 +128,10 @@ def _packages() -> dict[str, str]:
     places = [place for place in sys.path if not place.endswith("_vendor")]
     found = [(package.name, package.version) for package in metadata.distributions(path=places)]
     return dict(reversed(found))  # of two, Python imports the first
+
+
+def _head() -> str | None:
+    return git.text("rev-parse", "--quiet", "--verify", "HEAD")
 
 
 def _output(*command: str) -> str | None:

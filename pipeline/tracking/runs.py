@@ -198,7 +198,7 @@ def log_environment(run: Run) -> None:
     store.client(run.uri)
     from mlflow.tracking.context.registry import resolve_tags
 
-    commit, dirty = environment.commit()
+    commit, dirty = environment.commit_or_warning()
     run_tags = {**resolve_tags(), "mlflow.source.git.commit": commit, "git_commit": commit, "git_dirty": dirty}
     _post(run, "tags", run_tags)
     _post(run, "document", {"name": environment.FILE, "tree": environment.describe()})

@@ -16,7 +16,7 @@ def test_a_training_whose_store_is_unreachable_sends_nothing_and_loses_nothing(s
     run = runs.start("tests", name)
     record_a_training(run, project)
     assert Outbox(UNSENT / name).kinds() == ALL
-    (away, unsent) = caplog.messages
+    (away, unsent) = (each for each in caplog.messages if "no git commit" not in each)
     assert away.startswith(f"{run.uri} cannot be reached: the store is away; until it answers, ")
     assert away.endswith(f" wait in {(UNSENT / name).absolute()}")
     assert unsent.startswith("13 records (status 2, tags 1, ")
