@@ -57,8 +57,9 @@ def trace(
         say_file(text)
         return
     place = shlex.quote(f"../{model}-{version}")  # their names come from whoever may write to the store
+    has_commit = origin.commit != "unknown"
     commands = [
-        f"git worktree add --detach {place} {origin.commit}",
+        *([f"git worktree add --detach {place} {origin.commit}"] if has_commit else []),
         f"segnet trace {version} --name {shlex.quote(model)} --params > {place}/params.yaml",
         f"cd {place}",
         "make setup",
@@ -76,8 +77,8 @@ def trace(
         tree = {"commands": commands, "expected": expected, "differed_from_the_commit": lost, **asdict(origin)}
         say_json(tree)
         return
-    if origin.commit == "unknown":
-        say("# It was registered outside a git checkout: start from the code that trained it.")
+    if not has_commit:
+        say(f"# It was registered outside a git checkout: put the code that trained it into {place} first.")
     if source is not None:  # an alias may point elsewhere by now
         at = f"set model.start_from to {source['version']} in its params.yaml" if source["version"] else "from a folder"
         say(f"# It started from the model of training {source['run']}, SHA-256 {source['sha256']}: {at}.")

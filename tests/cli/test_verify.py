@@ -57,6 +57,18 @@ def test_trace_names_the_model_that_it_started_from_since_an_alias_may_move(uri,
     assert f"# It started from the model of training 0123, SHA-256 ab: {todo}" in command("trace", "1")
 
 
+def test_trace_without_a_commit_prints_no_command_that_needs_one(uri, monkeypatch):
+    read = evidence.read_lineage
+    monkeypatch.setattr(evidence, "read_lineage", lambda folder: replace(read(folder), commit="unknown"))
+    first, second, *_ = command("trace", "1").splitlines()
+    assert first == (
+        f"# It was registered outside a git checkout: put the code that trained it into ../{MODEL}-1 first."
+    )
+    assert second == f"segnet trace 1 --name {MODEL} --params > ../{MODEL}-1/params.yaml"
+    result = json.loads(command("trace", "1", "--json"))
+    assert (result["commands"][0], result["commit"]) == (second, "unknown")
+
+
 def test_trace_names_what_differed_from_the_commit(uri):
     code = Path("pipeline/inference/predict.py")
     with changed(code, lambda text: text + b"# later\n"):
