@@ -35,6 +35,10 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary.is_dir() and path.exists():
             path.rename(replaced)  # a folder cannot be renamed onto another, and removing one is slow
         temporary.replace(path)
+    except OSError as err:
+        if err.errno is not None and err.filename is None:
+            err.filename = str(path)  # of a full disk, what writes into an open file does not name it
+        raise
     finally:
         _remove(temporary)
         _remove(replaced)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.files import disk
 from pipeline.tracking import store
 
 NAME_TAG = "training_run"
@@ -55,8 +56,16 @@ class Writer:
 
         Raises:
             ValueError: a param was recorded with another value, which MLflow cannot change.
+            UnreachableError: a ValueError; the disk that artifacts are kept on is full, or may only be read.
         """
-        KINDS[record.kind](self, record)
+        try:
+            KINDS[record.kind](self, record)
+        except OSError as err:
+            if disk.refuses(err):
+                raise store.UnreachableError(
+                    f"a file of the training cannot be recorded: {err}; make room or correct its permissions"
+                ) from err
+            raise
 
     def tags(self) -> dict[str, str]:
         """Return the run's tags."""

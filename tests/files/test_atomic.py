@@ -73,6 +73,19 @@ def test_an_error_leaves_the_old_state_and_no_temporary_file(tmp_path):
     assert names(tmp_path) == ["raw"]
 
 
+def test_a_full_disk_is_named_by_the_file_that_had_no_room(tmp_path):
+    target = tmp_path / "a.json"
+
+    def write():
+        with atomic.replacing(target) as temporary:
+            temporary.symlink_to("/dev/full")
+            temporary.write_text("x")
+
+    with pytest.raises(OSError, match=f"No space left on device: '{target}'"):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_killed_process_leaves_the_old_file(tmp_path):
     target = tmp_path / "scores.json"
     target.write_text("old")
