@@ -13,8 +13,8 @@ from pipeline.files.terminal import say_file, say_json
 _WIDTH = 120
 _HEAD = """# Params
 Every value of `params.yaml`, with what it may be. Printed by `segnet params`; `make docs` writes it here. None has a
-default: each key must be there, and a wrong key or value stops the pipeline before it does any work. Editors that know
-the YAML language server complete and check the files with `params.schema.json`, which their first line names.
+default: each key must be there, and a wrong key or value stops the first stage that runs before its work. Editors that
+know the YAML language server complete and check the files with `params.schema.json`, which their first line names.
 """
 _TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 _BOUNDS = {
