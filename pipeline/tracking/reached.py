@@ -12,6 +12,12 @@ LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _LOGIN_REFUSED = (401, 403)
 _TRY_LATER = (408, 429, 500, 502, 503, 504)  # the statuses that MLflow retries too
 _LONGEST_REASON = 200  # characters
+_DATABASE_MENDS = {  # by what SQLite says, of which MLflow makes errors of several thousand characters
+    "disk is full": "make room on its disk",
+    "readonly database": "correct the owner or mode of that file and its folder",
+    "unable to open database": "correct the owner or mode of that file and its folder",
+    "disk I/O error": "look after its disk",
+}
 
 
 class UnreachableError(ValueError):
@@ -37,8 +43,11 @@ def reached(uri: str) -> Iterator[None]:
 def explained(err: Exception) -> Exception:
     """Return an error of a server that did not answer, or refused the user, with what to do; any other as it is."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    for each in (err, err.__cause__) if uri.startswith(("http://", "https://")) else ():
-        said = None if each is None else _said(uri, each)
+    is_server = uri.startswith(("http://", "https://"))
+    for each in (err, err.__cause__):
+        said = _said(uri, each) if each is not None and (is_server or _database_reason(each)) else None
+        if said is not None and not is_server:
+            return said
         if isinstance(said, UnreachableError):
             return UnreachableError(f"{said}; start the server, or correct MLFLOW_TRACKING_URI")
         if said is not None:
@@ -53,9 +62,22 @@ def _said(uri: str, err: BaseException) -> ValueError | None:
         login = "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(LOGIN)
         return ValueError(f"{redact(uri)}: expected an authorised user, got status {status}; set {login}")
     if status in _TRY_LATER:
-        reason = redact(str(err)).rpartition("(Caused by ")[2].replace("\n", " ")[:_LONGEST_REASON]
-        return UnreachableError(f"{redact(uri)} cannot be reached: {reason}")
+        reason = redact(_database_reason(err) or str(err)).rpartition("(Caused by ")[2].replace("\n", " ")
+        mend = next((f"; {todo}" for said, todo in _DATABASE_MENDS.items() if said in reason), "")
+        state = "written" if mend else "reached"
+        return UnreachableError(f"{redact(uri)} cannot be {state}: {_shortened(reason)}{mend}")
     return None
+
+
+def _database_reason(err: BaseException) -> str:
+    """Return what the database said, of an error that MLflow made of it; "" of another error."""
+    return str(getattr(err.__cause__, "orig", None) or "")  # SQLAlchemy's errors have it
+
+
+def _shortened(reason: str) -> str:
+    """Return a reason up to its last word that is not too long."""
+    start = reason[:_LONGEST_REASON]
+    return start if start == reason or " " not in start else f"{start.rpartition(' ')[0]} ..."
 
 
 def _status(err: BaseException) -> int | None:

@@ -1,5 +1,6 @@
 """The MLflow tracking store and the only access to it; MLflow is imported here when it is first needed."""
 
+import logging
 import os
 import re
 from functools import cache
@@ -106,6 +107,12 @@ def configure() -> None:
     os.environ.update(_SETTINGS)
     for key, value in _DEFAULTS.items():
         os.environ.setdefault(key, value)
+    logging.getLogger("mlflow.store.db.utils").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return False of a database's error, which MLflow logs with its traceback, and then raises."""
+    return not str(record.msg).startswith("SQLAlchemy database error.")
 
 
 def client(uri: str) -> "MlflowClient":
