@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from pipeline.files import disk, git, log, signals, terminal, tracking_address
+from pipeline.files import disk, git, log, signals, stdout, terminal, tracking_address
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages, in the order of the pipeline."""
@@ -21,7 +21,7 @@ def execute(main: Callable[[], None]) -> None:
     try:
         tracking_address.check_tracking_address(os.environ.get(tracking_address.VARIABLE, ""))
         git.check()
-        with signals.handled():
+        with signals.handled(), stdout.outlived():
             main()
     except Exception as err:
         if disk.refuses(err):
