@@ -46,7 +46,10 @@ def outlived() -> Iterator[None]:
     Raises:
         ValueError: stdout cannot be written for another reason, such as a full disk.
     """
-    before = sys.stdout
+    before: TextIO | None = sys.stdout
+    if before is None:  # it was closed: Python prints nothing then
+        yield
+        return
     sys.stdout = _Stdout(before)
     try:
         yield

@@ -11,7 +11,7 @@ LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """Where MLflow looks for user and password."""
 _LOGIN_REFUSED = (401, 403)
 _TRY_LATER = (408, 429, 500, 502, 503, 504)  # the statuses that MLflow retries too
-_LONGEST_REASON = 200  # characters
+_LONGEST_REASON = 250  # characters
 _DATABASE_MENDS = {  # by what SQLite says, of which MLflow makes errors of several thousand characters
     "disk is full": "make room on its disk",
     "readonly database": "correct the owner or mode of that file and its folder",

@@ -43,3 +43,11 @@ def test_a_full_stdout_is_not_taken_for_the_stages_files(tmp_path):
         "error: expected to print to stdout, got [Errno 28] No space left on device; make room where it leads, and run "
         "dvc repro again\n"
     )
+
+
+def test_a_stage_without_a_stdout_does_its_work(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, STAGE]
+    done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "written").exists()

@@ -148,7 +148,7 @@ def test_a_server_error_is_retried_later(status, monkeypatch):
 
 def test_a_token_that_no_header_can_hold_is_not_repeated(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "kept-secret\n")  # as read from a file; requests quotes it
-    with pytest.raises(store.UnreachableError, match=r"in header value: 'Bearer \$MLFLO") as caught:
+    with pytest.raises(store.UnreachableError, match=r"in header value: 'Bearer \$MLFLOW_TRACKING_TOKEN") as caught:
         ask("http://127.0.0.1:9")
     assert "kept-secret" not in str(caught.value)
 

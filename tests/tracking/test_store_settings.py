@@ -76,8 +76,8 @@ def test_the_reason_is_one_short_line_without_what_wraps_it():
 
     assert unreachable(failed("it is\naway")) == "http://one cannot be reached: it is away"
     assert unreachable(failed("retries (Caused by (Caused by a reset")) == "http://one cannot be reached: a reset"
-    assert unreachable(failed("x" * 201)) == f"http://one cannot be reached: {'x' * 200}"
-    assert unreachable(failed("word " * 60)) == f"http://one cannot be reached: {'word ' * 40}..."
+    assert unreachable(failed("x" * 251)) == f"http://one cannot be reached: {'x' * 250}"
+    assert unreachable(failed("word " * 60)) == f"http://one cannot be reached: {'word ' * 50}..."
 
 
 def answer(status):
