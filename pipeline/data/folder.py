@@ -140,7 +140,7 @@ def _make(root: Path, read: Callable[[Job, bytes, Size], Coded], void: int, load
     if content is None:
         return entry
     try:
-        mask = read(job, content, partial(_size, image))
+        mask = read(job, content, partial(read_turned, image or b""))
     except LossyError as err:  # no check can tell how many of the labels are wrong
         raise ValueError(f"{root / str(job.pair.mask)}: {err}") from err
     except ImageError as err:
@@ -154,17 +154,6 @@ def _make(root: Path, read: Callable[[Job, bytes, Size], Coded], void: int, load
         labels_outside=labels.shown(outside, mask.shown),
         outside_mask=_encoded("outside", job, unknown) if outside else None,
     )
-
-
-def _size(image: bytes | None) -> tuple[int, int, int]:
-    """Return the height, width and orientation of an image file's content, which annotations in fractions need.
-
-    Raises:
-        ImageError: there is none, or it is broken.
-    """
-    if image is None:
-        raise ImageError("expected its image, whose size says where the annotations are, got none")
-    return read_turned(image)
 
 
 def _unchanged(kind: str, job: Job, path: str | None, content: bytes) -> File:

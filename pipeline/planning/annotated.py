@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from pipeline.data import annotations
 from pipeline.data.annotations import panoptic, yolo
-from pipeline.planning import families, globs
+from pipeline.planning import class_names, families, globs
 from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing
 
@@ -29,6 +29,7 @@ class Annotated:
     """The globs of images and annotations."""
     family: Family | None = None
     """The images with their annotations, where each has a file of its own."""
+    questions: tuple[str, ...] = ()
 
 
 def find(listing: Listing) -> Annotated | None:
@@ -44,16 +45,32 @@ def find(listing: Listing) -> Annotated | None:
     labelme = [path for path in listing.named(".json") if kinds.get(path) == "labelme"]
     for kind, files in (("labelme", labelme), ("yolo", _yolo(listing))):
         if files and (of_images := families.find([*listing.pictures, *files], files)):
-            return Annotated(kind, *globs.of(of_images[0]), of_images[0])
+            asked = _asked_of_boxes(listing, files) if kind == "yolo" else ()
+            return Annotated(kind, *globs.of(of_images[0]), of_images[0], asked)
     return None
 
 
 def _yolo(listing: Listing) -> list[str]:
-    """Return the text files that have the name of a picture, if one of the first that are not empty is YOLO's."""
+    """Return the text files that have the name of a picture, if most of the first that are not empty are YOLO's.
+
+    There are none where pictures are masks, of which such files may be anything, or where data.yaml has poses.
+    """
     stems = {PurePosixPath(path).stem for path in listing.pictures}
     named = [path for path in listing.named(".txt") if PurePosixPath(path).stem in stems]
-    contents = islice(filter(None, ((listing.root / path).read_bytes() for path in named)), _LOOKED_AT)
-    return named if any(map(yolo.is_polygons, contents)) else []
+    contents = list(islice(filter(None, ((listing.root / path).read_bytes() for path in named)), _LOOKED_AT))
+    are_polygons = 2 * sum(map(yolo.is_polygons, contents)) > len(contents)
+    return named if are_polygons and not families.find(listing.pictures) and not class_names.are_poses(listing) else []
+
+
+def _asked_of_boxes(listing: Listing, files: Sequence[str]) -> tuple[str, ...]:
+    """Return a question where all objects have four corners, as oriented boxes are written too."""
+    contents = islice(((listing.root / path).read_bytes() for path in files), _LOOKED_AT)
+    if not all(map(yolo.have_four_corners, contents)):
+        return ()
+    return (
+        "Are the objects' four corners their outlines? Default: yes; corners of boxes around them, as YOLO's oriented "
+        "boxes have them, would label what lies beside an object too",
+    )
 
 
 def _start(listing: Listing, path: str) -> bytes:

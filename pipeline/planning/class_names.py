@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -67,17 +67,33 @@ def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], s
 def of_yolo(listing: Listing) -> tuple[dict[Label, Name], str]:
     """Return the names of YOLO's classes by their numbers, as text, from data.yaml or a file of lines, and which it is.
 
-    They are a list or a mapping of numbers; nothing, "" if there is no such file.
+    They are a list or a mapping of numbers, of which those that are no text are left out; nothing, "" if there is no
+    such file.
     """
-    for path in listing.named(".yaml", ".yml"):
-        try:
-            names = safe_yaml.read(listing.root / path)["names"]
-            numbered = dict(names.items() if isinstance(names, dict) else enumerate(names))
-            return {str(int(number)): _named(str(name)) for number, name in numbered.items()}, path
-        except (ValueError, LookupError, TypeError):
-            continue  # another file of YAML
+    for path, tree in _yaml(listing):
+        names = tree.get("names")
+        numbered = dict(enumerate(names)) if isinstance(names, list) else names
+        if isinstance(numbered, dict) and all(str(number).isdecimal() for number in numbered):
+            texts = {str(int(number)): name for number, name in numbered.items() if isinstance(name, str)}
+            return {number: _named(text.strip()) for number, text in texts.items() if text.strip()}, path
     numbered_lines, source = known(listing, "index", "")
     return {str(number): name for number, name in numbered_lines.items()}, source
+
+
+def are_poses(listing: Listing) -> bool:
+    """Return whether a file of YAML says that YOLO's objects are poses, points that are no outline."""
+    return any("kpt_shape" in tree for _, tree in _yaml(listing))
+
+
+def _yaml(listing: Listing) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the files of YAML that hold a mapping; others are not YOLO's."""
+    for path in listing.named(".yaml", ".yml"):
+        try:
+            tree = safe_yaml.read(listing.root / path)
+        except ValueError:
+            continue
+        if isinstance(tree, dict):
+            yield path, tree
 
 
 def _named(text: str) -> Name:

@@ -51,7 +51,7 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     total = max(1, pixels.total())
     names, source = _known(contents, listing, mask)
     labels = sorted(pixels, key=lambda label: (label is not None, str(label) if isinstance(label, str) else label or 0))
-    if contents.is_sample:
+    if contents.is_sample and len(names) <= _MANY:
         labels += [label for label in names if label not in pixels]
     named = set(names)
     unknown = [label for label in labels if label not in named]

@@ -127,7 +127,10 @@ def _colours(path: Path) -> Counter[Label]:
 
 def _drawn(root: Path, drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:
     drawing = drawings[pair]
-    drawn = drawing.draw(drawing.content(), partial(read_turned, root / str(pair.image)))
+    try:
+        drawn = drawing.draw(drawing.content(), partial(read_turned, root / str(pair.image)))
+    except ImageError:  # a broken image, which is asked about: look_at
+        return Counter()
     counts = np.bincount(drawn.codes.reshape(-1), minlength=len(drawn.names)).tolist()
     return Counter({name: count for name, count in zip(drawn.names, counts, strict=True) if count})
 

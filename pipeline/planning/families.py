@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.data.pairing import Pair
-from pipeline.planning import split_words
+from pipeline.planning import mask_words, split_words
+from pipeline.planning.mask_words import RARER, USUAL, Words, folders_of_masks
 
-_OF_MASKS = re.compile(
-    r"(?i)mask|label|annot|segm|ground.?truth|^gt(fine|coarse)|^y[_-]|(?-i:_L$|(?<=[a-z])(Seg|GT)(?![a-z]))|"
-    r"(?<![a-z])(gts?|seg|lbl|semantics?|instances?|panoptic|targets?|manual\d*)(?![a-z])"
-)
-_SURELY_OF_MASKS = re.compile(r"(?i)mask|label|annot|ground.?truth|(?<![a-z])(gt|lbl)(?![a-z])")
-_END_OF_MASK = re.compile(r"(?i:gt\w*|masks?|label\w*|seg\w*|anno\w*|lbl|trimap|manual\d*)|L")
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
-_END_OF_IMAGE = re.compile(r"(?i)[_-](leftImg8bit|0000|image|img|rgb|sat|photo|training|test)$")
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
 _WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?|frames?")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
+_OF_INSTANCES = re.compile(r"(?i)(?<![a-z])(instances?|panoptic)(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -52,27 +47,29 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
         pictures: paths below the data set's folder.
         masks: those that are masks; None: as their names, or those of their folders, tell.
     """
-    chosen = set(masks) if masks is not None else _masks(pictures)
-    images = _by_core([path for path in pictures if path not in chosen])
+    given = None if masks is None else set(masks)
+    return _find(pictures, given, USUAL) or _find(pictures, given, RARER)
+
+
+def _find(pictures: Sequence[str], masks: set[str] | None, by: Words) -> list[Family]:
+    chosen = masks if masks is not None else _masks(pictures, by)
+    images = _by_core([path for path in pictures if path not in chosen], by)
     grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    kinds = {path: () if masks is not None else _words(path) for path in sorted(chosen)}
-    names = _names(kinds, images)
+    kinds = {path: () if masks is not None else _words(path, by) for path in sorted(chosen)}
+    names = _names(kinds, images, by)
     for path, words in kinds.items():
         grouped[(*words, names[path].start, names[path].end, PurePosixPath(path).suffix.lower())].append(path)
     families = [family for group in grouped.values() if (family := _family(group, images, names)) is not None]
     return sorted(families, key=lambda each: (is_second_best(each), -len(each.pairs), each.pairs[0].path))
 
 
-def _words(path: str) -> tuple[str, ...]:
+def _words(path: str, by: Words) -> tuple[str, ...]:
     """Return what the folders of a mask say of its kind."""
-    return tuple(
-        split_words.without_split(_OF_NNUNET.sub("", folder))
-        for folder in PurePosixPath(path).parent.parts
-        if _OF_MASKS.search(folder) and not _glued(folder)
-    )
+    told = [folder for folder in folders_of_masks(path, by) if not _glued(folder)]
+    return tuple(split_words.without_split(_OF_NNUNET.sub("", folder)) for folder in told)
 
 
-def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object]) -> dict[str, _Name]:
+def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object], by: Words) -> dict[str, _Name]:
     """Return the name of each mask; where it is no image's by the usual words, by what all such of its kind end with.
 
     Such are fast.ai's CamVid, labels/a_P.png for images/a.png, and ApolloScape's a_bin.png for a.jpg.
@@ -81,7 +78,7 @@ def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object]) -
     others: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for path, words in kinds.items():
         stem = PurePosixPath(path).stem
-        names[path] = _Name("", stem, "") if stem in images else _split(path)
+        names[path] = _Name("", stem, "") if stem in images else _split(path, by)
         if names[path].core not in images:
             others[words].append(path)
     for paths in others.values():
@@ -98,25 +95,19 @@ def _common_end(stems: Sequence[str], images: Mapping[str, object]) -> str:
     return next((end for end in reversed(ends) if all(stem.removesuffix(end) in images for stem in stems)), "")
 
 
-def _masks(pictures: Sequence[str]) -> set[str]:
+def _masks(pictures: Sequence[str], by: Words) -> set[str]:
     """Return the pictures that are masks, by their names or folders; or the PNGs beside JPEGs of the same names.
 
     Folders that all pictures lie in tell nothing, such as segmentation_dataset. Where no image would remain, names do
-    not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images,
-    and then no folders such as target_field, whose word often means something else.
+    not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images.
     """
     top = len(PurePosixPath(os.path.commonpath(pictures)).parts) if len(pictures) > 1 else 0
     below = {path: path.split("/", top)[-1] for path in pictures}
-    for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images, _is_surely_in_folder_of_masks):
-        chosen = {path for path, rest in below.items() if is_mask(rest)}
+    for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
+        chosen = {path for path, rest in below.items() if is_mask(rest, by)}
         if len(chosen) < len(pictures):
             return chosen or _lossless_twins(pictures)
     return set(pictures)
-
-
-def is_named_after_masks(folder: str) -> bool:
-    """Return whether a folder's name says that it holds masks."""
-    return _OF_MASKS.search(folder) is not None
 
 
 def _glued(folder: str) -> bool:
@@ -129,29 +120,24 @@ def is_second_best(family: Family) -> bool:
     return any(_SECOND_BEST.search(str(pair.mask)) for pair in family.pairs[:1])
 
 
-def _is_mask(path: str) -> bool:
-    name = _split(path)
-    return bool(name.start or name.end) or _is_in_folder_of_masks(path)
+def _is_mask(path: str, by: Words) -> bool:
+    name = _split(path, by)
+    return bool(name.start or name.end) or _is_in_folder_of_masks(path, by)
 
 
-def _is_in_folder_of_masks(path: str) -> bool:
-    return any(_OF_MASKS.search(folder) for folder in PurePosixPath(path).parent.parts)
+def _is_in_folder_of_masks(path: str, by: Words) -> bool:
+    return bool(folders_of_masks(path, by))
 
 
-def _is_in_no_folder_of_images(path: str) -> bool:
+def _is_in_no_folder_of_images(path: str, _: Words) -> bool:
     folders = PurePosixPath(path).parent.parts
-    return any(_OF_MASKS.search(folder) and not _WITH_IMAGES.search(folder) for folder in folders)
+    return any(mask_words.OF_MASKS.search(folder) and not _WITH_IMAGES.search(folder) for folder in folders)
 
 
-def _is_surely_in_folder_of_masks(path: str) -> bool:
-    return any(_SURELY_OF_MASKS.search(folder) for folder in PurePosixPath(path).parent.parts)
-
-
-def _split(path: str) -> _Name:
+def _split(path: str, by: Words) -> _Name:
     stem = PurePosixPath(path).stem
     for part in re.finditer(r"[_\-. ]([^_\-. ]+)", stem):
-        is_last = part.end() == len(stem)
-        if part.start() and (_END_OF_MASK.fullmatch(part[1]) or (is_last and part[1].lower() == "lab")):
+        if part.start() and by.end_of_mask.fullmatch(part[1]):
             return _Name("", stem[: part.start()], stem[part.start() :])
     if (start := _START_OF_MASK.match(stem)) is not None:
         return _Name(start[0], stem[start.end() :], "")
@@ -167,13 +153,13 @@ def _lossless_twins(pictures: Sequence[str]) -> set[str]:
     return {each[".png"] for each in kinds.values() if ".png" in each and {".jpg", ".jpeg"} & each.keys()}
 
 
-def _by_core(images: Sequence[str]) -> Mapping[str, list[tuple[str, str]]]:
+def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[tuple[str, str]]]:
     """Return images, each with the end of its name that is left out, by what remains of the name."""
     by_core: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in images:
         stem = PurePosixPath(path).stem
         by_core[stem].append((path, ""))
-        if (end := _END_OF_IMAGE.search(stem)) is not None:
+        if (end := by.end_of_image.search(stem)) is not None:
             by_core[stem[: end.start()]].append((path, end[0]))
     return by_core
 
@@ -186,7 +172,7 @@ def _family(
     for mask in masks:
         candidates = images.get(names[mask].core, [])
         if candidates:
-            image, end = max(candidates, key=lambda each: (_likeness(each[0], mask), _is_of_images(each[0]), each[0]))
+            image, end = max(candidates, key=lambda each: _likelihood(each[0], each[1], mask))
             found.append((Pair(image, mask), end))
             named.update(path for path, _ in candidates)
     if not found:
@@ -203,13 +189,17 @@ def _core_of(image: str, end: str) -> str:
     return PurePosixPath(image).stem.removesuffix(end)
 
 
-def _likeness(image: str, mask: str) -> int:
-    """Return how many folders two paths have in common.
+def _likelihood(image: str, end: str, mask: str) -> tuple[object, ...]:
+    """Return what is larger for the image that a mask is more likely of, given the end that its name has beyond it.
 
-    A folder that begins with the other's name counts as one, and so does one that is named after the same split.
+    First is how many folders the two have in common, where one that begins with the other's name counts as one; then
+    how many are named after the same split.
     """
     ours, theirs = PurePosixPath(image).parent.parts, PurePosixPath(mask).parent.parts
-    return sum(any(their.startswith(our) or _of_same_split(our, their) for their in theirs) for our in ours)
+    same = sum(any(their.startswith(our) for their in theirs) for our in ours)
+    of_split = sum(any(_of_same_split(our, their) for their in theirs) for our in ours)
+    is_picture = not any(map(_OF_INSTANCES.search, ours))
+    return is_picture, same, of_split, not end, _is_of_images(image), image
 
 
 def _is_of_images(path: str) -> bool:

@@ -1,6 +1,6 @@
 """What a look at some images tells before all are read: their sizes, and whether the pipeline refuses any."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.data.pairing import Pair
@@ -12,7 +12,7 @@ _HEADERS = 300  # images whose size is read
 _DECODED = 8  # images whose pixels are read too
 
 
-def unused(listing: Listing, pairs: Sequence[Pair]) -> tuple[str, ...]:
+def unused(listing: Listing, pairs: Iterable[Pair]) -> tuple[str, ...]:
     """Return a fact about the pictures that are neither image nor mask of a pair, if there are any."""
     used = {path for pair in pairs for path in (pair.image, pair.mask)}
     others = [path for path in listing.pictures if path not in used]

@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from pipeline.data import pairing
-from pipeline.planning import contents, families
+from pipeline.planning import contents, families, mask_words
 from pipeline.planning.families import Family
 from pipeline.planning.listing import PICTURES, Listing
 
@@ -104,7 +104,7 @@ def _beside(root: Path) -> list[str]:
     here = root.absolute()
     found: list[str] = []
     for folder in sorted(here.parent.iterdir()):
-        if folder != here and folder.is_dir() and families.is_named_after_masks(folder.name):
+        if folder != here and folder.is_dir() and mask_words.is_named_after_masks(folder.name):
             files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
             found += [f"../{path.relative_to(here.parent).as_posix()}" for path in files]
     return found

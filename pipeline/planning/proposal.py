@@ -95,7 +95,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     questions = (*found.questions, *table.questions, *asked, *rule.questions, *unread)
     facts = _facts(found, table, counts, chosen, rule)
     left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
-    return Proposal(text, (*facts, *left_out, *image_files.unused(listing, found.pairs)), questions)
+    return Proposal(text, (*facts, *left_out, *image_files.unused(listing, (job.pair for job in jobs))), questions)
 
 
 def _annotated(listing: Listing) -> _Found | None:
@@ -108,7 +108,9 @@ def _annotated(listing: Listing) -> _Found | None:
     files = {str(pair.mask) for pair in pairs} if which.family is None else set()
     named = tuple(sorted(file for file in files if split_files.is_named_after_split(file)))
     annotated_pairs = tuple(pair for pair in pairs if pair in there)
-    return _Found(which.images, which.masks, annotated_pairs, held, {}, files=named, family=which.family)
+    return _Found(
+        which.images, which.masks, annotated_pairs, held, {}, which.questions, files=named, family=which.family
+    )
 
 
 def _listed(listing: Listing) -> _Found | None:

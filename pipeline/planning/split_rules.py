@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from pipeline.data import split_document, split_lists
 from pipeline.data.pairing import Pair
 from pipeline.planning.listing import Listing
-from pipeline.planning.split_words import WORDS, split_of_folder
+from pipeline.planning.split_words import WORDS, named_by, split_of_folder
 
 _DOCUMENT = re.compile(r"(?i).*(split|train|val|test|partition|subset).*")
 MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
@@ -168,8 +168,9 @@ def propose(
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     source = _OF_FOLDS if _is_fold(lists) else f"{what} of the data set"
+    among = () if lists else _of_words(folders)
     if "val" in named and "test" in named:
-        return SplitRule(rule, _BY_PATH, source, _OWN, ())
+        return SplitRule(rule, _BY_PATH, source, _OWN, among)
     if "val" in named:
         question = (
             "There are no test images: is the validation split to be the test split, and are validation images to be "
@@ -177,9 +178,22 @@ def propose(
             f"by itself. If yes: splits: {{by: {kind}, train: {named['train']}, val: {{share: 0.15, seed: 1}}, test: "
             f"{named['val']}}}"
         )
-        return SplitRule(rule, _BY_PATH, f"{source}, which has no test images", _OWN, (question,))
+        return SplitRule(rule, _BY_PATH, f"{source}, which has no test images", _OWN, (*among, question))
     pattern, reason, questions = _sequence(images)
-    return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, questions)
+    return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, (*among, *questions))
+
+
+def _of_words(folders: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a question about folders of which a split's name is but a word, which may mean something else."""
+    others = sorted(
+        folder for split, folder in folders.items() if named_by(folder) == split and not WORDS[split].fullmatch(folder)
+    )
+    if not others:
+        return ()
+    return (
+        f"Are {', '.join(sorted(folders.values()))} the splits? Default: yes, by a word in their names. If no, as of "
+        "crash_test: splits: {by: ratio, train: 0.7, val: 0.15, test: 0.15, seed: 1}",
+    )
 
 
 def _of_some_folders(images: Sequence[str]) -> list[str]:

@@ -44,7 +44,8 @@ def fit(
             the worker, again with the same ones after the epoch was repeated.
         progress: called by the first worker within an epoch, about once a second.
         say: called by the first worker with a message when it resumes from a checkpoint or finds a broken one.
-        validated: called by the first worker after each epoch that can become the model, with the network.
+        validated: called by the first worker after each epoch that can become the model, with the network; once if the
+            training is over already.
 
     Raises:
         TrainingError: the loss is not finite, settings and tiles do not match, or an operation is not deterministic.
@@ -66,6 +67,7 @@ def fit(
 
         hardware = precision.products(trainer.learner.precision, are_timed=not settings.deterministic)
         with hardware, Writer(write) as writer:
+            _show_the_end(trainer, state, validated)
             _continue(trainer, state, writer, report=report, progress=progress, validated=validated)
             writer.finish()
         if copies and trainer.rank == 0:
@@ -119,6 +121,14 @@ def _continue(
             if is_candidate:
                 validated(trainer, network)  # after the checkpoint, which matters more
             report(metrics)
+
+
+def _show_the_end(trainer: Trainer, state: Checkpoint, validated: Callable[[Trainer, nn.Module], None]) -> None:
+    """Call `validated` for a training that is over: what it last showed may have been lost with who listened."""
+    if _is_over(state, trainer.settings):
+        network = trainer.published()
+        if trainer.rank == 0:
+            validated(trainer, network)
 
 
 def _resume(trainer: Trainer, folder: Path, copies: "Copies | None", say: Callable[[str], None]) -> Checkpoint:

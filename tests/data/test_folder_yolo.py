@@ -8,8 +8,10 @@ from PIL import Image
 
 from pipeline.data import download, folder
 from pipeline.files.images import read_mask
-from pipeline.planning import class_names, class_table, contents
+from pipeline.planning import annotated, class_names, class_table, contents
 from pipeline.planning.listing import read as read_listing
+from pipeline.planning.proposal import propose
+from pipeline.planning.sizes import Machine
 from tests.data.test_download import LIMITS
 from tests.data.test_folder import settings, write
 from tests.support.made import made
@@ -59,10 +61,10 @@ def test_a_broken_image_is_told_by_its_row_and_stops_nothing(root, tmp_path):
     assert by_name["val"].problem == ""
 
 
-def test_annotations_without_an_image_are_told_by_their_row(root):
+def test_a_text_file_without_an_image_is_none_of_the_set(root):
     (root / "images/train/train_1.png").unlink()
-    entry = {entry.split: entry for entry in made(folder.source(of_yolo(root)))}["train"]
-    assert entry.problem == "mask: expected its image, whose size says where the annotations are, got none"
+    (root / "labels/val/classes.txt").write_text("weed\n")
+    assert [entry.split for entry in made(folder.source(of_yolo(root)))] == ["test", "val"]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,8 @@ def test_annotations_without_an_image_are_told_by_their_row(root):
         ("other.yaml", "version: 3", {}),
         ("broken.yaml", "names: [", {}),
         ("wrong.yaml", "names: 3", {}),
+        ("names.yaml", "names: data/coco.names", {}),
+        ("gaps.yaml", "names: [weed, null, '', 3, crop]", {"0": "weed", "4": "crop"}),
     ],
 )
 def test_names_are_those_of_the_numbers(root, file, text, expected):
@@ -88,3 +92,46 @@ def test_a_number_without_a_name_is_to_be_named(root):
     table = class_table.propose(held, read_listing(root), "labels/a.txt")
     assert [(row.label, row.name) for row in table.rows] == [(None, "background"), ("3", "class_3")]
     assert table.questions[0] == "What are the classes called? Default: class_3"
+
+
+@pytest.mark.parametrize(
+    ("files", "mask_kind"),
+    [
+        ({}, "yolo"),
+        ({"labels/train/train_1.txt": "0 0.5 0.5 1 1\n"}, "yolo"),  # one of three has boxes: download says which
+        ({f"labels/{split}/{split}_1.txt": "0 0.5 0.5 1 1\n" for split in ("train", "val")}, None),
+        ({"data.yaml": "kpt_shape: [4, 2]\nnames: [hand]\n"}, None),
+    ],
+)
+def test_most_files_must_be_polygons_of_no_poses(root, files, mask_kind):
+    for name, text in files.items():
+        (root / name).write_text(text)
+    found = annotated.find(read_listing(root))
+    assert (found.kind if found else None) == mask_kind
+
+
+def test_masks_count_for_more_than_text_files(root):
+    for split in ("train", "val", "test"):
+        write(root / f"masks/{split}/{split}_1.png", np.ones((4, 8)))
+    assert annotated.find(read_listing(root)) is None
+
+
+def test_four_corners_are_asked_about(root):
+    assert annotated.find(read_listing(root)).questions[0].startswith("Are the objects' four corners their outlines?")
+    (root / "labels/val/val_1.txt").write_text("0 0 0 0.5 0 0.5 1\n")
+    assert annotated.find(read_listing(root)).questions == ()
+
+
+def test_a_broken_image_is_asked_about_and_of_the_others_the_labels_are_found(root):
+    (root / "images/train/train_1.png").write_bytes(b"\x89PNG")
+    proposal = propose(root, str(root), Machine(cores=2, gpus=0, gpu_bytes=0))
+    asked = "Are there images to be mended first? images/train/train_1.png: expected an image"
+    assert any(question.startswith(asked) for question in proposal.questions)
+
+
+def test_of_more_names_than_there_may_be_classes_those_are_taken_that_are_found(root):
+    names = ", ".join(f"thing {number}" for number in range(300))
+    (root / "data.yaml").write_text(f"names: [{names}]")
+    held = contents.Contents("yolo", {"a": Counter({None: 5, "3": 5})}, 1000, {})
+    table = class_table.propose(held, read_listing(root), "labels/a.txt")
+    assert [row.name for row in table.rows] == ["background", "thing 3"]

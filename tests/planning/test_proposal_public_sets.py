@@ -39,11 +39,18 @@ EXPECTED = {
     "carla": ("*/CameraRGB/*.png", "*/CameraSeg/*.png", (4, 1, 1), ""),
     "apolloscape": ("ColorImage/Record1/Camera 5/*.jpg", "Label/Record1/Camera 5/*_bin.png", (4, 1, 1), ""),
     "rugd": ("RUGD_frames-with-annotations/*/*.png", "RUGD_annotations/*/*.png", (4, 1, 1), ""),
-    "hrf": ("images/*.jpg", "manual1/*.tif", (4, 1, 1), ""),
     "drive": ("training/images/*_training.tif", "training/1st_manual/*_manual1.gif", (4, 1, 1), ""),
     "x_and_y": ("x_{test,train,val}/*.png", "y_{test,train,val}/*.png", (6, 3, 3), ""),
     "targets": ("*/image/*.png", "*/target/*.png", (6, 3, 3), ""),
     "word_of_both": ("target_field/*.jpg", "masks/*.png", (4, 1, 1), ""),
+    "days_and_nights": (
+        "images/{train_day,val_day}/*.jpg",
+        "masks/{train_day,val_day}/*.png",
+        (6, 3, 0),
+        "train_night, val_night",
+    ),
+    "numbered_splits": ("*/images/*.jpg", "*/masks/*.png", (12, 3, 3), ""),
+    "manual_tests": ("*/*/images/*.jpg", "*/*/masks/*.png", (5, 1, 3), ""),
     "unlabelled": ("{test,train,val}/images/*.jpg", "{test,train,val}/masks/*.png", (6, 3, 3), "extra"),
 }
 
@@ -85,10 +92,22 @@ def test_names_are_those_of_the_table_beside_the_images(name, expected, project)
     assert [row.name for row in params.load().dataset.classes] == expected
 
 
-def test_masks_that_could_be_meant_too_are_asked_about(project):
-    public_sets.hrf(project / "own")
-    asked = "? Are these the masks: manual1/00_dr.tif (2 labels)? Default: yes; others could be mask/00_dr_mask.tif (2"
+def test_an_image_of_a_masks_very_name_is_its_image(project):
+    public_sets.test_photos(project / "own")
+    done = CliRunner().invoke(app, ["init", "own"])
+    dataset = params.load().dataset
+    assert (dataset.images, dataset.masks) == ("images/*.jpg", "masks/*.png")
+    pairs = {(job.pair.image, job.pair.mask) for job in assignment.jobs(dataset, project / "own") if job.pair.mask}
+    assert pairs == {(f"images/{i}.jpg", f"masks/{i}.png") for i in range(6)}
+    assert "left out: 6 images or masks without the other" in done.output
+
+
+def test_folders_of_which_a_word_is_a_splits_are_asked_about(project):
+    public_sets.uavid(project / "own")
+    asked = "? Are uavid_test, uavid_train, uavid_val the splits? Default: yes, by a word in their names."
     assert asked in CliRunner().invoke(app, ["init", "own"]).output
+    public_sets.floodnet(project / "other")
+    assert "the splits?" not in CliRunner().invoke(app, ["init", "other", "--force"]).output
 
 
 def test_pictures_that_are_not_used_are_told(project):

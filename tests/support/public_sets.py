@@ -126,12 +126,6 @@ def rugd(root):
     (root / "RUGD_annotations/RUGD_annotation-colormap.txt").write_text(table)
 
 
-def hrf(root):
-    """Masks of the field of view beside the masks of vessels."""
-    write(root, "images/{i:02}_dr.jpg", "mask/{i:02}_dr_mask.tif", ALL)
-    write(root, "images/{i:02}_dr.jpg", "manual1/{i:02}_dr.tif", ALL)
-
-
 def drive(root):
     write(root, "training/images/{i}_training.tif", "training/1st_manual/{i}_manual1.gif", ALL)
 
@@ -147,3 +141,25 @@ def targets(root):
 def word_of_both(root):
     """The folder of the images has a word that is of masks in other sets."""
     write(root, "target_field/{i}.jpg", "masks/{i}.png", ALL)
+
+
+def days_and_nights(root):
+    """Folders of one split, of which some have no masks."""
+    write(root, "images/{split}_day/{i}.jpg", "masks/{split}_day/{i}.png", SPLITS[:2])
+    write(root, "images/{split}_night/{i}.jpg", "", SPLITS[:2])
+
+
+def numbered_splits(root):
+    """Folders of one split, in which files have the same names."""
+    write(root, "{split}/images/{i}.jpg", "{split}/masks/{i}.png", (("train_01", 6), ("train_02", 6), ("test_01", 6)))
+
+
+def manual_tests(root):
+    for folder, number in (("train/auto", 6), ("test/manual", 3)):
+        write(root, folder + "/images/{i}.jpg", folder + "/masks/{i}.png", (("all", number),))
+
+
+def test_photos(root):
+    """Images of which some end with a word that ends all images of other sets."""
+    write(root, "images/{i}.jpg", "masks/{i}.png", ALL)
+    write(root, "images/{i}_test.jpg", "", ALL)

@@ -31,13 +31,13 @@ def ignore(_):
     """Do nothing, as a listener."""
 
 
-def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0), initial=None):
+def fit(tiles, settings, folder, *, network=TINY, weights=(1.0, 3.0), initial=None, pictures=ignore):
     """Train; return the reports, the messages and the last checkpoint."""
     folder.mkdir(exist_ok=True)
     reports, messages = [], []
     job = Job(tiles, network, settings, weights, initial)
-    quiet = {"progress": ignore, "pictures": ignore}
-    train.fit(job, folder=folder, device=CPU, report=reports.append, say=messages.append, **quiet)
+    listeners = {"progress": ignore, "pictures": pictures, "say": messages.append}
+    train.fit(job, folder=folder, device=CPU, report=reports.append, **listeners)
     precisions = [text for text in messages if text.startswith("computing in ")]
     others = [text for text in messages if text not in precisions]
     return SimpleNamespace(reports=reports, messages=others, precisions=precisions, state=checkpoint.last(folder))

@@ -41,3 +41,11 @@ def test_watching_changes_nothing_in_what_is_learnt(tiles, tmp_path, monkeypatch
     monkeypatch.setattr("pipeline.training.train.predicted", lambda *_: [])
     alone = fit(tiles, SETTINGS, tmp_path / "alone").state
     assert all(torch.equal(value, alone.model[name]) for name, value in watched.model.items())
+
+
+def test_a_training_that_is_over_is_shown_once_more_as_it_ended(tiles, tmp_path):
+    first, again = [], []
+    for seen in (first, again):
+        fit(tiles, SETTINGS, tmp_path / "run", pictures=seen.append)
+    assert (len(first), len(again)) == (3, 1)  # of three epochs
+    assert np.array_equal(np.stack(again[0]), np.stack(first[-1]))

@@ -27,7 +27,8 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pai
     Args:
         root: the data set's folder.
         images: glob of the images below it.
-        masks: glob of the files of annotations. LabelMe's and YOLO's belong to images as masks do; others name them.
+        masks: glob of the files of annotations. LabelMe's and YOLO's belong to images as masks do; others name them. A
+            text file without an image is none of YOLO's: only those that have the name of an image are read.
         kind: coco, cvat, labelme, panoptic or yolo.
 
     Raises:
@@ -35,7 +36,9 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pai
             has annotations in two files.
     """
     if (drawing_of := OF_IMAGES.get(kind)) is not None:
-        pairs = pairing.find(root, images, masks)
+        pairs: Collection[Pair] = pairing.find(root, images, masks)
+        if kind == "yolo" and any(pair.image is None for pair in pairs):  # such as classes.txt beside the labels
+            pairs = [pair for pair in pairs if pair.image is not None]
         return pairs, {pair: drawing_of(root / pair.mask) for pair in pairs if pair.mask is not None}
     image_files, files = pairing.matches(root, images, masks)
     return read_files(root, list(map(str, image_files.to_pylist())), list(map(str, files.to_pylist())), kind)

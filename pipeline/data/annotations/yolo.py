@@ -32,6 +32,14 @@ def is_polygons(content: bytes) -> bool:
         return False
 
 
+def have_four_corners(content: bytes) -> bool:
+    """Return whether all polygons of a file of YOLO's have four corners, as oriented boxes are written too."""
+    try:
+        return all(len(line.split()) in (0, 9) for line in content.decode("utf-8-sig").splitlines())
+    except UnicodeDecodeError:
+        return False
+
+
 def _draw(path: Path, content: bytes, size: Size) -> Labelled:
     try:
         regions = _regions(content)
