@@ -64,8 +64,11 @@ def cluster(share):
         yield cluster
 
 
-# What any training says.
-OF_ANY = "waiting for|computing in|watch it in a browser|(joining|starting) Ray|[0-9] workers? ready|best epoch"
+# What any training says in a project that is in no repository.
+OF_ANY = (
+    "waiting for|computing in|watch it in a browser|(joining|starting) Ray|[0-9] workers? ready|best epoch|"
+    "there is no git commit here"
+)
 
 
 def trained(cluster, project, **settings):
