@@ -49,15 +49,7 @@ def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], s
             if re.fullmatch(pattern, PurePosixPath(path).name, re.IGNORECASE):
                 try:
                     names = reader((listing.root / path).read_text("utf-8-sig"), kind)
-                except (
-                    OSError,
-                    ValueError,
-                    KeyError,
-                    TypeError,
-                    AttributeError,
-                    StopIteration,
-                    RecursionError,
-                ):
+                except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError):
                     continue  # another file of the same name
                 if names:
                     return names, path

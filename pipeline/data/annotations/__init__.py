@@ -15,7 +15,7 @@ _FILES: Mapping[str, Callable[[Path], Mapping[str, Drawing]]] = {
     "panoptic": panoptic.read,
 }
 """What reads a file of annotations, by `mask_kind`: the drawing of each image that the file names."""
-OF_IMAGES: Mapping[str, Callable[[Path], Drawing]] = {"labelme": labelme.drawing_of, "yolo": yolo.drawing_of}
+_OF_IMAGE: Mapping[str, Callable[[Path], Drawing]] = {"labelme": labelme.drawing_of, "yolo": yolo.drawing_of}
 """What reads a file that belongs to one image, as a mask does."""
 
 
@@ -35,7 +35,7 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pai
         ValueError: as for `pairing.find`; a file is not of its kind; it is not clear which image one means; or an image
             has annotations in two files.
     """
-    if (drawing_of := OF_IMAGES.get(kind)) is not None:
+    if (drawing_of := _OF_IMAGE.get(kind)) is not None:
         pairs: Collection[Pair] = pairing.find(root, images, masks)
         if kind == "yolo" and any(pair.image is None for pair in pairs):  # such as classes.txt beside the labels
             pairs = [pair for pair in pairs if pair.image is not None]
