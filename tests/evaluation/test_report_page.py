@@ -243,3 +243,13 @@ def test_forty_classes_fit_at_400_pixels(browser, tmp_path):
     assert browser.run("document.documentElement.scrollWidth") == 400
     assert browser.run("document.querySelector('.sortable td').getBoundingClientRect().left") < 300  # beside the names
     assert browser.complaints == []
+
+
+def test_long_class_names_that_differ_at_their_ends_are_read_whole(browser, tmp_path):
+    names = ("construction--flat--pavement", "construction--flat--pavement-kerb", "construction--flat--pavement-low")
+    classes = dataclasses.replace(CLASSES, names=names)
+    browser.window(1200)
+    browser.open(write(tmp_path / "page.html", classes=classes, gallery=tiny_page.gallery(classes=classes)))
+    is_cut = "e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1"
+    assert browser.run(f"[...document.querySelectorAll('#matrix th, #matrix th span')].filter({is_cut}).length") == 0
+    assert browser.run("document.querySelector('#classes .scroll').scrollWidth") <= 1200
