@@ -40,15 +40,13 @@ def read(model: RegisteredModel) -> Log:
         except ValueError as err:
             unreadable[int(version.number)] = str(err)
     newest = _numbers([versions.model_tags(log_of(model)).get(_NEWEST, "")])
-    if (
-        not entries
-        and not unreadable
-        and (newest := _numbers(each.tags.get("decision", "") for each in versions.versions(model)))
-    ):
-        unreadable[newest] = (
-            f"the log {log_of(model).name} has no entry, although versions bear the decisions of up to entry {newest}; "
-            "if the model was renamed, its earlier log is promotions-of-<its old name>"
-        )
+    if not entries and not unreadable:
+        decided = _numbers(each.tags.get("decision", "") for each in versions.versions(model))
+        if decided > newest:
+            unreadable[decided] = (
+                f"the log {log_of(model).name} has no entry, although versions bear the decisions of up to entry "
+                f"{decided}; if the model was renamed, its earlier log is promotions-of-<its old name>"
+            )
     return decision_log.counting(entries, unreadable, newest)
 
 

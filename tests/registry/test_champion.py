@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.registry import champion as champions, versions
+from pipeline.registry import champion as champions, decision_log, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Reign
 from pipeline.registry.versions import RegisteredModel
@@ -148,6 +148,20 @@ def test_the_newest_entry_is_named_if_it_was_deleted_and_the_log_continues_after
     assert found[-1].reason == "entry 4 was deleted from the log; the aliases are taken as they are"
     assert found[-1].reign == champions.reign(decided) == Reign("1", "3")
     assert champions.settled(decided) == found
+
+
+@pytest.mark.parametrize("decision", ["", "3", "4"])
+def test_all_entries_may_be_deleted_and_are_still_missed(decided, log, decision):
+    versions.describe(versions.version(decided, "1"), {"decision": decision})
+    delete(decided, 1, 2, 3, 4)
+    client = store.client(decided.uri)
+    client.delete_registered_model_alias(decided.name, "champion")
+    client.delete_registered_model_alias(decided.name, "previous_champion")
+    (lost,) = champions.read(decided)
+    assert (lost.number, lost.kind, lost.reason) == (4, "lost", "entry 4 was deleted from the log")
+    assert decision_log.lost_champion(champions.settled(decided)) == lost.reason
+    fifth = champions.append(decided, draft("2", "2"), champions.read(decided))
+    assert champions.read(decided)[-1] == fifth
 
 
 def test_a_log_that_was_deleted_is_missed_by_what_it_left_at_the_versions(decided, log):
