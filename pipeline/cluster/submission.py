@@ -185,7 +185,7 @@ def _listed(*options: str) -> list[str]:
     if listed.returncode:
         why = os.fsdecode(listed.stderr).strip()
         raise JobError(f"expected a git checkout, whose tracked files are sent, got: {why}; run git init and git add")
-    return [name for name in os.fsdecode(listed.stdout).split("\0") if name]
+    return git.names(os.fsdecode(listed.stdout))
 
 
 def _check_stages(stages: Sequence[str], text: bytes) -> None:

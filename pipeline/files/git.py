@@ -38,7 +38,7 @@ def text(*words: str) -> str | None:
         RefusedError: as for `run`.
     """
     done = run(*words)
-    return None if done is None or done.returncode else os.fsdecode(done.stdout).strip()
+    return None if done is None or done.returncode else os.fsdecode(done.stdout).rstrip("\n")
 
 
 def required(*words: str) -> str:
@@ -52,7 +52,12 @@ def required(*words: str) -> str:
         raise RefusedError("expected git, got no such command; install git")
     if done.returncode:
         raise _refused(done, None)
-    return os.fsdecode(done.stdout).strip()
+    return os.fsdecode(done.stdout).rstrip("\n")
+
+
+def names(listed: str) -> list[str]:
+    """Return the paths that a git command lists with -z; without it, git quotes those that are not ASCII."""
+    return [name for name in listed.split("\0") if name]
 
 
 def check() -> None:

@@ -62,14 +62,14 @@ def changed_files() -> tuple[str, ...]:
         return sent.changed
     if _head() is None:
         return ()
-    names = git.required("diff", "HEAD", "--name-only", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
-    return tuple(sorted(names.splitlines()))
+    listed = git.required("diff", "HEAD", "--name-only", "-z", "--relative", "--", ".", *_WRITTEN_BY_A_RUN)
+    return tuple(sorted(git.names(listed)))
 
 
 def files_at(commit: str) -> frozenset[str] | None:
     """Return the files of a commit; None if the current folder's repository does not have it."""
-    names = git.text("ls-tree", "-r", "--name-only", commit)
-    return None if names is None else frozenset(names.splitlines())
+    listed = git.text("ls-tree", "-r", "--name-only", "-z", commit)
+    return None if listed is None else frozenset(git.names(listed))
 
 
 def md5_at(commit: str, path: str) -> str:

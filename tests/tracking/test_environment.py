@@ -53,6 +53,17 @@ def test_all_files_that_differ_are_named_in_order(checkout):
     assert environment.changed_files() == ("a.py", "b.py", "train.py")
 
 
+@pytest.mark.parametrize("name", ["größe.py", 'a "b" c.py', " train .py", "two\nlines.py", "写真.py"])
+def test_a_file_of_any_name_is_named_as_it_is(checkout, name):
+    (checkout / name).write_text("1")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-m", "one more")
+    assert name in environment.files_at("HEAD")
+    (checkout / name).write_text("2")
+    assert environment.changed_files() == (name,)
+    assert environment.md5_at("HEAD", name) == hashlib.md5(b"1").hexdigest()
+
+
 def test_a_checkout_without_a_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init")
