@@ -1,6 +1,5 @@
 """Processing many images on all cores, in bounded memory: by threads, or by processes where these would wait."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.files import processes
+from pipeline.files import cores, processes
 from pipeline.files.images import ImageError, read_header
 
 _MEMORY = 4_000_000_000  # bytes that the images in progress may take; a single one is processed whatever its size
@@ -90,14 +89,14 @@ def on_all_cores(
     Raises:
         ValueError: a process was killed.
     """
-    cores, taken = os.cpu_count() or 1, max(1, images.largest * images.bytes_per_pixel)
+    usable, taken = len(cores.usable()), max(1, images.largest * images.bytes_per_pixel)
     is_small = 0 < images.largest < _SMALL
-    if cores > 1 and (images.are_drawn or (is_small and images.number >= _MANY)):
-        count = max(1, min(cores, len(items), _MEMORY // max(_PROCESS, taken)))
+    if usable > 1 and (images.are_drawn or (is_small and images.number >= _MANY)):
+        count = max(1, min(usable, len(items), _MEMORY // max(_PROCESS, taken)))
         at_once = 1 if images.are_drawn else max(1, _AT_ONCE * len(items) // images.number)
         results = _by_processes(work, items, count, at_once, title)
     else:
-        results = _by_threads(work, items, max(1, min(1 if is_small else cores, _MEMORY // taken)))
+        results = _by_threads(work, items, max(1, min(1 if is_small else usable, _MEMORY // taken)))
     with closing(results):
         yield from shown(results, len(items), title)
 
@@ -142,10 +141,10 @@ def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], at
 
 def largest(images: Iterable[Path], number: int) -> int:
     """Return the pixels of the largest of about so many images; 0 if none can be read. They are not decoded."""
-    cores = os.cpu_count() or 1
-    if number < _MANY or cores == 1:
+    usable = len(cores.usable())
+    if number < _MANY or usable == 1:
         return max(map(_num_pixels, images), default=0)
-    with closing(_by_processes(_num_pixels, images, cores, _HEADERS_AT_ONCE, "image sizes")) as sizes:
+    with closing(_by_processes(_num_pixels, images, usable, _HEADERS_AT_ONCE, "image sizes")) as sizes:
         return max(sizes, default=0)
 
 

@@ -45,12 +45,13 @@ import os, sys
 from pathlib import Path
 from pipeline.artifacts import manifest
 from pipeline.data import download, tile
+from pipeline.files import cores
 from pipeline.params.dataset import FolderDataset
 from tests.data.test_folder_refused import LIMITS
 from tests.data.test_tile import settings
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
-os.cpu_count = lambda: 1
+cores.usable = lambda: [0]
 folder, before = Path(sys.argv[3]), peak()
 if sys.argv[1] == "download":
     download.run(FolderDataset.model_validate_json(sys.argv[2]), LIMITS, folder / "raw")

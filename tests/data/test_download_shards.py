@@ -138,7 +138,7 @@ def test_the_page_of_validation_is_the_same(both):
 def test_any_number_of_cores_writes_the_same_shards(both, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(threads, "_SMALL", 0)
     for cores in (1, 3):
-        monkeypatch.setattr(threads.os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(threads.cores, "usable", lambda cores=cores: range(cores))
         download.run(dataset, SHARDS, tmp_path / "again")
         assert contents(tmp_path / "again") == contents(both[1])
 

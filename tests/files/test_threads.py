@@ -1,6 +1,9 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,14 +44,14 @@ def most_at_once(*images):
 
 @pytest.mark.parametrize(("memory", "workers"), [(10_000_000, 4), (1_200_000, 2), (1, 1)])
 def test_as_many_images_are_in_progress_as_memory_and_cores_allow(image, monkeypatch, memory, workers):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(4))
     monkeypatch.setattr(threads, "_MEMORY", memory)
 
     assert most_at_once(image) == workers
 
 
 def test_small_images_are_worked_on_by_one_thread(tmp_path, monkeypatch):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(4))
     Image.fromarray(np.zeros((100, 199), np.uint8)).save(tmp_path / "a.png")
 
     assert most_at_once(tmp_path / "a.png") == 1
@@ -70,17 +73,29 @@ def pid(item):
     ],
 )
 def test_many_small_images_and_drawings_are_worked_on_by_processes(monkeypatch, cores, images, are_processes):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(cores))
     monkeypatch.setattr(threads, "_MANY", 100)
     found = list(threads.on_all_cores(pid, range(200), "testing", images))
     assert [item for item, _ in found] == list(range(200))
     assert (os.getpid() not in {process for _, process in found}) == are_processes
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot confine a process to cores")
+def test_a_process_that_is_confined_to_a_core_starts_no_others():
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from pipeline.files import threads; "
+        "from tests.files.test_threads import pid; drawn = threads.Images(3, 100, are_drawn=True); "
+        "print({of for _, of in threads.on_all_cores(pid, range(3), 'testing', drawn)} == {os.getpid()})"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 @pytest.mark.parametrize(("number", "cores", "processes"), [(9_999, 2, 0), (10_000, 2, 2), (10_000, 1, 0)])
 def test_the_sizes_of_many_images_are_read_by_processes(tmp_path, monkeypatch, number, cores, processes):
     started, pool = [], threads.processes.pool
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(cores))
     monkeypatch.setattr(threads.processes, "pool", lambda *options: started.append(options[1]) or pool(*options))
     for width in (30, 50, 40):
         Image.fromarray(np.zeros((100, width), np.uint8)).save(tmp_path / f"{width}.png")
@@ -92,13 +107,13 @@ def test_the_sizes_of_many_images_are_read_by_processes(tmp_path, monkeypatch, n
 
 def test_a_file_that_is_not_an_image_takes_no_memory(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"not an image")
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
 
     assert most_at_once(tmp_path / "a.png") == 2
 
 
 def test_few_items_are_taken_before_their_results_are(monkeypatch):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
     taken, seen = [], []
 
     class Items(list):
@@ -118,7 +133,7 @@ def test_few_items_are_taken_before_their_results_are(monkeypatch):
 
 
 def test_what_is_not_taken_is_not_worked_on_ahead(monkeypatch):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
     done = []
 
     results = threads.on_all_cores(done.append, range(1000), "testing", UNKNOWN)
@@ -129,7 +144,7 @@ def test_what_is_not_taken_is_not_worked_on_ahead(monkeypatch):
 
 
 def test_after_an_error_the_rest_is_left_alone(monkeypatch):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(1))
     done = []
 
     def work(item):
@@ -179,6 +194,6 @@ def die(_):
 
 
 def test_a_process_that_is_killed_is_said(monkeypatch):
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
     with pytest.raises(ValueError, match=r"2 processes to work on images, got one that was killed .*; free some memo"):
         list(threads.on_all_cores(die, range(3), "images", Images(3, 1, are_drawn=True)))
