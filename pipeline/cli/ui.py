@@ -26,5 +26,6 @@ def ui(
     experiment = store.experiment_id(uri, store.experiment_name(params.load().tracking.experiment))
     # At any other address, MLflow 3.17 opens an experiment on the traces of language models, whatever its kind.
     say(f"open http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning; Ctrl-C ends it")
-    options = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])  # noqa: S606  # our own arguments
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # all users see a process's arguments, not a password
+    os.execve(sys.executable, command, environment)  # noqa: S606  # our own arguments
