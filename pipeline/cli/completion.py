@@ -41,10 +41,13 @@ def networks(incomplete: str) -> Iterator[str]:
 
 @_quiet
 def metrics(incomplete: str) -> Iterator[str]:
-    """Yield the names of the metrics in reports/: of the test images, and of the epochs."""
+    """Yield the names of the metrics in reports/: of the scored images, and of the epochs."""
     if _SCORES.exists():
+        from pipeline.artifacts.scores import recorded_name
+
         tree = strict_json.parse(_SCORES.read_bytes(), dict[str, Any])
-        yield from (f"test/{key.replace('.', '/')}" for key, _ in flat(tree["test"]))
+        split = tree["split"]
+        yield from (recorded_name(split, key.replace(".", "/")) for key, _ in flat(tree[split]))
     if _HISTORY.exists():
         rows = csv_table.read(_HISTORY)
         yield from (key for key in rows[0] if key != "epoch")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts.manifest import USABLE, Rows
-from pipeline.artifacts.scores import HEADLINE, Intervals, Scores
+from pipeline.artifacts.scores import HEADLINE, Intervals, Scores, recorded_name
 from pipeline.core import bootstrap, boundary
 from pipeline.core.bootstrap import Interval, Resampling
 from pipeline.evaluation.counting import Listener, count
@@ -70,12 +70,8 @@ def scored_images(manifest: Rows) -> pd.DataFrame:
 
 
 def recorded(scores: Scores) -> dict[str, float]:
-    """Return the metrics under the names that MLflow keeps them by: test/miou, or val_images/miou of validation images.
-
-    In training, val/miou is that of the validation tiles.
-    """
-    prefix = "test" if scores.split == "test" else f"{scores.split}_images"
-    return {f"{prefix}/{name.removeprefix('test/')}": value for name, value in scores.metrics.items()}
+    """Return the metrics under the names that MLflow keeps them by."""
+    return {recorded_name(scores.split, name.removeprefix("test/")): value for name, value in scores.metrics.items()}
 
 
 def in_words(scores: Scores) -> str:

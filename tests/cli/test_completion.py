@@ -23,7 +23,7 @@ def tree(tmp_path, monkeypatch):
     """The current folder, with what stages leave in it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reports").mkdir()
-    (tmp_path / "reports/scores.json").write_text('{"images": 9, "test": {"miou": 0.5, "iou": {"a.b": 0.5}}}')
+    (tmp_path / "reports/scores.json").write_text('{"split": "test", "test": {"miou": 0.5, "iou": {"a.b": 0.5}}}')
     (tmp_path / "reports/history.csv").write_text("epoch,train/loss,val/miou\n1,0.5,0.25\n")
     (tmp_path / "params.yaml").write_text(SCENES.read_text())
     return tmp_path
@@ -65,6 +65,11 @@ def test_versions_and_models_are_those_of_the_registry(model, tree):
 
 def test_metrics_are_those_in_the_reports(tree):
     assert completion.metrics("") == ["test/miou", "test/iou/a/b", "train/loss", "val/miou"]
+
+
+def test_metrics_without_test_images_are_those_of_the_validation_images(tree):
+    (tree / "reports/scores.json").write_text('{"split": "val", "val": {"miou": 0.5}}')
+    assert completion.metrics("") == ["val_images/miou", "train/loss", "val/miou"]
 
 
 def test_a_value_of_params_is_completed_up_to_its_name(tree):
