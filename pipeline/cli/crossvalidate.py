@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from math import isnan
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -140,8 +141,13 @@ def _slots(wanted: int | None) -> tuple[Slot, ...]:
     if os.environ.get("RAY_ADDRESS"):
         return (Slot(frozenset(), None),) * (wanted or 1)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    return slots(wanted, gpus, cores.usable())
+    gpus = visible.split(",") if visible else map(str, range(torch.cuda.device_count()))
+    return slots(wanted, list(takewhile(_names_a_gpu, gpus)), cores.usable())
+
+
+def _names_a_gpu(entry: str) -> bool:
+    """Return False of what ends CUDA's list of visible GPUs: -1, by which all are hidden, or no name at all."""
+    return entry.strip() not in ("", "-1", "NoDevFiles")
 
 
 def _show(outcome: Outcome) -> None:
