@@ -81,7 +81,7 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
             return Contents("index", counted, len(pairs), palette)
         questions = (differing,)
     except LossyError as err:
-        raise ValueError(f"{paths[0].parent}: {err}") from err
+        raise ValueError(str(err)) from err
     except ImageError as err:
         if read_header(paths[0])[0] not in _COLOURED:
             raise ValueError(str(err)) from err
@@ -106,10 +106,8 @@ def _values(path: Path) -> tuple[Counter[Label], Mapping[Label, Colour]]:
     try:
         decoded = decode(path)
         counts = histogram(read_mask(decoded))
-    except LossyError:
-        raise
     except ImageError as err:
-        raise ImageError(f"{path}: {err}") from err
+        raise type(err)(f"{path}: {err}") from err
     values = np.flatnonzero(counts).tolist()
     shown = decoded.palette
     colours: dict[Label, Colour] = {} if shown is None else {value: shown[value] for value in values}

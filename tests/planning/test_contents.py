@@ -84,6 +84,14 @@ def test_a_grey_mask_that_cannot_be_read_is_named_with_what_is_wrong_with_its_va
         masks(Image.fromarray(image))
 
 
+def test_of_many_masks_the_one_that_lost_labels_is_named(tmp_path):
+    coded(0, 1).save(tmp_path / "0.png")
+    coded(0, 1).save(tmp_path / "1.jpg")
+    pairs = [Pair("a.jpg", "0.png"), Pair("b.jpg", "1.jpg")]
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/1.jpg: expected a mask in lossless compression, got JPEG"):
+        contents.of_masks(tmp_path, pairs)
+
+
 def test_1_and_255_that_no_mask_holds_together_are_one_class(masks):
     table = table_of(masks(Image.fromarray(np.array([[False, True]])), coded(0, 255)))
     assert [(row.label, row.name, row.ignore) for row in table.rows] == [

@@ -1,6 +1,7 @@
 """Which image a file of annotations means by a name."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -31,7 +32,7 @@ def image_of(names: Iterable[str], images: Iterable[str], file: str) -> dict[str
         path = name.replace("\\", "/")
         found[name] = _choose(path, sorted(by_last.get(PurePosixPath(path).name, [])), file)
     if len(set(found.values())) < len(found):
-        image = next(image for image in found.values() if list(found.values()).count(image) > 1)
+        image, _ = Counter(found.values()).most_common(1)[0]
         same = [name for name, other in found.items() if other == image]
         raise ValueError(f"{file}: expected a name for each image, got {same[0]} and {same[1]}, which both are {image}")
     return found

@@ -38,4 +38,4 @@ def test_two_names_of_one_image_are_refused():
     with pytest.raises(
         ValueError, match=r"expected a name for each image, got 1.jpg and a/1.jpg, which both are a/1.jpg"
     ):
-        image_of(["1.jpg", "a/1.jpg"], ["a/1.jpg"], "x.json")
+        image_of(["0.jpg", "1.jpg", "a/1.jpg", "2.jpg"], ["a/1.jpg", "0.jpg", "2.jpg"], "x.json")
