@@ -146,8 +146,11 @@ class Outbox:
         return target.relative_to(self.folder).as_posix()
 
     def _locked(self) -> AbstractContextManager[None]:
-        """Hold the lock of all outboxes, a file beside them."""
-        return locks.held(self.folder.parent / ".lock")
+        """Hold the lock of this outbox, a file beside the folder, which is removed while it is held.
+
+        Another training's would wait for what is sent from this one.
+        """
+        return locks.held(self.folder.with_name(f".{self.folder.name}.lock"))
 
 
 def unsent(folder: Path) -> list[Outbox]:

@@ -145,6 +145,19 @@ def test_processes_that_write_at_once_lose_nothing(outbox):
     assert sorted(drained) == sorted([*range(50), *range(50)])
 
 
+def test_what_is_sent_of_one_training_does_not_hold_up_another(outbox):
+    outbox.append(Record("tags", {"a": "b"}), ORIGIN)
+    other, done = Outbox(outbox.folder.with_name("run-b")), []
+
+    def send(record):  # an upload of many minutes
+        with subprocess.Popen([sys.executable, "-c", WRITES, other.folder, "1"]) as process:
+            done.append(process.wait(timeout=60))
+
+    outbox.drain(send)
+    assert done == [0]
+    assert len(other.records()) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
