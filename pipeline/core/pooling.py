@@ -143,6 +143,8 @@ def _gpu_kernels() -> ModuleType | None:
         from pipeline.core import pooling_triton
 
         pooling_triton.pool(torch.zeros(1, 4, 2, 2, device="cuda"))
+    except torch.OutOfMemoryError:  # whose cause is not Triton
+        raise
     except Exception as err:
         warnings.warn(
             "pooling takes some twenty GPU kernels in place of one, and train.compile: auto compiles nothing, since "

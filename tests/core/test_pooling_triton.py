@@ -81,6 +81,18 @@ def test_without_triton_the_plain_operations_are_used_and_that_is_said_once(monk
     pooling._gpu_kernels.cache_clear()
 
 
+def test_memory_that_another_program_took_is_no_fault_of_tritons(monkeypatch):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    pooling._gpu_kernels.cache_clear()
+    monkeypatch.setattr(torch, "zeros", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        pooling.runs_triton()
+    monkeypatch.undo()
+    assert pooling._gpu_kernels.cache_info().currsize == 0  # the next call asks again
+
+
 def test_plain_operations_keep_channels_last():
     x = torch.randn(2, 8, 6, 8).contiguous(memory_format=torch.channels_last)
     y, codes = pooling_plain.pool(x)
