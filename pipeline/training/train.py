@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 # They affect where, how fast and how safely a model is trained, but not the result.
 NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
-# What these modules import within these packages determines the weights, and so is part of a run's name. All other
-# code reports, stores or schedules; editing it must not make days of training start over.
+# What these modules import within these packages is part of a run's name: all that determines the weights, and a little
+# that only keeps them, such as checkpoint.py; a list by hand would miss something one day. All other code reports,
+# stores or schedules; editing it must not make days of training start over.
 _DECIDING_MODULES = ("pipeline.training.loop", "pipeline.core.class_weights")
 _DECIDING_PACKAGES = ("pipeline.core.", "pipeline.artifacts.", "pipeline.training.")
 # Metrics that may differ between trainings of the same inputs.
