@@ -84,14 +84,6 @@ class Scores:
         }
 
 
-def recorded_name(split: str, name: str) -> str:
-    """Return the name that MLflow keeps a metric by: test/miou, or val_images/miou of validation images.
-
-    In training, val/miou is that of the validation tiles.
-    """
-    return f"{'test' if split == 'test' else f'{split}_images'}/{name}"
-
-
 def write(folder: Path, scores: Scores, intervals: Intervals) -> None:
     """Write scores.json, images.parquet and the tables into `folder`; the same scores give the same bytes."""
     values = {name.removeprefix("test/"): number_or_null(float(value)) for name, value in scores.metrics.items()}

@@ -43,7 +43,7 @@ def networks(incomplete: str) -> Iterator[str]:
 def metrics(incomplete: str) -> Iterator[str]:
     """Yield the names of the metrics in reports/: of the scored images, and of the epochs."""
     if _SCORES.exists():
-        from pipeline.artifacts.scores import recorded_name
+        from pipeline.evaluation.evaluate import recorded_name
 
         tree = strict_json.parse(_SCORES.read_bytes(), dict[str, Any])
         split = tree["split"]

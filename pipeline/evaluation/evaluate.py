@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts.manifest import USABLE, Rows
-from pipeline.artifacts.scores import HEADLINE, Intervals, Scores, recorded_name
+from pipeline.artifacts.scores import HEADLINE, Intervals, Scores
 from pipeline.core import bootstrap, boundary
 from pipeline.core.bootstrap import Interval, Resampling
 from pipeline.evaluation.counting import Listener, count
@@ -67,6 +67,14 @@ def scored_images(manifest: Rows) -> pd.DataFrame:
     usable = (part.usable for part in manifest.parts(_NEEDED))
     scored = [images[images["split"] == manifest.scored_split] for images in usable]
     return pd.concat(scored, ignore_index=True).sort_values("id")
+
+
+def recorded_name(split: str, name: str) -> str:
+    """Return the name that MLflow keeps a metric of a split's images by: test/miou, or val_images/miou.
+
+    In training, val/miou is that of the validation tiles.
+    """
+    return f"{'test' if split == 'test' else f'{split}_images'}/{name}"
 
 
 def recorded(scores: Scores) -> dict[str, float]:

@@ -19,7 +19,6 @@ from pipeline.artifacts.validation import Finding, Validation
 from pipeline.cli import app, crossvalidate as command
 from pipeline.crossvalidation import crossvalidate as step
 from pipeline.crossvalidation.crossvalidate import Outcome, Scored
-from pipeline.crossvalidation.processes import Slot
 from pipeline.crossvalidation.spread import spreads
 from pipeline.tracking import store, trainings
 from tests.support import SCENES, tiny_dataset
@@ -232,26 +231,3 @@ def test_an_interrupt_names_the_command_that_resumes(asked, monkeypatch, argumen
     monkeypatch.setattr(signal, "alarm", lambda _: 0)  # it would end the tests after this one
     said = segnet("--jobs", "1", *arguments, code=130).stderr
     assert said == f"ended by SIGINT; the next segnet crossvalidate {again} continues from what is complete\n"
-
-
-def test_a_cluster_divides_itself(monkeypatch):
-    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    assert command._slots(None) == (Slot(frozenset(), None),)
-    assert command._slots(3) == (Slot(frozenset(), None),) * 3
-    monkeypatch.setenv("RAY_ADDRESS", "")  # which names none
-    assert all(each.cores for each in command._slots(None))
-
-
-def test_gpus_are_those_that_this_process_may_use(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    monkeypatch.setattr(command.os, "sched_getaffinity", lambda process: {0, 1})
-    assert [each.gpu for each in command._slots(None)] == ["2", "5"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,-1,5")
-    assert [each.gpu for each in command._slots(None)] == ["2"]
-
-
-@pytest.mark.parametrize("hidden", ["-1", " -1", "NoDevFiles", ","])
-def test_hidden_gpus_leave_the_cores_to_be_divided(monkeypatch, hidden):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    monkeypatch.setattr(command.os, "sched_getaffinity", lambda process: {0, 1})
-    assert command._slots(2) == (Slot(frozenset({0}), None), Slot(frozenset({1}), None))

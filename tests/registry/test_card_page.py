@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,11 +10,10 @@ from pipeline.artifacts.validation import Offender
 from pipeline.registry.card import document
 from pipeline.registry.card.document import Bullets, Section, Table
 from tests.support import scored
-from tests.support.browser import running
+from tests.support.browser import needs_browser, running
 from tests.support.hostile import STORABLE, acting
 from tests.support.tiny_card import VALIDATION, markdown, page, parsed, section, spec, tiny
 
-PROGRAM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 HOSTILE = "a|b `c` <i>d</i>\n*e* [f](g) __h__ \\| ~~i~~ &amp; ```"
 MARKS = "\\`*_{}[]<>|#~&$!()-+=.:;/@^%'\" \n\tab12"
 SHOWN = "a|b `c` <i>d</i> *e* [f](g) __h__ \\| ~~i~~ &amp; ```"  # on one line
@@ -195,10 +193,10 @@ def test_scores_of_another_model_are_refused(changes):
         tiny(scores=scored.scores(**changes))
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="no chromium or google-chrome is installed")
+@needs_browser
 def test_the_page_fits_a_telephone_and_a_screen(tmp_path):
     (tmp_path / "card.html").write_text(page(hostile(HOSTILE + "x" * 200)), "utf-8")
-    with running(PROGRAM) as tab:
+    with running() as tab:
         for width, scheme in ((400, "light"), (1400, "dark")):
             tab.window(width, scheme=scheme)
             tab.open((tmp_path / "card.html").as_uri())

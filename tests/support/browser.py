@@ -4,10 +4,16 @@ import base64
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+
+import pytest
+
+_PROGRAM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
+needs_browser = pytest.mark.skipif(_PROGRAM is None, reason="no chromium or google-chrome is installed")
 
 # Chromium reads commands from file descriptor 3 and writes answers to 4; the duplicates are above both.
 START = """
@@ -25,14 +31,14 @@ KEYS = {"Enter": "\r", "Tab": "\t"}
 
 
 @contextmanager
-def running(program):
-    """Start the browser `program`; yield a page in it."""
+def running():
+    """Start the browser; yield a page in it."""
     commands, to_browser = os.pipe()
     from_browser, answers = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         start = [sys.executable, "-c", START, str(commands), str(answers)]
         process = subprocess.Popen(
-            [*start, program, *OPTIONS, f"--user-data-dir={profile}"],
+            [*start, _PROGRAM, *OPTIONS, f"--user-data-dir={profile}"],
             pass_fds=(commands, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

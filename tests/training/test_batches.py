@@ -1,7 +1,6 @@
 import base64
 import io
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -90,11 +89,11 @@ def test_the_same_job_gives_the_same_bytes_and_no_network_is_needed(tiles, tmp_p
     assert "<script" not in html
 
 
-@pytest.mark.skipif(not (CHROMIUM := shutil.which("chromium")), reason="needs chromium")
+@browser.needs_browser
 def test_a_tile_and_its_mask_are_side_by_side_in_windows_of_all_widths(tiles, tmp_path):
     page(tiles, tmp_path)
     boxes = "[...document.querySelector('.pictures').children].map(each => each.getBoundingClientRect().toJSON())"
-    with browser.running(CHROMIUM) as tab:
+    with browser.running() as tab:
         for width in (400, 1400):
             tab.window(width)
             tab.open((tmp_path / "batches.html").as_uri())

@@ -1,5 +1,4 @@
 import re
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -157,12 +156,12 @@ def test_the_terminal_is_written_to_as_well(job, tmp_path, capsys):
     assert progress.EVERY == 30.0
 
 
-@pytest.mark.skipif(not (CHROMIUM := shutil.which("chromium")), reason="needs chromium")
+@browser.needs_browser
 def test_on_a_phone_a_tile_its_mask_and_its_prediction_are_side_by_side(job, tmp_path):
     with live.watched(tmp_path, job, ignore) as watched:
         watched.pictures([np.zeros((16, 32), np.uint8)] * 4)
         watched.report(epoch(1, 0.25))
-        with browser.running(CHROMIUM) as tab:
+        with browser.running() as tab:
             tab.window(400)
             tab.open((tmp_path / "live.html").as_uri())
             tops = "[...document.querySelector('.pictures').children].map(each => each.getBoundingClientRect().top)"

@@ -2,7 +2,6 @@ import base64
 import dataclasses
 import io
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -194,13 +193,13 @@ def test_a_page_of_thousands_of_offenders_is_under_15_megabytes(manifest, tmp_pa
     assert "6 images, spread evenly over each split, with their masks laid over them." in html
 
 
-@pytest.mark.skipif(not (CHROMIUM := shutil.which("chromium")), reason="needs chromium")
+@browser.needs_browser
 def test_the_page_fits_windows_of_all_widths_and_is_dark_for_who_wants_it(manifest, tmp_path):
     name = "val/" + "a_very_long_name_" * 8
     named = dataclasses.replace(manifest, images=manifest.images.replace({"id": {"val/1": name}}))
     page(named, tmp_path, finding(Offender(f"{name} ~ test/1", "3 bits", (name, "test/1"))))
     widths = "[...document.querySelectorAll('.pictures img')].map(each => Math.round(each.width))"
-    with browser.running(CHROMIUM) as tab:
+    with browser.running() as tab:
         for width, shown in ((400, 171), (1400, 166)):  # half of a card less its borders and gap; 10.4rem
             tab.window(width, scheme="dark")
             tab.open((tmp_path / "page.html").as_uri())
