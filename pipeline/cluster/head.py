@@ -21,7 +21,9 @@ def client(address: str) -> Any:
         Exception: those of Ray's client and of requests.
     """
     if importlib.util.find_spec("aiohttp") is None:
-        raise JobError("expected ray[default], got Ray without it; pip install 'segnet-pipeline[cluster]'")
+        raise JobError(
+            "expected ray[default], got Ray without it; run pip install -e '.[cluster]' in the repository's folder"
+        )
     from ray.job_submission import JobSubmissionClient
 
     for name in _TALKATIVE:

@@ -100,6 +100,7 @@ def _av() -> Any:
         import av
     except ModuleNotFoundError as err:
         raise ValueError(
-            "expected PyAV, which reads and writes videos, got none; pip install 'segnet-pipeline[video]'"
+            "expected PyAV, which reads and writes videos, got none; run pip install -e '.[video]' in the repository's "
+            "folder"
         ) from err
     return av

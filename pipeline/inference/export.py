@@ -147,7 +147,7 @@ def _require_onnx() -> None:
         except ImportError as err:
             raise ValueError(
                 f"expected onnx, onnxscript and onnxruntime to export to ONNX, got no {package} ({err}); "
-                "pip install 'segnet-pipeline[onnx]', or export to pt2"
+                "run pip install -e '.[onnx]' in the repository's folder, or export to pt2"
             ) from err
 
 

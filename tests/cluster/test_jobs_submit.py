@@ -119,7 +119,5 @@ def test_attempts_are_listed_in_order_and_the_last_is_found(client):
 
 def test_without_rays_dashboard_packages_the_error_names_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "aiohttp", None)
-    with pytest.raises(
-        JobError, match=r"expected ray\[default\], got Ray without it; pip install 'segnet-pipeline\[clust"
-    ):
+    with pytest.raises(JobError, match=r"expected ray\[default\], got Ray without it; run pip install -e '\.\[clust"):
         Jobs()

@@ -95,6 +95,6 @@ def test_a_damaged_video_says_how_far_it_was_read(tmp_path):
 
 def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    message = r"expected PyAV, which reads and writes videos, got none; pip install 'segnet-pipeline\[video\]'"
+    message = r"expected PyAV, which reads and writes videos, got none; run pip install -e '\.\[video\]' in "
     with pytest.raises(ValueError, match=message):
         next(video.frames(tmp_path / "a.mp4"))

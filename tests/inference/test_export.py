@@ -202,7 +202,7 @@ def test_one_image_where_the_logits_agree_is_enough():
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
 def test_onnx_without_its_packages_says_what_to_install(monkeypatch, folder, target, package):
     monkeypatch.setitem(sys.modules, package, None)
-    wanted = rf"expected onnx, .* got no {package} .*; pip install 'segnet-pipeline\[onnx\]', or export to pt2"
+    wanted = rf"expected onnx, .* got no {package} .*; run pip install -e '\.\[onnx\]' in .*, or export to pt2"
     with pytest.raises(ValueError, match=wanted):
         export.export(folder, target, format="onnx")
     assert_nothing_happened(target)
