@@ -35,7 +35,7 @@ def doctor(
     ] = None,
     megabytes: Annotated[int, typer.Option(min=1, help="Size of the file that MLflow's store is tried with.")] = 200,
 ) -> None:
-    """Check beforehand what would make the pipeline fail on this machine or a cluster; each failure names its mend.
+    """Check beforehand what would make the pipeline fail on this machine or a cluster; each failure names its fix.
 
     With a dashboard's address, a job checks the head and the nodes, as segnet submit would use them. If a check fails,
     the exit code is 1. Nothing that it writes stays, but a deleted run in MLflow's store.
@@ -51,7 +51,7 @@ def doctor(
             first, *others = result.detail.splitlines()
             say(f"{'ok' if result.ok else 'FAILS':6} {result.name}: {first}", *(f"       {line}" for line in others))
             if not result.ok:
-                say(f"       mend: {result.mend}")
+                say(f"       fix: {result.fix}")
     failed = [result.name for result in results if not result.ok]
     if json:
         say_json({"ok": not failed, "checks": [asdict(result) for result in results]})
@@ -149,7 +149,7 @@ def _settings() -> Params:
     try:
         return params.load()
     except params.ParamsError as err:
-        raise checks.FoundError("not known without params.yaml", "mend params first") from err
+        raise checks.FoundError("not known without params.yaml", "correct params.yaml first") from err
 
 
 def _params() -> str:

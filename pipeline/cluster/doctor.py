@@ -1,4 +1,4 @@
-"""What would make the pipeline fail on this machine, found before it runs: one check per cause, each with its mend."""
+"""What would make the pipeline fail on this machine, found before it runs: one check per cause, each with its fix."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ of `make repro` had 3.4 GB of memory at most (PSS, sampled every 3 s), and it le
 _SHARED = Path("/dev/shm")  # noqa: S108  # Linux's shared memory, where Ray keeps its object store
 _SECONDS = 30  # for a program to answer
 _LONGEST = 400  # characters of a library's error that are shown
-_MENDS = {
+_FIXES = {
     "data set": "correct dataset in params.yaml, or make its files readable",
     "git": "run git status and see",
     "dvc": "run dvc doctor and see",
@@ -35,16 +35,16 @@ _MENDS = {
     "jobs": "check --address, the network, and that the head runs with its dashboard (ray[default])",
 }
 """What to do about an error, of a check, that does not say it itself."""
-_MEND = "correct what the error names; if that is nothing of yours, report it as a fault of this program"
+_FIX = "correct what the error names; if that is nothing of yours, report it as a fault of this program"
 
 
 class FoundError(ValueError):
     """Something that would make the pipeline fail."""
 
-    def __init__(self, found: str, mend: str) -> None:
+    def __init__(self, found: str, fix: str) -> None:
         """Keep what was found, and what to do about it."""
-        super().__init__(f"{found}; {mend}")
-        self.found, self.mend = found, mend
+        super().__init__(f"{found}; {fix}")
+        self.found, self.fix = found, fix
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Result:
     ok: bool
     detail: str
     """What was found; several lines where several faults were."""
-    mend: str
+    fix: str
     """What to do; empty if it is ok."""
 
 
@@ -63,7 +63,7 @@ def examine(checks: Mapping[str, Callable[[], str]]) -> Iterator[Result]:
     """Yield the result of each check, which returns what it found or raises; any error is a result that fails."""
     for name, check in checks.items():
         try:
-            yield Result(name, ok=True, detail=check(), mend="")
+            yield Result(name, ok=True, detail=check(), fix="")
         except Exception as err:  # of any library: the other checks are still wanted
             yield failed(name, err)
 
@@ -79,14 +79,14 @@ def unbroken(name: str, results: Iterator[Result]) -> Iterator[Result]:
 def failed(name: str, err: Exception) -> Result:
     """Return the result of a check that an error ended, with what the error says is to be done, or what mostly is."""
     if isinstance(err, FoundError):
-        return Result(name, ok=False, detail=err.found, mend=err.mend)
+        return Result(name, ok=False, detail=err.found, fix=err.fix)
     if isinstance(err, ValueError) and type(err).__module__.startswith(("builtins", "pipeline.")):
-        found, mend = _parted(err)  # of a room that says itself what was expected and what to do
+        found, fix = _parted(err)  # of a room that says itself what was expected and what to do
     else:
-        found, mend = error_line(f"{type(err).__name__}: {err}")[:_LONGEST], ""
+        found, fix = error_line(f"{type(err).__name__}: {err}")[:_LONGEST], ""
         if isinstance(err, ImportError) and err.name:
-            mend = f"install {err.name} beside this program, or choose what needs no such package"
-    return Result(name, False, found, mend or _MENDS.get(name.removesuffix(" from here"), _MEND))
+            fix = f"install {err.name} beside this program, or choose what needs no such package"
+    return Result(name, False, found, fix or _FIXES.get(name.removesuffix(" from here"), _FIX))
 
 
 def _parted(err: ValueError) -> tuple[str, str]:
@@ -100,8 +100,8 @@ def _parted(err: ValueError) -> tuple[str, str]:
     if len(lines) > 2:
         return "\n".join(lines), "correct each, as its line says"
     text = " ".join(map(str.strip, lines))
-    found, _, mend = text.rpartition("; ")
-    return (found, mend) if found else (text, "")
+    found, _, fix = text.rpartition("; ")
+    return (found, fix) if found else (text, "")
 
 
 def packages() -> str:

@@ -48,7 +48,7 @@ def results(jobs: Jobs, storage: str | None, megabytes: int) -> Iterator[Result]
         if not at_head:
             yield result
         elif result.name not in _OF_THE_SENDER:
-            yield Result(f"head: {result.name}", result.ok, result.detail, result.mend)
+            yield Result(f"head: {result.name}", result.ok, result.detail, result.fix)
 
 
 def _answer(jobs: Jobs, started: Job) -> list[Result]:

@@ -107,12 +107,12 @@ def storage(probes: Probes, address: str | None) -> str:
     """Let every node write an object that every node reads; without a storage, in this repository's runs/."""
     if address is None and len(probes.actors) == 1:
         return "one node, which needs none"
-    where, mend = address, ""
+    where, fix = address, ""
     if where is None:
         runs = (repository.root() / "runs").resolve()
         runs.mkdir(exist_ok=True)
-        where, mend = runs.as_uri(), "mount this repository on every node, or set storage.address"
-    mend = mend or "check storage.address, and the credentials of each node (AWS_ACCESS_KEY_ID ...)"
+        where, fix = runs.as_uri(), "mount this repository on every node, or set storage.address"
+    fix = fix or "check storage.address, and the credentials of each node (AWS_ACCESS_KEY_ID ...)"
     shared = Storage(where, patience=_PATIENCE)
     if shared.folder is None:
         storage_trial.try_out(shared)  # what is wrong for all is told once
@@ -131,7 +131,7 @@ def storage(probes: Probes, address: str | None) -> str:
         if shared.folder is not None:
             _remove_empty(shared.folder / token)
     if wrong:
-        raise FoundError(f"{where}: {each(wrong)}", mend)
+        raise FoundError(f"{where}: {each(wrong)}", fix)
     return f"{where}, written by each node and read by every other"
 
 
@@ -143,7 +143,7 @@ def _remove_empty(folder: Path) -> None:
 def machines(theirs: Answers) -> str:
     """Check each node's memory, shared memory, disk and GPUs."""
     wrong = {
-        f"{address}, {result.name}": (result.detail, result.mend)
+        f"{address}, {result.name}": (result.detail, result.fix)
         for address, results in theirs.items()
         for result in results
         if not result.ok
@@ -151,7 +151,7 @@ def machines(theirs: Answers) -> str:
     if wrong:
         raise FoundError(
             each({where: detail for where, (detail, _) in wrong.items()}),
-            "; ".join(sorted({mend for _, mend in wrong.values()})),
+            "; ".join(sorted({fix for _, fix in wrong.values()})),
         )
     gpus = {result.detail for results in theirs.values() for result in results if result.name == "GPUs"}
     return f"memory, shared memory and disk suffice; GPUs: {', '.join(sorted(gpus))}"

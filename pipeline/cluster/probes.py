@@ -103,8 +103,8 @@ def connected(address: str, placement: "Placement") -> Iterator[Cluster]:
     except (RayError, ConnectionError) as err:
         raise FoundError(f"{address}: {described(err)}", "look at the logs in /tmp/ray/session_latest/logs") from err
     except ClusterError as err:
-        found, _, mend = str(err).rpartition("; ")
-        raise FoundError(found, mend) from err
+        found, _, fix = str(err).rpartition("; ")
+        raise FoundError(found, fix) from err
     finally:
         ray.shutdown()
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 _NO_REPOSITORY = b"not a git repository"
-_MEND = re.compile(r"git config --global --add safe\.directory \S.*")
+_FIX = re.compile(r"git config --global --add safe\.directory \S.*")
 """What git itself says to do about a repository that belongs to another user: in containers, with sudo, on shares."""
 
 
@@ -73,7 +73,7 @@ def _run(words: tuple[str, ...], folder: Path | None) -> subprocess.CompletedPro
 
 def _refused(done: subprocess.CompletedProcess[bytes], folder: Path | None) -> RefusedError:
     said = os.fsdecode(done.stderr).strip()
-    mend = _MEND.search(said)
-    todo = f"run {mend[0]}" if mend else "run git status there, and mend what it names"
+    fix = _FIX.search(said)
+    todo = f"run {fix[0]}" if fix else "run git status there, and fix what it names"
     where = (folder or Path()).absolute()
     return RefusedError(f"expected that git reads the repository of {where}, got: {said.partition(chr(10))[0]}; {todo}")

@@ -42,14 +42,14 @@ def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], t
             refused[image] = str(err)
     if not sizes:
         problem = next((f": {image}: {why}" for image, why in refused.items()), "")
-        raise ValueError(f"expected images that can be read, got none{problem}; mend them, or name another folder")
+        raise ValueError(f"expected images that can be read, got none{problem}; fix them, or name another folder")
     for image in _spread(there, _DECODED):
         try:
             read_image(root / image)
         except (ImageError, OSError) as err:
             refused[image] = str(err)
     questions = (
-        f"Are there images to be mended first? {image}: {why}. Default: no; the validate stage refuses those that "
+        f"Are there images to be fixed first? {image}: {why}. Default: no; the validate stage refuses those that "
         "cannot be read"
         for image, why in refused.items()
         if (root / image).exists()

@@ -12,7 +12,7 @@ LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _LOGIN_REFUSED = (401, 403)
 _TRY_LATER = (408, 429, 500, 502, 503, 504)  # the statuses that MLflow retries too
 _LONGEST_REASON = 250  # characters
-_DATABASE_MENDS = {  # by what SQLite says, of which MLflow makes errors of several thousand characters
+_DATABASE_FIXES = {  # by what SQLite says, of which MLflow makes errors of several thousand characters
     "disk is full": "make room on its disk",
     "readonly database": "correct the owner or mode of that file and its folder",
     "unable to open database": "correct the owner or mode of that file and its folder",
@@ -63,9 +63,9 @@ def _said(uri: str, err: BaseException) -> ValueError | None:
         return ValueError(f"{redact(uri)}: expected an authorised user, got status {status}; set {login}")
     if status in _TRY_LATER:
         reason = redact(_database_reason(err) or str(err)).rpartition("(Caused by ")[2].replace("\n", " ")
-        mend = next((f"; {todo}" for said, todo in _DATABASE_MENDS.items() if said in reason), "")
-        state = "written" if mend else "reached"
-        return UnreachableError(f"{redact(uri)} cannot be {state}: {_shortened(reason)}{mend}")
+        fix = next((f"; {todo}" for said, todo in _DATABASE_FIXES.items() if said in reason), "")
+        state = "written" if fix else "reached"
+        return UnreachableError(f"{redact(uri)} cannot be {state}: {_shortened(reason)}{fix}")
     return None
 
 

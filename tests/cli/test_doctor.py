@@ -65,10 +65,10 @@ def preset(name, **dataset):
     YAML().dump(tree, Path("params.yaml"))
 
 
-def test_what_fails_is_named_with_its_mend_and_the_others_are_still_checked(project):
+def test_what_fails_is_named_with_its_fix_and_the_others_are_still_checked(project):
     preset("folder", path="nowhere")
     done = doctor(code=1)
-    assert "FAILS  data set: no folder nowhere\n       mend: correct dataset.path in params.yaml\n" in done.stdout
+    assert "FAILS  data set: no folder nowhere\n       fix: correct dataset.path in params.yaml\n" in done.stdout
     assert done.stderr == "segnet: 1 of 11 checks fail: data set\n"
     tree = json.loads(doctor("--json", code=1).stdout)
     assert tree["ok"] is False
@@ -82,8 +82,8 @@ def test_each_fault_of_params_is_told_once(project):
     assert "FAILS  params: params.yaml is invalid:\n" in done.stdout
     assert done.stdout.count("  a: expected no such key; correct its name or remove it\n") == 1
     assert done.stdout.count("  b: expected no such key; correct its name or remove it\n") == 1
-    assert "       mend: correct each, as its line says\n" in done.stdout
-    assert "FAILS  data set: not known without params.yaml\n       mend: mend params first\n" in done.stdout
+    assert "       fix: correct each, as its line says\n" in done.stdout
+    assert "FAILS  data set: not known without params.yaml\n       fix: correct params.yaml first\n" in done.stdout
 
 
 def test_the_images_of_a_folder_are_found(project):
@@ -95,7 +95,7 @@ def test_the_images_of_a_folder_are_found(project):
 def test_the_images_of_an_object_store_are_counted(project, bucket):
     preset("folder", path=bucket)
     assert (
-        f"FAILS  data set: expected files below {bucket}, got none\n       mend: correct dataset"
+        f"FAILS  data set: expected files below {bucket}, got none\n       fix: correct dataset"
         in doctor(code=1).stdout
     )
     Storage(bucket).put("images/1.png", b"x")
@@ -110,7 +110,7 @@ def test_a_storage_is_tried_out_where_one_is_set(project, bucket, monkeypatch):
     monkeypatch.setenv("SEGNET_STORAGE", "s3://no-such-bucket/x")
     done = doctor(code=1)
     assert "FAILS  storage: expected to write s3://no-such-bucket/x/trial-" in done.stdout
-    assert "got NoSuchBucket\n       mend: create the bucket or container, or correct the address" in done.stdout
+    assert "got NoSuchBucket\n       fix: create the bucket or container, or correct the address" in done.stdout
     assert done.stderr == "segnet: 1 of 12 checks fail: storage\n"
     (project / "params.yaml").write_text("a: 1")
     assert doctor(code=1).stderr == "segnet: 2 of 11 checks fail: params, data set\n"
@@ -121,7 +121,7 @@ def test_camvid_is_looked_for_in_cache_and_mirror(project, monkeypatch):
     preset("camvid_cpu")
     monkeypatch.setattr(camvid, "URL", "http://127.0.0.1:9/nothing.zip")
     monkeypatch.setenv("SEGNET_MIRROR", str(project / "mirror"))
-    assert "mend: Check the network, or set SEGNET_MIRROR to a folder" in doctor(code=1).stdout
+    assert "fix: Check the network, or set SEGNET_MIRROR to a folder" in doctor(code=1).stdout
     (project / "mirror").mkdir()
     (project / "mirror" / camvid.ARCHIVE).touch()
     assert f"ok     data set: {project}/mirror/{camvid.ARCHIVE}" in doctor().stdout
@@ -137,17 +137,17 @@ def test_a_store_that_does_not_answer_is_found(project, monkeypatch):
     done = doctor(code=1)
     assert "FAILS  MLflow: http://127.0.0.1:9 cannot be reached" in done.stdout
     assert "secret" not in done.output
-    assert "       mend: start the server, or correct MLFLOW_TRACKING_URI\n" in done.stdout
+    assert "       fix: start the server, or correct MLFLOW_TRACKING_URI\n" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("address", "detail", "mend"),
+    ("address", "detail", "fix"),
     [
         ("sqlite:///{here}/params.yaml", "DatabaseError: ", "correct MLFLOW_TRACKING_URI, or look after the store"),
         ("postgresql+absent://u:secret@127.0.0.1:9/x", "NoSuchModuleError: ", "correct MLFLOW_TRACKING_URI, or look"),
     ],
 )
-def test_whatever_a_store_is_all_checks_are_told(project, monkeypatch, address, detail, mend):
+def test_whatever_a_store_is_all_checks_are_told(project, monkeypatch, address, detail, fix):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(here=project))
     monkeypatch.setenv("SEGNET_STORAGE", (project / "shared").as_uri())
     done = doctor("--json", code=1)
@@ -156,7 +156,7 @@ def test_whatever_a_store_is_all_checks_are_told(project, monkeypatch, address, 
     [failed] = [check for check in found if not check["ok"]]
     assert failed["name"] == "MLflow"
     assert failed["detail"].startswith(detail)
-    assert failed["mend"].startswith(mend)
+    assert failed["fix"].startswith(fix)
     assert "secret" not in done.output
     assert done.stderr.endswith("segnet: 1 of 12 checks fail: MLflow\n")
 
@@ -167,4 +167,4 @@ def test_a_cluster_is_not_asked_with_params_that_are_invalid_and_this_is_told(pr
     (project / "params.yaml").write_text("a: 1")
     found = json.loads(doctor("--json", "--address", address, code=1).stdout)["checks"]
     assert [check["name"] for check in found] == [*NAMES, name]
-    assert (found[-1]["detail"], found[-1]["mend"]) == ("not known without params.yaml", "mend params first")
+    assert (found[-1]["detail"], found[-1]["fix"]) == ("not known without params.yaml", "correct params.yaml first")

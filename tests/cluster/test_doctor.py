@@ -1,4 +1,4 @@
-"""Each check finds its cause, and names the mend; what is in order passes."""
+"""Each check finds its cause, and names the fix; what is in order passes."""
 
 import json
 import subprocess
@@ -41,8 +41,8 @@ def test_what_a_check_returns_or_raises_is_its_result():
         raise ValueError("expected water from http://me:secret@tap.example, got none; a leak; call a plumber")
 
     assert list(doctor.examine({"one": fine, "two": bad, "three": other})) == [
-        Result("one", ok=True, detail="as it should be", mend=""),
-        Result("two", ok=False, detail="a leak", mend="close the tap"),
+        Result("one", ok=True, detail="as it should be", fix=""),
+        Result("two", ok=False, detail="a leak", fix="close the tap"),
         Result("three", False, "expected water from http://tap.example, got none; a leak", "call a plumber"),
     ]
     assert str(FoundError("a leak", "close the tap")) == "a leak; close the tap"
@@ -53,7 +53,7 @@ def failed(error):
         raise error
 
     (result,) = doctor.examine({"a": check})
-    return result.detail, result.mend
+    return result.detail, result.fix
 
 
 def test_each_of_several_faults_is_shown():
@@ -64,11 +64,11 @@ def test_each_of_several_faults_is_shown():
     assert failed(two) == (lines, "correct each, as its line says")
 
 
-def test_a_last_line_of_its_own_is_the_mend():
+def test_a_last_line_of_its_own_is_the_fix():
     assert failed(ManyLinesError("expected 1, got 2; or 3", "Set it")) == ("expected 1, got 2; or 3", "Set it")
 
 
-def test_no_mend_is_empty():
+def test_no_fix_is_empty():
     general = "correct what the error names; if that is nothing of yours, report it as a fault of this program"
     assert failed(ValueError("expected 1, got 2")) == ("expected 1, got 2", general)
 
@@ -87,8 +87,8 @@ def test_any_error_is_a_result_and_the_next_check_is_still_made(error, found):
         raise error
 
     first, second = doctor.examine({"MLflow": check, "git": lambda: "fine"})
-    mend = "correct MLFLOW_TRACKING_URI, or look after the store that it names: its log, or its file"
-    assert (first, second) == (Result("MLflow", False, found, mend), Result("git", True, "fine", ""))
+    fix = "correct MLFLOW_TRACKING_URI, or look after the store that it names: its log, or its file"
+    assert (first, second) == (Result("MLflow", False, found, fix), Result("git", True, "fine", ""))
 
 
 def test_a_missing_package_is_to_be_installed():
@@ -97,7 +97,7 @@ def test_a_missing_package_is_to_be_installed():
 
 
 def test_what_a_check_of_this_machine_lacks_is_said_of_the_storage_from_here_too():
-    assert doctor.failed("storage from here", ValueError("x")).mend == doctor.failed("storage", ValueError("x")).mend
+    assert doctor.failed("storage from here", ValueError("x")).fix == doctor.failed("storage", ValueError("x")).fix
 
 
 def test_an_error_between_results_is_one_more():
@@ -134,7 +134,7 @@ def test_a_package_of_another_version_or_none_is_found(monkeypatch):
     with pytest.raises(FoundError) as found:
         doctor.packages()
     assert found.value.found == "torch 2.12.0 in place of <2.14,>=2.13, not-installed none in place of >=1"
-    assert found.value.mend == "install what requirements.lock pins: make setup"
+    assert found.value.fix == "install what requirements.lock pins: make setup"
 
 
 def test_a_folder_without_a_commit_is_found(tmp_path, monkeypatch):
@@ -213,7 +213,7 @@ def test_no_place_for_rays_sockets_is_found(monkeypatch):
 
     monkeypatch.setattr(local.tempfile, "mkdtemp", full)
     (result,) = doctor.examine({"sockets": doctor.sockets})
-    assert (result.ok, result.mend) == (False, "set RAY_TMPDIR to a shorter path")
+    assert (result.ok, result.fix) == (False, "set RAY_TMPDIR to a shorter path")
     assert result.detail.startswith("expected TMPDIR of at most 30 bytes")
 
 

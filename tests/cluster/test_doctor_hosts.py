@@ -51,7 +51,7 @@ def examined(cluster, project, address):
 
 
 def faults(results):
-    return {name: (result["detail"], result["mend"]) for name, result in results.items() if not result["ok"]}
+    return {name: (result["detail"], result["fix"]) for name, result in results.items() if not result["ok"]}
 
 
 def test_a_cluster_in_order_passes_every_check(cluster, project):
@@ -68,10 +68,10 @@ def test_a_cluster_in_order_passes_every_check(cluster, project):
 
 def test_a_repository_that_nodes_do_not_see_is_no_storage(cluster, project):
     results, code = examined(cluster, project, "local")
-    [(what, mend)] = faults(results).values()
+    [(what, fix)] = faults(results).values()
     nodes = sorted(cluster.nodes[name].address for name in cluster.nodes)
     assert what == f"{(project / 'runs').as_uri()}: " + ", ".join(f"{a}: nothing at {project}/runs" for a in nodes)
-    assert mend == "mount this repository on every node, or set storage.address"
+    assert fix == "mount this repository on every node, or set storage.address"
     assert code == 1
 
 
@@ -96,7 +96,7 @@ def test_a_node_without_credentials_is_named(cluster, project):
         results, code = examined(cluster, project, cluster.storage.address)
     finally:
         cluster.remove("node4")
-    [(what, mend)] = faults(results).values()
+    [(what, fix)] = faults(results).values()
     assert f"{other.address}: expected to write {cluster.storage.address}" in what
-    assert mend == "check storage.address, and the credentials of each node (AWS_ACCESS_KEY_ID ...)"
+    assert fix == "check storage.address, and the credentials of each node (AWS_ACCESS_KEY_ID ...)"
     assert code == 1

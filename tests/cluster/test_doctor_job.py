@@ -44,7 +44,7 @@ def made(tmp_path, monkeypatch):
 
 
 def line(*names):
-    checks = [{"name": name, "ok": True, "detail": "fine", "mend": ""} for name in names]
+    checks = [{"name": name, "ok": True, "detail": "fine", "fix": ""} for name in names]
     return f"doctor found: {json.dumps({'ok': True, 'checks': checks})}\n"
 
 
@@ -84,7 +84,7 @@ def test_a_head_that_does_not_answer_is_a_check_that_fails(made):
     assert done.returncode == 1
     [check] = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "jobs"]
     assert check["detail"].startswith(f"expected an answer from {address}, got: ")
-    assert check["mend"] == "check --address, the network, and that the head runs with its dashboard (ray[default])"
+    assert check["fix"] == "check --address, the network, and that the head runs with its dashboard (ray[default])"
 
 
 @pytest.mark.slow

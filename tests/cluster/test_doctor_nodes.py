@@ -18,7 +18,7 @@ def facts(**changes):
 def found(check, *arguments):
     with pytest.raises(FoundError) as caught:
         check(*arguments)
-    return caught.value.found, caught.value.mend
+    return caught.value.found, caught.value.fix
 
 
 def test_nodes_have_the_versions_of_this_machine():
@@ -51,12 +51,12 @@ def test_names_that_resolve_elsewhere_are_told_and_a_missing_interface_is_found(
     assert doctor_nodes.names(theirs) == (
         "interfaces ens3, eth0; own names resolve elsewhere, which is avoided: 10.0.0.2 to 127.0.1.1"
     )
-    what, mend = found(doctor_nodes.names, {**theirs, "10.0.0.3": facts(interface=None)})
+    what, fix = found(doctor_nodes.names, {**theirs, "10.0.0.3": facts(interface=None)})
     assert what == "10.0.0.3: no interface has this address"
-    assert mend.startswith("start Ray there with --node-ip-address")
+    assert fix.startswith("start Ray there with --node-ip-address")
 
 
-def test_a_machine_that_lacks_something_is_found_with_its_mend():
+def test_a_machine_that_lacks_something_is_found_with_its_fix():
     fine, none = Result("memory", True, "8 GB are free", ""), Result("GPUs", True, "none: training runs on the CPU", "")
     short = Result("shared memory", False, "64 MB are free in /dev/shm, 150 are needed", "docker run --shm-size 1g")
     expected = "memory, shared memory and disk suffice; GPUs: none: training runs on the CPU"

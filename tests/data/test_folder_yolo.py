@@ -125,7 +125,7 @@ def test_four_corners_are_asked_about(root):
 def test_a_broken_image_is_asked_about_and_of_the_others_the_labels_are_found(root):
     (root / "images/train/train_1.png").write_bytes(b"\x89PNG")
     proposal = propose(root, str(root), Machine(cores=2, gpus=0, gpu_bytes=0))
-    asked = "Are there images to be mended first? images/train/train_1.png: expected an image"
+    asked = "Are there images to be fixed first? images/train/train_1.png: expected an image"
     assert any(question.startswith(asked) for question in proposal.questions)
 
 

@@ -67,7 +67,7 @@ LISTENERS = {
 
 
 @pytest.mark.parametrize("ask", LISTENERS.values(), ids=LISTENERS)
-def test_a_repository_of_another_user_is_refused_with_gits_own_mend(of_another_user, ask):
+def test_a_repository_of_another_user_is_refused_with_gits_own_fix(of_another_user, ask):
     with pytest.raises(ValueError, match="dubious ownership") as caught:
         ask()
     assert str(caught.value) == REFUSED.format(of_another_user)
@@ -79,10 +79,10 @@ def test_a_stage_refuses_it_before_it_works(of_another_user):
     assert caught.value.code == "error: " + REFUSED.format(of_another_user)
 
 
-def test_the_doctor_names_the_mend(of_another_user):
+def test_the_doctor_names_the_fix(of_another_user):
     (found,) = doctor.examine({"git": doctor.git})
     assert not found.ok
-    assert found.mend == f"run git config --global --add safe.directory {of_another_user}"
+    assert found.fix == f"run git config --global --add safe.directory {of_another_user}"
 
 
 def test_init_with_force_keeps_the_file_all_the_same(of_another_user):
@@ -92,7 +92,7 @@ def test_init_with_force_keeps_the_file_all_the_same(of_another_user):
 @pytest.mark.parametrize("broken", ["config", "index"])
 def test_a_damaged_repository_is_no_missing_one(repository, broken):
     (repository / ".git" / broken).write_text("[")
-    with pytest.raises(git.RefusedError, match=r"got: (fatal|error): .*; run git status there, and mend what it names"):
+    with pytest.raises(git.RefusedError, match=r"got: (fatal|error): .*; run git status there, and fix what it names"):
         environment.commit()
 
 

@@ -27,7 +27,7 @@ def test_the_pixels_of_eight_images_from_all_over_are_tried(tmp_path):
     sizes, questions = image_files.look_at(tmp_path, names)
     assert sizes == [SIZE] * 40
     assert questions == (
-        "Are there images to be mended first? 035.png: expected an opaque image, got transparent pixels; flatten it on "
+        "Are there images to be fixed first? 035.png: expected an opaque image, got transparent pixels; flatten it on "
         "a background. Default: no; the validate stage refuses those that cannot be read",
     )
 
@@ -44,6 +44,6 @@ def test_an_image_with_a_broken_header_is_asked_about_and_a_missing_one_is_not(t
 def test_a_data_set_of_which_no_image_can_be_read_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(
-        ValueError, match=r"expected images that can be read, got none: a\.png: expected an image.*; mend them"
+        ValueError, match=r"expected images that can be read, got none: a\.png: expected an image.*; fix them"
     ):
         image_files.look_at(tmp_path, ["a.png"])

@@ -92,13 +92,13 @@ def test_what_came_later_is_checked_too(version, name, detail):
         file_record.check(files, tags)
 
 
-def test_bytecode_is_said_once_with_its_mend(version):
+def test_bytecode_is_said_once_with_its_fix(version):
     files, tags = version
     for name in ("__pycache__/served_model.cpython-311.pyc", "code/pipeline/__pycache__/core.cpython-311.pyc"):
         (files / name).parent.mkdir()
         (files / name).touch()
-    mend = r"got added bytecode, as Python writes when it loads a model \(delete the folders named __pycache__\)$"
-    with pytest.raises(ValueError, match=mend):
+    fix = r"got added bytecode, as Python writes when it loads a model \(delete the folders named __pycache__\)$"
+    with pytest.raises(ValueError, match=fix):
         file_record.check(files, tags)
     (files / "start.pth").touch()
     with pytest.raises(ValueError, match=r"__pycache__\), an added start\.pth$"):
