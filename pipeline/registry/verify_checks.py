@@ -10,6 +10,7 @@ from pipeline.artifacts import scores, validation
 from pipeline.core import metrics
 from pipeline.files import dvc_cache, git, safe_yaml
 from pipeline.files.digest import directory_md5, file_md5
+from pipeline.files.strict_json import flat
 from pipeline.params import ParamsError
 from pipeline.registry import (
     champion,
@@ -142,8 +143,9 @@ def _training_run(subject: Subject) -> str:
     agree("the MD5 of the tiles that the model was trained on", subject.origin.hashes["data/tiles"], inputs["data"])
     written = safe_yaml.read(subject.evidence / evidence.PARAMS)
     for section in ("model", "train"):
-        for key, value in inputs[section].items():
-            agree(f"{section}.{key} in {evidence.PARAMS}", value, written[section].get(key))
+        values = dict(flat(written[section]))
+        for key, value in flat(inputs[section]):
+            agree(f"{section}.{key} in {evidence.PARAMS}", value, values.get(key))
     return f"{name}, the hash of its data, params and code"
 
 
@@ -152,7 +154,8 @@ def _started_from(subject: Subject) -> str:
     inputs = json.loads((subject.evidence / "train.json").read_text("utf-8"))["inputs"]
     source = inputs.get("start_from")
     agree("start_from in lineage.json", source, subject.origin.start_from)
-    return verify_source.check(source, inputs["model"].get("start_from"), subject.version.model.uri, subject.root)
+    named = safe_yaml.read(subject.evidence / evidence.PARAMS)["model"].get("start_from")
+    return verify_source.check(source, named, subject.version.model.uri, subject.root)
 
 
 def _validation(subject: Subject) -> str:

@@ -43,6 +43,7 @@ def _compare(source: Mapping[str, Any], folder: Path, name: str) -> str:
         raise AbsentError(f"{name}, the model that the training started from, is not on this machine")
     what, spec = f"of {name}, from which the training started,", read_spec(folder)
     agree(f"the SHA-256 of the weights {what}", source["sha256"], file_sha256(weights))
+    agree(f"the network {what}", source.get("network", spec.network), spec.network)  # earlier programs recorded none
     agree(f"the classes {what}", source["classes"], list(spec.classes.names))
     agree(f"the training {what}", source["run"], spec.run)
     return f"{name}, SHA-256 {source['sha256'][:16]}"

@@ -30,7 +30,8 @@ def download(uri: str, address: str, into: Path) -> Path:
             f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
         )
     except (MlflowException, OSError) as err:
-        raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
+        what = f"expected a version {address} made by the register stage in {uri}: {err}"
+        raise ValueError(f"{redact(what)}; correct the address, or register the model again") from err
     return next(Path(copy).iterdir())
 
 

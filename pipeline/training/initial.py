@@ -1,7 +1,8 @@
 """The weights that a training starts from: random ones, a VGG16's in the encoder, or those of a trained model."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,8 +53,14 @@ class Source:
     """Of its file of weights."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a run is named after and recorded with: everything but the network, which is the run's own."""
-        return {"version": self.version, "run": self.run, "sha256": self.sha256, "classes": list(self.classes)}
+        """Return what a run is named after and recorded with."""
+        return {
+            "version": self.version,
+            "run": self.run,
+            "network": self.network,
+            "sha256": self.sha256,
+            "classes": list(self.classes),
+        }
 
 
 def locate(model: "Model", downloads: Path, fetch: Fetch) -> Initial | None:
@@ -89,6 +96,8 @@ def _source(folder: Path, version: str | None) -> Source:
     try:
         spec = read_spec(folder)
         sha256 = file_sha256(folder / _WEIGHTS)
+        if spec.network not in MODELS:
+            raise ValueError(f"{folder}: expected a network of {', '.join(MODELS)}, got {spec.network}")
     except (OSError, ValueError) as err:
         raise ValueError(f"model.start_from: expected a model that this pipeline trained: {err}; correct it") from err
     return Source(spec.network, spec.width, spec.classes.names, version, spec.run, sha256)
@@ -114,9 +123,11 @@ def network(model: "Model", classes: Sequence[str], initial: Initial | None, fil
         return built
     path = file or initial.file
     if model.vgg16 is not None:
-        vgg.load_vgg16(built, pretrained.read(path), vgg.PREPROCESSING[model.vgg16.trained_on])
+        with _named("model.vgg16", path):
+            vgg.load_vgg16(built, pretrained.read(path), vgg.PREPROCESSING[model.vgg16.trained_on])
     elif (source := initial.source) is not None:
-        tensors = pretrained.read(path)
+        with _named("model.start_from", path):
+            tensors = pretrained.read(path)
         if (sha256 := file_sha256(path)) != source.sha256:
             raise TrainingError(
                 f"model.start_from: expected {path} to have the SHA-256 {source.sha256}, got {sha256}: it was changed "
@@ -133,6 +144,15 @@ def network(model: "Model", classes: Sequence[str], initial: Initial | None, fil
     return built
 
 
+@contextmanager
+def _named(param: str, file: Path) -> Iterator[None]:
+    """Name the param and the file in what is said of the weights."""
+    try:
+        yield
+    except ValueError as err:
+        raise ValueError(f"{param}: {file}: {err}") from err
+
+
 def recorded(initial: Initial | None) -> Mapping[str, Any] | None:
     """Return what is recorded of the model that a training starts from; None: it starts from none."""
     return None if initial is None or initial.source is None else initial.source.to_json()
@@ -143,9 +163,9 @@ def matched(source: Source, classes: Sequence[str]) -> str:
 
     Example:
         >>> matched(Source("segnet", 1.0, ("sky", "road"), "models:/segnet-a/3", "0123", "ab"), ("road", "car"))
-        'starting from models:/segnet-a/3 (training 0123): 1 of 2 classes have its weights; new: car'
+        'starting from models:/segnet-a/3 (training 0123), a segnet: 1 of 2 classes have its weights; new: car'
     """
     new = [name for name in classes if name not in source.classes]
     what = f"{source.version} (training {source.run})" if source.version else f"the model of training {source.run}"
     share = f"{len(classes) - len(new)} of {len(classes)} classes have its weights"
-    return f"starting from {what}: {share}{'; new: ' + ', '.join(new) if new else ''}"
+    return f"starting from {what}, a {source.network}: {share}{'; new: ' + ', '.join(new) if new else ''}"

@@ -19,6 +19,7 @@ _FAULTS = (
     *(OSError, EOFError, SafetensorError, UnpicklingError, struct.error, MemoryError, RuntimeError, AssertionError),
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
 )
+_LONGEST = 160  # characters of a reader's own message
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -32,13 +33,23 @@ def read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except _FAULTS as err:
-        # torch's own message suggests unpickling anyway
-        reason = "it holds other objects; no code in it was run" if isinstance(err, UnpicklingError) else err
-        raise ValueError(f"{path}: expected a file of tensors (.safetensors, or a state dict): {reason}") from err
+        raise ValueError(f"expected a file of tensors (.safetensors, or a state dict), got {_what(err)}") from err
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         kind = type(weights).__name__
-        raise ValueError(f"{path}: expected a state dict, tensors by name, got a {kind} with other contents")
+        raise ValueError(
+            f"expected a state dict, tensors by name, got a {kind} with other contents; save the network's state_dict()"
+        )
     return weights
+
+
+def _what(err: Exception) -> str:
+    """Return in a line what a reader found, and what to do."""
+    if isinstance(err, UnpicklingError):  # torch's own message suggests unpickling anyway
+        return "other objects, of which no code was run; save the network's state_dict()"
+    if isinstance(err, OSError):
+        return f"{err.strerror or err}; correct the path, or make the file readable"
+    reason = next(iter(str(err).splitlines()), "") or "nothing that can be read"
+    return f"{type(err).__name__}: {reason[:_LONGEST]}; it is damaged or of another kind: fetch it again"
 
 
 def is_address(path: str) -> bool:
@@ -64,7 +75,7 @@ def locate(path: str, sha256: str | None, folder: Path) -> Path:
         try:
             digest = file_sha256(file)
         except OSError as err:
-            raise ValueError(f"{path}: expected a file of weights: {err}") from err
+            raise ValueError(f"{path}: expected a file of weights: {err}; correct model.vgg16") from err
         if digest != sha256.lower():
             raise ValueError(f"{path}: expected SHA-256 {sha256}, got {digest}; fetch it again, or correct model.vgg16")
     return file

@@ -18,7 +18,7 @@ from pipeline.artifacts.shard import Header
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.arrays import Pixels
 from pipeline.core.class_weights import WEIGHTINGS
-from pipeline.files import atomic, csv_table, digest, repository, source_code
+from pipeline.files import atomic, csv_table, digest, source_code
 from pipeline.training import estimate, initial, loop
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.errors import TrainingError as TrainingError  # part of what this module offers
@@ -134,13 +134,14 @@ def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
 def inputs(job: Job) -> Inputs:
     """Return everything that determines a training run, and so its name: data, model, initial weights, train and code.
 
-    The number of workers does not. A file of initial weights is hashed, and so is the code that determines the weights.
+    The number of workers does not, nor the name or place by which initial weights are found: their digest does. The
+    code that determines the weights is hashed too.
     """
-    vgg16 = job.model.vgg16
+    is_vgg16 = job.initial is not None and job.initial.source is None
     return {
         "data": digest.directory_md5(job.tiles),
-        "model": job.model.model_dump(mode="json"),
-        "vgg16": None if vgg16 is None else vgg16.sha256 or digest.file_md5(repository.user_path(vgg16.path)),
+        "model": job.model.model_dump(mode="json", exclude={"start_from": True, "vgg16": {"path", "sha256"}}),
+        "vgg16": digest.file_sha256(job.initial.file) if job.initial is not None and is_vgg16 else None,
         "start_from": initial.recorded(job.initial),
         "train": job.settings.model_dump(mode="json", exclude=NOT_PART_OF_A_RUN),
         "code": code_sha256(),

@@ -31,7 +31,8 @@ def folder(mlflow_store, tmp_path):
 
 def source(folder, version=f"models:/{NAME}/1"):
     sha256 = file_sha256(folder / "model.safetensors")
-    return {"version": version, "run": SPEC.run, "sha256": sha256, "classes": list(SPEC.classes.names)}
+    of_spec = {"run": SPEC.run, "network": SPEC.network, "classes": list(SPEC.classes.names)}
+    return {"version": version, "sha256": sha256, **of_spec}
 
 
 def check(mlflow_store, recorded, root, named="as it was named"):
@@ -45,6 +46,8 @@ def test_a_version_and_a_folder_that_are_as_they_were_agree(folder, mlflow_store
     place = "version/artifacts/segnet"
     assert check(mlflow_store, source(folder, None), tmp_path, place) == f"{place}, {told}"
     assert check(mlflow_store, None, tmp_path, None) == "no model"
+    recorded.pop("network")  # as an earlier program recorded it
+    assert check(mlflow_store, recorded, tmp_path) == f"models:/{NAME}/1, {told}"
 
 
 @pytest.mark.parametrize("version", [f"models:/{NAME}/1", None])
@@ -53,6 +56,7 @@ def test_a_version_and_a_folder_that_are_as_they_were_agree(folder, mlflow_store
     [
         (SPEC, 1, "the SHA-256 of the weights"),
         (replace(SPEC, run="run-b"), 0, "the training"),
+        (replace(SPEC, network="bayesian_segnet"), 0, "the network"),
         (replace(SPEC, classes=replace(SPEC.classes, names=tuple("abcdefghijk"))), 0, "the classes"),
     ],
 )
@@ -78,9 +82,9 @@ def test_a_training_that_names_a_model_but_records_none_is_found(mlflow_store, t
 
 def test_what_a_training_started_from_is_in_its_lineage_and_compared_with_it(folder, mlflow_store, tmp_path):
     recorded = source(folder)
-    inputs = {"model": {"start_from": f"models:/{NAME}@champion"}, "start_from": recorded}
-    for path in evidence.SOURCES.values():
-        atomic.write_json(tmp_path / path, {"inputs": inputs, "dataset": "toy"})
+    model = {"start_from": f"models:/{NAME}@champion"}
+    for path in evidence.SOURCES.values():  # params.yaml among them
+        atomic.write_json(tmp_path / path, {"inputs": {"start_from": recorded}, "dataset": "toy", "model": model})
     validation.write(Validation("toy", (), ()), tmp_path / evidence.SOURCES["validation.json"])
     copies = tmp_path / "evidence" / "a"
     copies.mkdir(parents=True)

@@ -1,14 +1,17 @@
 """The weights that a training starts from, from the param to the first step, with a real registry."""
 
 import hashlib
+import json
 import logging
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.artifacts.model import read_model
 from pipeline.core.classes import ClassTable
+from pipeline.params.model import Vgg16
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import registered
@@ -62,11 +65,12 @@ def test_a_champion_is_what_training_starts_from(tiles, store, mlflow_store, tmp
     assert torch.equal(weights["classifier.weight"], expected["classifier.weight"][[2, 0]])  # road, sky
     others = [key for key in weights if not key.startswith("classifier")]
     assert all(torch.equal(weights[key], expected[key]) for key in others)
-    told = f"starting from models:/{NAME}/1 (training 0123456789abcdef): 2 of 2 classes have its weights"
+    told = f"starting from models:/{NAME}/1 (training 0123456789abcdef), a segnet: 2 of 2 classes have its weights"
     assert told in caplog.messages
     recorded = {
         "version": f"models:/{NAME}/1",
         "run": "0123456789abcdef",
+        "network": "segnet",
         "sha256": sha256(store[0] / "model.safetensors"),
         "classes": ["sky", "tree", "road"],
     }
@@ -80,7 +84,7 @@ def test_a_moved_alias_makes_a_new_training_and_the_same_version_does_not(tiles,
 
     model = RegisteredModel(mlflow_store, NAME)
     first = name(f"models:/{NAME}@champion")
-    assert name(f"models:/{NAME}@champion") == first
+    assert name(f"models:/{NAME}@champion") == name(f"models:/{NAME}/1") == first
     versions.set_alias(model, "champion", "2")
     assert name(f"models:/{NAME}@champion") != first
     versions.set_alias(model, "champion", "1")
@@ -104,6 +108,12 @@ def test_a_folder_is_what_training_starts_from_wherever_a_worker_runs(tiles, tmp
     assert torch.equal(weights["classifier.bias"], expected["classifier.bias"][[2, 0]])
     assert made_of["start_from"]["version"] is None
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_that_was_moved_is_the_same_start(tiles, tmp_path):
+    made_of = [prepare(tiles, from_model(write_model(tmp_path / each, TRAINED)), tmp_path)[2] for each in ("a", "b")]
+    assert made_of[0] == made_of[1]
+    assert str(tmp_path) not in json.dumps(made_of)
 
 
 def test_other_weights_or_classes_in_a_folder_make_a_new_training(tiles, tmp_path):
@@ -158,6 +168,58 @@ def test_a_folder_without_a_model_is_refused(tiles, tmp_path, file):
         prepare(tiles, from_model(folder), tmp_path)
 
 
+def test_a_network_that_this_program_does_not_have_is_refused(tiles, tmp_path):
+    folder = write_model(tmp_path / "first", TRAINED)
+    (folder / "model.json").write_text((folder / "model.json").read_text().replace('"segnet"', '"resnet"'))
+    with pytest.raises(
+        ValueError, match=r"model\.start_from: .*: expected a network of segnet, .*, got resnet; correct"
+    ):
+        prepare(tiles, from_model(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value", "message"),
+    [
+        ("classifier.weight", torch.tensor(float("nan")), "finite numbers, got NaN or infinity"),
+        ("classifier.weight", torch.tensor(float("-inf")), "finite numbers, got NaN or infinity"),
+        ("encoder.0.0.1.running_var", torch.tensor(-1.0), "variances, got numbers below 0"),
+        ("classifier.bias", torch.tensor(1), "floating point numbers, got torch.int64"),
+    ],
+)
+def test_weights_that_no_training_leaves_are_refused(tiles, tmp_path, tensor, value, message):
+    folder = write_model(tmp_path / "first", TRAINED)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, tensor: value.expand(tensors[tensor].shape).clone()}, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=rf"^model\.start_from: .*: {tensor}: expected {message}"):
+        prepare(tiles, from_model(folder), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"half of it"])
+def test_a_damaged_file_of_weights_is_named_with_its_param(tiles, tmp_path, content):
+    folder = write_model(tmp_path / "first", TRAINED)
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"^model\.start_from: {folder}/model.safetensors: .*; it is damaged or of an"
+    ):
+        prepare(tiles, from_model(folder), tmp_path)
+    (tmp_path / "vgg.pth").write_bytes(content)
+    vgg16 = Vgg16(path=str(tmp_path / "vgg.pth"), sha256=None, trained_on="caffe")
+    with pytest.raises(
+        ValueError, match=rf"^model\.vgg16: {tmp_path}/vgg.pth: expected a file of tensors .*; it is dam"
+    ):
+        prepare(tiles, TINY.model_copy(update={"vgg16": vgg16}), tmp_path)
+
+
+def test_weights_of_another_network_name_model_vgg16_and_the_file(tiles, tmp_path):
+    torch.save({"fc.weight": torch.ones(1)}, tmp_path / "resnet.pth")
+    vgg16 = Vgg16(path=str(tmp_path / "resnet.pth"), sha256=None, trained_on="caffe")
+    model = TINY.model_copy(update={"vgg16": vgg16, "width": 1.0})
+    with pytest.raises(
+        ValueError, match=rf"^model\.vgg16: {tmp_path}/resnet.pth: features.0.weight: expected a tensor"
+    ):
+        prepare(tiles, model, tmp_path)
+
+
 def test_weights_that_change_while_workers_start_are_noticed(tiles, tmp_path):
     job, _, _ = prepare(tiles, from_model(write_model(tmp_path / "first", TRAINED)), tmp_path)
     write_model(tmp_path / "first", TRAINED, seed=9)
@@ -180,5 +242,5 @@ def test_a_version_that_is_missing_is_an_error(tiles, store, mlflow_store, tmp_p
 
 def test_classes_that_are_new_are_named():
     source = Source("segnet", 1.0, ("sky",), None, "0123", "ab")
-    told = "starting from the model of training 0123: 1 of 3 classes have its weights; new: car, tree"
+    told = "starting from the model of training 0123, a segnet: 1 of 3 classes have its weights; new: car, tree"
     assert initial.matched(source, ("car", "sky", "tree")) == told

@@ -1,7 +1,6 @@
 import hashlib
 import logging
 import os
-import re
 import struct
 import threading
 from functools import partial
@@ -37,7 +36,7 @@ class Malicious:
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Malicious()}, "w.pth")
-    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*; no code in it was run$"):
+    with pytest.raises(ValueError, match=r"expected a file of tensors .*other objects, of which no code was run; save"):
         pretrained.read(tmp_path / "w.pth")
     assert not (tmp_path / "owned").exists()
 
@@ -64,9 +63,7 @@ def test_a_state_dict_holds_tensors_alone(tmp_path, contents):
         assert pretrained.read(tmp_path / "w.pth") == {}
         return
     kind = type(contents).__name__
-    with pytest.raises(
-        ValueError, match=rf"w\.pth: expected a state dict, tensors by name, got a {kind} with other con"
-    ):
+    with pytest.raises(ValueError, match=rf"^expected a state dict, tensors by name, got a {kind} with other .*; save"):
         pretrained.read(tmp_path / "w.pth")
 
 
@@ -84,8 +81,8 @@ def test_whatever_a_reader_fails_with_is_explained(tmp_path, monkeypatch, name, 
 
     (tmp_path / name).touch()
     monkeypatch.setattr(f"pipeline.training.pretrained.{reader}", fail)
-    reason = "it holds other objects; no code in it was run" if error is UnpicklingError else ".*of the reader'?"
-    message = rf"{re.escape(name)}: expected a file of tensors \(\.safetensors, or a state dict\): {reason}$"
+    reason = "other objects, of which no code was run; save " if error is UnpicklingError else ".*of the reader'?; "
+    message = rf"^expected a file of tensors \(\.safetensors, or a state dict\), got {reason}\w"
     with pytest.raises(ValueError, match=message):
         pretrained.read(tmp_path / name)
 
@@ -159,12 +156,14 @@ def test_a_file_of_another_digest_is_refused(tmp_path):
     save_file(TENSORS, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match=r"w\.safetensors: expected SHA-256 0000.*fetch it again, or correct model"):
         pretrained.locate(str(tmp_path / "w.safetensors"), "0" * 64, tmp_path / "runs")
-    with pytest.raises(ValueError, match=r"none\.pth: expected a file of weights"):
+    with pytest.raises(ValueError, match=r"none\.pth: expected a file of weights: .*; correct model\.vgg16"):
         pretrained.locate(str(tmp_path / "none.pth"), "0" * 64, tmp_path / "runs")
 
 
 @pytest.mark.parametrize("content", [b"\x80", b"QK\x03\x04\x00\x00\x08"], ids=["a protocol", "no stack"])
 def test_a_pickle_that_crashes_its_reader_is_refused(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
-    with pytest.raises(ValueError, match=r"w\.pth: expected a file of tensors .*: (index out of range|pop from empty)"):
+    with pytest.raises(
+        ValueError, match=r"expected a file of tensors .*: (index out of range|pop from empty).*; it is damaged or"
+    ):
         pretrained.read(tmp_path / "w.pth")

@@ -57,6 +57,23 @@ def _keep_constant(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
         conv.bias.requires_grad_(False)
 
 
+def check_trained(name: str, trained: Tensor, target: Tensor) -> None:
+    """Raise ValueError unless a trained tensor can be `target`, of the same shape: finite numbers, no variance below 0.
+
+    A network that starts from others has a loss that is not finite, for which its learning rate would be blamed.
+    """
+    if not target.is_floating_point():
+        return
+    if not trained.is_floating_point():
+        raise ValueError(
+            f"{name}: expected floating point numbers, got {trained.dtype}; take weights before they are quantised"
+        )
+    if not trained.isfinite().all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity; take another epoch's weights")
+    if name.endswith("running_var") and (trained < 0).any():
+        raise ValueError(f"{name}: expected variances, got numbers below 0; take another file")
+
+
 class ConvNormRelu(nn.Sequential):
     """Convolution with bias, batch normalisation, ReLU: the paper's unit."""
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.models import MODELS
+from pipeline.core.models.parts import check_trained
 
 _NARROW = 1 / 16  # width of the networks that are compared; which dimensions count classes does not depend on it
 
@@ -45,7 +46,8 @@ def load_trained(
         trained_classes: Those of the trained network.
 
     Raises:
-        ValueError: a tensor is missing, has another shape, or is not the network's. The network is then unchanged.
+        ValueError: a tensor is missing, has another shape, is not the network's, or holds what no training leaves. The
+            network is then unchanged.
     """
     own, by_class = model.state_dict(), class_dimensions(network)
     for name, target in own.items():
@@ -55,6 +57,7 @@ def load_trained(
         if found is None or tuple(found.shape) != expected:
             got = "none" if found is None else tuple(found.shape)
             raise ValueError(f"{name}: expected a tensor of shape {expected}, got {got}")
+        check_trained(name, found, target)
     if others := sorted(tensors.keys() - own.keys()):
         raise ValueError(f"expected the {len(own)} tensors of {network}, got {others[0]} besides")
     shared = [name for name in classes if name in trained_classes]

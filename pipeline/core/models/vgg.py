@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.models.parts import ConvNormRelu, scaled
+from pipeline.core.models.parts import ConvNormRelu, check_trained, scaled
 
 LEVELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Output channels of the convolutions of each level; a level ends in pooling."""
@@ -73,8 +73,8 @@ def load_vgg16(model: nn.Module, tensors: Mapping[str, Tensor], preprocessing: P
         preprocessing: The input that this VGG16 was trained on.
 
     Raises:
-        ValueError: the network has another encoder or width, or a tensor is missing or has another shape. The network
-            is then unchanged.
+        ValueError: the network has another encoder or width, or a tensor is missing, has another shape or holds what
+            no training leaves. The network is then unchanged.
     """
     targets = _targets(_units(model), tensors)
     for name, target in targets.items():
@@ -86,6 +86,7 @@ def load_vgg16(model: nn.Module, tensors: Mapping[str, Tensor], preprocessing: P
             )
         if (shape := tuple(tensors[name].shape)) != expected:
             raise ValueError(f"{name}: expected shape {expected}, got {shape}; pass the weights of a VGG16")
+        check_trained(name, tensors[name], target)
     with torch.no_grad():
         for name, target in targets.items():
             target.copy_(tensors[name])
