@@ -36,9 +36,9 @@ class Order:
         self._ends = None if shares is None else np.cumsum(shares)
         self._tables: dict[int, tuple[npt.NDArray[np.int32], float]] = {}
 
-    def tiles_at(self, positions: range) -> list[int]:
+    def tiles_at(self, positions: Sequence[int]) -> list[int]:
         """Return the tile at each position."""
-        numbers, places = np.divmod(np.arange(positions.start, positions.stop, positions.step), self._num_tiles)
+        numbers, places = np.divmod(np.asarray(positions, np.int64), self._num_tiles)
         tiles = np.empty(len(places), np.int64)
         for number in np.unique(numbers).tolist():
             of_pass = numbers == number
@@ -74,7 +74,7 @@ class Order:
 class Steps(Sequence[list[int]]):
     """The tiles of some steps of an order, all of a step's or a worker's; each is drawn when it is asked for."""
 
-    def __init__(self, order: Order, steps: range, share: Callable[[int], range]) -> None:
+    def __init__(self, order: Order, steps: range, share: Callable[[int], Sequence[int]]) -> None:
         """Take the steps, and what returns the positions of a step."""
         self._order, self._steps, self._share = order, steps, share
 

@@ -116,7 +116,7 @@ class Trainer:
         sums = self._no_losses(last - first)
         sums[: len(done)] = done if len(done) else 0
         began = reported = time.monotonic()
-        draws = (draw(settings.seed, list(self._share(step))) for step in steps)
+        draws = (draw(settings.seed, self._share(step)) for step in steps)
         checked, shown = Late(self.device), Late(self.device)
 
         def show(i: int, rows: Tensor) -> None:
@@ -147,11 +147,16 @@ class Trainer:
         rates = {"learning_rate": self._learning_rate(last - 1), "images_per_second": speed}
         return {**self._losses("train", rows.sum(dim=0)), **rates}
 
-    def _share(self, step: int) -> range:
-        """Return the positions of this worker's tiles of a step in the training order."""
-        size = self.settings.batch_size // self.world_size
-        start = step * self.settings.batch_size + self.rank * size
-        return range(start, start + size)
+    def _share(self, step: int) -> list[int]:
+        """Return the positions of this worker's tiles of a step in the training order: its share of each part.
+
+        So all workers' tiles of a part, which batch normalisation sees together, are the same for any number of them.
+        """
+        parts = self.settings.accumulation
+        of_part = self.settings.batch_size // parts
+        size = of_part // self.world_size
+        starts = ((step * parts + part) * of_part + self.rank * size for part in range(parts))
+        return [position for start in starts for position in range(start, start + size)]
 
     def is_due(self) -> bool:
         """Return whether `checkpoint_minutes` have passed since the last checkpoint was due, or since the start.

@@ -27,6 +27,7 @@ PLAIN = SimpleNamespace(name="plain", width=1.0, dropout=0.0, vgg16=None, start_
 CASES = {
     "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
     "float32": (torch.float32, TINY, {"learning_rate": 0.001}),  # batches of 2x2 pixels amplify rounding errors
+    "parts": (torch.float64, TINY, {"accumulation": 2, "batch_size": 8}),
     "statistics": (torch.float64, TINY, {"statistics_tiles": 5}),
     "plain": (torch.float64, PLAIN, {}),
     "lovasz": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="lovasz_softmax", share=0.5)}),
@@ -86,8 +87,7 @@ def one_of(rank, world_size, address, tiles, folder, parts):
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world_size)
     try:
         for name, (dtype, network, changes) in CASES.items():
-            accumulation = parts if network is PLAIN else 1
-            settings = SGD.model_copy(update={**changes, "accumulation": accumulation})
+            settings = SGD.model_copy(update={"accumulation": parts if network is PLAIN else 1, **changes})
             torch.save(an_epoch(tiles, dtype, network, settings), folder / f"{name}{rank}.pt")
     finally:
         dist.destroy_process_group()
