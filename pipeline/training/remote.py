@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,12 @@ class Remote:
         Raises:
             StorageError: it cannot be fetched.
         """
-        header = self.cache.path(self.sha256[tileset.HEADER])
-        return header if name == tileset.HEADER else self.cache.path(tileset.sha256(header)[name])
+        return self.cache.path(self.sha256[name] if name == tileset.HEADER else self._tiles[name])
+
+    @cached_property
+    def _tiles(self) -> dict[str, str]:
+        """The SHA-256 of the tiles' other files, by name: read once, since every tile that is read asks for one."""
+        return tileset.sha256(self.find(tileset.HEADER))
 
     def weights(self) -> Path:
         """Return the path of the initial weights on this machine, fetched if they are missing."""

@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pipeline.artifacts import tileset
+from pipeline.artifacts.tileset import Tileset
 from pipeline.files import lease
 from pipeline.files.storage import Storage
 from pipeline.files.storage_address import LOCAL, VARIABLE
@@ -108,6 +110,22 @@ def test_a_finished_run_is_not_trained_again_and_fresh_starts_over(machine, addr
     with machine("third", address, fresh=True) as begun:
         trained(begun, tiles, on_report=epochs.append)
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
+
+
+def test_reading_tiles_does_not_parse_tiles_json_again(machine, address, tiles, monkeypatch):
+    here, parsed, parse = Tileset(tiles, "train"), [], tileset.strict_json.parse
+    monkeypatch.setattr(tileset.strict_json, "parse", lambda *args: parsed.append(1) or parse(*args))
+    with machine("driver", address) as begun:
+        find = begun.publish(Job(tiles, TINY, SETTINGS, (1.0, 1.0))).remote.find
+        parsed.clear()
+        fetched = Tileset(find, "train")
+        assert len(parsed) == 2  # the header, and the digests by which files are found
+        for i in range(len(here)):
+            assert (fetched[i][1] == here[i][1]).all()
+        assert sum(len(masks) for _, masks in fetched.batches([[i] for i in range(len(here))])) == 9
+        assert len(parsed) == 2
+        Tileset(find, "val")
+        assert len(parsed) == 3  # its header
 
 
 def test_initial_weights_travel(machine, address, tiles, tmp_path):
