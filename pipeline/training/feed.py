@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.artifacts.tileset import Tileset
 
 _SHARE = 8  # of a GPU's free memory, the part that tiles may take
+_AT_ONCE = 16  # tiles that are copied there
 
 Item = TypeVar("Item")
 
@@ -20,9 +21,7 @@ class Feed:
     def __init__(self, tiles: Tileset, device: torch.device, *, keep: bool) -> None:
         """Take tiles; with `keep`, all of them are put on the device now, and batches are picked from them there."""
         self._tiles, self._device = tiles, device
-        self._kept: list[Tensor] = []
-        if keep:
-            self._kept = [torch.from_numpy(part).to(device) for part in next(tiles.batches([range(len(tiles))]))]
+        self._kept = _copied(tiles, device) if keep else ()
 
     def batches(self, parts: Sequence[Sequence[int]], draws: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
         """Yield the tiles at each of `parts`, with the next of `draws`.
@@ -52,6 +51,18 @@ class Feed:
         if self._device.type != "cuda":
             return tensors
         return ahead(tuple(tensor.pin_memory() for tensor in each) for each in tensors)
+
+
+def _copied(tiles: Tileset, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return all images (T, h, w, 3) and masks (T, h, w), uint8, on a device; the host holds only a few at a time."""
+    shape = len(tiles), tiles.header.height, tiles.header.width
+    images = torch.empty(*shape, 3, dtype=torch.uint8, device=device)
+    masks = torch.empty(*shape, dtype=torch.uint8, device=device)
+    parts = [range(len(tiles))[i : i + _AT_ONCE] for i in range(0, len(tiles), _AT_ONCE)]
+    for part, batch in zip(parts, tiles.batches(parts), strict=True):
+        for kept, copied in zip((images, masks), batch, strict=True):
+            kept[part.start : part.stop] = torch.from_numpy(copied)
+    return images, masks
 
 
 def fits(tiles: Tileset, device: torch.device) -> bool:

@@ -1,6 +1,7 @@
 """What a step is given, read from tiles or picked from those that the device keeps."""
 
 import threading
+import tracemalloc
 from itertools import repeat
 
 import pytest
@@ -21,8 +22,9 @@ def tiles(tmp_path_factory):
     return Tileset(write_tiles(tmp_path_factory.mktemp("toy")), "val")
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_a_batch_comes_as_images_of_channels_and_masks_of_integers_with_its_draw(tiles, keep):
+@pytest.mark.parametrize(("keep", "at_once"), [(False, 16), (True, 16), (True, 2)])  # of nine tiles
+def test_a_batch_comes_as_images_of_channels_and_masks_of_integers_with_its_draw(tiles, monkeypatch, keep, at_once):
+    monkeypatch.setattr(feed, "_AT_ONCE", at_once)
     draws = [torch.full((2,), float(i)) for i in range(3)]
     batches = list(Feed(tiles, CPU, keep=keep).batches(PARTS, iter(draws)))
     for (images, masks, drawn), (pixels, classes), expected in zip(batches, tiles.batches(PARTS), draws, strict=True):
@@ -31,6 +33,22 @@ def test_a_batch_comes_as_images_of_channels_and_masks_of_integers_with_its_draw
         assert torch.equal(masks, torch.from_numpy(classes).long())
         assert images.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(drawn, expected)
+
+
+def test_tiles_that_the_device_keeps_pass_through_the_hosts_memory_a_few_at_a_time(tmp_path, monkeypatch):
+    tiles = Tileset(write_tiles(tmp_path, side=256), "val")
+    monkeypatch.setattr(feed, "_AT_ONCE", 1)
+    tracemalloc.start()  # numpy's arrays are counted, torch's tensors, which stand for the device's memory, are not
+    try:
+        Feed(tiles, CPU, keep=True)
+        assert tracemalloc.get_traced_memory()[1] < 9 * 256 * 256 * 4 / 2
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_split_without_tiles_can_be_kept_too(tiles, tmp_path):
+    none = Tileset(write_tiles(tmp_path), "none")
+    assert list(Feed(none, CPU, keep=True).batches([], iter([]))) == []
 
 
 def test_draws_may_have_no_end(tiles):
