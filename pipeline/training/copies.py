@@ -84,9 +84,10 @@ class Copies:
     def forget(self) -> None:
         """Remove the folder, since the storage has all of it, and those beside it in which nothing changed for a day.
 
-        Without it, a node's disk would fill with the checkpoints of each run that it ever began with.
+        Without it, a node's disk would fill with the checkpoints of each run that it ever began with. One worker of
+        each node calls this; a node that began with the run has no folder.
         """
-        for folder in self.folder.parent.iterdir():
+        for folder in self.folder.parent.glob("*"):
             is_old = folder.is_dir() and time.time() - folder.stat().st_mtime > _OLD_S
             if folder == self.folder or is_old:
                 with _locked(folder), suppress(OSError):  # which is no reason for a training to fail

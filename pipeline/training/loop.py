@@ -1,5 +1,6 @@
 """The training loop of one process: train an epoch, validate, keep the best model, save a checkpoint when it is due."""
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pipeline.artifacts.model import Metrics
 from pipeline.training import checkpoint, precision
 from pipeline.training.background import Writer
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.learner import deterministic
+from pipeline.training.learner import all_reduce, deterministic
 from pipeline.training.trainer import Job, Trainer
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ def fit(
         with hardware, Writer(write) as writer:
             _show_the_end(trainer, state, validated)
             _continue(trainer, state, writer, report=report, progress=progress, validated=validated)
-            writer.finish()
-        if copies and trainer.rank == 0:
-            copies.forget()
+            _finish(trainer, writer, copies)
 
 
 def _hardware(device: torch.device) -> str:
@@ -121,6 +120,27 @@ def _continue(
             if is_candidate:
                 validated(trainer, network)  # after the checkpoint, which matters more
             report(metrics)
+
+
+def _finish(trainer: Trainer, writer: Writer, copies: "Copies | None") -> None:
+    """Wait for the last checkpoint; then remove what this node has of the run's copies, which the storage has too.
+
+    The first worker copies the last checkpoint from the folder that it shares with the others of its node.
+    """
+    try:
+        writer.finish()
+    finally:  # also where that fails, which the others do not know of
+        if copies:
+            _wait_for_all(trainer.device)
+    if copies and os.environ.get("LOCAL_RANK", "0") == "0":  # Ray Train sets it, as torchrun does
+        copies.forget()
+
+
+def _wait_for_all(device: torch.device) -> None:
+    """Wait until every worker has called this."""
+    called = torch.ones(1, device=device)
+    all_reduce(called)
+    called.item()  # the host, too, waits for what GPUs reduce
 
 
 def _show_the_end(trainer: Trainer, state: Checkpoint, validated: Callable[[Trainer, nn.Module], None]) -> None:

@@ -79,6 +79,8 @@ def test_losing_the_storage_and_a_node_that_comes_back_changes_nothing(cluster, 
     assert driver.returncode == 0, text
     assert re.search(r"(?m)^train: resuming run [0-9a-f]{16} at epoch \d+ of 12, step \d+$", text), text
     assert (project / "models/segnet/model.safetensors").read_bytes() == trained_on_one_machine(tmp_path, project)
+    for name, node in cluster.nodes.items():  # the new one, too, which had fetched what it resumed from
+        assert node.run("find", f"{CACHE}/runs", "-name", "step-*").stdout == "", name
 
 
 def test_workers_run_where_the_labels_are(cluster, folder):

@@ -169,6 +169,14 @@ def test_a_node_keeps_no_copies_of_a_run_that_is_over_nor_of_old_ones(copies, bu
     assert commits(bucket, ours.folder) == ["step-000000001.json"]
 
 
+def test_a_node_without_copies_has_nothing_to_forget(copies, tmp_path):
+    ours = copies("node")
+    ours.folder.rmdir()
+    ours.folder.parent.rmdir()
+    ours.forget()
+    assert not (tmp_path / "node").exists()
+
+
 def test_a_node_that_dies_while_it_forgets_keeps_no_part_of_a_checkpoint(copies, monkeypatch):
     def die(path):
         raise KeyboardInterrupt
