@@ -5,7 +5,7 @@ Only these are removed:
 * runs below runs/, except the run of models/segnet and the newest others: those started or resumed last;
 * runs of folds that are evaluated, which nothing resumes, and those of cross-validations that are removed;
 * cross-validations below runs/folds, except as many of the newest; their scores are in MLflow too;
-* copies in runs/ of registered models' weights, which no run that stays began with;
+* weights in runs/ named like copies of registered models', which no run that stays began with;
 * temporary files and folders below runs/, models/, reports/ and data/ (`.*.partial`) that have not been written to for
   an hour.
 
@@ -27,7 +27,7 @@ _MODEL = "models/segnet"
 _FOLDERS = ("runs", "models", "reports", "data")
 _UNSENT = Path("runs/unsent")
 _TOO_OLD = 3600  # seconds
-_WEIGHTS = re.compile(r"([0-9a-f]{16})-model\.safetensors")  # named after their SHA-256: training/initial.py
+_WEIGHTS = re.compile(r"([0-9a-f]{16})-model\.safetensors")  # named after their SHA-256: initial.py, pretrained.py
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,10 @@ def _started(folder: Path) -> float:
 
 def _unused_weights(root: Path, runs: Sequence[Path]) -> list[Path]:
     """Return copies of weights that none of `runs` began with, older than an hour: a run may be about to begin."""
-    starts = [read_inputs(run).get("start_from") for run in runs if is_recorded(run)]
-    used = {str(start["sha256"])[:16] for start in starts if start is not None}
+    inputs = [read_inputs(run) for run in runs if is_recorded(run)]
+    began_with = [start["sha256"] for each in inputs if (start := each.get("start_from")) is not None]
+    began_with += [sha256 for each in inputs if (sha256 := each.get("vgg16")) is not None]  # a download may be so named
+    used = {str(sha256)[:16].lower() for sha256 in began_with}
     named = [(path, _WEIGHTS.fullmatch(path.name)) for path in sorted((root / "runs").glob("*"))]
     copies = [path for path, name in named if name is not None and name[1] not in used]
     return [path for path in copies if _last_written(path) < time.time() - _TOO_OLD]

@@ -211,6 +211,17 @@ def test_copied_weights_stay_as_long_as_a_run_that_began_with_them(repository):
     assert [waste.path.name[0] for waste in prune.find(repository, 9) if waste.kind == "weights"] == ["c"]
 
 
+@pytest.mark.parametrize("digits", ["a" * 64, "A" * 64])  # as params.yaml has them
+def test_a_download_that_is_named_like_a_copy_stays_with_the_runs_that_began_with_it(repository, digits):
+    inputs = repository / "runs" / NAMES[0] / "inputs.json"
+    inputs.write_text(json.dumps({"start_from": None, "vgg16": digits}))
+    for name in (f"{digits[:16]}-model.safetensors", f"{'b' * 16}-model.safetensors"):
+        (repository / "runs" / name).write_bytes(b"12345")
+        age(repository / "runs" / name, 2 * HOURS)
+    weights = [waste.path.name for waste in prune.find(repository, 9) if waste.kind == "weights"]
+    assert weights == [f"{'b' * 16}-model.safetensors"]
+
+
 def test_a_temporary_folder_within_a_removed_one_is_counted_once(repository):
     leftover(repository / "runs" / NAMES[3], ".step-1.1.partial", 2 * HOURS)
     outer = leftover(repository / "data", ".tiles.1.partial", 2 * HOURS)
