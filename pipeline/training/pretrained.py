@@ -4,6 +4,7 @@ import logging
 import struct
 from pathlib import Path
 from pickle import UnpicklingError
+from urllib.parse import urlsplit
 
 import torch
 from safetensors import SafetensorError
@@ -86,8 +87,8 @@ def _fetch(address: str, sha256: str, folder: Path) -> Path:
     import requests
 
     pooch.get_logger().setLevel(logging.WARNING)  # below that level, pooch prints addresses as they are
-    name = f"{sha256[:16]}-{address.rpartition('/')[2]}"
     try:
+        name = f"{sha256[:16]}-{urlsplit(address).path.rpartition('/')[2]}"  # `read` goes by its ending
         return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=name, path=folder)).resolve()
     except (ValueError, OSError, requests.RequestException) as err:
         fault = f"{address}: expected weights of SHA-256 {sha256}: {err}; correct model.vgg16"

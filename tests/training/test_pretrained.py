@@ -121,6 +121,14 @@ def test_weights_on_the_web_are_downloaded_once(address, tmp_path):
     assert pretrained.locate(address, expected, tmp_path / "runs") == first
 
 
+@pytest.mark.parametrize("end", ["?download=true", "?path=a/b.pth", "#main", "?token=secret#a/b"])
+def test_a_download_is_named_and_read_as_the_path_of_its_address_says(address, tmp_path, end):
+    expected = sha256(tmp_path / "web" / "vgg16.safetensors")
+    path = pretrained.locate(address + end, expected, tmp_path / "runs")
+    assert path.name == f"{expected[:16]}-vgg16.safetensors"
+    assert pretrained.read(path).keys() == TENSORS.keys()
+
+
 def test_downloaded_weights_of_another_digest_are_refused_and_not_kept(address, tmp_path):
     with pytest.raises(ValueError, match=r"vgg16\.safetensors: expected weights of SHA-256 0000.*correct model\.vgg16"):
         pretrained.locate(address, "0" * 64, tmp_path / "runs")
@@ -137,6 +145,11 @@ def test_a_download_does_not_print_its_address_which_may_hold_a_password(address
 def test_an_address_that_does_not_answer_is_an_error(address, tmp_path):
     with pytest.raises(ValueError, match=r"nothing\.pth: expected weights of SHA-256"):
         pretrained.locate(address.replace("vgg16.safetensors", "nothing.pth"), "0" * 64, tmp_path / "runs")
+
+
+def test_an_address_that_is_none_is_an_error_that_names_what_to_correct(tmp_path):
+    with pytest.raises(ValueError, match=r"^https://\[::1/w\.pth: expected weights of .*; correct model\.vgg16$"):
+        pretrained.locate("https://[::1/w.pth", "0" * 64, tmp_path / "runs")
 
 
 def test_the_error_of_an_address_does_not_show_its_password(address, tmp_path):
