@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pipeline.files.storage import Storage, StorageError
 
 SECONDS = 45.0
 """A lease that was not renewed for so long may be taken over."""
+_GIVE_BACK = 1 / 3  # of that time, for each of the requests at the end
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,8 @@ class Lease:
 def held(storage: Storage, name: str) -> Iterator[Lease]:
     """Hold a lease in the block; waits, with a message, while another process renews it.
 
+    If the storage cannot be reached when the block ends, a warning says so, and the lease runs out by itself.
+
     Raises:
         StorageError: the storage cannot be reached, or does not obey conditions.
     """
@@ -67,9 +71,18 @@ def held(storage: Storage, name: str) -> Iterator[Lease]:
         yield lease
     finally:
         ended.set()
-        renewing.join()
-        if _owner(storage, name) == lease.owner:
-            storage.delete([name])
+        renewing.join(_GIVE_BACK * SECONDS)  # what it still writes, it writes on the condition that the lease is ours
+        _give_back(lease)
+
+
+def _give_back(lease: Lease) -> None:
+    """Remove the object, or let the lease run out if the storage does not answer soon: its error would hide others."""
+    storage = Storage(lease.storage.address, patience=timedelta(seconds=_GIVE_BACK * SECONDS))
+    try:
+        if _owner(storage, lease.name) == lease.owner:
+            storage.delete([lease.name])
+    except StorageError as err:
+        _log.warning(f"{lease.name} could not be given back, and runs out after {SECONDS:.0f} s: {err}")
 
 
 def check_conditions(storage: Storage) -> None:

@@ -135,6 +135,30 @@ def test_a_lease_survives_an_outage_longer_than_itself(wire, bucket, caplog):
     assert not [message for message in caplog.messages if message.startswith("took")]
 
 
+@pytest.mark.slow
+def test_an_error_within_is_raised_at_once_where_the_storage_is_away_and_the_lease_runs_out(wire, bucket, caplog):
+    def train():
+        with lease.held(Storage(bucket), "run/lease"):
+            wire.down()
+            raise ValueError("the loss is not finite")
+
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=r"^the loss is not finite$"):
+        train()
+    assert time.monotonic() - began < 20  # other requests are repeated for three minutes
+    [message] = caplog.messages
+    assert message.startswith("run/lease could not be given back, and runs out after 3 s: expected to read s3://")
+    wire.up()
+    with lease.held(Storage(bucket), "run/lease"):
+        assert Storage(bucket).names() == ["run/lease"]
+
+
+@pytest.mark.slow
+def test_an_outage_when_the_work_is_done_is_no_error(wire, bucket):
+    with lease.held(Storage(bucket), "run/lease"):
+        wire.down()
+
+
 def test_an_unreadable_lease_is_waited_for_and_taken_over(bucket):
     Storage(bucket).put("run/lease", b"[]")
     with lease.held(Storage(bucket), "run/lease") as held:
