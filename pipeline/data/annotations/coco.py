@@ -100,6 +100,6 @@ def _cover(annotation: _Annotation, height: int, width: int) -> Covered:
         if shape.size != (height, width):
             raise ValueError(f"expected runs of {width} x {height} pixels, got {shape.size[1]} x {shape.size[0]}")
         counts = shape.counts if isinstance(shape.counts, list) else drawing.unpacked(shape.counts)
-        return drawing.runs(counts, width, height).T  # they go down the columns
+        return drawing.runs(counts, width, height).transposed()  # they go down the columns
     except ValueError as err:
         raise ValueError(f"annotation {annotation.id}: {err}") from err

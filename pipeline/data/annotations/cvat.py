@@ -6,7 +6,6 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
-import numpy as np
 from defusedxml.ElementTree import parse
 
 from pipeline.data.annotations import documents, drawing
@@ -71,9 +70,6 @@ def _cover(tag: str, values: Mapping[str, str], height: int, width: int) -> Cove
         x, y, across, down = (float(values[key]) for key in ("cx", "cy", "rx", "ry"))
         return drawing.ellipse((x, y), (across, down), height, width, degrees=degrees)
     left, top, columns, rows = (int(values[key]) for key in ("left", "top", "width", "height"))
-    covered = np.zeros((height, width), np.bool_)
-    part = covered[top : top + rows, left : left + columns] if min(left, top) >= 0 else covered[:0]
-    if part.shape != (rows, columns):
+    if min(left, top, columns, rows) < 0 or left + columns > width or top + rows > height:
         raise ValueError(f"expected a mask within {width} x {height}, got {columns} x {rows} at {left}, {top}")
-    part[:] = drawing.runs([int(count) for count in values["rle"].split(",")], rows, columns)
-    return covered
+    return drawing.runs([int(count) for count in values["rle"].split(",")], rows, columns).moved(top, left)

@@ -9,12 +9,29 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-Covered = npt.NDArray[np.bool_]
 Size = Callable[[], tuple[int, int, int]]
 """Returns height and width of an image as it is seen, and the EXIF orientation that turns it so; or raises ImageError
 if it cannot be read."""
 
 _LARGEST = 20_000  # pixels of a side; polygons may lie outside by as much
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Which pixels an annotation covers: those of a box within the image; a mask of the whole image would cost more."""
+
+    top: int
+    left: int
+    pixels: npt.NDArray[np.bool_]
+    """(h, w) of the box, which holds all covered pixels."""
+
+    def transposed(self) -> "Covered":
+        """Return the same with rows and columns exchanged."""
+        return Covered(self.left, self.top, self.pixels.T)
+
+    def moved(self, down: int, right: int) -> "Covered":
+        """Return the same so many pixels further down and to the right."""
+        return Covered(self.top + down, self.left + right, self.pixels)
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,7 @@ class Region:
 
     label: str
     cover: Callable[[int, int], Covered]
-    """Returns which pixels it covers, (H, W), given height and width."""
+    """Returns which pixels it covers, given the image's height and width."""
 
 
 def draw(height: int, width: int, regions: Iterable[Region]) -> Labelled:
@@ -74,7 +91,10 @@ def draw(height: int, width: int, regions: Iterable[Region]) -> Labelled:
         code = code_of.setdefault(region.label, len(code_of) + 1)
         if code > np.iinfo(np.uint16).max:
             raise ValueError(f"expected at most 65,535 labels, got more, such as {region.label}")
-        codes[region.cover(height, width)] = code
+        covered = region.cover(height, width)
+        rows, columns = covered.pixels.shape
+        box = codes[covered.top : covered.top + rows, covered.left : covered.left + columns]
+        box[covered.pixels] = code
     return Labelled(codes, (None, *code_of))
 
 
@@ -85,7 +105,7 @@ def check_size(height: int, width: int) -> None:
 
 
 def polygons(parts: Sequence[Sequence[float]], height: int, width: int) -> Covered:
-    """Return which pixels at least one of several polygons covers, (height, width).
+    """Return which pixels at least one of several polygons covers.
 
     Args:
         parts: x, y, x, y, ... of each polygon, in pixels from the top left corner.
@@ -103,12 +123,12 @@ def polygons(parts: Sequence[Sequence[float]], height: int, width: int) -> Cover
             raise ValueError(f"expected corners within {2 * _LARGEST:,} pixels, got {wrong[0]:g}")
     if not parts:
         raise ValueError("expected a polygon, got none")
-    runs = coco_mask.frPyObjects([list(map(float, part)) for part in parts], height, width)
-    return np.asarray(coco_mask.decode(coco_mask.merge(runs)), np.bool_)
+    merged = coco_mask.merge(coco_mask.frPyObjects([list(map(float, part)) for part in parts], height, width))
+    return runs(unpacked(merged["counts"].decode()), width, height).transposed()  # they go down the columns
 
 
 def rectangle(ends: tuple[float, float, float, float], height: int, width: int, *, degrees: float = 0.0) -> Covered:
-    """Return which pixels a rectangle covers, (height, width).
+    """Return which pixels a rectangle covers.
 
     Args:
         ends: x and y of one corner, and of the opposite one, in pixels from the top left corner of the image.
@@ -130,7 +150,7 @@ def rectangle(ends: tuple[float, float, float, float], height: int, width: int, 
 def ellipse(
     centre: tuple[float, float], radii: tuple[float, float], height: int, width: int, *, degrees: float = 0.0
 ) -> Covered:
-    """Return which pixels have their centre within an ellipse, (height, width).
+    """Return which pixels have their centre within an ellipse.
 
     Args:
         centre: x and y, in pixels from the top left corner of the image.
@@ -144,11 +164,19 @@ def ellipse(
     """
     if not (all(map(math.isfinite, (*centre, *radii, degrees))) and min(radii) > 0):
         raise ValueError(f"expected numbers and radii above 0, got {radii[0]:g} and {radii[1]:g} at {centre}")
-    y, x = np.ogrid[:height, :width]
-    right, down = x + 0.5 - centre[0], y + 0.5 - centre[1]
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    rows = _reached(centre[1], math.hypot(radii[0] * sine, radii[1] * cosine), height)
+    columns = _reached(centre[0], math.hypot(radii[0] * cosine, radii[1] * sine), width)
+    y, x = np.ogrid[rows, columns]
+    right, down = x + 0.5 - centre[0], y + 0.5 - centre[1]
     along, across = (right * cosine + down * sine) / radii[0], (down * cosine - right * sine) / radii[1]
-    return np.asarray(along**2 + across**2 <= 1, np.bool_)
+    return Covered(rows.start, columns.start, np.asarray(along**2 + across**2 <= 1, np.bool_))
+
+
+def _reached(centre: float, reach: float, side: int) -> slice:
+    """Return the pixels of a row or column of so many that are at most so far from a point; some may be further."""
+    first, last = (min(max(end, 0.0), float(side)) for end in (centre - reach - 1, centre + reach + 1))
+    return slice(math.floor(first), math.ceil(last))
 
 
 def without_area(shape: str) -> ValueError:
@@ -157,15 +185,28 @@ def without_area(shape: str) -> ValueError:
 
 
 def runs(counts: Sequence[int], height: int, width: int) -> Covered:
-    """Return which pixels runs cover, (height, width): how many are not, then how many are, and so on, row by row.
+    """Return which pixels runs cover: how many are not, then how many are, and so on, row by row.
 
     Raises:
         ValueError: they do not add up to height * width.
     """
     if min(counts, default=0) < 0 or sum(counts) != height * width:
         raise ValueError(f"expected runs of {height * width} pixels together, got {sum(counts)}")
-    covered = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
-    return covered.reshape(height, width)
+    lengths = np.array(counts, np.int64)
+    ends = np.cumsum(lengths)
+    is_covered = (np.arange(len(lengths)) % 2 == 1) & (lengths > 0)
+    if not is_covered.any():
+        return Covered(0, 0, np.zeros((0, 0), np.bool_))
+    firsts, lasts = (ends - lengths)[is_covered], ends[is_covered] - 1  # pixels of each run
+    top, bottom = firsts[0] // width, lasts[-1] // width + 1
+    left, right = (firsts % width).min(), (lasts % width).max() + 1
+    if (firsts // width < lasts // width).any():  # a run that goes on in the next row reaches both sides
+        left, right = 0, width
+    size = int(bottom - top), int(right - left)
+    starts, stops = ((each // width - top) * size[1] + each % width - left for each in (firsts, lasts))
+    changes = np.stack([starts, stops + 1], axis=1).ravel()
+    gaps = np.diff(changes, prepend=0, append=size[0] * size[1])
+    return Covered(int(top), int(left), np.repeat(np.arange(len(gaps)) % 2 == 1, gaps).reshape(size))
 
 
 def unpacked(text: str) -> list[int]:
