@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -158,8 +158,20 @@ def _read(path: Path) -> list[Metrics]:
     if not path.exists():
         return []
     try:
-        rows = csv_table.read(path)
-        return [{key: float(value) for key, value in row.items() if value} for row in rows if float(row["epoch"])]
-    except (OSError, ValueError, KeyError) as err:
+        return [_parsed(row) for row in csv_table.read(path)]
+    except (OSError, ValueError) as err:
         _log.warning(f"{path}: expected the history of this run, got {err!r}; it begins anew")
         return []
+
+
+def _parsed(row: Mapping[str, str]) -> Metrics:
+    """Return an epoch's metrics.
+
+    Raises:
+        ValueError: a value is no number, or the epoch's own is missing or none of 1, 2, ...
+    """
+    epoch = {key: float(value) for key, value in row.items() if value}
+    number = epoch.get("epoch", math.nan)
+    if not (number >= 1 and number.is_integer()):
+        raise ValueError(f"a row of epoch {row.get('epoch')}")
+    return epoch

@@ -67,7 +67,13 @@ def test_a_resumed_training_appends_and_a_repeated_epoch_is_there_once(job, tmp_
     assert [row["val/miou"] for row in csv_table.read(tmp_path / "history.csv")] == ["0.25", "0.75", "0.75"]
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"epoch,val/miou\n1.0\n", b"loss\n1.0\n", b"epoch\none\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"\xff", b"epoch,val/miou\n1.0\n", b"loss\n1.0\n", b"epoch\none\n", b"epoch,loss\n,1.0\n"),
+        *(b"epoch\n0.0\n1.0\n", b"epoch\nnan\n", b"epoch\n-1.0\n", b"epoch\n1.5\n", b"epoch\ninf\n"),
+    ],
+)
 def test_a_broken_history_is_reported_and_begun_anew(job, tmp_path, caplog, content):
     (tmp_path / "history.csv").write_bytes(content)
     with live.watched(tmp_path, job, ignore) as watched:
