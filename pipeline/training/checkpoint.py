@@ -47,7 +47,9 @@ class Checkpoint:
     best_epoch: int
     """0-based."""
     sums: Tensor
-    """(k, 4 or 6) float64: what each of the unfinished epoch's k steps added to its losses; k is 0 between epochs."""
+    """(k, 4 or 6) float64: what each of the unfinished epoch's k steps added to its losses.
+
+    Between epochs k is 0, and the number of columns means nothing."""
     history: tuple[Metrics, ...]
     """The metrics of each epoch so far."""
 

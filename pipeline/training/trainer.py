@@ -114,7 +114,8 @@ class Trainer:
         steps = range(first + len(done), last)
         tiles = sampler.Steps(self._order, steps, self._share)
         sums = self._no_losses(last - first)
-        sums[: len(done)] = done if len(done) else 0
+        if len(done):  # without a step, `done` may have other columns: a checkpoint between epochs knows no settings
+            sums[: len(done)] = done
         began = reported = time.monotonic()
         draws = (draw(settings.seed, self._share(step)) for step in steps)
         checked, shown = Late(self.device), Late(self.device)
