@@ -28,24 +28,22 @@ class TrainingLine:
         *,
         work: Callable[[float], float] = lambda done: done,
         checkpoint_bytes: int = 0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start; the remaining time is estimated from what this process sees after the first `WARM_UP` seconds.
+        """Take what is known of the training; the time that is left is estimated from what is seen after `WARM_UP`.
 
         Args:
             num_epochs: of the training.
             work: returns how long the first so many epochs take, in any unit; by default, all take the same.
             checkpoint_bytes: the size of the checkpoints that it keeps.
-            clock: returns seconds.
         """
-        self._num_epochs, self._work, self._clock = num_epochs, work, clock
+        self._num_epochs, self._work = num_epochs, work
         self._checkpoint_bytes = checkpoint_bytes
-        self._began: tuple[float, float] | None = None
-        self._start_epoch = 0.0
+        self._measured_from: tuple[float, float] | None = None  # the time, and how many epochs were done then
+        self._first_done = 0.0  # epochs that were done at the first batch
         self._is_warm = self._is_estimated = False
         self._console = Console(file=sys.stdout, highlight=False)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
-        self._start = self._said = self._heard = time.monotonic()
+        self._made_at = self._said_at = self._heard_at = time.monotonic()
         self._newest = ""
         self._ended = threading.Event()
         self._speaker = threading.Thread(target=self._speak, daemon=True)
@@ -68,14 +66,12 @@ class TrainingLine:
     def progress(self, now: Metrics) -> None:
         """Show the epoch in progress: epoch, done (a fraction), train/loss, images_per_second and memory_bytes."""
         done = now["epoch"] - 1 + now["done"]
-        if self._began is None:
-            self._began, self._start_epoch = (self._clock(), done), done
-            self._say(f"first batch after {time.monotonic() - self._start:.0f} s")
+        self._heard_at = time.monotonic()
+        if self._measured_from is None:
+            self._measured_from, self._first_done = (self._heard_at, done), done
+            self._say(f"first batch after {self._heard_at - self._made_at:.0f} s")
         text = f"epoch {now['epoch']:.0f}/{self._num_epochs} {now['done']:4.0%}  loss {now['train/loss']:.3f}  "
-        self._newest, self._heard = (
-            f"{text}{now['images_per_second']:.1f} images/s  {self.left(done)}",
-            time.monotonic(),
-        )
+        self._newest = f"{text}{now['images_per_second']:.1f} images/s  {self.left(done)}"
         if self._console.is_terminal:
             self._live.update(Text(self._newest), refresh=True)
         self._warm_up(done, now["memory_bytes"])
@@ -89,41 +85,42 @@ class TrainingLine:
 
     def left(self, done: float) -> str:
         """Return how long the rest takes, after `done` epochs."""
-        if self._began is None or done <= self._began[1]:
+        if self._measured_from is None or done <= self._measured_from[1]:
             return "time left: not known yet"
-        past, left = self._work(done) - self._work(self._began[1]), self._work(self._num_epochs) - self._work(done)
-        seconds = (self._clock() - self._began[0]) / past * left
+        began, first = self._measured_from
+        past, left = self._work(done) - self._work(first), self._work(self._num_epochs) - self._work(done)
+        seconds = (time.monotonic() - began) / past * left
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
     def _warm_up(self, done: float, memory_bytes: float) -> None:
         """Forget the first steps once they are over, and say what the training takes after as long again."""
-        now, (began, first) = self._clock(), self._began or (math.inf, 0.0)
+        now, (began, first) = time.monotonic(), self._measured_from or (math.inf, 0.0)
         if self._is_estimated or now < began + WARM_UP:
             return
         if not self._is_warm:
-            self._is_warm, self._began = True, (now, done)
+            self._is_warm, self._measured_from = True, (now, done)
         elif done > first:
             self._is_estimated, last = True, self._num_epochs
             seconds = (now - began) / (self._work(done) - self._work(first))
-            whole = seconds * (self._work(last) - self._work(self._start_epoch))
+            whole = seconds * (self._work(last) - self._work(self._first_done))
             advice = "; segnet plan says what would be faster" if whole > estimate.PATIENCE else ""
             self._say(
-                f"estimate: {estimate.in_words(seconds, whole, last - self._start_epoch)}; memory "
+                f"estimate: {estimate.in_words(seconds, whole, last - self._first_done)}; memory "
                 f"{estimate.size(memory_bytes)} a worker, checkpoints {estimate.size(self._checkpoint_bytes)}{advice}"
             )
 
     def _say(self, text: str) -> None:
-        self._said = time.monotonic()
+        self._said_at = time.monotonic()
         self._console.print(text, soft_wrap=True)
 
     def _speak(self) -> None:
         """Say the newest progress where nothing was said for a while, and how old it is if it is old."""
-        while not self._ended.wait(max(0.0, self._said + EVERY - time.monotonic())):
+        while not self._ended.wait(max(0.0, self._said_at + EVERY - time.monotonic())):
             now = time.monotonic()
-            if now < self._said + EVERY:
+            if now < self._said_at + EVERY:
                 continue
-            age = now - self._heard
+            age = now - self._heard_at
             if not self._newest:
-                self._say(f"waiting for the first batch, for {now - self._start:.0f} s")
+                self._say(f"waiting for the first batch, for {now - self._made_at:.0f} s")
             else:
                 self._say(f"{self._newest}, {age:.0f} s ago" if age >= EVERY else self._newest)

@@ -15,8 +15,16 @@ class Clock:
 
     seconds = 0.0
 
-    def __call__(self):
+    def monotonic(self):
         return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The only clock that progress knows."""
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
 
 
 def tell(line, clock, *events):
@@ -25,14 +33,13 @@ def tell(line, clock, *events):
         line.progress({**BEGUN, "epoch": done // 1 + 1, "done": done % 1})
 
 
-def test_a_finished_epoch_is_a_line_with_the_time_left(capsys):
-    clock = Clock()
-    with TrainingLine(4, clock=clock) as line:
+def test_a_finished_epoch_is_a_line_with_the_time_left(capsys, clock):
+    with TrainingLine(4) as line:
         tell(line, clock, (100, 0.0))
         clock.seconds = 160
         line.report(EPOCH)  # two epochs took 60 s, two are left
     assert capsys.readouterr().out == (
-        "first batch after 0 s\nepoch 2/4  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  60 s left\n"
+        "first batch after 100 s\nepoch 2/4  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  60 s left\n"
     )
 
 
@@ -49,18 +56,17 @@ def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
 
 
 @pytest.mark.parametrize(("done", "left"), [(0.0, "time left: not known yet"), (0.25, "2 min left")])
-def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, done, left):
+def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, done, left, clock):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    clock = Clock()  # a quarter of one of three epochs takes 10 s: 11 quarters are left
-    with TrainingLine(3, clock=clock) as line:
+    # A quarter of one of three epochs takes 10 s: 11 quarters are left
+    with TrainingLine(3) as line:
         tell(line, clock, (0, 0.0), (10, done))
     assert f"epoch 1/3 {done:4.0%}  loss 1.000  1.0 images/s  {left}" in capsys.readouterr().out
 
 
-def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys):
-    clock = Clock()
-    with TrainingLine(12, checkpoint_bytes=25_000_000, clock=clock) as line:
+def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys, clock):
+    with TrainingLine(12, checkpoint_bytes=25_000_000) as line:
         # A hundredth of an epoch in 9 s, then half a one in 20 s: 40 s each
         tell(line, clock, (0, 0.0), (9, 0.01), (10, 0.25), (19, 0.5), (30, 0.75), (40, 1.0), (50, 1.25))
         clock.seconds = 60
@@ -73,23 +79,21 @@ def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys):
     )
 
 
-def test_a_step_that_takes_longer_than_the_first_seconds_is_an_estimate_of_its_own(capsys):
-    clock = Clock()
-    with TrainingLine(2, clock=clock) as line:
+def test_a_step_that_takes_longer_than_the_first_seconds_is_an_estimate_of_its_own(capsys, clock):
+    with TrainingLine(2) as line:
         tell(line, clock, (0, 0.0), (100, 0.125), (120, 0.25))
     assert "estimate: 3 min an epoch, 5 min for 2 epochs" in capsys.readouterr().out  # 160 s, and twice as long
 
 
-def test_a_training_that_goes_on_is_estimated_for_what_is_left_of_it(capsys):
-    clock = Clock()
-    with TrainingLine(12, clock=clock) as line:
+def test_a_training_that_goes_on_is_estimated_for_what_is_left_of_it(capsys, clock):
+    with TrainingLine(12) as line:
         tell(line, clock, (0, 8.0), (10, 8.25), (20, 8.5))
     assert "estimate: 40 s an epoch, 3 min for 4 epochs" in capsys.readouterr().out  # 160 s
 
 
-def test_small_epochs_count_for_what_they_take(capsys):
-    clock = Clock()  # of eight small epochs and two four times as long, half an epoch took 30 s
-    with TrainingLine(10, work=lambda done: min(done, 8) / 4 + max(done - 8, 0), clock=clock) as line:
+def test_small_epochs_count_for_what_they_take(capsys, clock):
+    # Of eight small epochs and two four times as long, half an epoch took 30 s
+    with TrainingLine(10, work=lambda done: min(done, 8) / 4 + max(done - 8, 0)) as line:
         tell(line, clock, (0, 0.0), (10, 0.25), (40, 0.75))
         assert line._newest.endswith("15 min left")  # 3.8125 of 4 epochs at full size, 240 s each
     assert "estimate: 4 min an epoch at full size, 16 min for 10 epochs, of which some are smaller" in (
@@ -98,9 +102,8 @@ def test_small_epochs_count_for_what_they_take(capsys):
 
 
 @pytest.mark.parametrize(("seconds", "is_said"), [(50, False), (50.5, True)])  # of an epoch of twelve
-def test_beyond_ten_minutes_it_is_said_where_to_look_for_what_is_faster(capsys, seconds, is_said):
-    clock = Clock()
-    with TrainingLine(12, clock=clock) as line:
+def test_beyond_ten_minutes_it_is_said_where_to_look_for_what_is_faster(capsys, seconds, is_said, clock):
+    with TrainingLine(12) as line:
         tell(line, clock, (0, 0.0), (10, 0.0), (10 + seconds, 1.0))
     assert ("checkpoints 0.1 MB; segnet plan says what would be faster\n" in capsys.readouterr().out) == is_said
 
@@ -148,20 +151,18 @@ def test_where_epochs_are_said_often_nothing_is_added(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(44.5, "89 s left"), (45.0, "2 min left"), (300.0, "10 min left")])
-def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left):
-    clock = Clock()
-    with TrainingLine(3, clock=clock) as line:
+def test_a_minute_and_a_half_or_more_is_given_in_minutes(capsys, seconds, left, clock):
+    with TrainingLine(3) as line:
         tell(line, clock, (0, 0.0))
         clock.seconds = seconds
         line.report({**EPOCH, "epoch": 1.0})  # an epoch took so long, two are left
     assert capsys.readouterr().out.endswith(f"images/s  {left}\n")
 
 
-def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch):
+def test_on_a_terminal_a_line_shows_the_epoch_in_progress(capsys, monkeypatch, clock):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal then
     monkeypatch.setenv("TERM", "xterm")
-    clock = Clock()
-    with TrainingLine(4, clock=clock) as line:
+    with TrainingLine(4) as line:
         tell(line, clock, (100, 1.0), (160, 1.5))
     shown = capsys.readouterr().out
     assert "epoch 2/4   0%  loss 1.000  1.0 images/s  time left: not known yet" in shown
