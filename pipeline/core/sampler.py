@@ -93,6 +93,30 @@ class Steps(Sequence[list[int]]):
         return self._order.tiles_at(self._share(self._steps[i]))
 
 
+def share(step: int, batch_size: int, *, parts: int, worker: tuple[int, int]) -> list[int]:
+    """Return the positions of a worker's tiles of a step in the training order: its share of each part of the batch.
+
+    So all workers' tiles of a part, which batch normalisation sees together, are the same for any number of workers.
+
+    Args:
+        step: 0-based.
+        batch_size: tiles of a step, a multiple of the parts times the number of workers.
+        parts: in which a batch is processed, one after the other.
+        worker: its rank, and the number of workers.
+
+    Example:
+        The second batch of 8 has the parts 8 to 11 and 12 to 15, of which the second of two workers has the later half.
+
+        >>> share(1, 8, parts=2, worker=(1, 2))
+        [10, 11, 14, 15]
+    """
+    rank, world_size = worker
+    of_part = batch_size // parts
+    size = of_part // world_size
+    starts = ((step * parts + part) * of_part + rank * size for part in range(parts))
+    return [position for start in starts for position in range(start, start + size)]
+
+
 def shares_by_class(pixels_TC: Counts, class_share: float) -> Floats:
     """Return each tile's share of a pass, of which `class_share` is given to classes and the rest to tiles.
 

@@ -149,15 +149,9 @@ class Trainer:
         return {**self._losses("train", rows.sum(dim=0)), **rates}
 
     def _share(self, step: int) -> list[int]:
-        """Return the positions of this worker's tiles of a step in the training order: its share of each part.
-
-        So all workers' tiles of a part, which batch normalisation sees together, are the same for any number of them.
-        """
-        parts = self.settings.accumulation
-        of_part = self.settings.batch_size // parts
-        size = of_part // self.world_size
-        starts = ((step * parts + part) * of_part + self.rank * size for part in range(parts))
-        return [position for start in starts for position in range(start, start + size)]
+        """Return the positions of this worker's tiles of a step in the training order."""
+        settings, worker = self.settings, (self.rank, self.world_size)
+        return sampler.share(step, settings.batch_size, parts=settings.accumulation, worker=worker)
 
     def is_due(self) -> bool:
         """Return whether `checkpoint_minutes` have passed since the last checkpoint was due, or since the start.
