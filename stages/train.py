@@ -27,7 +27,7 @@ def main(*, fresh: bool = False) -> None:
             watching = live.watched(begun.folder, job, lambda epoch: runs.log_history(tracked, [epoch]))
             with runs.running(tracked), runs.system_metrics(tracked), watching as watched:
                 runs.log_environment(tracked)
-                runs.log_params(tracked, train.mlflow_params(job, tiles))
+                runs.log_params(tracked, train.mlflow_params(job, tiles, made_of))
                 runs.log_dataset(tracked, tiles.dataset, made_of["data"], source=str(TILES), context="training")
                 started.run(**watched.listeners)
                 result, spec = begun.result(), train.spec(job, tiles, begun.folder.name)

@@ -118,13 +118,10 @@ def spec(job: Job, tiles: Header, run: str) -> Spec:
     )
 
 
-def mlflow_params(job: Job, tiles: Header) -> dict[str, Any]:
+def mlflow_params(job: Job, tiles: Header, inputs: Inputs) -> dict[str, Any]:
     """Return the params recorded with a run: the sections that determine it, where it starts, class weights, tiles."""
-    start = initial.recorded(job.initial)
     return {
-        **({} if start is None else {"start_from": start}),
-        "model": job.model.model_dump(mode="json"),
-        "train": job.settings.model_dump(mode="json", exclude=NOT_PART_OF_A_RUN),
+        **{key: inputs[key] for key in ("start_from", "vgg16", "model", "train") if inputs[key] is not None},
         "class_weight": dict(zip(tiles.classes.names, job.class_weights, strict=True)),
         "tile": {"height": tiles.height, "width": tiles.width, "scale": tiles.scale},
         "dataset": tiles.dataset,

@@ -74,7 +74,7 @@ def test_a_champion_is_what_training_starts_from(tiles, store, mlflow_store, tmp
         "sha256": sha256(store[0] / "model.safetensors"),
         "classes": ["sky", "tree", "road"],
     }
-    assert made_of["start_from"] == train.mlflow_params(job, header)["start_from"] == recorded
+    assert made_of["start_from"] == train.mlflow_params(job, header, made_of)["start_from"] == recorded
     assert train.reads(job) == (tiles.resolve(), tmp_path / "runs" / f"{recorded['sha256'][:16]}-model.safetensors")
 
 

@@ -52,7 +52,7 @@ def test_nothing_is_validated_and_the_last_epoch_becomes_the_model(tiles, tmp_pa
         result.state, train.spec(job, header, "a"), job, inputs, model=tmp_path / "model", reports=tmp_path
     )
     assert "val/miou" not in pd.read_csv(tmp_path / "history.csv").columns
-    assert train.mlflow_params(job, header)["train"]["with_val"] is True
+    assert train.mlflow_params(job, header, inputs)["train"]["with_val"] is True
     assert inputs["train"]["with_val"] is True
 
 

@@ -65,6 +65,9 @@ def test_weights_that_the_encoder_starts_from_are_an_input_by_their_digest(tiles
         model = TINY.model_copy(update={"vgg16": Vgg16(path=path, sha256=sha256, trained_on="caffe")})
         made_of.append(train.inputs(Job(tiles, model, SETTINGS, (1.0, 3.0), Initial(Path(path).resolve()))))
     assert made_of[0] == made_of[1] == made_of[2]
+    header = Tileset(tiles, "train").header
+    recorded = train.mlflow_params(Job(tiles, model, SETTINGS, (1.0, 3.0)), header, made_of[0])
+    assert (recorded["vgg16"], recorded["model"]["vgg16"]) == (digest, {"trained_on": "caffe"})
     assert (made_of[0]["vgg16"], made_of[0]["model"]["vgg16"]) == (digest, {"trained_on": "caffe"})
     assert train.inputs(Job(tiles, TINY, SETTINGS, (1.0, 3.0)))["vgg16"] is None
 
@@ -72,10 +75,10 @@ def test_weights_that_the_encoder_starts_from_are_an_input_by_their_digest(tiles
 def test_a_run_is_recorded_with_what_determines_it(tiles):
     settings = SETTINGS.model_copy(update={"class_weights": (1.0, 3.0)})
     job, header, made_of = train.prepare(tiles, TINY, settings, tiles, registered.fetch)
-    recorded = train.mlflow_params(job, header)
+    recorded = train.mlflow_params(job, header, made_of)
     assert list(recorded) == ["model", "train", "class_weight", "tile", "dataset"]
-    of_the_model = {"name": "segnet", "width": 1 / 16, "dropout": 0.0, "vgg16": None, "start_from": None}
-    assert recorded["model"] == {**made_of["model"], "start_from": None} == of_the_model
+    of_the_model = {"name": "segnet", "width": 1 / 16, "dropout": 0.0, "vgg16": None}
+    assert recorded["model"] == made_of["model"] == of_the_model
     assert recorded["train"] == made_of["train"]
     apart = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
     assert recorded["train"].keys() == type(SETTINGS).model_fields.keys() - apart
