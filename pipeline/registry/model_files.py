@@ -126,7 +126,7 @@ def fetch(version: Version, path: str, into: Path) -> Path:
 
     address = f"{version.address}/{path}"
     try:
-        copy = artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri, registry_uri=uri)
+        copy = artifacts.download_artifacts(address, dst_path=str(into), tracking_uri=uri)
     except (MlflowException, OSError) as err:
         owner = f"version {version.number} of {version.model.name} in {uri}"
         raise ValueError(redact(f"expected {path} beside {owner}: {err}")) from err

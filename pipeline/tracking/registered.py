@@ -26,9 +26,7 @@ def download(uri: str, address: str, into: Path) -> Path:
     from mlflow import MlflowException, artifacts
 
     try:
-        copy = artifacts.download_artifacts(
-            f"{address}/artifacts", dst_path=str(into), tracking_uri=uri, registry_uri=uri
-        )
+        copy = artifacts.download_artifacts(f"{address}/artifacts", dst_path=str(into), tracking_uri=uri)
     except (MlflowException, OSError) as err:
         what = f"expected a version {address} made by the register stage in {uri}: {err}"
         raise ValueError(f"{redact(what)}; correct the address, or register the model again") from err

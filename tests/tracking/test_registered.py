@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.tracking import registered
 from pipeline.tracking.store import UnreachableError
-from tests.support import tiny_version
+from tests.support import stores, tiny_version
 from tests.support.tiny_model import write_model
 
 NAME = "segnet-fetched"
@@ -24,6 +24,19 @@ def test_an_alias_is_fetched_with_the_number_of_its_version(model, mlflow_store,
     assert version == f"models:/{NAME}/1"
     assert folder.is_relative_to(tmp_path)
     assert (folder / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+
+
+def test_a_version_is_looked_up_in_the_registry_that_mlflow_registers_in(model, mlflow_store, tmp_path, monkeypatch):
+    other = write_model(tmp_path / "version" / "artifacts" / "segnet", seed=9)
+    registry = stores.sqlite(tmp_path)
+    tiny_version.laid_out(registry, NAME, tmp_path / "version")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", registry)
+    for n, address in enumerate((f"models:/{NAME}@champion", f"models:/{NAME}/1")):
+        into = tmp_path / str(n)
+        into.mkdir()
+        folder, version = registered.fetch(address, into)
+        assert version == f"models:/{NAME}/1"
+        assert (folder / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
 
 
 def test_a_number_is_fetched_as_it_is(model, mlflow_store, tmp_path):
