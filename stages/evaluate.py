@@ -15,13 +15,12 @@ RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
 FILES = (*scores.READ, "intervals.json", "classes.csv", "confusion.csv", "evaluation.html")
-OPTIONS = ("overlap", "batch_size", "precision", "flip", "scales", "samples", "seed")
 
 
 def main() -> None:
     """Predict all test images, write scores and report page, and add them to the training's MLflow run."""
     settings, source = params.load(), manifest.scan(RAW)
-    predictor = predict.load(MODEL, **settings.evaluate.model_dump(include=set(OPTIONS)))
+    predictor = predict.load(MODEL, **settings.evaluate.predicting())
     images = gallery.Gallery(source.classes, max_characters=gallery.budget(len(evaluate.scored_images(source))))
     result = evaluate.run(predictor, source, RAW, on_image=images.add, placement=settings.placement)
     intervals = evaluate.intervals(result, settings.evaluate)

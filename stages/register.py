@@ -14,7 +14,6 @@ from stages import execute
 RAW = Path("data/raw")
 MODEL = Path("models/segnet")
 REPORTS = Path("reports")
-OPTIONS = ("overlap", "precision", "flip", "scales", "samples", "seed")  # the served model predicts as evaluated
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     settings = params.load()
     (REPORTS / "registration.json").unlink(missing_ok=True)  # DVC leaves it: what is refused before, loses no verdict
     result = scores.read(REPORTS)
-    options = settings.evaluate.model_dump(mode="json", include=set(OPTIONS))
+    options = settings.evaluate.serving()
     scored = standing.of(MODEL, result, options)
     rule = Rule(settings.registration, settings.evaluate, RAW, settings.placement)
     run = runs.resume(settings.tracking.experiment, scored.run)

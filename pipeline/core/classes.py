@@ -1,6 +1,5 @@
 """The class table: names, colours, and void, which is always one index past the last class."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,29 +55,6 @@ class ClassTable:
     def to_json(self) -> dict[str, Any]:
         """Return a dict of plain lists, strings and numbers."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> "ClassTable":
-        """Return the table that `to_json` described.
-
-        Raises:
-            ValueError: a key is missing, a value is malformed, or the lists differ in length.
-        """
-        try:
-            weights = tree["published_weights"]
-            return cls(
-                names=tuple(str(name) for name in tree["names"]),
-                colours=tuple(_colour(c) for c in tree["colours"]),
-                void_colour=_colour(tree["void_colour"]),
-                published_weights=None if weights is None else tuple(float(w) for w in weights),
-            )
-        except (KeyError, TypeError, ValueError) as err:
-            raise ValueError(f"expected a class table (names, colours, void_colour, published_weights): {err}") from err
-
-
-def _colour(values: Any) -> Colour:
-    red, green, blue = (int(v) for v in values)
-    return red, green, blue
 
 
 # SegNet release (class order, colours, `class_weighting` of Models/segnet_train.prototxt).

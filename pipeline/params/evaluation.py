@@ -1,6 +1,6 @@
 """The sections evaluate and register: how a model is scored, and what it must achieve."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,14 @@ class Evaluate(Section):
     level: Annotated[float, Field(gt=0, lt=1)]
     """Level of the confidence intervals: of a score, the fraction of the resamples that lie within; of a gain on the
     champion, the fraction of cases in which it holds the true gain, so that (1 - level) / 2 are false promotions."""
+
+    def serving(self) -> dict[str, Any]:
+        """Return the options of predict.load that a registered model keeps, to predict as evaluated; JSON values."""
+        return self.model_dump(mode="json", include={"overlap", "precision", "flip", "scales", "samples", "seed"})
+
+    def predicting(self) -> dict[str, Any]:
+        """Return all options of predict.load."""
+        return {"batch_size": self.batch_size, **self.serving()}
 
 
 class Register(Section):

@@ -30,8 +30,6 @@ from pipeline.planning.steps import Timing
 from pipeline.training import estimate, phases
 from pipeline.validation import validate
 
-_OPTIONS = ("overlap", "batch_size", "precision", "flip", "scales", "samples", "seed")  # of evaluate, for predict.load
-
 Result = TypeVar("Result")
 
 
@@ -122,7 +120,7 @@ def _evaluating(settings: Params, sample: Sample, raw: Path, tiles: Path, folder
         header.scale, "untrained",
     )  # fmt: skip
     write_model(folder, spec, network.state_dict())
-    predictor = predict.load(folder, **settings.evaluate.model_dump(include=set(_OPTIONS)))
+    predictor = predict.load(folder, **settings.evaluate.predicting())
     seconds, _ = _timed(lambda: evaluate.run(predictor, sample.manifest, raw))
     return seconds / len(evaluate.scored_images(sample.manifest))
 

@@ -90,7 +90,7 @@ def propose(
         minutes: returns the minutes of each stage with other params, and with so many times the effort.
     """
     now, own = effort(settings, manifest), settings.model_dump(mode="json", by_alias=True)
-    whole = minutes(settings, now / now)
+    whole = minutes(settings, Effort(1, 1, 1))
     if sum(whole.values()) <= estimate.PATIENCE / 60:
         return ()
     found: list[tuple[float, Saving]] = []

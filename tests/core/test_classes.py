@@ -26,37 +26,6 @@ def test_the_palette_paints_classes_then_void():
     assert not palette[2:].any()
 
 
-@pytest.mark.parametrize("weights", [None, (0.5, 2.0)])
-def test_what_is_written_as_json_is_read_back(weights):
-    assert ClassTable.from_json(table(weights=weights).to_json()) == table(weights=weights)
-
-
-def test_json_lists_are_read():
-    tree = {"names": ["road", "sky"], "colours": [[128, 64, 128], [70, 130, 180]], "void_colour": [0, 0, 0]}
-    assert ClassTable.from_json({**tree, "published_weights": None}) == table()
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [{}, {**table().to_json(), "colours": 3}],
-    ids=["no keys", "no list of colours"],
-)
-def test_json_of_another_kind_is_refused(broken):
-    with pytest.raises(ValueError, match="expected a class table"):
-        ClassTable.from_json(broken)
-
-
-@pytest.mark.parametrize("key", ["names", "colours", "void_colour", "published_weights"])
-def test_json_without_a_key_is_refused(key):
-    tree = table(weights=(0.5, 2.0)).to_json()
-    if key == "published_weights":
-        tree[key] = ("a", "b")
-    else:
-        del tree[key]
-    with pytest.raises(ValueError, match=r"^expected a class table \(names, colours, void_colour, publi"):
-        ClassTable.from_json(tree)
-
-
 @pytest.mark.parametrize("count", [2, 255])
 def test_two_to_255_classes_with_any_colours_are_accepted(count):
     names = tuple(map(str, range(count)))

@@ -15,7 +15,6 @@ from pipeline.planning import costs, params_file, proposal, sample, steps
 from pipeline.planning.sample import Sample
 from pipeline.planning.sizes import Machine
 from pipeline.planning.steps import Timing
-from stages import evaluate
 from tests.support import SCENES, layouts
 from tests.support.tiny_dataset import CLASSES, sized
 
@@ -127,10 +126,6 @@ def test_a_folder_is_estimated_from_a_few_of_its_images_and_nothing_stays(own):
     assert sorted(own.rglob("*")) == before
     said = CliRunner().invoke(app, ["plan"], catch_exceptions=False)
     assert said.stdout.startswith("train: ")
-
-
-def test_evaluation_is_timed_with_the_options_of_its_stage():
-    assert set(costs._OPTIONS) == set(evaluate.OPTIONS)
 
 
 @pytest.mark.parametrize(("size", "note"), [(None, ""), ((8, 8), "estimated from 6 images, up to 4 of each split, wh")])
