@@ -96,6 +96,54 @@ def test_a_damaged_repository_is_no_missing_one(repository, broken):
         environment.commit()
 
 
+def git_of(*words):
+    subprocess.run(["git", *words], check=True, capture_output=True)
+
+
+def test_a_worktree_whose_repository_is_gone_is_refused(repository, tmp_path, monkeypatch):
+    git_of("worktree", "add", "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    (tmp_path / ".git").rename(tmp_path / "away")
+    with pytest.raises(
+        git.RefusedError, match=r"got: fatal: not a git repository: /.*/\.git/worktrees/tree; bring"
+    ) as it:
+        environment.commit()
+    assert str(it.value).endswith(
+        "; bring back what is missing there or damaged: of a worktree, run git worktree repair in the repository that "
+        "it is of; of a submodule, git submodule update --init in the one above; else clone it again"
+    )
+
+
+def test_a_repository_that_git_dir_names_and_is_not_there_is_refused(repository, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/nonexistent")
+    fix = "; correct the environment variable GIT_DIR, or unset it"
+    with pytest.raises(git.RefusedError, match=f"got: fatal: not a git repository: '/nonexistent'{fix}"):
+        environment.commit()
+
+
+@pytest.mark.parametrize("below", ["", "a/b"])
+@pytest.mark.parametrize("content", ["garbage\n", "", None])
+def test_a_repository_without_an_intact_head_is_refused(repository, content, below, tmp_path, monkeypatch):
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / below)
+    head = tmp_path / ".git/HEAD"
+    head.unlink() if content is None else head.write_text(content)
+    with pytest.raises(git.RefusedError, match=rf"got: fatal: not a git repository: '{tmp_path}/\.git'; bring back"):
+        environment.commit()
+
+
+def test_an_empty_folder_of_that_name_is_no_repository(folder):
+    (folder / ".git").mkdir()  # as a container may have it, in place of one that is hidden
+    assert git.text("rev-parse", "HEAD") is None
+
+
+def test_a_repository_above_the_folders_that_git_looks_in_is_not_asked(repository, monkeypatch):
+    (repository / "below").mkdir()
+    monkeypatch.chdir(repository / "below")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository))
+    assert git.text("rev-parse", "HEAD") is None
+
+
 def test_a_model_without_a_commit_is_announced(folder, caplog):
     assert environment.commit_or_warning() == ("unknown", "unknown")
     assert "the model's version will name none, and segnet trace cannot find its code; git init" in caplog.text
