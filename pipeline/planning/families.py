@@ -14,7 +14,6 @@ from pipeline.planning.mask_words import RARER, USUAL, Words, folders_of_masks
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
-_WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?|frames?")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
 _OF_INSTANCES = re.compile(r"(?i)(?<![a-z])(instances?|panoptic)(?![a-z])")
 
@@ -98,11 +97,12 @@ def _common_end(stems: Sequence[str], images: Mapping[str, object]) -> str:
 def _masks(pictures: Sequence[str], by: Words) -> set[str]:
     """Return the pictures that are masks, by their names or folders; or the PNGs beside JPEGs of the same names.
 
-    Folders that all pictures lie in tell nothing, such as segmentation_dataset. Where no image would remain, names do
-    not count, since images may be called field_segment_1; then neither do folders of images, such as labeled_images.
+    Folders that all pictures lie in tell nothing, such as segmentation_dataset, nor do those around a
+    folder of images and one of masks tell anything of the images. Where no image would remain, names do not count,
+    since images may be called field_segment_1; then neither do folders of images, such as labeled_images.
     """
     top = len(PurePosixPath(os.path.commonpath(pictures)).parts) if len(pictures) > 1 else 0
-    below = {path: path.split("/", top)[-1] for path in pictures}
+    below = {path: path.split("/", top)[-1] for path in pictures} | mask_words.images_beside_masks(pictures)
     for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
         chosen = {path for path, rest in below.items() if is_mask(rest, by)}
         if len(chosen) < len(pictures):
@@ -131,7 +131,9 @@ def _is_in_folder_of_masks(path: str, by: Words) -> bool:
 
 def _is_in_no_folder_of_images(path: str, _: Words) -> bool:
     folders = PurePosixPath(path).parent.parts
-    return any(mask_words.OF_MASKS.search(folder) and not _WITH_IMAGES.search(folder) for folder in folders)
+    return any(
+        mask_words.is_named_after_masks(folder) and not mask_words.is_named_after_images(folder) for folder in folders
+    )
 
 
 def _split(path: str, by: Words) -> _Name:

@@ -100,11 +100,15 @@ def _within(root: Path, path: str) -> str:
 
 
 def _beside(root: Path) -> list[str]:
-    """Return the pictures in folders beside the data set's, relative to it."""
+    """Return the pictures in folders of masks beside the data set's, relative to it.
+
+    A folder with images of its own, such as labeled/ beside unlabeled/, is another data set.
+    """
     here = root.absolute()
     found: list[str] = []
     for folder in sorted(here.parent.iterdir()):
         if folder != here and folder.is_dir() and mask_words.is_named_after_masks(folder.name):
             files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
-            found += [f"../{path.relative_to(here.parent).as_posix()}" for path in files]
+            near = [f"../{path.relative_to(here.parent).as_posix()}" for path in files]
+            found += [] if mask_words.images_beside_masks(near) else near
     return found

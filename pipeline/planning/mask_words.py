@@ -1,12 +1,18 @@
 """The words by which files and folders of masks are told from those of images."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
-OF_MASKS = re.compile(
+_OF_MASKS = re.compile(
     r"(?i)mask|label|annot|segm|ground.?truth|(?<![a-z])(gt|seg|lbl)(?![a-z])|^gt(fine|coarse)|(?-i:_L$)"
 )
+_WITHOUT = re.compile(
+    r"(?i)((?<![a-z])(un|no|non|not|without)|(?-i:(?<=[a-z])Un))[_\-. ]?(mask|label|annot|segm|ground.?truth|gt|seg)"
+)
+_WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?|frames?")
 _END_OF_MASK = r"(?i:gt\w*|masks?|label\w*|seg\w*|annot\w*|lbl|trimap)|L"
 _END_OF_IMAGE = r"leftImg8bit|0000|image|img|rgb|sat|photo"
 
@@ -16,7 +22,7 @@ class Words:
     """What names of files and folders have at their ends, or are, that tells masks from images."""
 
     of_masks: re.Pattern[str] | None
-    """Of the very folder of masks, beside `OF_MASKS` of any."""
+    """Of the very folder of masks, beside the usual ones of any."""
     end_of_mask: re.Pattern[str]
     end_of_image: re.Pattern[str]
 
@@ -33,9 +39,16 @@ RARER = Words(
 """With words that often mean something else, such as target_field: looked for only where the usual ones find none."""
 
 
+@cache
 def is_named_after_masks(folder: str) -> bool:
-    """Return whether a folder's name says that it holds masks."""
-    return OF_MASKS.search(folder) is not None
+    """Return whether a folder's name says that it holds masks, and not that there are none, as unlabelled does."""
+    return _OF_MASKS.search(_WITHOUT.sub("", folder)) is not None
+
+
+@cache
+def is_named_after_images(folder: str) -> bool:
+    """Return whether a folder's name says that it holds images, as labeled_images does too."""
+    return _WITH_IMAGES.search(folder) is not None
 
 
 def folders_of_masks(path: str, by: Words) -> list[str]:
@@ -46,5 +59,24 @@ def folders_of_masks(path: str, by: Words) -> list[str]:
     return [
         folder
         for i, folder in enumerate(folders)
-        if OF_MASKS.search(folder) or (i == last and rarer is not None and rarer.search(folder))
+        if is_named_after_masks(folder) or (i == last and rarer is not None and rarer.search(folder))
     ]
+
+
+def images_beside_masks(pictures: Iterable[str]) -> dict[str, str]:
+    """Return the pictures in a folder of images beside one of masks, with their paths below the folder of both.
+
+    The name of that folder tells nothing of them, such as labeled of labeled/images, where there is labeled/masks.
+    """
+    of_images: dict[str, list[str]] = {}
+    with_masks = set()
+    for path in pictures:
+        above = ""
+        for folder in PurePosixPath(path).parent.parts:
+            if is_named_after_masks(folder):
+                with_masks.add(above)
+            elif is_named_after_images(folder):
+                of_images.setdefault(above, []).append(path)
+            above += f"{folder}/"
+    both = sorted(with_masks & of_images.keys(), key=len)
+    return {path: path.removeprefix(above) for above in both for path in of_images[above]}

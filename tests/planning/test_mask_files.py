@@ -5,13 +5,18 @@ import pytest
 from PIL import Image
 
 from pipeline.data import pairing
-from pipeline.planning import globs, listing, mask_files
+from pipeline.data.pairing import Pair
+from pipeline.planning import globs, listing, mask_files, mask_words
 
 
-def look(root, *paths, pattern=None):
+def touch(root, *paths):
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
+
+
+def look(root, *paths, pattern=None):
+    touch(root, *paths)
     return mask_files.find(listing.read(root), pattern)
 
 
@@ -34,6 +39,8 @@ def look(root, *paths, pattern=None):
         (("images/GT_1.jpg", "images/GT_2.jpg", "masks/GT_1.png", "masks/GT_2.png"), ("images/*.jpg", "masks/*.png")),
         (("labeled_images/1.jpg", "labeled_images/2.jpg", "masks/1.png", "masks/2.png"),
          ("labeled_images/*.jpg", "masks/*.png")),
+        (("labels/1.png", "labels/2.png", "unlabelled_photos/1.jpg", "unlabelled_photos/2.jpg"),
+         ("unlabelled_photos/*.jpg", "labels/*.png")),
     ],
 )  # fmt: skip
 def test_masks_are_recognised_and_the_globs_pair_all_of_them(tmp_path, paths, expected):
@@ -42,6 +49,35 @@ def test_masks_are_recognised_and_the_globs_pair_all_of_them(tmp_path, paths, ex
     found = pairing.find(tmp_path, *expected)
     assert {path for pair in found for path in (pair.image, pair.mask)} == set(paths)
     assert questions == []
+
+
+def test_masks_among_the_images_are_masks_by_their_names_beside_a_folder_of_masks_too(tmp_path):
+    _, questions = look(tmp_path, "images/1.jpg", "images/1_mask.png", "annotations/1.png")
+    assert questions[0].startswith("Are these the masks: annotations/1.png (not a mask's labels)? Default: yes; others")
+    assert "images/1_mask.png" in questions[0]
+
+
+@pytest.mark.parametrize(
+    "folder", ["unlabelled", "Unlabeled", "un-annotated", "moreUnlabeled", "no_masks", "not-labeled"]
+)
+def test_a_folder_of_images_without_masks_is_no_folder_of_masks(tmp_path, folder):
+    touch(tmp_path, f"{folder}/1.jpg", "data/1.jpg")
+    with pytest.raises(
+        ValueError, match="expected masks recognised by their names or folders, with images of the same"
+    ):
+        mask_files.find(listing.read(tmp_path / "data"), None)
+
+
+@pytest.mark.parametrize("folder", ["run_labels", "sun_masks", "Unified_labels", "segmentation_masks", "canola_mask"])
+def test_words_that_only_look_like_a_negation_are_none(folder):
+    assert mask_words.is_named_after_masks(folder)
+
+
+def test_a_folder_beside_with_images_of_its_own_is_another_data_set(tmp_path):
+    touch(tmp_path, "labeled/images/1.jpg", "labeled/masks/1.png", "unlabeled/images/1.jpg")
+    with pytest.raises(ValueError, match="expected masks recognised"):
+        mask_files.find(listing.read(tmp_path / "unlabeled"), None)
+    assert mask_files.find(listing.read(tmp_path / "labeled"), None)[0].pairs == (Pair("images/1.jpg", "masks/1.png"),)
 
 
 def test_files_that_are_no_pictures_are_none_of_the_images(tmp_path):

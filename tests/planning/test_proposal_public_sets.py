@@ -51,6 +51,8 @@ EXPECTED = {
     ),
     "numbered_splits": ("*/images/*.jpg", "*/masks/*.png", (12, 3, 3), ""),
     "manual_tests": ("*/*/images/*.jpg", "*/*/masks/*.png", (5, 1, 3), ""),
+    "semi_supervised": ("labeled/images/*.jpg", "labeled/masks/*.png", (4, 1, 1), ""),
+    "semi_supervised_splits": ("labeled/images/*/*.jpg", "labeled/masks/*/*.png", (6, 3, 3), ""),
     "unlabelled": ("{test,train,val}/images/*.jpg", "{test,train,val}/masks/*.png", (6, 3, 3), "extra"),
 }
 

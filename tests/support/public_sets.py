@@ -163,3 +163,14 @@ def test_photos(root):
     """Images of which some end with a word that ends all images of other sets."""
     write(root, "images/{i}.jpg", "masks/{i}.png", ALL)
     write(root, "images/{i}_test.jpg", "", ALL)
+
+
+def semi_supervised(root):
+    """Images without masks beside a folder that has both, of the same names."""
+    write(root, "labeled/images/{i}.jpg", "labeled/masks/{i}.png", ALL)
+    write(root, "unlabeled/images/{i}.jpg", "", ALL)
+
+
+def semi_supervised_splits(root):
+    write(root, "labeled/images/{split}/{i}.jpg", "labeled/masks/{split}/{i}.png")
+    write(root, "unlabeled/images/x{i}.jpg", "", ALL)
