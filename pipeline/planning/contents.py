@@ -25,7 +25,14 @@ from pipeline.files.threads import Images, largest, on_all_cores
 Label = int | str | None
 """A value, a colour as red * 65536 + green * 256 + blue, or an annotation's label; None: without any."""
 Colour = tuple[int, int, int]
+_CODE = np.array([65_536, 256, 1])
 _COLOURED = ("RGB", "RGBA", "P")  # modes of pictures in which colours may tell the classes
+_ONE_SHAPE = 0.9
+"""Intersection over union from which areas count as the same.
+
+A circle of 540 pixels, such as DRIVE's field of view, has 0.98 with one 5 pixels beside it; vessels that cover an
+eighth of two images have 0.07 by chance.
+"""
 _SAMPLE = 200  # masks; half a minute on two cores at 2 megapixels each
 
 
@@ -89,6 +96,19 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     return Contents("colour", counted, len(pairs), {}, questions)
 
 
+def are_of_one_shape(root: Path, pairs: Sequence[Pair]) -> bool:
+    """Return whether each of two labels covers nearly the same pixels in all of these masks, two or more."""
+    try:
+        masks = [read_colours(root / str(pair.mask)) @ _CODE for pair in pairs]
+    except ImageError:
+        return False
+    if len(masks) < 2 or len({mask.shape for mask in masks}) > 1:
+        return False
+    labels = np.unique(masks)
+    areas = [np.array(masks) == label for label in labels]
+    return len(labels) == 2 and all((np.all(area, 0).sum() / np.any(area, 0).sum()) >= _ONE_SHAPE for area in areas)
+
+
 def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Contents:
     """Return the labels in annotated images that exist, at most 200 of them.
 
@@ -116,7 +136,7 @@ def _values(path: Path) -> tuple[Counter[Label], Mapping[Label, Colour]]:
 
 def _colours(path: Path) -> Counter[Label]:
     try:
-        codes = read_colours(path) @ np.array([65_536, 256, 1])
+        codes = read_colours(path) @ _CODE
     except ImageError as err:
         raise ValueError(f"{path}: {err}") from err
     found, counts = np.unique(codes, return_counts=True)

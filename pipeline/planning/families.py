@@ -46,15 +46,34 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
         pictures: paths below the data set's folder.
         masks: those that are masks; None: as their names, or those of their folders, tell.
     """
-    given = None if masks is None else set(masks)
-    return _find(pictures, given, USUAL) or _find(pictures, given, RARER)
+    if masks is None:
+        return _told(pictures, USUAL) or _told(pictures, RARER)
+    given = dict.fromkeys(sorted(masks), ())
+    return _families(pictures, given, USUAL) or _families(pictures, given, RARER)
 
 
-def _find(pictures: Sequence[str], masks: set[str] | None, by: Words) -> list[Family]:
-    chosen = masks if masks is not None else _masks(pictures, by)
-    images = _by_core([path for path in pictures if path not in chosen], by)
+def by_rarer_words(pictures: Sequence[str], found: Iterable[Family]) -> list[Family]:
+    """Return further families, whose masks are told by words that often mean something else, the most likely first.
+
+    Args:
+        pictures: paths below the data set's folder.
+        found: the families that `find` has found among them.
+    """
+    masks = {pair.mask for family in found for pair in family.pairs}
+    images = {pair.image for family in found for pair in family.pairs}
+    others = [path for path in pictures if path not in masks]
+    told = (path for path in others if path not in images and _is_mask(path, RARER) and not _is_mask(path, USUAL))
+    return _families(others, {path: _words(path, RARER) for path in told}, RARER)
+
+
+def _told(pictures: Sequence[str], by: Words) -> list[Family]:
+    return _families(pictures, {path: _words(path, by) for path in sorted(_masks(pictures, by))}, by)
+
+
+def _families(pictures: Sequence[str], kinds: Mapping[str, tuple[str, ...]], by: Words) -> list[Family]:
+    """Return the families of the masks, each with what tells its kind."""
+    images = _by_core([path for path in pictures if path not in kinds], by)
     grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    kinds = {path: () if masks is not None else _words(path, by) for path in sorted(chosen)}
     names = _names(kinds, images, by)
     for path, words in kinds.items():
         grouped[(*words, names[path].start, names[path].end, PurePosixPath(path).suffix.lower())].append(path)
@@ -179,9 +198,10 @@ def _family(
             named.update(path for path, _ in candidates)
     if not found:
         return None
-    (end, _), *_ = Counter(end for _, end in found).most_common(1)
+    ends = Counter(end for _, end in found)
+    end = max(ends, key=lambda each: (ends[each], each))  # as many _test as _training: one glob cannot have both
     name = names[masks[0]]
-    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), end) for pair, _ in found)
+    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), end) for pair, own in found if own == end)
     start, tail = ("", "") if whole else (name.start, name.end)
     left_out = tuple(sorted(named - {str(pair.image) for pair, _ in found}))
     return Family(tuple(pair for pair, own in found if own == end), end, start, tail, left_out)

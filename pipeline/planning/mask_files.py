@@ -1,10 +1,12 @@
 """Which family of masks of a data set is meant: told by a pattern, or the most likely one."""
 
 import glob
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from pipeline.data import pairing
+from pipeline.data.pairing import Pair
 from pipeline.planning import contents, families, mask_words
 from pipeline.planning.families import Family
 from pipeline.planning.listing import PICTURES, Listing
@@ -17,7 +19,8 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
     """Return the masks with their images, and questions where others could be meant.
 
     Without a pattern, folders beside the data set's are looked at too, if none in it holds masks; and of several kinds
-    for equally many images, those with the most labels are meant: masks of crop and weed before those of plants.
+    for equally many images, those with the most labels are meant: masks of crop and weed before those of plants. It is
+    asked too about those that are told by words which often mean something else.
 
     Args:
         listing: the data set's files.
@@ -39,11 +42,23 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
             f"expected masks {asked}, with images of the same names in {listing.root}, got none; name the masks, as in "
             "--masks 'labels/*_mask.png'. Annotations are read of COCO, LabelMe, CVAT and, polygons alone, YOLO"
         )
-    alike = [each for each in found if families.is_second_best(each) <= families.is_second_best(found[0])]
-    if len(alike) == 1 or pattern is not None:
+    if pattern is not None:
         return found[0], _left_out(found[0])
-    held = {id(each): _num_labels(listing.root, each) for each in alike}
-    best, *others = sorted(alike, key=lambda each: (-len(each.pairs), -held[id(each)]))
+    both = [*found, *families.by_rarer_words(listing.pictures, found)]
+    alike = [each for each in both if families.is_second_best(each) <= families.is_second_best(found[0])]
+    if len(alike) == 1:
+        return found[0], _left_out(found[0])
+    return _most_likely(listing.root, alike)
+
+
+def _most_likely(root: Path, alike: Sequence[Family]) -> tuple[Family, list[str]]:
+    """Return the masks that are meant, and a question that names the others.
+
+    Masks of one shape in all images come last: a camera's field of view, as in DRIVE's and HRF's mask/.
+    """
+    held = {id(each): _num_labels(root, each) for each in alike}
+    fixed = {id(each): contents.are_of_one_shape(root, _looked_at(each)) for each in alike}
+    best, *others = sorted(alike, key=lambda each: (fixed[id(each)], -len(each.pairs), -held[id(each)]))
     named = [f"{each.pairs[0].mask} ({_counted(held[id(each)])})" for each in (best, *others[:4])]
     return best, [
         f"Are these the masks: {named[0]}? Default: yes; others could be {', '.join(named[1:])}: --masks says which",
@@ -63,11 +78,14 @@ def _left_out(family: Family) -> list[str]:
     ]
 
 
+def _looked_at(family: Family) -> Sequence[Pair]:
+    return family.pairs[:: max(1, len(family.pairs) // _LOOKED_AT)][:_LOOKED_AT]
+
+
 def _num_labels(root: Path, family: Family) -> int:
     """Return how many labels a few of the masks hold; 0: they cannot be read, or are pictures."""
-    step = max(1, len(family.pairs) // _LOOKED_AT)
     try:
-        number = len(contents.of_masks(root, family.pairs[::step][:_LOOKED_AT]).pixels)
+        number = len(contents.of_masks(root, _looked_at(family)).pixels)
     except ValueError:
         return 0
     return number if number <= _MANY else 0

@@ -148,3 +148,26 @@ def test_labels_that_nobody_tells_apart_are_one_class_and_asked_about():
         decomposed: composed,
     }
     assert "Are 'Traffic sign' and 'traffic  sign ' one class? Default: yes, traffic sign" in table.questions
+
+
+SQUARE = np.pad(np.full((10, 10), 255, np.uint8), 5)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        ([SQUARE, SQUARE, SQUARE], True),
+        ([SQUARE, np.pad(np.full((10, 9), 255, np.uint8), ((5, 5), (5, 6)))], True),  # 90 of 100 pixels in both
+        ([SQUARE, np.pad(np.full((10, 8), 255, np.uint8), ((5, 5), (5, 7)))], False),  # 80 of 100
+        ([SQUARE, np.roll(SQUARE, 5, 1)], False),  # 50 of 150
+        ([SQUARE], False),  # there is nothing to compare
+        ([SQUARE, SQUARE[:-1]], False),  # of another size
+        ([SQUARE // 255 * 3 + np.eye(20, dtype=np.uint8)] * 2, False),  # four labels
+        ([np.dstack([SQUARE] * 3)] * 2, True),  # colours
+    ],
+)
+def test_masks_of_one_shape_are_told_by_the_pixels_that_two_labels_cover_in_all(tmp_path, arrays, expected):
+    for i, array in enumerate(arrays):
+        Image.fromarray(array).save(tmp_path / f"{i}.png")
+    pairs = [Pair(f"{i}.jpg", f"{i}.png") for i in range(len(arrays))]
+    assert contents.are_of_one_shape(tmp_path, pairs) == expected

@@ -116,6 +116,14 @@ def test_masks_of_more_classes_are_meant_whatever_their_name(tmp_path, one, othe
         ]
 
 
+def test_words_that_often_mean_something_else_are_asked_about_beside_the_usual_ones(tmp_path):
+    _, questions = look(tmp_path, "images/1.png", "masks/1.png", "target/1.png")
+    assert questions[0] == (
+        "Are these the masks: masks/1.png (not a mask's labels)? Default: yes; others could be target/1.png (not a "
+        "mask's labels): --masks says which"
+    )
+
+
 @pytest.mark.parametrize(
     ("images", "other"),
     [

@@ -40,6 +40,13 @@ EXPECTED = {
     "apolloscape": ("ColorImage/Record1/Camera 5/*.jpg", "Label/Record1/Camera 5/*_bin.png", (4, 1, 1), ""),
     "rugd": ("RUGD_frames-with-annotations/*/*.png", "RUGD_annotations/*/*.png", (4, 1, 1), ""),
     "drive": ("training/images/*_training.tif", "training/1st_manual/*_manual1.gif", (4, 1, 1), ""),
+    "drive_with_fields_of_view": (
+        "training/images/*_training.tif",
+        "training/1st_manual/*_manual1.gif",
+        (4, 1, 1),
+        "",
+    ),
+    "hrf": ("images/*.jpg", "manual1/*.tif", (4, 1, 1), ""),
     "x_and_y": ("x_{test,train,val}/*.png", "y_{test,train,val}/*.png", (6, 3, 3), ""),
     "targets": ("*/image/*.png", "*/target/*.png", (6, 3, 3), ""),
     "word_of_both": ("target_field/*.jpg", "masks/*.png", (4, 1, 1), ""),
@@ -102,6 +109,15 @@ def test_an_image_of_a_masks_very_name_is_its_image(project):
     pairs = {(job.pair.image, job.pair.mask) for job in assignment.jobs(dataset, project / "own") if job.pair.mask}
     assert pairs == {(f"images/{i}.jpg", f"masks/{i}.png") for i in range(6)}
     assert "left out: 6 images or masks without the other" in done.output
+
+
+def test_masks_beside_fields_of_view_are_asked_about(project):
+    public_sets.hrf(project / "own")
+    asked = (
+        "? Are these the masks: manual1/01_dr.tif (2 labels)? Default: yes; others could be mask/01_dr_mask.tif (2 "
+        "labels): --masks says which\n"
+    )
+    assert asked in CliRunner().invoke(app, ["init", "own"]).output
 
 
 def test_folders_of_which_a_word_is_a_splits_are_asked_about(project):

@@ -1,6 +1,9 @@
 """The folders and file names of public data sets, with small images of noise and masks of two halves."""
 
-from tests.support.layouts import mask, picture
+import numpy as np
+from PIL import Image
+
+from tests.support.layouts import HEIGHT, WIDTH, mask, picture
 
 SPLITS = (("train", 6), ("val", 3), ("test", 3))
 
@@ -128,6 +131,28 @@ def rugd(root):
 
 def drive(root):
     write(root, "training/images/{i}_training.tif", "training/1st_manual/{i}_manual1.gif", ALL)
+
+
+def drive_with_fields_of_view(root):
+    """Vessels, and in mask/ where the camera sees anything, which is the same for all images; both for test images."""
+    for split, start in (("training", 21), ("test", 1)):
+        for i in range(start, start + 6):
+            picture(root / f"{split}/images/{i:02}_{split}.tif", i)
+            vessels(root / f"{split}/1st_manual/{i:02}_manual1.gif", i)
+            mask(root / f"{split}/mask/{i:02}_{split}_mask.gif", 0, 255)
+
+
+def hrf(root):
+    for i in range(1, 7):
+        picture(root / f"images/{i:02}_dr.JPG", i)
+        vessels(root / f"manual1/{i:02}_dr.tif", i)
+        mask(root / f"mask/{i:02}_dr_mask.tif", [0, 0, 0], [255, 255, 255])
+
+
+def vessels(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.where(np.random.default_rng(seed).random((HEIGHT, WIDTH)) < 1 / 8, 255, 0)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
 
 
 def x_and_y(root):
