@@ -34,7 +34,7 @@ class Annotated:
 
 def find(listing: Listing) -> Annotated | None:
     """Return the annotations in a folder; None: none are known, or they name no image that is there."""
-    cvat = [path for path in listing.named(".xml") if _MARK in _start(listing, path)]
+    cvat = [path for path in listing.named(".xml") if _MARK in _start(listing, path, 4096)]
     if cvat:
         return _globs(listing, "cvat", cvat)
     kinds = _kinds(listing)
@@ -51,20 +51,20 @@ def find(listing: Listing) -> Annotated | None:
 
 
 def _yolo(listing: Listing) -> list[str]:
-    """Return the text files that have the name of a picture, if most of the first that are not empty are YOLO's.
+    """Return the text files that have the name of a picture, if most of the first that hold text are YOLO's.
 
     There are none where pictures are masks, of which such files may be anything, or where data.yaml has poses.
     """
     stems = {PurePosixPath(path).stem for path in listing.pictures}
     named = [path for path in listing.named(".txt") if PurePosixPath(path).stem in stems]
-    contents = list(islice(filter(None, ((listing.root / path).read_bytes() for path in named)), _LOOKED_AT))
+    contents = list(islice(filter(bytes.strip, (_start(listing, path, -1) for path in named)), _LOOKED_AT))
     are_polygons = 2 * sum(map(yolo.is_polygons, contents)) > len(contents)
     return named if are_polygons and not families.find(listing.pictures) and not class_names.are_poses(listing) else []
 
 
 def _asked_of_boxes(listing: Listing, files: Sequence[str]) -> tuple[str, ...]:
     """Return a question where all objects have four corners, as oriented boxes are written too."""
-    contents = islice(((listing.root / path).read_bytes() for path in files), _LOOKED_AT)
+    contents = islice(filter(bytes.strip, (_start(listing, path, -1) for path in files)), _LOOKED_AT)
     if not all(map(yolo.have_four_corners, contents)):
         return ()
     return (
@@ -73,11 +73,15 @@ def _asked_of_boxes(listing: Listing, files: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _start(listing: Listing, path: str) -> bytes:
+def _start(listing: Listing, path: str, size: int) -> bytes:
+    """Return the first bytes of a file, all of it for a size of -1; nothing if it cannot be read.
+
+    Such are a link that leads nowhere, and a file of another user. Whether it is needed is told by who needs it.
+    """
     try:
         with (listing.root / path).open("rb") as file:
-            return file.read(4096)
-    except OSError:  # such as a link that leads nowhere
+            return file.read(size)
+    except OSError:
         return b""
 
 

@@ -67,7 +67,9 @@ class Drawing:
         try:
             return self.file.read_bytes()
         except OSError as err:
-            raise ValueError(f"{self.file}: expected annotations, which can be read: {err}") from err
+            raise ValueError(
+                f"{self.file}: expected annotations that can be read, got {err}; restore it, or let this user read it"
+            ) from err
 
 
 @dataclass(frozen=True)

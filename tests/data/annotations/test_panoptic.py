@@ -74,5 +74,5 @@ def test_a_file_that_does_not_hold_together_is_refused(tmp_path, changes, reason
 def test_a_png_that_is_gone_is_named(tmp_path):
     drawing = panoptic.read(write(tmp_path))["7.jpg"]
     drawing.file.unlink()
-    with pytest.raises(ValueError, match=r"panoptic_val/7\.png: expected annotations, which can be read: .*No such"):
+    with pytest.raises(ValueError, match=r"panoptic_val/7\.png: expected annotations that can be read, got .*No such"):
         drawing.content()

@@ -1,0 +1,74 @@
+"""Which files are annotations, where some cannot be read or hold nothing."""
+
+import pytest
+
+from pipeline.planning import annotated
+from pipeline.planning.listing import read
+from pipeline.planning.proposal import propose
+from pipeline.planning.sizes import Machine
+from tests.support import layouts
+
+MACHINE = Machine(cores=2, gpus=0, gpu_bytes=0)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """YOLO's polygons: images/{train,val}/{a,...,h}.jpg, of which g and h are val's."""
+    layouts.yolo(tmp_path / "own")
+    return tmp_path / "own"
+
+
+def dangle(path):
+    path.unlink(missing_ok=True)
+    path.symlink_to("/nonexistent/there.txt")
+
+
+def test_a_label_that_leads_nowhere_leaves_its_image_without_a_mask(root):
+    dangle(root / "labels/train/b.txt")
+    proposal = propose(root, str(root), MACHINE)
+    assert "images: 7, images/*/*.jpg with labels/*/*.txt" in proposal.facts
+    assert "left out: 1 images or masks without the other; validation warns of them" in proposal.facts
+
+
+def test_a_label_that_may_not_be_read_is_named_with_what_to_do(root, monkeypatch):
+    path = root / "labels/train/b.txt"
+    locked(path, monkeypatch)
+    with pytest.raises(ValueError, match="expected annotations that can be read") as caught:
+        propose(root, str(root), MACHINE)
+    assert str(caught.value) == (
+        f"{path}: expected annotations that can be read, got [Errno 13] Permission denied: '{path}'; restore it, or "
+        "let this user read it"
+    )
+
+
+def locked(path, monkeypatch):
+    """Make a file one that another user alone may read, also where the tests run as root."""
+    open_ = type(path).open
+
+    def refuse(self, *args, **options):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_(self, *args, **options)
+
+    monkeypatch.setattr(type(path), "open", refuse)
+
+
+def test_where_masks_are_pictures_a_text_file_that_cannot_be_read_does_not_matter(tmp_path):
+    layouts.split_folders(tmp_path)
+    dangle(tmp_path / "train/images/train0.txt")
+    assert "images: 8, *" in "\n".join(propose(tmp_path, str(tmp_path), MACHINE).facts)
+
+
+@pytest.mark.parametrize("nothing", ["", "\n", " \r\n\n"])
+def test_most_labels_may_hold_nothing(root, nothing):
+    for name in "bcdef":
+        (root / f"labels/train/{name}.txt").write_text(nothing)
+    found = annotated.find(read(root))
+    assert (found.kind, found.images, found.masks) == ("yolo", "images/*/*.jpg", "labels/*/*.txt")
+
+
+@pytest.mark.parametrize("nothing", ["", "\n"])
+def test_labels_that_all_hold_nothing_are_none(root, nothing):
+    for path in root.glob("labels/*/*.txt"):
+        path.write_text(nothing)
+    assert annotated.find(read(root)) is None
