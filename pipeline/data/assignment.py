@@ -78,8 +78,14 @@ def _named_apart(texts: pa.Table) -> pa.Table:
 
 
 def is_whole(root: Path, job: Job) -> bool:
-    """Return whether an image and its mask, or the file of its annotations, are both there."""
-    return all(path is not None and is_file(root / path) for path in (job.pair.image, job.pair.mask))
+    """Return whether an image is there, and its mask or the file of its annotations, unless it is drawn without one."""
+    needed = [job.pair.image] if is_background(job) else [job.pair.image, job.pair.mask]
+    return all(path is not None and is_file(root / path) for path in needed)
+
+
+def is_background(job: Job) -> bool:
+    """Return whether an image has no annotations, which says that no object is in it."""
+    return job.drawing is not None and job.pair.mask is None
 
 
 def is_file(path: Path) -> bool:

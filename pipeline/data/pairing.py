@@ -97,6 +97,19 @@ def matches(root: Path, images: str, masks: str) -> tuple[Texts, Texts]:
     return image_files, mask_files
 
 
+def place_of_mask(images: str, masks: str, image: str) -> str:
+    """Return where the mask of an image would lie, without its suffix, by what the wildcards of `images` match.
+
+    Example:
+        >>> place_of_mask("images/**/*_rgb.jpg", "labels/**/*.txt", "images/a/b/7_rgb.jpg")
+        'labels/a/b/7'
+    """
+    match = _pattern(images).fullmatch(_without_suffix(image))
+    parts = _WILDCARD.split(_without_suffix(masks))
+    parts[1::2] = match.groups() if match is not None else ()
+    return "".join(parts)
+
+
 def _files(root: Path, pattern: str, field: str) -> Texts:
     found = (path for alternative in alternatives(pattern) for path in _below(root, alternative, field))
     files = columns.table(["path"], ([path] for path in found)).sort_by("path")["path"]

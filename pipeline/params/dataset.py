@@ -145,7 +145,8 @@ class FolderDataset(Section):
     """index: a pixel is a class value. colour: a pixel is a class colour. Annotations, whose classes are named by their
     labels: panoptic: COCO's, a JSON file of segments beside a folder of PNGs. coco: COCO's polygons, a JSON file for
     many images. labelme: LabelMe's, a JSON file for each image. cvat: CVAT's XML for images. yolo: Ultralytics'
-    polygons, a text file for each image, whose labels are the numbers of classes."""
+    polygons, a text file for each image, whose labels are the numbers of classes; an image without one shows no object,
+    unless no image of its folder has one."""
     classes: Annotated[tuple[ClassRow, ...], Field(min_length=2)]
     """The class table, in the order of the class indices."""
     sequence: Text

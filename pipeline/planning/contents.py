@@ -64,7 +64,10 @@ class Contents:
 
 def sampled(pairs: Sequence[Pair]) -> list[Pair]:
     """Return at most 200 of the images with a mask, evenly spread."""
-    whole = [pair for pair in pairs if pair.image is not None and pair.mask is not None]
+    return _spread([pair for pair in pairs if pair.image is not None and pair.mask is not None])
+
+
+def _spread(whole: Sequence[Pair]) -> list[Pair]:
     step = max(1, len(whole) / _SAMPLE)
     return [whole[int(i * step)] for i in range(min(_SAMPLE, len(whole)))]
 
@@ -115,7 +118,7 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
     Raises:
         ValueError: an annotation cannot be drawn.
     """
-    chosen = sampled(list(drawings))
+    chosen = _spread([pair for pair in drawings if pair.image is not None])
     images = Images(len(chosen), largest((root / str(pair.image) for pair in chosen), len(chosen)))
     counted = on_all_cores(partial(_drawn, root, drawings), chosen, "drawing annotations", images)
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})

@@ -1,8 +1,10 @@
 """What a look at some images tells before all are read: their sizes, and whether the pipeline refuses any."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.data import assignment
+from pipeline.data.assignment import Job
 from pipeline.data.pairing import Pair
 from pipeline.files.decoding import read_turned
 from pipeline.files.images import ImageError, read_image
@@ -10,6 +12,21 @@ from pipeline.planning.listing import Listing
 
 _HEADERS = 300  # images whose size is read
 _DECODED = 8  # images whose pixels are read too
+
+
+def told(listing: Listing, root: Path, jobs: Collection[Job]) -> tuple[str, ...]:
+    """Return facts about images without a partner, those that count as background, and pictures that are not used."""
+    alone = sum(not assignment.is_whole(root, job) for job in jobs)
+    left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
+    return *left_out, *_background(jobs), *unused(listing, (job.pair for job in jobs))
+
+
+def _background(jobs: Iterable[Job]) -> tuple[str, ...]:
+    images = [job.pair.path for job in jobs if assignment.is_background(job)]
+    if not images:
+        return ()
+    number = f"{len(images):,} image{'s' if len(images) > 1 else ''}"
+    return (f"background: {number} without a text file, such as {images[0]}: YOLO's have no object then",)
 
 
 def unused(listing: Listing, pairs: Iterable[Pair]) -> tuple[str, ...]:

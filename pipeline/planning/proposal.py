@@ -76,7 +76,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     listing = read_listing(root)
     found = _annotated(listing) if masks is None else None
     found = found or (_listed(listing) if masks is None else None) or _paired(listing, masks)
-    table = class_table.propose(found.contents, listing, str(found.pairs[0].mask))
+    table = class_table.propose(found.contents, listing, str(found.pairs[0].mask or ""))
     found = _without_unlabelled(found, table, listing)
     images = [str(pair.image) for pair in found.pairs]
     lists, asked = (found.lists, ()) if found.lists else split_rules.by_list(listing, found.pairs)
@@ -94,8 +94,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     params_file.checked(text)
     questions = (*found.questions, *table.questions, *asked, *rule.questions, *unread)
     facts = _facts(found, table, counts, chosen, rule)
-    left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
-    return Proposal(text, (*facts, *left_out, *image_files.unused(listing, (job.pair for job in jobs))), questions)
+    return Proposal(text, (*facts, *image_files.told(listing, root, jobs)), questions)
 
 
 def _annotated(listing: Listing) -> _Found | None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.artifacts import manifest
 from pipeline.data import download, folder
 from pipeline.files.images import read_mask
 from pipeline.planning import annotated, class_names, class_table, contents
@@ -59,6 +60,48 @@ def test_a_broken_image_is_told_by_its_row_and_stops_nothing(root, tmp_path):
     by_name = {entry.split: entry for entry in made(folder.source(of_yolo(root)))}
     assert by_name["train"].problem.startswith("mask: expected an image")
     assert by_name["val"].problem == ""
+
+
+def add(root, *names, split="train"):
+    for name in names:
+        write(root / f"images/{split}/{name}.png", np.random.default_rng(len(name)).integers(0, 256, (4, 8, 3)))
+
+
+def masks_of(root):
+    return {
+        entry.name: entry.mask and read_mask(entry.mask.content).tolist()
+        for entry in made(folder.source(of_yolo(root)))
+    }
+
+
+def test_an_image_without_a_text_file_shows_nothing_as_with_an_empty_one(root):
+    add(root, "none_1", "empty_1")
+    (root / "labels/train/empty_1.txt").touch()
+    masks = masks_of(root)
+    assert masks["images__train__none_1"] == masks["images__train__empty_1"] == [[0] * 8] * 4
+
+
+@pytest.mark.parametrize("there", [lambda path: path.symlink_to("/nonexistent/a.txt"), lambda path: path.mkdir()])
+def test_an_image_whose_text_file_is_lost_has_no_mask(root, there):
+    add(root, "lost_1")
+    there(root / "labels/train/lost_1.txt")
+    assert masks_of(root)["images__train__lost_1"] is None
+
+
+def test_where_no_image_of_a_folder_has_a_text_file_none_has_a_mask(root):
+    (root / "labels/test/test_1.txt").unlink()
+    add(root, "a_1", split="test")
+    masks = masks_of(root)
+    assert masks["images__test__test_1"] is masks["images__test__a_1"] is None
+    assert masks["images__val__val_1"] is not None
+
+
+def test_a_broken_1_image_without_a_text_file_is_told_by_its_row(root, tmp_path):
+    (root / "images/train/broken_1.png").write_bytes(b"\x89PNG")
+    download.run(of_yolo(root), LIMITS, tmp_path / "raw")
+    images = manifest.read(tmp_path / "raw").images.set_index("id")
+    assert "image: expected an image" in images.loc["train/images__train__broken_1", "problem"]
+    assert images.loc["train/images__train__train_1", "problem"] == ""
 
 
 def test_a_text_file_without_an_image_is_none_of_the_set(root):

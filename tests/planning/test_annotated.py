@@ -59,6 +59,25 @@ def test_where_masks_are_pictures_a_text_file_that_cannot_be_read_does_not_matte
     assert "images: 8, *" in "\n".join(propose(tmp_path, str(tmp_path), MACHINE).facts)
 
 
+def test_images_without_a_label_are_background_and_told(root):
+    for name in "abc":
+        (root / f"labels/train/{name}.txt").unlink()
+    facts = propose(root, str(root), MACHINE).facts
+    assert "images: 8, images/*/*.jpg with labels/*/*.txt" in facts
+    assert any(fact.startswith("splits: train 6, val 2 images; ") for fact in facts)
+    assert "background: 3 images without a text file, such as images/train/a.jpg: YOLO's have no object then" in facts
+    assert not any(fact.startswith("left out") for fact in facts)
+
+
+def test_a_split_without_a_single_label_is_left_out(root):
+    for i in range(2):
+        layouts.picture(root / f"images/test/t{i}.jpg", 90 + i)
+    proposal = propose(root, str(root), MACHINE)
+    assert "The images in test have no masks. Default: they are left out" in proposal.questions
+    assert any(fact.startswith("splits: train 6, val 2 images; ") for fact in proposal.facts)
+    assert not any(fact.startswith("background") for fact in proposal.facts)
+
+
 @pytest.mark.parametrize("nothing", ["", "\n", " \r\n\n"])
 def test_most_labels_may_hold_nothing(root, nothing):
     for name in "bcdef":

@@ -1,7 +1,8 @@
 """Annotations that are not masks: polygons and segments, with the images that they belong to."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 from pipeline.data import pairing
 from pipeline.data.annotations import coco, cvat, labelme, panoptic, yolo
@@ -22,7 +23,8 @@ _OF_IMAGE: Mapping[str, Callable[[Path], Drawing]] = {"labelme": labelme.drawing
 def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pair], dict[Pair, Drawing]]:
     """Return all images with the files of their annotations as masks, sorted by path, and what draws each mask.
 
-    An image that no file names is a pair without a mask, one that does not exist is one whose image is missing.
+    An image that no file names is a pair without a mask, one that does not exist is one whose image is missing. Of
+    YOLO's, an image without a mask may be drawn all the same: as one without objects.
 
     Args:
         root: the data set's folder.
@@ -39,9 +41,26 @@ def read(root: Path, images: str, masks: str, kind: str) -> tuple[Collection[Pai
         pairs: Collection[Pair] = pairing.find(root, images, masks)
         if kind == "yolo" and any(pair.image is None for pair in pairs):  # such as classes.txt beside the labels
             pairs = [pair for pair in pairs if pair.image is not None]
-        return pairs, {pair: drawing_of(root / pair.mask) for pair in pairs if pair.mask is not None}
+        drawings = {pair: drawing_of(root / pair.mask) for pair in pairs if pair.mask is not None}
+        if kind == "yolo":
+            drawings |= dict.fromkeys(_without_objects(root, images, masks, pairs), yolo.background())
+        return pairs, drawings
     image_files, files = pairing.matches(root, images, masks)
     return read_files(root, list(map(str, image_files.to_pylist())), list(map(str, files.to_pylist())), kind)
+
+
+def _without_objects(root: Path, images: str, masks: str, pairs: Collection[Pair]) -> Iterator[Pair]:
+    """Yield the images without a text file in which there is no object, as Ultralytics takes them.
+
+    Not so where no image of the folder has one, as in a test split whose labels are not public, nor where there is
+    something of the text file's name: a link that leads nowhere, or a folder.
+    """
+    labelled = {PurePosixPath(str(pair.image)).parent for pair in pairs if pair.mask is not None}
+    for pair in pairs:
+        if pair.image is not None and pair.mask is None and PurePosixPath(pair.image).parent in labelled:
+            place = pairing.place_of_mask(images, masks, pair.image)
+            if not os.path.lexists(root / f"{place}.txt"):
+                yield pair
 
 
 def read_files(

@@ -24,6 +24,11 @@ def drawing_of(path: Path) -> Drawing:
     return Drawing(partial(_draw, path), path)
 
 
+def background() -> Drawing:
+    """Return what draws the mask of an image that has no file: no object is in it, as if the file were empty."""
+    return Drawing(partial(_draw, Path()))
+
+
 def is_polygons(content: bytes) -> bool:
     """Return whether a file is YOLO's, and has a polygon."""
     try:
