@@ -9,6 +9,34 @@ import re
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: a zero-width space, a soft hyphen, a byte order
+# mark. Joiners and variation selectors are among them, which alter how their neighbours look in Persian or emoji.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Return a text without the characters that nobody sees.
+
+    Example:
+        >>> visible("road\u200b sign")
+        'road sign'
+    """
+    return _INVISIBLE.sub("", text)
+
+
+def in_one_line(text: str) -> str:
+    r"""Return a text whose control characters, line breaks too, are blanks.
+
+    Example:
+        >>> in_one_line("traffic\nlight")
+        'traffic light'
+    """
+    return _CONTROL.sub(" ", text)
+
+
 def json_escaped(text: str) -> str:
     r"""Return JSON text with its control characters as JSON writes them; line feeds, which part its lines, stay.
 

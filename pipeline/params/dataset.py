@@ -1,12 +1,13 @@
 """The section `dataset`: which images the pipeline works on."""
 
 import re
-import unicodedata
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.files import storage_address
+from pipeline.files.printable import printable
+from pipeline.params import class_name
 from pipeline.params.section import Byte, Positive, Section, Seed, Share, Side, Text
 
 
@@ -57,6 +58,16 @@ class ClassRow(Section):
     """Red, green, blue: the class's pixels in a colour mask, and its colour in overlays."""
     ignore: bool
     """True: these pixels become void, which is neither learnt nor scored."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_seen(cls, name: str) -> str:
+        if printable(name) != name or not class_name.spelling(name):
+            raise ValueError(
+                f"expected the name of a class in one line that can be seen, got {name!a}; write it without "
+                "control characters"
+            )
+        return name
 
 
 class Carved(Section):
@@ -202,10 +213,11 @@ class FolderDataset(Section):
             raise ValueError(f"expected each {what} once in the class table, got {keys}; change one")
         names: dict[str, str] = {}
         for name in [row.name for row in self.classes if not row.ignore]:
-            if (other := names.setdefault(spelling(name), name)) != name:
+            if (other := names.setdefault(class_name.spelling(name), name)) != name:
+                got = " and ".join(map(class_name.told, (other, name)))
                 raise ValueError(
-                    f"expected names of classes that differ in more than case, blanks and the encoding of letters, "
-                    f"got {other!r} and {name!r}; write one name for both to merge them, or rename one"
+                    "expected names of classes that differ in more than case, blanks, the encoding of letters and "
+                    f"characters that are not seen, got {got}; write one name for both to merge them, or rename one"
                 )
         if not 2 <= len(names) <= 255:
             raise ValueError("expected 2 to 255 classes that are not ignored; add or merge classes")
@@ -217,34 +229,6 @@ def num_classes(dataset: "ScenesDataset | CamvidDataset | FolderDataset") -> int
     if isinstance(dataset, FolderDataset):
         return len({row.name for row in dataset.classes if not row.ignore})
     return 11  # CamVid's, which the drawn scenes have too
-
-
-def spelling(name: str) -> str:
-    """Return what a class's name has in common with those that nobody would tell apart from it.
-
-    Example:
-        >>> spelling("Traffic  sign ")
-        'traffic sign'
-    """
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
-
-
-_PLACEHOLDER = re.compile(r"class_\d{1,3}|colour_[0-9a-f]{6}")
-
-
-def placeholder(label: int, mask_kind: str) -> str:
-    """Return a name to fill in for the class of a value, or in a colour mask of 65536 R + 256 G + B.
-
-    Example:
-        >>> placeholder(3, "index"), placeholder(0xFF0080, "colour")
-        ('class_3', 'colour_ff0080')
-    """
-    return f"colour_{label:06x}" if mask_kind == "colour" else f"class_{label}"
-
-
-def is_placeholder(name: str) -> bool:
-    """Return whether a class's name is one that `placeholder` returns."""
-    return _PLACEHOLDER.fullmatch(name) is not None
 
 
 Dataset = ScenesDataset | CamvidDataset | FolderDataset

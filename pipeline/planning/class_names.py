@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from pipeline.core.classes import CAMVID
 from pipeline.files import safe_yaml
-from pipeline.params.dataset import placeholder
+from pipeline.params.class_name import placeholder
 from pipeline.planning.contents import Label
 from pipeline.planning.listing import Listing
 

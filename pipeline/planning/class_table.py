@@ -2,9 +2,10 @@
 
 import colorsys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipeline.params.dataset import spelling
+from pipeline.files.printable import in_one_line
+from pipeline.params.class_name import spelling
 from pipeline.planning import class_names
 from pipeline.planning.class_names import Name
 from pipeline.planning.contents import Colour, Contents, Label
@@ -49,7 +50,8 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     """
     pixels = contents.pixels
     total = max(1, pixels.total())
-    names, source = _known(contents, listing, mask)
+    known, source = _known(contents, listing, mask)
+    names = {label: replace(name, text=in_one_line(name.text)) for label, name in known.items()}
     labels = sorted(pixels, key=lambda label: (label is not None, str(label) if isinstance(label, str) else label or 0))
     if contents.is_sample and len(names) <= _MANY:
         labels += [label for label in names if label not in pixels]

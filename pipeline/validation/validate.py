@@ -16,7 +16,7 @@ import pandas as pd
 from pipeline.artifacts.manifest import Rows
 from pipeline.artifacts.validation import Finding, Offender, Validation
 from pipeline.core.classes import ClassTable
-from pipeline.params.dataset import is_placeholder
+from pipeline.params.class_name import is_placeholder
 from pipeline.params.steps import Severity, Validate
 from pipeline.validation import facts
 from pipeline.validation.groups import Table

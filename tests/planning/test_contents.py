@@ -150,6 +150,18 @@ def test_labels_that_nobody_tells_apart_are_one_class_and_asked_about():
     assert "Are 'Traffic sign' and 'traffic  sign ' one class? Default: yes, traffic sign" in table.questions
 
 
+def test_labels_that_differ_in_what_is_not_seen_are_one_class_and_lines_are_one():
+    by_mask = {"a": Counter({None: 5, "sign": 3, "si\u200bgn": 2, "traffic\nlight\x1b": 1})}
+    table = table_of(contents.Contents("labelme", by_mask, 1, {}))
+    assert {row.label: row.name for row in table.rows} == {
+        None: "background",
+        "sign": "sign",
+        "si\u200bgn": "sign",
+        "traffic\nlight\x1b": "traffic light",
+    }
+    assert "Are 'sign' and 'si\\u200bgn' one class? Default: yes, sign" in table.questions
+
+
 SQUARE = np.pad(np.full((10, 10), 255, np.uint8), 5)
 
 
