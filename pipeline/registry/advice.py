@@ -8,6 +8,7 @@ from pipeline.registry.versions import CHAMPION, Version
 
 WEAK_IOU = 0.2
 """A class below it is hardly recognised: of what is its or is called so, less than a fifth is right."""
+_NAMED = 12  # weak classes that the line names
 _MEANING = {
     Outcome.PROMOTE: "it is the champion now: predictions by models:/{name}@{champion} are its own",
     Outcome.HOLD: "it may be good, but there is no evidence that it is better: the champion, if any, stays",
@@ -27,7 +28,8 @@ def advice(version: Version, verdict: Verdict, scores: Scores, page: str) -> lis
     name = version.model.name
     lines = [_MEANING[verdict.outcome].format(name=name, champion=CHAMPION)]
     if weak := weak_classes(scores):
-        shown = ", ".join(f"{name} {iou:.2f}" for name, iou in weak)
+        shown = ", ".join(f"{name} {iou:.2f}" for name, iou in weak[:_NAMED])
+        shown += f" and {len(weak) - _NAMED} more" if len(weak) > _NAMED else ""
         lines.append(f"{scores.split} IoU below {WEAK_IOU:g}, hardly recognised: {shown}")
     address = f"models:/{name}@{CHAMPION}" if verdict.outcome is Outcome.PROMOTE else version.address
     return [

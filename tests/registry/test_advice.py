@@ -41,6 +41,16 @@ def test_classes_that_are_hardly_recognised_are_named_the_worst_first():
     assert said(Outcome.HOLD, **changes, split="val")[1].startswith("val IoU below 0.2, hardly recognised: car 0.00")
 
 
+def test_of_many_weak_classes_the_worst_are_named_and_the_others_counted(monkeypatch):
+    weak = [(f"class {i}", i / 1000) for i in range(40)]
+    monkeypatch.setattr("pipeline.registry.advice.weak_classes", lambda scores: weak)
+    line = said(Outcome.HOLD)[1]
+    assert line.startswith("test IoU below 0.2, hardly recognised: class 0 0.00, class 1 0.00, ")
+    assert line.endswith(", class 11 0.01 and 28 more")
+    del weak[12:]
+    assert said(Outcome.HOLD)[1].endswith(", class 10 0.01, class 11 0.01")
+
+
 def test_an_iou_of_exactly_the_bound_and_a_class_that_does_not_occur_are_not_named():
     counts = np.zeros((1, 3, 3), np.int64)
     counts[0, 0] = [1, 4, 0]  # road: 1 of 5; sky and car are not in the masks
