@@ -6,7 +6,9 @@ from importlib import resources
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
+from pipeline.files import direction
 from pipeline.files.printable import printable
 
 
@@ -31,8 +33,21 @@ def environment(package: str, *, autoescape: bool = True, finalize: Callable[[An
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters |= {"bdi": _bdi, "isolated": _isolated}
     made.policies["json.dumps_function"] = lambda tree, **options: json.dumps(_shown_tree(tree), **options)
     return made
+
+
+def _bdi(value: Any) -> Any:
+    """Return a value for HTML, in which no text from right to left reorders the rest."""
+    return direction.bdi(shown(value)) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _isolated(value: Any) -> Any:
+    """Return a value for an attribute, in which no text from right to left reorders the rest."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return Markup(direction.isolated(str(escape(shown(value)))))  # noqa: S704  # escaped
 
 
 def style(*names: str) -> str:

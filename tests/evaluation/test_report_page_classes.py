@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation import report
 from pipeline.evaluation.report.gallery import Gallery
 from tests.evaluation.test_report_page import CLASS_ORDER, write
-from tests.support import tiny_page
+from tests.support import right_to_left, tiny_page
 from tests.support.browser import needs_browser, running
 from tests.support.tiny_page import CLASSES
 
@@ -53,3 +53,18 @@ def test_long_class_names_that_differ_at_their_ends_are_read_whole(browser, tmp_
     is_cut = "e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1"
     assert browser.run(f"[...document.querySelectorAll('#matrix th, #matrix th span')].filter({is_cut}).length") == 0
     assert browser.run("document.querySelector('#classes .scroll').scrollWidth") <= 1200
+
+
+def test_names_from_right_to_left_reorder_nothing(browser, tmp_path):
+    classes = dataclasses.replace(CLASSES, names=(right_to_left.ROAD, right_to_left.SKY, "car"))
+    address = write(tmp_path / "page.html", classes=classes, gallery=tiny_page.gallery(classes=classes))
+    assert right_to_left.loose((tmp_path / "page.html").read_text()) == []
+    browser.window(1400)
+    browser.open(address)
+    browser.click(".show")
+    shown = browser.run("document.documentElement.outerHTML")
+    assert right_to_left.loose(shown) == []
+    assert f"images with \u2068{right_to_left.ROAD}\u2069, lowest \u2068{right_to_left.ROAD}\u2069 IoU first" in shown
+    browser.click(".card")
+    assert right_to_left.loose(browser.run("document.documentElement.outerHTML")) == []
+    assert browser.complaints == []

@@ -9,7 +9,7 @@ import pytest
 from pipeline.artifacts.validation import Offender
 from pipeline.registry.card import document
 from pipeline.registry.card.document import Bullets, Section, Table
-from tests.support import scored
+from tests.support import right_to_left, scored
 from tests.support.browser import needs_browser, running
 from tests.support.hostile import STORABLE, acting
 from tests.support.tiny_card import VALIDATION, markdown, page, parsed, section, spec, tiny
@@ -191,6 +191,14 @@ def test_a_name_that_cannot_stand_in_a_command_is_refused(what, name):
 def test_scores_of_another_model_are_refused(changes):
     with pytest.raises(ValueError, match=r"expected scores of run and classes \('abc', .* evaluate the model"):
         tiny(scores=scored.scores(**changes))
+
+
+def test_names_from_right_to_left_reorder_nothing():
+    name = right_to_left.SKY
+    made = page(hostile(name))
+    assert right_to_left.loose(made) == []
+    text = markdown(hostile(name))
+    assert text.count(name) == text.count(f"\u2068{name}\u2069") > 5
 
 
 @needs_browser

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import io
 import re
 
@@ -11,7 +12,7 @@ from pipeline.files import pictures
 from pipeline.params.recipe import Phase
 from pipeline.training import batches
 from pipeline.training.trainer import Job, Trainer
-from tests.support import browser
+from tests.support import browser, right_to_left, tiny_data
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY, ignore
 
@@ -102,3 +103,15 @@ def test_a_tile_and_its_mask_are_side_by_side_in_windows_of_all_widths(tiles, tm
             assert image["right"] < mask["left"]
             assert tab.run("document.documentElement.scrollWidth") == width
         assert tab.complaints == []
+
+
+@browser.needs_browser
+def test_a_long_name_of_a_class_breaks_and_one_from_right_to_left_reorders_nothing(tmp_path, monkeypatch):
+    names = (right_to_left.ROAD, "x" * 200)
+    monkeypatch.setattr(tiny_data, "CLASSES", dataclasses.replace(tiny_data.CLASSES, names=names))
+    assert right_to_left.loose(page(write_tiles(tmp_path), tmp_path)) == []
+    with browser.running() as tab:
+        for width in (400, 1200):
+            tab.window(width)
+            tab.open((tmp_path / "batches.html").as_uri())
+            assert tab.run("document.documentElement.scrollWidth") == width

@@ -7,7 +7,7 @@ import pytest
 from pipeline.files import csv_table
 from pipeline.training import checkpoint, live, progress
 from pipeline.training.trainer import Job
-from tests.support import browser
+from tests.support import browser, right_to_left, tiny_data
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import SETTINGS, TINY, ignore
 
@@ -173,3 +173,35 @@ def test_on_a_phone_a_tile_its_mask_and_its_prediction_are_side_by_side(job, tmp
             tops = "[...document.querySelector('.pictures').children].map(each => each.getBoundingClientRect().top)"
             assert len(set(tab.run(tops))) == 1
             assert tab.run("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """A training whose classes are named from right to left, and by a long word."""
+    names = (right_to_left.ROAD, "x" * 200)
+    monkeypatch.setattr(tiny_data, "CLASSES", replace(tiny_data.CLASSES, names=names))
+    job = Job(write_tiles(tmp_path / "named"), TINY, SETTINGS, (1.0, 3.0))
+    with live.watched(tmp_path, job, ignore) as watched:
+        ious = {f"val/iou/{name}": 0.5 for name in names}
+        watched.report(epoch(1, 0.25) | ious)
+        yield tmp_path / "live.html"
+
+
+def test_a_name_from_right_to_left_reorders_nothing(named):
+    assert right_to_left.loose(named.read_text()) == []
+
+
+@browser.needs_browser
+def test_a_long_name_breaks_and_a_number_stands_behind_its_name(named):
+    number = """(() => {
+        const name = document.querySelector('.ious bdi'), range = document.createRange();
+        range.selectNodeContents(name.nextSibling);
+        const boxes = [...range.getClientRects()];
+        return [boxes.length, boxes[0].left >= name.getBoundingClientRect().right - 1];
+    })()"""
+    with browser.running() as tab:
+        for width in (400, 1200):
+            tab.window(width)
+            tab.open(named.as_uri())
+            assert tab.run("document.documentElement.scrollWidth") == width
+            assert tab.run(number) == [1, True]

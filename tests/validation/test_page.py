@@ -13,7 +13,7 @@ from pipeline.validation import page as validation_page
 from pipeline.validation.facts import gather
 from pipeline.validation.page import write_page
 from pipeline.validation.tables import summary
-from tests.support import browser, hostile
+from tests.support import browser, hostile, right_to_left
 from tests.support.tiny_dataset import change, make
 
 
@@ -191,6 +191,29 @@ def test_a_page_of_thousands_of_offenders_is_under_15_megabytes(manifest, tmp_pa
     assert html.count("<summary>2,995 more than the first 5</summary>") == 14
     assert html.count("and 2,495 more, all named in validation.json") == 14
     assert "6 images, spread evenly over each split, with their masks laid over them." in html
+
+
+def named(manifest, *names):
+    return dataclasses.replace(manifest, classes=dataclasses.replace(manifest.classes, names=names))
+
+
+def test_names_from_right_to_left_reorder_nothing(manifest, tmp_path):
+    road, sky = right_to_left.ROAD, right_to_left.SKY
+    seen = finding(Offender(sky, f"{sky} 5%", ("val/1",)), Offender(road, f"{road} 3%", ()))
+    html = page(named(manifest, road, sky), tmp_path, dataclasses.replace(seen, observed=f"{road} 3%, {sky} 5%"))
+    assert right_to_left.loose(html) == []
+
+
+@browser.needs_browser
+def test_a_long_name_of_a_class_breaks(manifest, tmp_path):
+    name = "x" * 200
+    seen = dataclasses.replace(finding(Offender(name, name, ())), observed=f"1 of {name}")
+    page(named(manifest, name, "sky"), tmp_path, seen)
+    with browser.running() as tab:
+        for width in (400, 1200):
+            tab.window(width)
+            tab.open((tmp_path / "page.html").as_uri())
+            assert tab.run("document.documentElement.scrollWidth") == width
 
 
 @browser.needs_browser

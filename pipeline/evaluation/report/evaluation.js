@@ -5,6 +5,8 @@
   const byId = id => document.getElementById(id);
   const all = selector => [...document.querySelectorAll(selector)];
   const percent = value => value === null ? 'n/a' : `${(100 * value).toFixed(1)}%`;
+  // A name from right to left must not reorder the text around it.
+  const isolated = name => /^[ -~]*$/.test(name) ? name : `\u2068${name}\u2069`;
   const make = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
     element.append(...children);
@@ -112,7 +114,7 @@
   function chooseClass(value) {
     const index = value === '' ? null : Number(value);
     const score = ({ious, miou}) => index === null ? miou : ious[index];
-    const label = index === null ? 'mIoU' : `${classes[index]} IoU`;
+    const label = index === null ? 'mIoU' : `${isolated(classes[index])} IoU`;
     shown = index === null ? pictures : pictures.filter(({present}) => present.includes(index)).sort((a, b) => score(a) - score(b));
     sight.disconnect();
     near.clear();
@@ -130,7 +132,7 @@
     grid.replaceChildren(...shown.map(picture => cards.get(picture)));
     for (const card of grid.children) sight.observe(card);
     const count = `${shown.length} image${shown.length === 1 ? '' : 's'}`;
-    byId('status').textContent = index === null ? `${count}, lowest mIoU first` : `${count} with ${classes[index]}, lowest ${label} first`;
+    byId('status').textContent = index === null ? `${count}, lowest mIoU first` : `${count} with ${isolated(classes[index])}, lowest ${label} first`;
   }
 
   function focus(card) {
@@ -174,8 +176,9 @@
     byId('viewer-classes').replaceChildren(...scored.map(([iou, index]) => {
       const swatch = make('i', {className: 'swatch'});
       swatch.style.background = colours[index];
-      const name = picture.present.includes(index) ? classes[index] : `${classes[index]} (not in truth)`;
-      return make('tr', {}, make('th', {scope: 'row'}, swatch, name), make('td', {textContent: percent(iou)}));
+      const name = make('bdi', {textContent: classes[index]});
+      const note = picture.present.includes(index) ? '' : ' (not in truth)';
+      return make('tr', {}, make('th', {scope: 'row'}, swatch, name, note), make('td', {textContent: percent(iou)}));
     }));
     draw(stage, picture);
     if (!viewer.open) viewer.showModal();

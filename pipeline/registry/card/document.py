@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline.files import templates
+from pipeline.files import direction, templates
 from pipeline.files.printable import printable
 
 # Characters that GitHub Markdown interprets; of underscores, only those that can begin or end emphasis.
@@ -86,4 +86,4 @@ def _escape(value: Any) -> Any:
         return printable(str(value), keep="\n")
     line = printable(" ".join(str(value).split()))
     marked = _MARKS.sub(r"\\\g<0>", html.escape(line, quote=False))
-    return _ORDINAL.sub(r"\1\\\2", marked)
+    return direction.isolated(_ORDINAL.sub(r"\1\\\2", marked))
