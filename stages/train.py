@@ -15,10 +15,7 @@ REPORTS = Path("reports")
 
 def main(*, fresh: bool = False) -> None:
     """Train on Ray's workers and record one MLflow run; the same inputs resume where they stopped, unless `fresh`."""
-    settings, _ = (
-        params.load(),
-        store.run_address(),
-    )  # the latter refuses a file as a cluster's store: before Ray starts
+    settings, _ = params.load(), store.run_address()  # which refuses a file, on a cluster, before Ray starts
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs(), registered.fetch)
     with remote.begun(settings.storage, made_of, fresh=fresh) as begun:
         job = begun.publish(job)
