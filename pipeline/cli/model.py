@@ -47,7 +47,10 @@ def named(name: str | None) -> RegisteredModel:
         return RegisteredModel(uri, known[0])
     if name not in known and (name is None or not versions.exists(RegisteredModel(uri, name))):
         got = "none" if name is None else name
+        is_trained = (_TRAINED / "model.json").exists()
+        todo = f"register {_TRAINED} here: dvc repro --force --single-item register" if is_trained else "run dvc repro"
         raise ValueError(
-            f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}"
+            f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}; "
+            f"name another, or {todo}"
         )
     return RegisteredModel(uri, name)

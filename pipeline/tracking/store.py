@@ -107,12 +107,17 @@ def configure() -> None:
     os.environ.update(_SETTINGS)
     for key, value in _DEFAULTS.items():
         os.environ.setdefault(key, value)
-    logging.getLogger("mlflow.store.db.utils").addFilter(_is_news)
+    for name in ("mlflow.store.db.utils", "mlflow.models.model"):
+        logging.getLogger(name).addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return False of a database's error, which MLflow logs with its traceback, and then raises."""
-    return not str(record.msg).startswith("SQLAlchemy database error.")
+    """Return False of what MLflow 3.17 logs without need.
+
+    It logs a database's error with its traceback, and then raises it; and it warns where a run that registers a second
+    model already has the options of the first among its params.
+    """
+    return not str(record.msg).startswith(("SQLAlchemy database error.", "Failed to log model config as params"))
 
 
 def client(uri: str) -> "MlflowClient":

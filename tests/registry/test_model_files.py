@@ -182,6 +182,18 @@ def test_files_that_are_gone_are_said_to_be_and_not_called_changed(mlflow_store,
             model_files.fetch(version, path, tmp_path)
 
 
+def test_a_run_registers_its_model_with_other_options_without_a_warning(mlflow_store, tmp_path, caplog):
+    folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-averaged")
+    run, evidence = runs.start(model.name, "run-a"), tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "scores.json").write_text("{}")
+    for fingerprint, options in (("a", OPTIONS), ("b", {**OPTIONS, "flip": False})):
+        tags = {"fingerprint": fingerprint, "evidence": file_record.evidence_name(evidence)}
+        added = model_files.add(run, model, folder, options, {}, evidence=evidence, tags=tags)
+        assert model_files.options(mlflow_store, added.address) == options
+    assert [record.message for record in caplog.records if "model config" in record.message] == []
+
+
 def test_the_same_weights_under_other_code_are_another_version(mlflow_store, tmp_path, monkeypatch):
     folder, model = write_model(tmp_path / "segnet"), RegisteredModel(mlflow_store, "segnet-recoded")
     run, evidence, served = runs.start(model.name, "run-a"), tmp_path / "evidence", model_files.served_code()
