@@ -107,7 +107,7 @@ def evaluate() -> None:
     spec = model.Spec("segnet", 0.0625, source.classes, source.dataset, SIDE, SIDE, 1.0, "untrained")
     torch.manual_seed(1)
     model.write_model(Path("model"), spec, MODELS["segnet"](len(source.classes), spec.width).state_dict())
-    predictor = predict.load(Path("model"), overlap=0.5, batch_size=4, precision="float32")
+    predictor = predict.load(Path("model"), **predict.PLAIN)
     images = gallery.Gallery(source.classes, max_characters=gallery.budget(len(evaluate.scored_images(source))))
     result = evaluate.run(predictor, source, Path("data/raw"), on_image=images.add, placement=settings.placement)
     intervals = evaluate.intervals(result, settings.evaluate)

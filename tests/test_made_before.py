@@ -111,5 +111,5 @@ def test_a_registered_version_is_served_by_its_own_code_and_gives_the_masks_of_t
     environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{before}/mlflow.db", "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-c", SERVE, "models:/segnet-scenes@champion"]
     subprocess.run(command, check=True, cwd=before, env=environment)
-    today = predict.load(before / "models/segnet", overlap=0.5, flip=False, samples=0, seed=1, batch_size=4)
+    today = predict.load(before / "models/segnet", **predict.PLAIN)
     assert np.array_equal(read_mask(before / "mask.png"), today.mask(picture()))

@@ -19,7 +19,7 @@ from pipeline.files import atomic, pictures, video
 from pipeline.files.images import ImageError, read_image
 from pipeline.files.terminal import error_line, say, say_json
 from pipeline.files.video import VideoError
-from pipeline.inference.predict import Predictor, load
+from pipeline.inference.predict import PLAIN, Predictor, load
 from pipeline.registry.model_files import located
 
 
@@ -52,7 +52,8 @@ def predict(
     files_of = predict_files.planned(paths_by_name, out, probabilities=probabilities, uncertainty=uncertainty)
     given = {"overlap": overlap, "flip": flip, "scales": scale or None, "samples": samples}
     with located(model) as (folder, options):
-        predictor = load(folder, **options | {key: value for key, value in given.items() if value is not None})
+        wanted = {key: value for key, value in given.items() if value is not None}
+        predictor = load(folder, **{**PLAIN, **options, **wanted})
     console = Console(stderr=True)
     done: list[dict[str, Any]] = []
     for name, path in track(paths_by_name.items(), "predict", console=console, disable=not console.is_terminal):

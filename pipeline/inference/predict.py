@@ -5,8 +5,9 @@ Images are RGB, uint8; the networks take them as float in 0..255, without normal
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SMALLEST = 32
 """Pixels of the shortest side that is computed, since the networks pool five times; a shorter one is padded."""
 
+PLAIN: Mapping[str, Any] = MappingProxyType(
+    {"overlap": 0.5, "batch_size": 4, "precision": "float32", "flip": False, "scales": (1.0,), "samples": 0, "seed": 1}
+)
+"""Options of `load` where none are known: of a model in a folder; of a registered one, those that it does not keep."""
+
 
 class Predictor:
     """A model, ready to predict images of any size."""
@@ -41,10 +47,10 @@ class Predictor:
         *,
         overlap: float,
         batch_size: int,
-        flip: bool = False,
-        scales: Sequence[float] = (1.0,),
-        samples: int = 0,
-        seed: int = 1,
+        flip: bool,
+        scales: Sequence[float],
+        samples: int,
+        seed: int,
     ) -> None:
         """Take over a model: it is moved to the GPU, if there is one, and its dropout is enabled for sampling.
 
@@ -199,13 +205,13 @@ def _device() -> torch.device:
 def load(
     folder: Path,
     *,
-    overlap: float = 0.5,
-    batch_size: int = 4,
-    precision: str = "float32",
-    flip: bool = False,
-    scales: Sequence[float] = (1.0,),
-    samples: int = 0,
-    seed: int = 1,
+    overlap: float,
+    batch_size: int,
+    precision: str,
+    flip: bool,
+    scales: Sequence[float],
+    samples: int,
+    seed: int,
 ) -> Predictor:
     """Return the model in `folder` (artifacts/model.py), ready to predict; options are those of `Predictor`.
 

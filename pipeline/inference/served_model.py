@@ -50,7 +50,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the model from its folder."""
         folder = Path(context.artifacts["model"])
-        self._predictor = predict.load(folder, **context.model_config["serving"])
+        self._predictor = predict.load(folder, **{**predict.PLAIN, **context.model_config["serving"]})
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

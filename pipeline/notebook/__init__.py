@@ -25,7 +25,7 @@ def load_predictor(model: str | PathLike[str] = "models/segnet") -> Predictor:
         ValueError: there is no such model.
     """
     with model_files.located(str(model)) as (folder, options):
-        return inference.load(folder, **options)
+        return inference.load(folder, **{**inference.PLAIN, **options})
 
 
 def read_image(path: str | PathLike[str]) -> Pixels:

@@ -170,7 +170,7 @@ def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
         return None
     uri, address = champion.model.uri, champion.address
     with TemporaryDirectory() as folder:
-        options = model_files.options(uri, address)
+        options = {**predict.PLAIN, **model_files.options(uri, address)}
         predictor = predict.load(model_files.download(uri, address, Path(folder)), **options)
         result = evaluate.run(predictor, source, rule.raw, placement=rule.placement)
     with TemporaryDirectory() as folder:
@@ -190,5 +190,5 @@ def _costs(candidate: Version, gate: Register) -> Costs:
         megabytes = (folder / "model.safetensors").stat().st_size / 1e6
         if gate.max_latency_ms is None:
             return Costs(megabytes, None)
-        predictor = predict.load(folder, **model_files.options(uri, address))
+        predictor = predict.load(folder, **{**predict.PLAIN, **model_files.options(uri, address)})
         return Costs(megabytes, predict.latency_ms(predictor, repeats=_TIMINGS))

@@ -49,7 +49,7 @@ def test_a_folder_is_predicted_with_its_tree(pictures, model, tmp_path):
     assert found == ["a_mask.png", "a_overlay.png", "more/b_mask.png", "more/b_overlay.png"]
     image = read_image(pictures / "a.png")
     mask = read_mask(tmp_path / "out/a_mask.png")
-    assert np.array_equal(mask, predict.load(model).mask(image))
+    assert np.array_equal(mask, predict.load(model, **predict.PLAIN).mask(image))
     overlay = read_image(tmp_path / "out/a_overlay.png")
     assert overlay[3, 5].tolist() == (image[3, 5] // 2 + SPEC.classes.palette()[mask[3, 5]] // 2).tolist()
 
@@ -58,7 +58,7 @@ def test_probabilities_and_uncertainty_are_written_on_request(pictures, model, t
     out = tmp_path / "out"
     result = run(pictures / "a.png", "--model", model, "--out", out, "--probabilities", "--uncertainty")
     assert result.exit_code == 0, result.output
-    predictor, image = predict.load(model), read_image(pictures / "a.png")
+    predictor, image = predict.load(model, **predict.PLAIN), read_image(pictures / "a.png")
     assert np.array_equal(np.load(out / "a_probabilities.npy"), predictor.probabilities(image))
     shade = np.concatenate([band.uncertainty.numpy() for band in predictor.bands(image)])
     assert np.abs(read_mask(out / "a_uncertainty.png") / 255 - shade).max() <= 0.5 / 255 + 1e-6
@@ -112,7 +112,7 @@ def test_a_registered_model_predicts_as_it_was_registered(pictures, model, tmp_p
         result = run(image, "--model", address, "--out", tmp_path / "out", "--probabilities", *given)
         assert result.exit_code == 0, result.output
         found = np.load(tmp_path / "out/a_probabilities.npy")
-        assert np.array_equal(found, predict.load(model, **expected).probabilities(read_image(image)))
+        assert np.array_equal(found, predict.load(model, **predict.PLAIN | expected).probabilities(read_image(image)))
 
 
 def test_hidden_files_are_no_images_and_every_format_is_one_in_any_case(model, tmp_path):
@@ -137,7 +137,7 @@ def test_each_frame_of_a_video_is_predicted(pictures, model, tmp_path):
     assert result.exit_code == 0, result.output
     assert "2 of 2 images and videos predicted" in result.stdout
     assert sorted(path.name for path in out.iterdir()) == ["a_mask.png", "a_overlay.png", "clip_overlay.mp4"]
-    predictor = predict.load(model)
+    predictor = predict.load(model, **predict.PLAIN)
     for (overlay, time), (frame, expected_time) in zip(
         video.frames(out / "clip_overlay.mp4"), video.frames(clip), strict=True
     ):

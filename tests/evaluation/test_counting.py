@@ -12,6 +12,7 @@ from pipeline.artifacts.model import Spec
 from pipeline.evaluation import counting, evaluate
 from pipeline.inference.predict import Predictor
 from tests.support.tiny_data import CLASSES, write_raw
+from tests.support.tiny_networks import ALONE
 
 
 class Model(nn.Module):
@@ -33,7 +34,7 @@ class Model(nn.Module):
 
 def predictor(during, **options):
     spec = Spec("segnet", 1.0, CLASSES, "toy", tile_height=32, tile_width=32, scale=1.0, run="r")
-    return Predictor(spec, Model(during).eval(), overlap=0.5, batch_size=1, **options)
+    return Predictor(spec, Model(during).eval(), overlap=0.5, batch_size=1, **{**ALONE, **options})
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pipeline.evaluation import evaluate
 from pipeline.inference.predict import Predictor
 from tests.support.scored import scores
 from tests.support.tiny_data import CLASSES, write_raw
+from tests.support.tiny_networks import ALONE
 
 SETTINGS = SimpleNamespace(images_per_block=10, resamples=200, level=0.9, seed=1)
 
@@ -42,7 +43,7 @@ class Unsure(Column):
 
 def predictor(classes=CLASSES, model=None, **options):
     spec = Spec("segnet", 1.0, classes, "toy", tile_height=32, tile_width=32, scale=1.0, run="r")
-    return Predictor(spec, (model or Column()).eval(), overlap=0.5, batch_size=1, **options)
+    return Predictor(spec, (model or Column()).eval(), overlap=0.5, batch_size=1, **{**ALONE, **options})
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mask(folder):
     """A function from an image to the model's mask; PICTURE's has several classes."""
-    predictor = predict.load(folder, **OPTIONS)
+    predictor = predict.load(folder, **predict.PLAIN | OPTIONS)
     assert len(np.unique(predictor.mask(PICTURE))) > 1
     return predictor.mask
 

@@ -52,7 +52,7 @@ def test_windows_are_blended_as_by_whole_arrays(size):
 def test_a_loaded_model_has_its_batch_normalisation_folded(tmp_path):
     model = network("segnet")
     write_model(tmp_path / "model", spec(), model.state_dict())
-    loaded = predict.load(tmp_path / "model")
+    loaded = predict.load(tmp_path / "model", **predict.PLAIN)
     assert not [m for m in loaded._model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
 
 
@@ -147,7 +147,16 @@ def test_scales_average_with_the_resized_image():
 def test_a_model_is_loaded_from_its_folder(tmp_path):
     model, pixels = network("bayesian_segnet"), image(40, 40)
     write_model(tmp_path / "m", spec(network="bayesian_segnet"), model.state_dict())
-    loaded = predict.load(tmp_path / "m", overlap=0.25, batch_size=2, flip=True, samples=3, seed=4)
+    loaded = predict.load(
+        tmp_path / "m",
+        overlap=0.25,
+        batch_size=2,
+        precision="float32",
+        flip=True,
+        scales=(1.0,),
+        samples=3,
+        seed=4,
+    )
     assert loaded.spec == spec(network="bayesian_segnet")
     expected = predictor(model, overlap=0.25, flip=True, samples=3, seed=4).probabilities(pixels)
     np.testing.assert_allclose(loaded.probabilities(pixels), expected, rtol=0, atol=1e-4)  # normalisation is folded
@@ -208,7 +217,7 @@ def megabytes():
 scale, samples = float(sys.argv[1]), int(sys.argv[2])
 model = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(3, 11, 3, padding=1)).eval()
 spec = Spec("none", 1.0, CAMVID, "huge", tile_height=512, tile_width=512, scale=scale, run="r")
-predictor = Predictor(spec, model, overlap=0.1, batch_size=4, samples=samples)
+predictor = Predictor(spec, model, overlap=0.1, batch_size=4, flip=False, scales=(1.0,), samples=samples, seed=1)
 predictor.mask(np.zeros((600, 600, 3), np.uint8))
 before = megabytes()
 mask = predictor.mask(np.random.default_rng(0).integers(0, 256, (10_000, 8_000, 3), np.uint8))

@@ -14,7 +14,8 @@ def test_a_model_predicts_in_the_precision_that_it_is_loaded_with(tmp_path, opti
     model, pixels = network("bayesian_segnet"), image(70, 90)
     write_model(tmp_path / "m", spec(network="bayesian_segnet"), model.state_dict())
     exact, rounded = (
-        predict.load(tmp_path / "m", precision=precision, **options) for precision in ("float32", "bfloat16")
+        predict.load(tmp_path / "m", **predict.PLAIN | {"precision": precision} | options)
+        for precision in ("float32", "bfloat16")
     )
     assert {each.dtype for each in rounded._model.parameters()} == {torch.bfloat16}
     found, expected = rounded.probabilities(pixels), exact.probabilities(pixels)
@@ -28,7 +29,7 @@ def test_a_model_predicts_in_the_precision_that_it_is_loaded_with(tmp_path, opti
 def test_every_network_predicts_in_every_precision(name, precision, tmp_path):
     model, pixels = network(name), image(32, 48)
     write_model(tmp_path / "m", spec(network=name), model.state_dict())
-    found = predict.load(tmp_path / "m", precision=precision).probabilities(pixels)
+    found = predict.load(tmp_path / "m", **predict.PLAIN | {"precision": precision}).probabilities(pixels)
     x_13HW = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
         exact = model(x_13HW).softmax(dim=1)[0].numpy()

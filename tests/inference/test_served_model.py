@@ -59,7 +59,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def predictor(folder):
-    return predict.load(folder, **OPTIONS)
+    return predict.load(folder, **predict.PLAIN | OPTIONS)
 
 
 def decoded(masks):
@@ -178,7 +178,7 @@ def test_requests_at_once_are_answered_as_one_by_one(tmp_path):
     with ThreadPoolExecutor(2) as threads:
         answers = list(threads.map(lambda row: served.predict(context, row, {"probabilities": True}), rows))
     probabilities = [np.load(io.BytesIO(answer["probabilities"][0]), allow_pickle=False) for answer in answers]
-    predictor = predict.load(folder, **options)
+    predictor = predict.load(folder, **predict.PLAIN | options)
     assert_all_equal(probabilities, [predictor.probabilities(picture) for picture in pictures])
 
 

@@ -86,7 +86,7 @@ class Slow:
 
 @pytest.mark.parametrize("images", [1, 3])
 def test_a_small_request_waits_for_a_band_of_a_large_one_and_not_for_all_of_it(served, folder, images):
-    slow = served._predictor = Slow(predict.load(folder, **OPTIONS))
+    slow = served._predictor = Slow(predict.load(folder, **predict.PLAIN | OPTIONS))
     large = [np.zeros((201, 32, 3), np.uint8)] * images
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(answer, served, *large)
@@ -107,4 +107,6 @@ def test_a_small_request_waits_for_a_band_of_a_large_one_and_not_for_all_of_it(s
         assert len(first.result(30)) == images
     # PICTURE has two bands, and a turn in which its end is found; the large image's 201 rows are nine bands.
     assert num_bands <= 5
-    np.testing.assert_array_equal(read_mask(second.result()["mask"][0]), predict.load(folder, **OPTIONS).mask(PICTURE))
+    np.testing.assert_array_equal(
+        read_mask(second.result()["mask"][0]), predict.load(folder, **predict.PLAIN | OPTIONS).mask(PICTURE)
+    )

@@ -150,5 +150,5 @@ def test_a_registered_model_predicts_with_the_options_it_was_registered_with(tre
     image = pipeline.read_image(tree / "data/raw/images/test/a.jpg")
     with registered("segnet-noted", folder, mlflow_store) as address:
         mask = pipeline.predict(pipeline.load_predictor(address), image)
-    assert np.array_equal(mask, inference.load(folder, **OPTIONS).mask(image))
+    assert np.array_equal(mask, inference.load(folder, **inference.PLAIN | OPTIONS).mask(image))
     assert not np.array_equal(mask, pipeline.load_predictor(folder).mask(image))  # a folder has none

@@ -27,7 +27,7 @@ def main(folder, samples):
     log.to_stderr()
     spec = Spec("bayesian_segnet_basic", 0.0625, CLASSES, "toy", 32, 64, 1.0, "run-a")
     manifest = write_raw(folder / "raw", [(32, 64), (40, 48)] * (IMAGES // 2))
-    predictor = predict.load(write_model(folder / "model", spec), samples=samples)
+    predictor = predict.load(write_model(folder / "model", spec), **predict.PLAIN | {"samples": samples})
     shown = []
 
     def show(image_id, image, truth, prediction, *, uncertainty, counts_CC):

@@ -10,6 +10,8 @@ from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS
 from pipeline.inference.predict import Predictor
 
+ALONE = {"flip": False, "scales": (1.0,), "samples": 0, "seed": 1}
+"""Options of a Predictor that averages nothing."""
 CLASSES = ClassTable(("dark", "bright"), ((0, 0, 0), (255, 255, 255)), (1, 1, 1), None)
 
 
@@ -18,7 +20,7 @@ def spec(scale=1.0, network="segnet"):
 
 
 def predictor(model, *, scale=1.0, overlap=0.5, batch_size=3, **options):
-    return Predictor(spec(scale), model, overlap=overlap, batch_size=batch_size, **options)
+    return Predictor(spec(scale), model, overlap=overlap, batch_size=batch_size, **{**ALONE, **options})
 
 
 def network(name="segnet"):
