@@ -165,7 +165,7 @@ def _follow(jobs: Jobs, job: Job, address: str | None) -> None:
     try:
         job, why = following.follow(jobs, job, lambda line: say(redact(line)))
     except KeyboardInterrupt:
-        say("", f"{job.id} goes on")
+        say("", f"{job.id} continues")
         _say_how(job, address)
         return
     if job.status == "SUCCEEDED":

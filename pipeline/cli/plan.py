@@ -13,7 +13,7 @@ from pipeline.planning import costs
 def plan(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
     """Time a few images and training steps on this machine, and say what dvc repro will take with params.yaml.
 
-    Seconds an epoch, minutes for each stage, memory and disk. It refuses nothing, and what it writes does not stay.
+    Seconds per epoch, minutes for each stage, memory and disk. It refuses nothing, and what it writes does not stay.
     """
     found = costs.measure(params.load())
     if json:

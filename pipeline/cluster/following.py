@@ -94,7 +94,7 @@ async def _follow(jobs: Jobs, job: Job, log: Log) -> Job:
             is_away = False
         except UnreachableError as err:
             if not is_away:
-                _log.warning(f"{err}; the job goes on, and this command asks again until it is interrupted")
+                _log.warning(f"{err}; the job continues, and this command asks again until it is interrupted")
             is_away = True
         if job.has_ended:
             break

@@ -94,7 +94,7 @@ def _tidy(*, pushed: bool) -> None:
 def _end_with_parent() -> None:
     """Stop the job as Ray would once the process that started it has died: when a head dies, Ray kills that one alone.
 
-    The job would go on unseen, beside the attempt that a new head is given.
+    The job would continue unseen, beside the attempt that a new head is given.
     """
 
     def watch() -> None:

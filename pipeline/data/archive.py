@@ -73,7 +73,7 @@ def fetch(name: str, url: str, limits: Download) -> Path:
 
 
 def find(name: str, url: str) -> str:
-    """Return where `fetch` would take an archive from, without fetching it: the cache, the mirror or `url`.
+    """Return where an archive is, without fetching it: in the cache, on the mirror or at `url`, in this order.
 
     Raises:
         ArchiveError: no source has it.

@@ -41,7 +41,7 @@ class _Stdout:
 
 @contextmanager
 def outlived() -> Iterator[None]:
-    """Let a block go on when stdout's reader has gone; what it prints from then on is dropped.
+    """Let a block continue when stdout's reader has gone; what it prints from then on is dropped.
 
     Raises:
         ValueError: stdout cannot be written for another reason, such as a full disk.

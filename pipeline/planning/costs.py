@@ -205,7 +205,7 @@ def in_words(costs: Costs) -> list[str]:
     total, training = sum(costs.minutes.values()), 60 * costs.minutes["train"]
     lines = [
         f"train: {estimate.in_words(costs.epoch_seconds, training, costs.epochs)}",
-        f"  {costs.steps_per_epoch} steps of {estimate.duration(costs.step_seconds)} an epoch, {costs.training_tiles} "
+        f"  {costs.steps_per_epoch} steps of {estimate.duration(costs.step_seconds)} per epoch, {costs.training_tiles} "
         f"tiles, on {costs.device}{workers}",
         f"stages: {stages}; {estimate.duration(60 * total)} in all, without register and the start of Ray",
         f"memory: training takes {estimate.size(costs.memory_bytes)} of {estimate.size(costs.available_bytes)}",

@@ -71,8 +71,7 @@ def decide(
       HOLD if the estimate does but the interval reaches up to a smaller loss, or too few blocks show the class.
 
     Models that cannot be compared, also for want of independent blocks, and those that were not scored on test images,
-    are HOLD. The champion itself stays champion, and the reason
-    says which limits it misses.
+    are HOLD. The champion itself stays champion, and the reason says which limits it misses.
 
     Args:
         candidate: the model.

@@ -60,10 +60,10 @@ def in_words(epoch_seconds: float, whole_seconds: float, num_epochs: float) -> s
 
     Example:
         >>> in_words(42, 420, 10)
-        '42 s an epoch, 7 min for 10 epochs'
+        '42 s per epoch, 7 min for 10 epochs'
         >>> in_words(42, 168, 10)
-        '42 s an epoch at full size, 3 min for 10 epochs, of which some are smaller'
+        '42 s per epoch at full size, 3 min for 10 epochs, of which some are smaller'
     """
     is_uniform = abs(whole_seconds - epoch_seconds * num_epochs) <= 0.001 * whole_seconds
     size, smaller = ("", "") if is_uniform else (" at full size", ", of which some are smaller")
-    return f"{duration(epoch_seconds)} an epoch{size}, {duration(whole_seconds)} for {num_epochs:.0f} epochs{smaller}"
+    return f"{duration(epoch_seconds)} per epoch{size}, {duration(whole_seconds)} for {num_epochs:.0f} epochs{smaller}"

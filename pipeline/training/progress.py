@@ -106,7 +106,7 @@ class TrainingLine:
             advice = "; segnet plan says what would be faster" if whole > estimate.PATIENCE else ""
             self._say(
                 f"estimate: {estimate.in_words(seconds, whole, last - self._first_done)}; memory "
-                f"{estimate.size(memory_bytes)} a worker, checkpoints {estimate.size(self._checkpoint_bytes)}{advice}"
+                f"{estimate.size(memory_bytes)} per worker, checkpoints {estimate.size(self._checkpoint_bytes)}{advice}"
             )
 
     def _say(self, text: str) -> None:

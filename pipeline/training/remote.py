@@ -130,14 +130,13 @@ class Begun:
 def begun(settings: "Settings", inputs: Inputs, *, fresh: bool) -> Iterator[Begun]:
     """Begin a run as `run.begun` does, so that no other process can, on this machine or another.
 
-    Its folder lies in the repository's runs/ or, if all machines mount one, in the folder that is their storage.
+    Its folder lies in the repository's runs/ or, if all machines mount one, in the folder that is their storage. An
+    interrupt is answered by what is kept of the run.
 
     Args:
         settings: what the machines have in common.
         inputs: everything that determines the run.
         fresh: remove the run's checkpoints, here and in the storage.
-
-    An interrupt is answered by what is kept of the run.
 
     Raises:
         StorageError: the storage cannot be reached.

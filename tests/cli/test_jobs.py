@@ -169,7 +169,7 @@ def test_ctrl_c_says_how_to_go_on(cluster, monkeypatch):
     done = segnet("attach", "segnet-a")
     assert (done.exit_code, done.stdout.splitlines()) == (
         0,
-        ["line 1", "", "segnet-a goes on", "follow it: segnet attach segnet-a", "stop it: segnet stop segnet-a"],
+        ["line 1", "", "segnet-a continues", "follow it: segnet attach segnet-a", "stop it: segnet stop segnet-a"],
     )
 
 

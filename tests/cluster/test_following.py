@@ -119,7 +119,7 @@ def test_a_head_that_does_not_answer_is_asked_again(caplog):
     with caplog.at_level("INFO", "pipeline"):
         assert followed(cluster)[1] == "SUCCEEDED"
     assert [record.message for record in caplog.records if record.name == "pipeline.cluster.following"] == [
-        "no answer from http://head:8265; the job goes on, and this command asks again until it is interrupted",
+        "no answer from http://head:8265; the job continues, and this command asks again until it is interrupted",
         "http://head:8265 answers again",
     ]
 

@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(made, head, start, 
     following.send_signal(signal.SIGINT)
     assert following.wait(30) == 0
     assert printed(made).splitlines()[-3:] == [
-        "long goes on",
+        "long continues",
         f"follow it: segnet attach long --address {head}",
         f"stop it: segnet stop long --address {head}",
     ]
@@ -201,7 +201,7 @@ def test_a_lost_connection_neither_ends_the_command_nor_loses_or_repeats_a_line(
         assert following.wait(60) == 0
     lines = printed(made).splitlines()
     assert [line for line in lines if line.startswith("line ")] == [f"line {i}" for i in range(1, 401)]
-    assert [line for line in lines if "expected an answer from" in line and "the job goes on" in line]
+    assert [line for line in lines if "expected an answer from" in line and "the job continues" in line]
     assert lines[-1] == "cut succeeded: segnet fetch cut"
 
 

@@ -66,7 +66,7 @@ def test_epochs_of_small_tiles_take_a_part_of_the_time():
     found = total(early_phases=(half,))
     assert found.minutes["train"] == (8 * 40 / 4 + 2 * 40 + 10 * 2) / 60
     assert costs.in_words(found)[0] == (
-        "train: 42 s an epoch at full size, 3 min for 10 epochs, of which some are smaller"
+        "train: 42 s per epoch at full size, 3 min for 10 epochs, of which some are smaller"
     )
 
 
@@ -78,8 +78,8 @@ def test_what_comes_from_the_network_is_not_timed(monkeypatch):
 def test_the_estimates_are_said_in_words():
     lines = costs.in_words(total())
     assert lines[:3] == [
-        "train: 42 s an epoch, 7 min for 10 epochs",
-        "  20 steps of 2.0 s an epoch, 80 tiles, on the CPU",
+        "train: 42 s per epoch, 7 min for 10 epochs",
+        "  20 steps of 2.0 s per epoch, 80 tiles, on the CPU",
         "stages: download 30 s, validate 12 s, tile 15 s, train 7 min, evaluate 30 s; 8 min in all, without register "
         "and the start of Ray",
     ]

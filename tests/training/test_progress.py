@@ -74,7 +74,7 @@ def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys, cloc
         assert line._newest.endswith("7 min left")  # 10.75 of 12 epochs
     assert capsys.readouterr().out == (
         "first batch after 0 s\n"
-        "estimate: 40 s an epoch, 8 min for 12 epochs; memory 2.5 GB a worker, checkpoints 25.0 MB\n"
+        "estimate: 40 s per epoch, 8 min for 12 epochs; memory 2.5 GB per worker, checkpoints 25.0 MB\n"
         "epoch 2/12  loss 0.500  val loss 0.750  val mIoU 0.250  12.5 images/s  7 min left\n"
     )
 
@@ -82,13 +82,13 @@ def test_the_estimate_is_said_once_and_without_the_slow_first_steps(capsys, cloc
 def test_a_step_that_takes_longer_than_the_first_seconds_is_an_estimate_of_its_own(capsys, clock):
     with TrainingLine(2) as line:
         tell(line, clock, (0, 0.0), (100, 0.125), (120, 0.25))
-    assert "estimate: 3 min an epoch, 5 min for 2 epochs" in capsys.readouterr().out  # 160 s, and twice as long
+    assert "estimate: 3 min per epoch, 5 min for 2 epochs" in capsys.readouterr().out  # 160 s, and twice as long
 
 
 def test_a_training_that_goes_on_is_estimated_for_what_is_left_of_it(capsys, clock):
     with TrainingLine(12) as line:
         tell(line, clock, (0, 8.0), (10, 8.25), (20, 8.5))
-    assert "estimate: 40 s an epoch, 3 min for 4 epochs" in capsys.readouterr().out  # 160 s
+    assert "estimate: 40 s per epoch, 3 min for 4 epochs" in capsys.readouterr().out  # 160 s
 
 
 def test_small_epochs_count_for_what_they_take(capsys, clock):
@@ -96,7 +96,7 @@ def test_small_epochs_count_for_what_they_take(capsys, clock):
     with TrainingLine(10, work=lambda done: min(done, 8) / 4 + max(done - 8, 0)) as line:
         tell(line, clock, (0, 0.0), (10, 0.25), (40, 0.75))
         assert line._newest.endswith("15 min left")  # 3.8125 of 4 epochs at full size, 240 s each
-    assert "estimate: 4 min an epoch at full size, 16 min for 10 epochs, of which some are smaller" in (
+    assert "estimate: 4 min per epoch at full size, 16 min for 10 epochs, of which some are smaller" in (
         capsys.readouterr().out
     )
 
