@@ -51,7 +51,7 @@ def test_relative_paths_start_at_the_repository_in_temporary_and_queued_experime
     repository.run("dvc", "exp", "run", "--temp", "--name", "temporary", "-S", "train.seed=2", "train")
     repository.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "train.seed=3", "train")
     repository.run("dvc", "exp", "run", "--run-all", "--jobs", "1")
-    weights = hashlib.md5((repository.folder / "vgg16.safetensors").read_bytes()).hexdigest()
+    weights = hashlib.sha256((repository.folder / "vgg16.safetensors").read_bytes()).hexdigest()
     made_of = [json.loads(path.read_text()) for path in (repository.folder / "runs").glob("*/inputs.json")]
     assert {inputs["train"]["seed"] for inputs in made_of} == {2, 3}
     assert [inputs["vgg16"] for inputs in made_of] == [weights, weights]
