@@ -1,7 +1,9 @@
 """Registered models and their versions: tags, and the aliases that say which version is champion."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.files.redact import redact
@@ -14,6 +16,8 @@ CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_ch
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias of the model
 _LONGEST_DESCRIPTION = 5000  # characters; the width of MLflow's column
 _PAGE = 200  # results per request
+_ATTEMPTS = 3
+_TWICE = re.compile("IntegrityError|UniqueViolation")  # what drivers call a second row of a key
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def _find(model: RegisteredModel) -> "MlflowModel | None":
 def describe_model(model: RegisteredModel, tags: Mapping[str, str]) -> None:
     """Set tags of a registered model itself."""
     for key, value in tags.items():
-        store.client(model.uri).set_registered_model_tag(model.name, key, value)
+        _put(partial(store.client(model.uri).set_registered_model_tag, model.name, key, value))
 
 
 def introduce(model: RegisteredModel, text: str) -> None:
@@ -188,7 +192,7 @@ def with_tag(model: RegisteredModel, key: str, value: str) -> Version | None:
 
 def set_alias(model: RegisteredModel, alias: str, number: str) -> None:
     """Move `alias` to a version of `model`, from the one that had it, if any."""
-    store.client(model.uri).set_registered_model_alias(model.name, alias, number)
+    _put(partial(store.client(model.uri).set_registered_model_alias, model.name, alias, number))
 
 
 def remove_alias(model: RegisteredModel, alias: str) -> None:
@@ -200,9 +204,27 @@ def describe(version: Version, tags: Mapping[str, str], description: str | None 
     """Set tags of a version and, if given, its description, truncated to the length that MLflow can store."""
     client, name = store.client(version.model.uri), version.model.name
     for key, value in tags.items():
-        client.set_model_version_tag(name, version.number, key, value)
+        _put(partial(client.set_model_version_tag, name, version.number, key, value))
     if description is not None:
         client.update_model_version(name, version.number, description[:_LONGEST_DESCRIPTION])
+
+
+def _put(write: Callable[[], object]) -> None:
+    """Set a value, again if another client has set one in the same moment.
+
+    MLflow 3.17 looks whether there is a row and then inserts it (mlflow/store/model_registry/sqlalchemy_store.py): of
+    two clients that do so at once, the database refuses one.
+    """
+    from mlflow import MlflowException
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            write()
+        except MlflowException as err:
+            if attempt + 1 == _ATTEMPTS or not _TWICE.search(str(err)):
+                raise
+        else:
+            return
 
 
 def _version(model: RegisteredModel, entity: "ModelVersion") -> Version:

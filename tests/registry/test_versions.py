@@ -1,4 +1,5 @@
 import pytest
+from mlflow import MlflowClient, MlflowException
 
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel, Version
@@ -133,3 +134,35 @@ def test_a_description_is_truncated_to_what_a_server_can_store(mlflow_store):
     assert store.client(mlflow_store).get_model_version("segnet-described", "1").description == "x" * 5000
     versions.describe(versions.version(model, "1"), {"a": "b"})
     assert store.client(mlflow_store).get_model_version("segnet-described", "1").description == "x" * 5000
+
+
+RACE = "BAD_REQUEST: (sqlite3.IntegrityError) UNIQUE constraint failed: registered_model_aliases.alias"
+WRITES = {
+    "set_registered_model_alias": lambda model: versions.set_alias(model, "champion", "1"),
+    "set_registered_model_tag": lambda model: versions.describe_model(model, {"newest": "1"}),
+    "set_model_version_tag": lambda model: versions.describe(versions.version(model, "1"), {"newest": "1"}),
+}
+
+
+@pytest.mark.parametrize("message", [RACE, RACE.replace("sqlite3.IntegrityError", "psycopg2.errors.UniqueViolation")])
+@pytest.mark.parametrize("method", WRITES)
+def test_a_value_that_another_client_sets_in_the_same_moment_is_set_again(mlflow_store, monkeypatch, method, message):
+    model = make(mlflow_store, f"segnet-{method}-{len(message)}", 1)
+    write, failures = getattr(MlflowClient, method), [MlflowException(message), MlflowException(message)]
+
+    def outrun(*arguments):
+        if failures:
+            raise failures.pop()
+        return write(*arguments)
+
+    monkeypatch.setattr(MlflowClient, method, outrun)
+    WRITES[method](model)
+    assert failures == []
+    failures += [MlflowException(message)] * 3
+    with pytest.raises(MlflowException, match="UNIQUE constraint"):
+        WRITES[method](model)
+    failures[:] = [MlflowException("RESOURCE_DOES_NOT_EXIST: no such model"), MlflowException("not asked for")]
+    failures.reverse()
+    with pytest.raises(MlflowException, match="no such model"):
+        WRITES[method](model)
+    assert len(failures) == 1
