@@ -22,7 +22,7 @@ from pipeline.tracking import runs, store
 LOWEST_FIRST = ("loss", "calibration_error")
 """Last parts of the names of metrics for which lower is better."""
 _NONE = "-"
-_RECIPE = ("model.", "train.", "start_from.")
+_RECIPE = ("model.", "train.", "start_from.", "vgg16")
 """Starts of the params without which a training is another."""
 _FOLDS = "folds"
 """The param that a cross-validation has alone."""
@@ -116,12 +116,14 @@ def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascendin
 def differing(entries: Sequence[LoggedRun]) -> list[str]:
     """Return the params that differ between the runs that have them, and those of a recipe that some training lacks.
 
-    A cross-validation records less than a training, and one that has just begun nothing yet: that is no difference.
+    A cross-validation records less than a training, and one that has just begun nothing yet: that is no difference. Nor
+    is a null that a training of another program does not record.
     """
     params = [entry.params for entry in entries if entry.params]
     trainings = [each for each in params if _FOLDS not in each]
     keys = sorted({key for each in params for key in each})
-    lacked = {key for key in keys if key.startswith(_RECIPE) and any(key not in each for each in trainings)}
+    given = {key for each in params for key, value in each.items() if key.startswith(_RECIPE) and value != "null"}
+    lacked = {key for key in given if any(key not in each for each in trainings)}
     return [key for key in keys if key in lacked or len({each[key] for each in params if key in each}) > 1]
 
 

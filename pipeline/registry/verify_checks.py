@@ -30,7 +30,7 @@ from pipeline.registry.versions import Version
 from pipeline.tracking import environment, runs
 from pipeline.training.run import run_name
 
-_NOT_COMPARED = ("model.vgg16.path",)  # recorded as an absolute path
+_NOT_COMPARED = ("model.vgg16.path",)  # earlier programs recorded it, as an absolute path
 
 
 @dataclass(frozen=True)

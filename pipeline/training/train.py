@@ -134,12 +134,12 @@ def inputs(job: Job) -> Inputs:
     The number of workers does not, nor the name or place by which initial weights are found: their digest does. The
     code that determines the weights is hashed too.
     """
-    is_vgg16 = job.initial is not None and job.initial.source is None
+    start = job.initial
     return {
         "data": digest.directory_md5(job.tiles),
         "model": job.model.model_dump(mode="json", exclude={"start_from": True, "vgg16": {"path", "sha256"}}),
-        "vgg16": digest.file_sha256(job.initial.file) if job.initial is not None and is_vgg16 else None,
-        "start_from": initial.recorded(job.initial),
+        "vgg16": None if start is None or start.source is not None else digest.file_sha256(start.file),
+        "start_from": initial.recorded(start),
         "train": job.settings.model_dump(mode="json", exclude=NOT_PART_OF_A_RUN),
         "code": code_sha256(),
     }

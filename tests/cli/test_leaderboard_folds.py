@@ -43,4 +43,6 @@ def test_what_a_cross_validation_or_a_running_training_lacks_does_not_differ():
     assert differing([*shown, entry("e", finished | {"evaluate.samples": "8"})]) == ["evaluate.samples"]
     assert differing([*shown, entry("f", running | {"train.blur": "0.5"})]) == ["train.blur"]
     assert differing([*shown, entry("g", running | {"start_from.sha256": "a"})]) == ["start_from.sha256"]
+    assert differing([*shown, entry("i", running | {"vgg16": "ab"})]) == ["vgg16"]
+    assert differing([*shown, entry("j", running | {"model.start_from": "null"})]) == []
     assert differing([*shown, entry("folds-h", folded | {"train.blur": "0.5"})]) == ["train.blur"]

@@ -60,7 +60,7 @@ def _keep_constant(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
 def check_trained(name: str, trained: Tensor, target: Tensor) -> None:
     """Raise ValueError unless a trained tensor can be `target`, of the same shape: finite numbers, no variance below 0.
 
-    A network that starts from others has a loss that is not finite, for which its learning rate would be blamed.
+    From others, training would have a loss that is not finite, and its learning rate would be blamed.
     """
     if not target.is_floating_point():
         return
