@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
@@ -24,7 +23,7 @@ from pipeline.crossvalidation.crossvalidate import Outcome, Recipe
 from pipeline.crossvalidation.folds import GAP
 from pipeline.crossvalidation.processes import Slot, slots
 from pipeline.crossvalidation.spread import Spread
-from pipeline.files import cores, digest, repository, signals
+from pipeline.files import cores, digest, dvc, repository, signals
 from pipeline.files.printable import printable
 from pipeline.files.terminal import say, say_json
 from pipeline.params import Params
@@ -85,9 +84,8 @@ def _check_overrides(wanted: Sequence[str]) -> None:
 def _check_data() -> None:
     """Raise ValueError unless data/raw is what params.yaml describes, and passed validation."""
     # With what it depends on: changed params of data/raw belong to download, and validate alone would be up to date.
-    command = ("dvc", "status", "--quiet", "--with-deps", "validate")
     try:
-        is_current = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603  no shell
+        is_current = dvc.run("status", "--quiet", "--with-deps", "validate").returncode == 0
     except OSError as err:
         raise ValueError(f"expected the command dvc on PATH: {err}; source .venv/bin/activate") from err
     if not is_current or not VALIDATION.exists() or not validation.read(VALIDATION).ok:

@@ -1,9 +1,6 @@
 """Bringing a job's results into the working tree: checked, whole, and never over what somebody changed meanwhile."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +10,7 @@ from pipeline.cluster.failures import JobError
 from pipeline.cluster.overrides import PARAMS
 from pipeline.cluster.results import Results
 from pipeline.cluster.submission import LOCK
-from pipeline.files import atomic, digest, dvc_cache, locks, strict_json
+from pipeline.files import atomic, digest, dvc, dvc_cache, locks, strict_json
 from pipeline.files.storage import Storage
 
 _FETCHED = Path(".dvc/tmp/segnet_fetched.json")
@@ -118,18 +115,7 @@ def _into_cache(found: Results, folder: Path) -> None:
 
 
 def _dvc(*arguments: str, folder: Path) -> None:
-    done = subprocess.run(  # noqa: S603  no shell
-        ("dvc", *arguments),  # noqa: S607  the one of PATH
-        cwd=folder,
-        env={
-            **os.environ,
-            "DVC_NO_ANALYTICS": "1",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = dvc.run(*arguments, folder=folder)
     if done.returncode:
         raise JobError(f"expected dvc {arguments[0]} to succeed, got: {done.stderr.strip()}; nothing was written")
 

@@ -26,7 +26,7 @@ try:
     from pipeline.cluster import failures, results, submission
     from pipeline.cluster.following import FAILED
     from pipeline.cluster.submission import Order
-    from pipeline.files import log, storage_trial
+    from pipeline.files import dvc, log, storage_trial
     from pipeline.files.storage import Storage
     from pipeline.files.storage_address import VARIABLE as STORAGE_VARIABLE
     from pipeline.files.terminal import complain, say
@@ -142,13 +142,25 @@ def _remote() -> str | None:
 
 def _setting(name: str) -> str:
     """Return a setting of DVC, empty if there is none."""
-    command = ("dvc", "config", name)
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603  no shell
+    return dvc.run("config", name).stdout.strip()
+
+
+def _begin(*arguments: str) -> subprocess.Popen[str]:
+    """Start DVC; what it prints is to be read, errors included."""
+    say(f"> dvc {' '.join(arguments)}")
+    return subprocess.Popen(  # noqa: S603  no shell
+        ("dvc", *arguments),  # noqa: S607  found by the PATH of the environment
+        env=dvc.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
 
 
 def _dvc(*arguments: str) -> int:
     say(f"> dvc {' '.join(arguments)}")
-    return subprocess.run(("dvc", *arguments), check=False).returncode  # noqa: S603, S607  dvc of PATH, no shell
+    return subprocess.run(("dvc", *arguments), env=dvc.environment(), check=False).returncode  # noqa: S603, S607
 
 
 def _pull(remote: str) -> None:
@@ -157,12 +169,8 @@ def _pull(remote: str) -> None:
     Raises:
         JobError: the remote cannot be read; everything would be made and registered again, and in the end not pushed.
     """
-    command = ("dvc", "pull", "--run-cache", "--allow-missing")
-    say(f"> {' '.join(command)}")
     errors = []
-    with subprocess.Popen(  # noqa: S603  no shell
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
+    with _begin("pull", "--run-cache", "--allow-missing") as process:
         for line in process.stdout or ():
             say(line.rstrip("\n"))
             sys.stdout.flush()
@@ -185,12 +193,8 @@ class _Stages:
     def reproduce(self, stages: tuple[str, ...]) -> str:
         """Bring stages up to date; return why one failed, in one line, or an empty string."""
         before = signal.signal(signal.SIGTERM, self._stop)
-        command = ("dvc", "repro", *stages)
-        say(f"> {' '.join(command)}")
         try:
-            process = subprocess.Popen(  # noqa: S603  no shell
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-            )
+            process = _begin("repro", *stages)
             # In a thread, since a process that a stage left behind may hold the output open long after dvc has ended.
             reader = threading.Thread(target=self._read, args=(process.stdout or (),), daemon=True)
             reader.start()

@@ -1,16 +1,13 @@
 """Files and folders as DVC holds them: in the working tree, as recorded in dvc.lock, and in its cache."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import safe_yaml, strict_json
+from pipeline.files import dvc, safe_yaml, strict_json
 from pipeline.files.digest import directory_md5, file_md5
 
 _OBJECTS = Path("files/md5")
@@ -110,15 +107,7 @@ def location(root: Path) -> Path:
     default = root / ".dvc" / "cache"
     if not (root / ".dvc" / "config").is_file():
         return default
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    asked = subprocess.run(
-        ("dvc", "cache", "dir"),  # noqa: S607  # the one of this environment
-        cwd=root,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = dvc.run("cache", "dir", folder=root)
     return default if asked.returncode else Path(asked.stdout.rstrip("\n"))
 
 

@@ -20,6 +20,7 @@ from pipeline.cli import app, crossvalidate as command
 from pipeline.crossvalidation import crossvalidate as step
 from pipeline.crossvalidation.crossvalidate import Outcome, Scored
 from pipeline.crossvalidation.spread import spreads
+from pipeline.files import dvc
 from pipeline.tracking import store, trainings
 from tests.support import SCENES, tiny_dataset
 from tests.support.tiny_model import SPEC, write_model
@@ -43,7 +44,7 @@ def asked(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "address", lambda: "sqlite:///here")
     monkeypatch.setattr(trainings, "params", lambda uri, run: {"dataset": "scenes"} if run == SPEC.run else None)
     status = SimpleNamespace(returncode=0)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: status)
+    monkeypatch.setattr(dvc, "run", lambda *_: status)
     calls = SimpleNamespace(status=status, made=[])
     monkeypatch.setattr(step, "run", lambda *arguments: calls.made.append(arguments) or OUTCOME)
     return calls
@@ -212,7 +213,7 @@ def test_without_dvc_the_command_says_so(asked, monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError("dvc")
 
-    monkeypatch.setattr(subprocess, "run", missing)
+    monkeypatch.setattr(dvc, "run", missing)
     assert error() == "expected the command dvc on PATH: dvc; source .venv/bin/activate"
 
 
