@@ -91,7 +91,8 @@ def step_of(bench: Bench, name: str, num: int) -> Callable[[], object]:
         wanted |= {"compile": "compiled" in name and not bench.dry, "recompute": "recompute" in name}
         settings = params.load(Path(__file__).parents[1] / "presets" / "camvid.yaml").train.model_copy(update=wanted)
         learner = Learner(bench.network(), settings, (1.0,) * CLASSES)
-        return lambda: learner.learn(images, masks, step=100, learning_rate=1e-3)
+        dropout = torch.zeros(num, device=bench.device)  # the network has none
+        return lambda: learner.learn(images, masks, dropout=dropout, step=100, learning_rate=1e-3)
     model = bench.network("usual").train()
     if "channels_last" in name:
         model = model.to(memory_format=LAST)  # type: ignore[call-overload]

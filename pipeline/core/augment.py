@@ -49,7 +49,8 @@ class Augmentation:
 _FLIP, _ZOOM, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(7)
 _VERTICAL_FLIP, _TURN, _ROTATION, _ASPECT, _GAMMA, _HUE = range(7, 13)
 _BLUR, _NOISE, _NOISE_KEY = range(13, 16)
-NUM_DRAWS = 16
+DROPOUT_KEY = 16
+NUM_DRAWS = 17
 
 
 def draw(seed: int, positions: list[int]) -> Tensor:

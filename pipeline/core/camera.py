@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_GAMMA, _FIRST, _SECOND = 0x9E3779B97F4A7C15 - 2**64, 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
-_BITS = 24  # of a uniform number, as many as float32 holds
+from pipeline.core import counter_random
 
 
 def blur(images_NCHW: Tensor, sigma_N: Tensor, largest: float) -> Tensor:
@@ -39,24 +38,14 @@ def add_noise(images_NCHW: Tensor, sigma_N: Tensor, uniform_N: Tensor) -> Tensor
         sigma_N: (N,) standard deviations, in the images' units.
         uniform_N: (N,) random numbers in [0, 1), which decide each image's noise.
 
-    Source: Box and Muller, A Note on the Generation of Random Normal Deviates, 1958; Steele, Lea and Flood, Fast
-    Splittable Pseudorandom Number Generators, OOPSLA 2014: splitmix64.
+    Source: Box and Muller, A Note on the Generation of Random Normal Deviates, 1958.
     """
     size = images_NCHW[0].numel()
-    keys_N = _mixed((uniform_N * 2**_BITS).long())
-    places_M = torch.arange(1, (size + 1) // 2 + 1, device=images_NCHW.device)
-    words_NM = _mixed(keys_N[:, None] + _GAMMA * places_M)
+    one_NM, other_NM = counter_random.pairs(counter_random.keys(uniform_N), (size + 1) // 2)
     dtype = images_NCHW.dtype if images_NCHW.dtype == torch.float64 else torch.float32
-    first_NM = ((words_NM >> 40 & 2**_BITS - 1) + 1).to(dtype) / 2**_BITS  # above 0, for the logarithm
-    angle_NM = (words_NM & 2**_BITS - 1).to(dtype) * (2 * math.pi / 2**_BITS)
-    radius_NM = (-2 * first_NM.log()).sqrt_()
+    one_NM = (one_NM + 1).to(dtype) / 2**counter_random.BITS  # above 0, for the logarithm
+    angle_NM = other_NM.to(dtype) * (2 * math.pi / 2**counter_random.BITS)
+    radius_NM = (-2 * one_NM.log()).sqrt_()
     normal = torch.cat([radius_NM * angle_NM.cos(), radius_NM * angle_NM.sin()], dim=1)[:, :size]
     noise_NCHW = normal.view(images_NCHW.shape).to(images_NCHW.dtype)
     return (images_NCHW + sigma_N[:, None, None, None] * noise_NCHW).clamp_(0, 255)
-
-
-def _mixed(words: Tensor) -> Tensor:
-    """Return 64 bits that each depend on all bits of a word: splitmix64's finaliser; int64 wraps as it must."""
-    words = (words ^ (words >> 30 & 2**34 - 1)) * _FIRST
-    words = (words ^ (words >> 27 & 2**37 - 1)) * _SECOND
-    return words ^ (words >> 31 & 2**33 - 1)

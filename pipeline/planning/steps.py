@@ -12,7 +12,7 @@ import torch
 
 from pipeline.artifacts.tileset import Tileset
 from pipeline.cluster import failures
-from pipeline.core.augment import draw
+from pipeline.core.augment import DROPOUT_KEY, draw
 from pipeline.params.model import Model
 from pipeline.params.training import Train
 from pipeline.training import estimate, initial, precision
@@ -79,8 +79,10 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
         return images.permute(0, 3, 1, 2).float(), masks.long()
 
     def step(number: int) -> None:
-        images, masks = phase.transform(*batch(), draw(settings.seed, positions).to(device), void=classes.void)
-        learner.learn(images, masks, step=number, learning_rate=settings.learning_rate / 1000)
+        drawn = draw(settings.seed, positions).to(device)
+        images, masks = phase.transform(*batch(), drawn, void=classes.void)
+        rate = settings.learning_rate / 1000
+        learner.learn(images, masks, dropout=drawn[:, DROPOUT_KEY], step=number, learning_rate=rate)
 
     def predict(_: int) -> None:
         images, _masks = batch()

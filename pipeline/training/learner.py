@@ -12,9 +12,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.core import batch_statistics, optim
+from pipeline.core import batch_statistics, counter_random, optim
 from pipeline.core.image_losses import IMAGE_LOSSES, num_images
 from pipeline.core.losses import pixel_loss, pixel_weights
+from pipeline.core.models.dropout import by_tile
 from pipeline.core.recompute import recomputing
 from pipeline.core.sync_batch_norm import synchronised
 from pipeline.training import compilation, precision
@@ -36,6 +37,7 @@ class Learner:
         self._pixel_loss = pixel_loss(settings.loss, settings.label_smoothing)
         self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
         average = deepcopy(model) if settings.ema_decay else None
+        self._dropout = by_tile(model)
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
         self._model = self._replica = model
         self._exchanging: DistributedDataParallel | None = None
@@ -59,7 +61,7 @@ class Learner:
             self._model, settings.learning_rate, settings.momentum, settings.weight_decay
         )
 
-    def learn(self, images: Tensor, masks: Tensor, *, step: int, learning_rate: float) -> Tensor:
+    def learn(self, images: Tensor, masks: Tensor, *, dropout: Tensor, step: int, learning_rate: float) -> Tensor:
         """Take a step on this worker's share of a batch; return the `losses` summed over all shares.
 
         Each part's loss sums are divided by the divisors of the whole batch, of all parts of all workers' shares, which
@@ -69,6 +71,7 @@ class Learner:
         Args:
             images: (N, 3, H, W), where N is a multiple of `accumulation`.
             masks: (N, H, W) int64.
+            dropout: (N,) random numbers in [0, 1), which decide what is dropped in each image.
             step: 0-based.
             learning_rate: of this step.
         """
@@ -77,7 +80,10 @@ class Learner:
         all_reduce(divisors)
         scales = [(self._world_size / divisor.clamp(min=1e-12)).to(weights.dtype) for divisor in divisors]
         totals = torch.zeros_like(divisors)
+        keys = counter_random.keys(dropout)
         for part, exchange in self._parts(len(images)):
+            for layer in self._dropout:
+                layer.use(keys[part])
             with exchange:
                 with self._kept(), compilation.explained(), _enough_for_normalisation(images[part]):
                     logits = self.logits(self._replica, images[part])

@@ -11,7 +11,6 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from pipeline.artifacts.model import Metrics
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics, sampler
-from pipeline.core.augment import draw
+from pipeline.core.augment import DROPOUT_KEY, draw
 from pipeline.training import initial
 from pipeline.training.errors import TrainingError
 from pipeline.training.feed import Feed, fits
@@ -173,14 +172,11 @@ class Trainer:
         return due
 
     def _step(self, step: int, images: Tensor, masks: Tensor, random: Tensor) -> Tensor:
-        """Take one step; return the sums of `Learner.losses` over all workers.
-
-        Dropout draws from torch's global generator, which is therefore reseeded at each step: its draws depend only on
-        seed, step and worker, and a resumed training draws the same as an uninterrupted one.
-        """
-        torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, step, self.rank]).generate_state(1)[0]))
+        """Take one step; return the sums of `Learner.losses` over all workers."""
         images, masks = self._phase(step).transform(images, masks, random, void=self.classes.void)
-        return self.learner.learn(images, masks, step=step, learning_rate=self._learning_rate(step))
+        return self.learner.learn(
+            images, masks, dropout=random[:, DROPOUT_KEY], step=step, learning_rate=self._learning_rate(step)
+        )
 
     def published(self) -> nn.Module:
         """Return the network that can become the model; every worker must call this, and computes statistics alone."""

@@ -26,10 +26,10 @@ def test_auto_is_for_gpus_where_triton_runs(monkeypatch, runs):
 def trained(**changes):
     """Return a network's tensors after two steps."""
     torch.manual_seed(3)
-    model = MODELS["segnet"](2, 1 / 16).to(memory_format=torch.channels_last)
+    model = MODELS["bayesian_segnet"](2, 1 / 16).to(memory_format=torch.channels_last)
     learner = Learner(model, SETTINGS.model_copy(update={"precision": "float32", **changes}), (1.0, 3.0))
     for step in range(2):
-        learner.learn(IMAGES, MASKS, step=step, learning_rate=1e-3)
+        learner.learn(IMAGES, MASKS, dropout=torch.rand(len(IMAGES)), step=step, learning_rate=1e-3)
     return learner.into(checkpoint.beginning()).model
 
 

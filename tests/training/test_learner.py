@@ -19,6 +19,7 @@ from tests.support.tiny_training import SETTINGS, TINY, fit
 
 SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0})
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+NONE = torch.zeros(4)  # the numbers for dropout, of networks without
 MASKS = torch.randint(0, 3, (4, 8, 8), generator=torch.Generator().manual_seed(2))
 
 
@@ -35,7 +36,7 @@ def plain():
 def test_a_step_descends_the_weighted_mean_over_the_batch():
     expected, model = plain(), plain()
     F.cross_entropy(expected(IMAGES), MASKS, torch.tensor([1.0, 3.0]), ignore_index=2).backward()
-    Learner(model, SGD, (1.0, 3.0)).learn(IMAGES, MASKS, step=0, learning_rate=0.5)
+    Learner(model, SGD, (1.0, 3.0)).learn(IMAGES, MASKS, dropout=NONE, step=0, learning_rate=0.5)
     torch.testing.assert_close(model.weight, expected.weight - 0.5 * expected.weight.grad)
 
 
@@ -43,7 +44,7 @@ def test_the_average_of_the_weights_is_what_is_published():
     model = plain()
     before = model.weight.detach().clone()
     ours = Learner(model, SGD.model_copy(update={"ema_decay": 0.05}), (1.0, 3.0))
-    ours.learn(IMAGES, MASKS, step=0, learning_rate=0.5)
+    ours.learn(IMAGES, MASKS, dropout=NONE, step=0, learning_rate=0.5)
     torch.testing.assert_close(ours.published().weight, 0.05 * before + 0.95 * model.weight)
 
 
@@ -51,7 +52,7 @@ def test_the_average_follows_the_weights_more_slowly_after_many_steps():
     model = plain()
     before = model.weight.detach().clone()
     ours = Learner(model, SGD.model_copy(update={"ema_decay": 0.75}), (1.0, 3.0))
-    ours.learn(IMAGES, MASKS, step=10**6, learning_rate=0.5)
+    ours.learn(IMAGES, MASKS, dropout=NONE, step=10**6, learning_rate=0.5)
     torch.testing.assert_close(ours.published().weight, 0.75 * before + 0.25 * model.weight)
 
 
@@ -65,7 +66,7 @@ def test_a_network_is_trained_by_deterministic_operations(name):
     model = MODELS[name](2, 1 / 16)
     images, masks = torch.rand(2, 3, 32, 32) * 255, torch.randint(0, 3, (2, 32, 32))
     with learner.deterministic():
-        Learner(model, SGD, (1.0, 3.0)).learn(images, masks, step=0, learning_rate=0.01)
+        Learner(model, SGD, (1.0, 3.0)).learn(images, masks, dropout=NONE, step=0, learning_rate=0.01)
     assert not torch.are_deterministic_algorithms_enabled()
 
 
@@ -104,7 +105,7 @@ class Failing(nn.Conv2d):
 def test_another_error_of_a_network_is_raised_as_it_is():
     model = Failing(3, 2, 1)
     with pytest.raises(ValueError, match=r"^of another kind$"):
-        Learner(model, SGD, (1.0, 3.0)).learn(IMAGES, MASKS, step=0, learning_rate=0.5)
+        Learner(model, SGD, (1.0, 3.0)).learn(IMAGES, MASKS, dropout=NONE, step=0, learning_rate=0.5)
     with pytest.raises(RuntimeError, match=r"^of another kind$"), learner.deterministic():
         raise RuntimeError("of another kind")
 
@@ -128,11 +129,11 @@ def test_a_learner_resumes_from_what_it_gave(tmp_path):
     settings = SGD.model_copy(update={"ema_decay": 0.5, "momentum": 0.9})
     ours, theirs = Learner(plain(), settings, (1.0, 3.0)), Learner(plain(), settings, (1.0, 3.0))
     for step in range(2):
-        ours.learn(IMAGES, MASKS, step=step, learning_rate=0.5)
+        ours.learn(IMAGES, MASKS, dropout=NONE, step=step, learning_rate=0.5)
     checkpoint.write(tmp_path, ours.into(checkpoint.beginning()), keep=1)
     theirs.load(checkpoint.last(tmp_path))
     for each in (ours, theirs):
-        each.learn(IMAGES, MASKS, step=2, learning_rate=0.5)
+        each.learn(IMAGES, MASKS, dropout=NONE, step=2, learning_rate=0.5)
     first, second = ours.into(checkpoint.beginning()), theirs.into(checkpoint.beginning())
     for part in ("model", "optimizer", "average"):
         mine, others = getattr(first, part), getattr(second, part)
@@ -167,7 +168,7 @@ def test_a_loss_of_images_has_its_share_of_a_step_and_of_what_is_told():
     images = dice(expected(IMAGES), masks) / 3
     (0.75 * pixels + 0.25 * images).backward()
     ours = Learner(model, settings, (1.0, 3.0))
-    sums = ours.learn(IMAGES, masks, step=0, learning_rate=0.5)
+    sums = ours.learn(IMAGES, masks, dropout=NONE, step=0, learning_rate=0.5)
     torch.testing.assert_close(model.weight, expected.weight - 0.5 * expected.weight.grad)
     means = ours.mean_losses(sums)
     assert sums[5] == 3
@@ -180,6 +181,7 @@ def test_a_loss_of_images_has_its_share_of_a_step_and_of_what_is_told():
 def test_batch_normalisation_of_a_single_value_is_an_error_that_names_tile_and_batch(network):
     model = MODELS[network](2, 1 / 16)
     learner = Learner(model, SETTINGS.model_copy(update={"batch_size": 1}), (1.0, 1.0))
+    images, masks = torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)
     message = r"train\.batch_size: expected more than one value per channel .* reduces 1 tile of 32 x 32 pixels"
     with pytest.raises(TrainingError, match=message):
-        learner.learn(torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64), step=0, learning_rate=0.1)
+        learner.learn(images, masks, dropout=torch.zeros(1), step=0, learning_rate=0.1)

@@ -22,7 +22,7 @@ def one_of(rank, world_size, address, folder):
             learner = Learner(model, APART.model_copy(update={"ema_decay": decay}), (1.0, 1.0))
             for _ in range(2):
                 images, masks = torch.full((2, 3, 8, 8), 10.0 * (rank + 1)), torch.zeros(2, 8, 8, dtype=torch.int64)
-                learner.learn(images, masks, step=10**6, learning_rate=0.0)
+                learner.learn(images, masks, dropout=torch.zeros(len(images)), step=10**6, learning_rate=0.0)
             torch.save(learner.published().state_dict(), folder / f"{decay}-{rank}.pt")
     finally:
         dist.destroy_process_group()

@@ -57,7 +57,7 @@ def test_each_step_is_given_tiles_of_its_phase(tiles, monkeypatch):
     worker, seen, zooms = Trainer(Job(tiles, TINY, PHASES, (1.0, 3.0)), CPU), [], []
     augment = phases.augment
 
-    def learn(images, masks, *, step, learning_rate):
+    def learn(images, masks, *, step, learning_rate, **_):
         seen.append((step, tuple(images.shape), tuple(masks.shape), learning_rate))
         return ONES
 

@@ -23,6 +23,8 @@ VOID, SKY = 2, 1
 # Adam divides by a gradient's magnitude, and so amplifies errors where a gradient is zero.
 SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.01})
 PLAIN = SimpleNamespace(name="plain", width=1.0, dropout=0.0, vgg16=None, start_from=None)
+SPARSE = SimpleNamespace(name="sparse", width=1.0, dropout=0.0, vgg16=None, start_from=None)
+OF_TILES_ALONE = (PLAIN, SPARSE)  # without batch normalisation, whose statistics are those of a part
 # name -> (dtype, network, changed settings)
 CASES = {
     "float64": (torch.float64, TINY, {"ema_decay": 0.1}),
@@ -34,6 +36,7 @@ CASES = {
     "dice": (torch.float64, PLAIN, {"image_loss": ImageLoss(name="dice", share=1.0), "loss": "focal"}),
     "smoothed": (torch.float64, PLAIN, {"label_smoothing": 0.1}),
     "rare": (torch.float64, PLAIN, {"rare_class_share": 0.5}),
+    "dropout": (torch.float64, SPARSE, {}),
     "keyed": (torch.float64, PLAIN, {"order": "keyed"}),
     "moved": (
         torch.float64,
@@ -47,6 +50,17 @@ CASES = {
 def plain(num_classes, width):
     """Return a network without batch normalisation, whose gradients are a sum over tiles."""
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, num_classes, 1))
+
+
+def sparse(num_classes, width):
+    """Return one whose features are dropped, at two places."""
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.Tanh(),
+        nn.Dropout(0.5),
+        nn.Sequential(nn.Conv2d(4, 4, 1), nn.Dropout(0.25)),
+        nn.Conv2d(4, num_classes, 1),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +80,7 @@ def tiles(tmp_path_factory):
 
 def an_epoch(tiles, dtype, network, settings):
     """Train an epoch; return what each step added to the losses, the weights, and the validation counts."""
-    MODELS["plain"] = plain
+    MODELS.update(plain=plain, sparse=sparse)
     torch.set_default_dtype(dtype)
     try:
         worker = Trainer(Job(tiles, network, settings, (1.0, 3.0)), CPU)
@@ -79,7 +93,7 @@ def an_epoch(tiles, dtype, network, settings):
         return {"steps": torch.stack(steps), "weights": weights, "counts": counts, "losses": losses}
     finally:
         torch.set_default_dtype(torch.float32)
-        del MODELS["plain"]
+        del MODELS["plain"], MODELS["sparse"]
 
 
 def one_of(rank, world_size, address, tiles, folder, parts):
@@ -87,7 +101,7 @@ def one_of(rank, world_size, address, tiles, folder, parts):
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world_size)
     try:
         for name, (dtype, network, changes) in CASES.items():
-            settings = SGD.model_copy(update={"accumulation": parts if network is PLAIN else 1, **changes})
+            settings = SGD.model_copy(update={"accumulation": parts if network in OF_TILES_ALONE else 1, **changes})
             torch.save(an_epoch(tiles, dtype, network, settings), folder / f"{name}{rank}.pt")
     finally:
         dist.destroy_process_group()
@@ -123,9 +137,10 @@ def test_several_workers_train_the_model_that_one_would(tiles, alone, tmp_path, 
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-@pytest.mark.parametrize("name", [name for name, (_, network, _) in CASES.items() if network is PLAIN])
+@pytest.mark.parametrize("name", [name for name, (_, network, _) in CASES.items() if network in OF_TILES_ALONE])
 def test_a_batch_in_parts_gives_the_same_step(tiles, alone, name, parts):
-    result = an_epoch(tiles, torch.float64, PLAIN, SGD.model_copy(update={**CASES[name][2], "accumulation": parts}))
+    dtype, network, changes = CASES[name]
+    result = an_epoch(tiles, dtype, network, SGD.model_copy(update={**changes, "accumulation": parts}))
     assert_same(result, alone[name], 1e-10)
 
 
@@ -133,6 +148,6 @@ def test_a_step_on_void_only_changes_no_weight(tiles):
     worker = Trainer(Job(tiles, TINY, SGD.model_copy(update={"weight_decay": 0.0}), (1.0, 3.0)), CPU)
     before = {name: value.clone() for name, value in worker.learner.published().named_parameters()}
     images, masks = torch.rand(4, 3, 32, 32) * 255, torch.full((4, 32, 32), VOID)
-    sums = worker.learner.learn(images, masks, step=0, learning_rate=0.1)
+    sums = worker.learner.learn(images, masks, dropout=torch.zeros(len(images)), step=0, learning_rate=0.1)
     assert sums.tolist() == [0, 0, 0, 0]
     assert all(torch.equal(value, before[name]) for name, value in worker.learner.published().named_parameters())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.artifacts.tileset import Tileset
-from pipeline.core.augment import NUM_DRAWS
+from pipeline.core.augment import DROPOUT_KEY, draw
 from pipeline.training import checkpoint, trainer
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
@@ -27,7 +27,7 @@ def learning_rates(tiles, **changes):
     worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update=changes), (1.0, 3.0)), CPU)
     taken = []
 
-    def learn(images, masks, *, step, learning_rate):
+    def learn(images, masks, *, step, learning_rate, **_):
         assert step == len(taken)
         taken.append(learning_rate)
         return torch.ones(4, dtype=torch.float64)
@@ -84,14 +84,16 @@ def test_the_validation_reports_both_losses_and_the_scores(tiles):
     assert (scores["val/iou/road"], scores["val/iou/sky"]) == (6 / 9, 1 / 4)
 
 
-def test_dropout_draws_by_seed_step_and_worker(tiles):
-    def drawn(seed=5, step=2, rank=0):
+def test_each_tile_of_each_step_has_a_number_for_dropout(tiles):
+    def drawn(seed):
         worker = Trainer(Job(tiles, TINY, SETTINGS.model_copy(update={"seed": seed}), (1.0, 3.0)), CPU)
-        worker.rank, worker.learner.learn = rank, lambda *_, **__: torch.rand(4)
-        return tuple(worker._step(step, IMAGES, MASKS, torch.rand(4, NUM_DRAWS)).tolist())
+        numbers, added = [], torch.ones(4, dtype=torch.float64)
+        worker.learner.learn = lambda *_, dropout, **__: numbers.extend(dropout.tolist()) or added
+        worker.train(0, checkpoint.beginning().sums, progress=lambda now: None, save=lambda sums: None)
+        return numbers
 
-    assert drawn() == drawn()
-    assert len({drawn(), drawn(rank=1), drawn(rank=2), drawn(step=3), drawn(seed=6)}) == 5
+    assert drawn(5) == [draw(5, [position])[0, DROPOUT_KEY].item() for position in range(12)]
+    assert len({*drawn(5), *drawn(6)}) == 24
 
 
 @pytest.mark.parametrize("order", ["table", "keyed"])
