@@ -1,5 +1,6 @@
 """Processing many images on all cores, in bounded memory: by threads, or by processes where these would wait."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +22,7 @@ _MANY = 10_000  # small images, from which on it pays to start processes for the
 _AT_ONCE = 64  # images that a process is sent at once
 _HEADERS_AT_ONCE = 1024  # likewise, of which the sizes are read
 _PROCESS = 150_000_000  # bytes
+_ALONE = 1.0  # seconds of work in this process before others are started, which takes as long
 AHEAD = 5  # items for each thread that are worked on, submitted or done ahead; all at once take 1 kB each
 
 Item = TypeVar("Item")
@@ -78,7 +80,7 @@ def on_all_cores(
 
     Few items are in progress or wait to be taken at any time, however many there are. Threads suffice: decoding,
     encoding and hashing, which take nearly all of the time, release the GIL. Of small images they do not: a few get one
-    thread, many get processes.
+    thread, many get processes, once the work has taken a second.
 
     Args:
         work: called with each item; opens one image at a time. It and its results can be pickled.
@@ -118,10 +120,18 @@ def _by_processes(
     work: Callable[[Item], Result], items: Iterable[Item], count: int, at_once: int, title: str
 ) -> Generator[Result, None, None]:
     remaining = iter(items)
+    yield from _for_a_while(work, remaining)
     parts = iter(lambda: list(islice(remaining, at_once)), [])
     with processes.pool(work, count, f"work on {title}", "free some memory") as submit:
         for results in in_order(submit, parts, count * AHEAD):
             yield from results
+
+
+def _for_a_while(work: Callable[[Item], Result], remaining: Iterator[Item]) -> Iterator[Result]:
+    """Do the work here, and leave what remains after `_ALONE` seconds."""
+    end, none = time.monotonic() + _ALONE, object()
+    while time.monotonic() < end and (item := next(remaining, none)) is not none:
+        yield work(cast(Item, item))
 
 
 def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], at_once: int) -> Iterator[Result]:

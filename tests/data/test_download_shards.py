@@ -103,6 +103,7 @@ def test_many_small_images_are_downloaded_and_cut_to_the_same_bytes_by_processes
     source = manifest.read(both[1])
     tile.run(source, both[1], tmp_path / "tiles", TILING)
     monkeypatch.setattr(threads, "_MANY", 1)
+    monkeypatch.setattr(threads, "_ALONE", 0.0)
     monkeypatch.setattr(threads, "ThreadPoolExecutor", None)
     download.run(dataset, SHARDS, tmp_path / "again")
     tile.run(source, both[1], tmp_path / "tiles_again", TILING)

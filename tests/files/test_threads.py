@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,9 +76,21 @@ def pid(item):
 def test_many_small_images_and_drawings_are_worked_on_by_processes(monkeypatch, cores, images, are_processes):
     monkeypatch.setattr(threads.cores, "usable", lambda: range(cores))
     monkeypatch.setattr(threads, "_MANY", 100)
+    monkeypatch.setattr(threads, "_ALONE", 0.0)
     found = list(threads.on_all_cores(pid, range(200), "testing", images))
     assert [item for item, _ in found] == list(range(200))
     assert (os.getpid() not in {process for _, process in found}) == are_processes
+
+
+def test_work_that_is_soon_done_is_done_here_and_the_rest_of_more_by_processes(monkeypatch):
+    clock = iter(range(5))  # seconds: when it begins, and before each of the first items
+    monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
+    monkeypatch.setattr(threads, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(threads, "_ALONE", 4.0)
+    drawn = Images(5, 100, are_drawn=True)
+    found = list(threads.on_all_cores(pid, range(5), "testing", drawn))
+    assert [item for item, _ in found] == list(range(5))
+    assert [process == os.getpid() for _, process in found] == [True, True, True, False, False]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot confine a process to cores")
@@ -95,6 +108,7 @@ def test_a_process_that_is_confined_to_a_core_starts_no_others():
 @pytest.mark.parametrize(("number", "cores", "processes"), [(9_999, 2, 0), (10_000, 2, 2), (10_000, 1, 0)])
 def test_the_sizes_of_many_images_are_read_by_processes(tmp_path, monkeypatch, number, cores, processes):
     started, pool = [], threads.processes.pool
+    monkeypatch.setattr(threads, "_ALONE", 0.0)
     monkeypatch.setattr(threads.cores, "usable", lambda: range(cores))
     monkeypatch.setattr(threads.processes, "pool", lambda *options: started.append(options[1]) or pool(*options))
     for width in (30, 50, 40):
@@ -194,6 +208,7 @@ def die(_):
 
 
 def test_a_process_that_is_killed_is_said(monkeypatch):
+    monkeypatch.setattr(threads, "_ALONE", 0.0)
     monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
     with pytest.raises(ValueError, match=r"2 processes to work on images, got one that was killed .*; free some memo"):
         list(threads.on_all_cores(die, range(3), "images", Images(3, 1, are_drawn=True)))
