@@ -90,10 +90,9 @@ def _download(storage: Storage, found: Results, folder: Path) -> None:
                 f"expected {storage.address}/{name} to have the SHA-256 in its name, got {actual}: {path} was damaged, "
                 "and nothing was written; remove the object and submit the job again"
             )
-    locked = results.lock(folder)
+    locked = dvc_cache.outputs(folder)
     for out, md5 in found.outs.items():
-        actual = digest.directory_md5(folder / out) if (folder / out).is_dir() else digest.file_md5(folder / out)
-        if not md5 == actual == locked.get(out):
+        if not md5 == (actual := digest.md5(folder / out)) == locked.get(out):
             raise JobError(
                 f"expected {out} of job {found.id} to have the MD5 {locked.get(out)} of its lock, got {actual}; "
                 "nothing was written: submit the job again"

@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.overrides import PARAMS
 from pipeline.cluster.submission import LOCK, Order, check_id
-from pipeline.files import digest, repository, safe_yaml, strict_json
+from pipeline.files import digest, dvc_cache, repository, strict_json
 from pipeline.files.redact import redact
 from pipeline.files.storage import Storage, StorageError
 from pipeline.tracking.origin import Origin
@@ -75,7 +75,7 @@ def write(
     Raises:
         StorageError: the storage cannot be reached.
     """
-    locked = lock(root)
+    locked = dvc_cache.outputs(root)
     outs = {path: md5 for path, md5 in locked.items() if not _is_data(path) and _is_unchanged(root / path, md5)}
     names = [LOCK] if locked else []
     names += [PARAMS] if order.overridden else []
@@ -142,14 +142,6 @@ def are_complete(storage: Storage, job_id: str) -> bool:
     return all(storage.size(file_name(job_id, sha256)) is not None for sha256 in found.files.values())
 
 
-def lock(root: Path) -> dict[str, str]:
-    """Return the hash of each output in dvc.lock, by path; empty if there is no dvc.lock."""
-    if not (root / LOCK).exists():
-        return {}
-    stages = safe_yaml.read(root / LOCK)["stages"]
-    return {str(out["path"]): str(out["md5"]) for stage in stages.values() for out in stage.get("outs", ())}
-
-
 def _is_data(path: str) -> bool:
     return path.startswith("data/")
 
@@ -165,9 +157,7 @@ def _is_ours(path: str) -> bool:
 
 def _is_unchanged(path: Path, md5: str) -> bool:
     """Return whether an output is there as dvc.lock records it: a stage that failed has removed or changed its own."""
-    if md5.endswith(".dir"):
-        return path.is_dir() and digest.directory_md5(path) == md5
-    return path.is_file() and digest.file_md5(path) == md5
+    return path.exists() and digest.md5(path) == md5
 
 
 def _files(path: Path) -> Iterator[Path]:

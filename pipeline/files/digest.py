@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
+def md5(path: Path) -> str:
+    """Return the digest of a file or folder as DVC computes it."""
+    return directory_md5(path) if path.is_dir() else file_md5(path)
+
+
 def directory_md5(folder: Path) -> str:
     """Return a folder's digest as DVC computes it: "<32 hexadecimal digits>.dir".
 

@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import dvc, safe_yaml, strict_json
-from pipeline.files.digest import directory_md5, file_md5
+from pipeline.files import digest, dvc, safe_yaml, strict_json
 
 _OBJECTS = Path("files/md5")
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -42,9 +41,8 @@ def check(root: Path, path: str, md5: str) -> Iterator[str]:
     Raises:
         ChangedError: its bytes have changed, or dvc.lock or a folder's file list in the cache is broken.
     """
-    if _locked(root).get(path) == md5 and (root / path).exists():
-        actual = directory_md5(root / path) if (root / path).is_dir() else file_md5(root / path)
-        if actual != md5:
+    if outputs(root).get(path) == md5 and (root / path).exists():
+        if (actual := digest.md5(root / path)) != md5:
             raise ChangedError(
                 f"expected {path} to have the MD5 {md5}, which dvc.lock also records, got {actual}: it was changed"
             )
@@ -61,7 +59,7 @@ def cached(root: Path, folder: str, name: str) -> Path | None:
     Raises:
         ChangedError: the cache lacks the folder's file list or the file, or dvc.lock or the list is broken.
     """
-    md5 = _locked(root).get(folder)
+    md5 = outputs(root).get(folder)
     if md5 is None:
         return None
     place = next((_object(root, listed) for path, listed in _listed(_object(root, md5)) if path == name), None)
@@ -73,7 +71,7 @@ def cached(root: Path, folder: str, name: str) -> Path | None:
 def _check_object(root: Path, path: str, md5: str) -> None:
     """Check an object of the cache against its hash and, if it is a folder, the objects that it lists."""
     place = _object(root, md5)
-    actual = file_md5(place)
+    actual = digest.file_md5(place)
     if actual != md5.removesuffix(".dir"):
         raise ChangedError(f"expected {path} in DVC's cache to have the MD5 {md5}, got {actual}: it was changed")
     if md5.endswith(".dir"):
@@ -111,8 +109,12 @@ def location(root: Path) -> Path:
     return default if asked.returncode else Path(asked.stdout.rstrip("\n"))
 
 
-def _locked(root: Path) -> dict[str, str]:
-    """Return the hash of each output in dvc.lock; empty if there is no dvc.lock."""
+def outputs(root: Path) -> dict[str, str]:
+    """Return the hash of each output that dvc.lock records, by path; empty if there is no dvc.lock.
+
+    Raises:
+        ChangedError: it is broken.
+    """
     return {path: md5 for stage in stages(root) for path, md5 in stage.outs.items()}
 
 

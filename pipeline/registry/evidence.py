@@ -103,7 +103,7 @@ def hash_of(path: Path) -> str:
     """
     if not path.exists():
         raise ValueError(f"expected {path}, which dvc.yaml names, got none; run dvc repro")
-    return digest.directory_md5(path) if path.is_dir() else digest.file_md5(path)
+    return digest.md5(path)
 
 
 def write_lineage(folder: Path, lineage: Lineage) -> None:

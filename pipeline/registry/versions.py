@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel as MlflowModel
 
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
-NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias of the model
 _LONGEST_DESCRIPTION = 5000  # characters; the width of MLflow's column
 _PAGE = 200  # results per request
 _ATTEMPTS = 3
@@ -60,7 +59,7 @@ def with_alias(model: RegisteredModel, alias: str) -> Version | None:
     try:
         entity = client.get_model_version_by_alias(model.name, alias)
     except MlflowException as err:
-        if err.error_code in NOT_THERE:
+        if err.error_code in store.NOT_THERE:
             return None
         raise
     return _version(model, entity)
@@ -78,7 +77,7 @@ def version(model: RegisteredModel, number: str) -> Version:
     try:
         return _version(model, client.get_model_version(model.name, number))
     except MlflowException as err:
-        if err.error_code in NOT_THERE:
+        if err.error_code in store.NOT_THERE:
             numbers = ", ".join(other.number for other in versions(model)) or "none"
             raise ValueError(
                 f"expected a version of {model.name} in {redact(model.uri)}, got {number}; its versions are {numbers}"
@@ -149,7 +148,7 @@ def _find(model: RegisteredModel) -> "MlflowModel | None":
     try:
         return client.get_registered_model(model.name)
     except MlflowException as err:
-        if err.error_code in NOT_THERE:
+        if err.error_code in store.NOT_THERE:
             return None
         raise
 
@@ -177,7 +176,7 @@ def files_page(version: Version) -> str | None:
     try:
         experiment = client.get_logged_model(version.model_id).experiment_id
     except MlflowException as err:
-        if err.error_code in NOT_THERE:
+        if err.error_code in store.NOT_THERE:
             return None
         raise
     return f"#/experiments/{experiment}/models/{version.model_id}/artifacts"

@@ -64,7 +64,7 @@ def _numbered(uri: str, address: str) -> str:
     try:
         version = client.get_model_version_by_alias(parts["name"], parts["alias"])
     except MlflowException as err:
-        if err.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model; no such alias
+        if err.error_code not in store.NOT_THERE:
             raise
         raise ValueError(
             redact(f"expected a version {address} made by the register stage in {uri}, got none; correct the address")

@@ -21,6 +21,8 @@ from pipeline.tracking.reached import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow calls it that there is no such model, or no such alias of a model."""
 _HTTP = ("http://", "https://")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

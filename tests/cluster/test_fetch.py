@@ -6,7 +6,7 @@ import pytest
 from pipeline.cluster import fetch as fetching, results
 from pipeline.cluster.failures import JobError
 from pipeline.cluster.fetch import fetch
-from pipeline.files import repository
+from pipeline.files import dvc_cache, repository
 from pipeline.files.storage import Storage, StorageError
 from tests.support import tiny_jobs
 
@@ -75,7 +75,7 @@ def test_jobs_of_a_sweep_are_fetched_one_after_the_other(place, here):
     fetch(place, "second")
     fetch(place, "first")
     assert "epochs: 77" in (here.folder / "params.yaml").read_text()  # which the first left as they were
-    assert results.lock(here.folder)
+    assert dvc_cache.outputs(here.folder)
     fetch(place, "second")
     fetch(place, "second")
 
