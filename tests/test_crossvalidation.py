@@ -10,7 +10,7 @@ from pipeline.files.digest import content_sha256
 from pipeline.tracking import store
 from tests.support.repository import Repository
 
-COMMAND = ("segnet", "crossvalidate", "--folds", "2", "-S", "train.epochs=1", "-S", "train.warmup_epochs=0.0")
+COMMAND = ("segnet", "crossvalidate", "--folds", "3", "-S", "train.epochs=1", "-S", "train.warmup_epochs=0.0")
 TREES = ("data", "models", "reports")
 
 
@@ -56,8 +56,8 @@ def test_an_interrupted_cross_validation_resumes_and_becomes_one_row_of_the_lead
     assert state(repository) == before
 
     means = [fold["metrics"]["miou"] for fold in found["folds"]]
-    assert found["scores"]["miou"]["mean"] == pytest.approx(sum(means) / 2)
-    assert [sum(fold["images"]) for fold in found["folds"]] == [32] * 2  # train and val; the test split has 8 more
+    assert found["scores"]["miou"]["mean"] == pytest.approx(sum(means) / 3)
+    assert [sum(fold["images"]) for fold in found["folds"]] == [32] * 3  # train and val; the test split has 8 more
     board = json.loads(repository.run("segnet", "leaderboard", "--metric", "folds/miou", "--json"))
     assert [(run["name"], run["value"]) for run in board["runs"]] == [(found["name"], found["scores"]["miou"]["mean"])]
     client = store.client(f"sqlite:///{repository.folder}/mlflow.db")
