@@ -32,7 +32,6 @@ from pipeline.training import precision
 from pipeline.training.learner import Learner
 
 GFLOP = 640.0  # of an image of 360x480, forward and backward: benchmarks/roofline.py
-LEVELS = ((64, 360, 480), (128, 180, 240), (256, 90, 120), (512, 45, 60), (512, 23, 30))
 Row = dict[str, Any]
 
 
@@ -43,7 +42,7 @@ def probe(bench: Bench) -> Iterator[Row]:
     yield {"what": f"matrix {side}", "TFLOP/s": 2 * side**3 / bench.milliseconds(lambda: a @ a) / 1e9}
     x = torch.empty(2**16 if bench.dry else 2**30, dtype=torch.bfloat16, device=bench.device)
     yield {"what": "copy", "TB/s": 2 * x.nbytes / bench.milliseconds(x.clone) / 1e9}
-    for channels, height, width in LEVELS[-1:] if bench.dry else LEVELS:
+    for channels, height, width in bench.levels:
         shape = (2 if bench.dry else 16, channels, height, width)
         y = torch.randn(shape, device=bench.device, dtype=torch.bfloat16).contiguous(memory_format=LAST)
         kernel = torch.randn(channels, channels, 3, 3, device=bench.device, dtype=torch.bfloat16)
@@ -54,7 +53,7 @@ def probe(bench: Bench) -> Iterator[Row]:
 
 def pools(bench: Bench) -> Iterator[Row]:
     """Pooling, unpooling and both gradients at each level, and the least time that their traffic takes."""
-    for channels, height, width in LEVELS[-1:] if bench.dry else LEVELS:
+    for channels, height, width in bench.levels:
         torch.compiler.reset()
         shape = (2 if bench.dry else 16, channels, height, width)
         x = torch.randn(shape, device=bench.device, dtype=torch.bfloat16).contiguous(memory_format=LAST)
