@@ -27,16 +27,7 @@ ifneq ($(VENV_OF),)
 .PHONY: .venv/ready
 endif
 
-# uv takes the build of torch that fits the machine: on Linux, plain pip brings CUDA even where there is no GPU. Where
-# PyTorch's index cannot be reached, uv tries again with the index, folder and certificates of pip's settings, and pip,
-# which takes minutes, does what uv cannot.
-UV := uv pip install --quiet --python .venv/bin/python --requirement requirements.lock
-define AS_PIP
-for setting in index-url=UV_DEFAULT_INDEX find-links=UV_FIND_LINKS cert=SSL_CERT_FILE; do \
-  value=$$(python -m pip config list | sed -nE "s/^[^ ]*[.]$${setting%=*}='(.*)'$$/\\1/p" | sed 's/\\n/ /g; q'); \
-  [ -z "$$value" ] || export "$${setting#*=}=$$(xargs <<< "$$value" | tr ' ' ,)"; \
-done
-endef
+# uv takes the build of torch that fits the machine: on Linux, plain pip brings CUDA even where there is no GPU.
 # The stamp is written last: an interrupted set-up is repeated.
 .venv/ready: requirements.lock pyproject.toml
 	@[ -z "$$VENV_OF" ] || { echo "expected .venv made in $$PWD, got $$VENV_OF, which works there alone; if nothing" \
@@ -46,7 +37,8 @@ endef
 	@echo "set-up: $$(grep -c == requirements.lock) packages into .venv: 2.7 GB with torch for the CPU, more with CUDA; some minutes"
 	$(PYTHON) -m venv .venv
 	@{ $(PIP) "$$(grep '^uv==' requirements.lock)" \
-	  && { $(UV) --torch-backend=auto || { $(AS_PIP); $(UV); }; }; } > .venv/uv.log 2>&1 \
+	  && uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock; } \
+	  > .venv/uv.log 2>&1 \
 	  || { echo "set-up: uv could not install (see .venv/uv.log); pip takes over, with the torch that its index offers"; \
 	       $(PIP) --requirement requirements.lock; }
 	$(PIP) --no-build-isolation --no-deps --editable .

@@ -14,42 +14,35 @@ PYTHON = """#!/bin/sh
 mkdir -p .venv/bin
 cat > .venv/bin/python <<'END'
 #!/bin/sh
-case "$*" in
-  *"config list") cat pip_settings; exit;;
-  *uv==*) exit {pip};;
-esac
 echo "python $*" >> calls
+case "$*" in *uv==*) exit {pip};; esac
 END
 cat > .venv/bin/uv <<'END'
 #!/bin/sh
 echo "uv $*" >> calls
-env | grep -E '^(UV_|SSL_CERT_FILE)' | sort >> settings
-case "$*" in *--torch-backend*) exit {auto};; esac
 exit {uv}
 END
 chmod +x .venv/bin/*
 """
 PIP = "python -m pip install --quiet --disable-pip-version-check"
-UV = "uv pip install --quiet --python .venv/bin/python --requirement requirements.lock"
-AUTO = f"{UV} --torch-backend=auto"
+UV = "uv pip install --quiet --python .venv/bin/python --torch-backend=auto --requirement requirements.lock"
 EDITABLE = f"{PIP} --no-build-isolation --no-deps --editable ."
 
 
 @pytest.fixture
 def setup(tmp_path):
-    """Return a function that sets up where installing uv, and uv, with PyTorch's index and without, so end."""
+    """Return a function that sets up where installing uv, and uv itself, end with these statuses."""
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
 
-    def setup(*, pip=0, auto=0, uv=0, settings=""):
-        (tmp_path / "stub").write_text(PYTHON.format(pip=pip, auto=auto, uv=uv))
-        (tmp_path / "pip_settings").write_text(settings)
+    def setup(*, pip=0, uv=0):
+        (tmp_path / "stub").write_text(PYTHON.format(pip=pip, uv=uv))
         (tmp_path / "stub").chmod(0o755)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "UV_", "SSL_"))}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
         command = ["make", "-s", "setup", "PYTHON=./stub"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         calls = (tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []
-        return done.stdout.splitlines(), calls
+        return done.stdout.splitlines(), [call for call in calls if "uv==" not in call]
 
     return setup
 
@@ -99,29 +92,10 @@ def test_set_up_says_what_it_installs_and_uv_takes_the_torch_that_fits(setup):
     packages = sum("==" in line for line in (ROOT / "requirements.lock").read_text().splitlines())
     expected = f"set-up: {packages} packages into .venv: 2.7 GB with torch for the CPU, more with CUDA; some minutes"
     assert said == [expected]
-    assert calls == [AUTO, EDITABLE]
+    assert calls == [UV, EDITABLE]
 
 
-@pytest.mark.parametrize(
-    ("settings", "passed"),
-    [
-        ("", []),
-        (
-            "global.cert='/etc/ca.crt'\nglobal.index-url='https://us:er@mirror.invalid/simple'\nglobal.timeout='9'\n",
-            ["SSL_CERT_FILE=/etc/ca.crt", "UV_DEFAULT_INDEX=https://us:er@mirror.invalid/simple"],
-        ),
-        # What the environment says comes before what files say; several values stand on lines of their own.
-        (":env:.find-links='/wheels'\nglobal.find-links='/old'\n", ["UV_FIND_LINKS=/wheels"]),
-        (r"global.find-links='\n/wheels\nhttps://other.invalid'", ["UV_FIND_LINKS=/wheels,https://other.invalid"]),
-    ],
-)
-def test_without_pytorchs_index_uv_installs_from_where_pip_would(setup, tmp_path, settings, passed):
-    said, calls = setup(auto=2, settings=settings)
-    assert (len(said), calls) == (1, [AUTO, UV, EDITABLE])
-    assert (tmp_path / "settings").read_text().splitlines() == passed
-
-
-@pytest.mark.parametrize(("statuses", "tried"), [({"auto": 2, "uv": 2}, [AUTO, UV]), ({"pip": 1}, [])])
+@pytest.mark.parametrize(("statuses", "tried"), [({"uv": 2}, [UV]), ({"pip": 1}, [])])
 def test_where_uv_cannot_install_pip_takes_over_and_says_so(setup, statuses, tried):
     said, calls = setup(**statuses)
     assert said[1:] == [
