@@ -173,12 +173,12 @@ class Stored(Head):
         """Return the rows of these numbers, in that order, with these columns."""
         wanted, places = np.unique(numbers, return_inverse=True)
         ends = np.cumsum(self.lengths)
-        found = [self._read(columns, []).images]
+        frames = [self._read(columns, []).images]
         for i in np.unique(np.searchsorted(ends, wanted, side="right")):
             within = wanted - (ends[i] - self.lengths[i])
             within = within[(within >= 0) & (within < self.lengths[i])]
-            found.append(self._part(columns, int(i)).iloc[within])
-        return pd.concat(found, ignore_index=True).iloc[places]
+            frames.append(self._part(columns, int(i)).iloc[within])
+        return pd.concat(frames, ignore_index=True).iloc[places]
 
     def _part(self, columns: Collection[str], number: int) -> pd.DataFrame:
         key: tuple[str | int, ...] = (number, *columns)

@@ -154,7 +154,7 @@ class Tileset:
         under_way: dict[str, Future[Path]] = {}  # an error in it is raised when the file is read
 
         def find(i: int) -> None:
-            for name in [name for name, found in under_way.items() if found.done()]:
+            for name in [name for name, search in under_way.items() if search.done()]:
                 del under_way[name]
             for part in parts[0 if i == 0 else i + _AHEAD - 1 : i + _AHEAD]:
                 for name in {self._names[self._numbers[tile]] for tile in part} - under_way.keys():

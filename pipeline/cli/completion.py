@@ -21,12 +21,12 @@ def _quiet(names: Callable[[str], Iterator[str]]) -> Callable[[str], list[str]]:
 
     @wraps(names)
     def quiet(incomplete: str) -> list[str]:
-        found = list[str]()
+        completions = list[str]()
         try:
-            found.extend(names(incomplete))
+            completions.extend(names(incomplete))
         except Exception:
-            return found
-        return found
+            return completions
+        return completions
 
     return quiet
 

@@ -97,15 +97,15 @@ def _by_job(address: str, megabytes: int) -> Iterator[checks.Result]:
     """Yield what a job finds at a cluster's head and nodes, and whether this machine reaches the storage."""
     from pipeline.cluster import doctor_job  # imported here, as all that talks to a head
 
-    found = list[checks.Result]()
+    results = list[checks.Result]()
 
     def ask() -> str:
         storage = chosen_address(_settings().storage.address)
-        found.extend(doctor_job.results(Jobs(address), storage, megabytes))
+        results.extend(doctor_job.results(Jobs(address), storage, megabytes))
         return f"{address} runs jobs"
 
     yield from checks.examine({"jobs": ask})
-    yield from found
+    yield from results
     yield from _storage("storage from here")
 
 
@@ -149,7 +149,7 @@ def _settings() -> Params:
     try:
         return params.load()
     except params.ParamsError as err:
-        raise checks.FoundError("not known without params.yaml", "correct params.yaml first") from err
+        raise checks.CheckError("not known without params.yaml", "correct params.yaml first") from err
 
 
 def _params() -> str:
@@ -168,7 +168,7 @@ def _data_set() -> str:
             return object_store.available(path)
         case FolderDataset(path=path):
             if not repository.user_path(path).is_dir():
-                raise checks.FoundError(f"no folder {path}", "correct dataset.path in params.yaml")
+                raise checks.CheckError(f"no folder {path}", "correct dataset.path in params.yaml")
             return f"in {path}"
         case other:
             return f"{other.name}, which the program draws"

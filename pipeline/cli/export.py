@@ -28,9 +28,9 @@ def export(
         report = step.export(folder, target, format=format, tiles=tiles if int8 else None)
     for (height, width), difference in report.differences.items():
         say(f"{width}x{height}: logits differ by at most {difference:.1e} of the largest")
-    if (found := report.agreement) is not None:
+    if (agreement := report.agreement) is not None:
         say(
-            f"int8, {found.tiles} validation tiles: mIoU {found.miou:.4f}, the model's {found.of_the_model:.4f}; the "
-            f"same class at {found.equal:.1%} of the pixels"
+            f"int8, {agreement.tiles} validation tiles: mIoU {agreement.miou:.4f}, the model's "
+            f"{agreement.of_the_model:.4f}; the same class at {agreement.equal:.1%} of the pixels"
         )
     say(f"{report.path}: {report.path.stat().st_size / 1e6:.1f} MB")

@@ -135,18 +135,18 @@ def fetch(
     A file that was changed since the job was submitted is not overwritten; if there is one, nothing is written.
     """
     from_storage = _named(storage, settings.load()) or Jobs(address).find(job_id).storage
-    found = fetching.fetch(Storage(from_storage), job_id)
+    results = fetching.fetch(Storage(from_storage), job_id)
     if json:
-        say_json(asdict(found))
+        say_json(asdict(results))
         return
-    say(f"{found.id} {found.status}: {len(found.files)} files fetched: {', '.join(_tops(found.files))}")
-    for version in found.versions:
-        say(f"registered: {version} in {found.tracking}")
-    if found.left:
-        left = "dvc pull brings them" if found.pushed else "they stay on the cluster, since no DVC remote has them"
-        say(f"not fetched: {', '.join(found.left)}; {left}")
-    if found.error:
-        complain(f"segnet: job {found.id} failed: {error_line(found.error)}")
+    say(f"{results.id} {results.status}: {len(results.files)} files fetched: {', '.join(_tops(results.files))}")
+    for version in results.versions:
+        say(f"registered: {version} in {results.tracking}")
+    if results.left:
+        left = "dvc pull brings them" if results.pushed else "they stay on the cluster, since no DVC remote has them"
+        say(f"not fetched: {', '.join(results.left)}; {left}")
+    if results.error:
+        complain(f"segnet: job {results.id} failed: {error_line(results.error)}")
 
 
 def _are_lost(job: Job) -> bool:

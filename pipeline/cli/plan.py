@@ -15,8 +15,8 @@ def plan(*, json: Annotated[bool, typer.Option("--json", help="Print the result 
 
     Seconds per epoch, minutes for each stage, memory and disk. It refuses nothing, and what it writes does not stay.
     """
-    found = costs.measure(params.load())
+    measured = costs.measure(params.load())
     if json:
-        say_json(asdict(found))
+        say_json(asdict(measured))
     else:
-        say(*costs.in_words(found))
+        say(*costs.in_words(measured))

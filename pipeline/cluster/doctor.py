@@ -38,13 +38,13 @@ _FIXES = {
 _FIX = "correct what the error names; if that is nothing of yours, report it as a fault of this program"
 
 
-class FoundError(ValueError):
+class CheckError(ValueError):
     """Something that would make the pipeline fail."""
 
-    def __init__(self, found: str, fix: str) -> None:
-        """Keep what was found, and what to do about it."""
-        super().__init__(f"{found}; {fix}")
-        self.found, self.fix = found, fix
+    def __init__(self, fault: str, fix: str) -> None:
+        """Keep what is wrong, and what to do about it."""
+        super().__init__(f"{fault}; {fix}")
+        self.fault, self.fix = fault, fix
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ def unbroken(name: str, results: Iterator[Result]) -> Iterator[Result]:
 
 def failed(name: str, err: Exception) -> Result:
     """Return the result of a check that an error ended, with what the error says is to be done, or what mostly is."""
-    if isinstance(err, FoundError):
-        return Result(name, ok=False, detail=err.found, fix=err.fix)
+    if isinstance(err, CheckError):
+        return Result(name, ok=False, detail=err.fault, fix=err.fix)
     if isinstance(err, ValueError) and type(err).__module__.startswith(("builtins", "pipeline.")):
-        found, fix = _parted(err)  # of a room that says itself what was expected and what to do
+        fault, fix = _parted(err)  # of a room that says itself what was expected and what to do
     else:
-        found, fix = error_line(f"{type(err).__name__}: {err}")[:_LONGEST], ""
+        fault, fix = error_line(f"{type(err).__name__}: {err}")[:_LONGEST], ""
         if isinstance(err, ImportError) and err.name:
             fix = f"install {err.name} beside this program, or choose what needs no such package"
-    return Result(name, False, found, fix or _FIXES.get(name.removesuffix(" from here"), _FIX))
+    return Result(name, False, fault, fix or _FIXES.get(name.removesuffix(" from here"), _FIX))
 
 
 def _parted(err: ValueError) -> tuple[str, str]:
@@ -100,8 +100,8 @@ def _parted(err: ValueError) -> tuple[str, str]:
     if len(lines) > 2:
         return "\n".join(lines), "correct each, as its line says"
     text = " ".join(map(str.strip, lines))
-    found, _, fix = text.rpartition("; ")
-    return (found, fix) if found else (text, "")
+    fault, _, fix = text.rpartition("; ")
+    return (fault, fix) if fault else (text, "")
 
 
 def packages() -> str:
@@ -118,7 +118,7 @@ def packages() -> str:
         if version == "none" or not each.specifier.contains(version, prereleases=True):
             wrong.append(f"{each.name} {version} in place of {each.specifier}")
     if wrong:
-        raise FoundError(", ".join(wrong), "install what requirements.lock pins: make setup")
+        raise CheckError(", ".join(wrong), "install what requirements.lock pins: make setup")
     return f"{len(required)} packages as pyproject.toml requires, torch {torch.__version__}"
 
 
@@ -126,7 +126,7 @@ def git() -> str:
     """Check that a commit can be recorded with each result."""
     commit, _ = environment.commit()
     if commit == "unknown":
-        raise FoundError("no git, or no commit here", "install git, and commit: results are traced to a commit")
+        raise CheckError("no git, or no commit here", "install git, and commit: results are traced to a commit")
     changed = environment.changed_files()
     return f"commit {commit[:12]}" + (f", from which differ: {', '.join(changed[:3])}" if changed else "")
 
@@ -135,16 +135,16 @@ def dvc() -> str:
     """Check that DVC runs, that its cache can be written to, and that it can ask its remote, if there is one."""
     version, folder = _output("dvc", "--version"), _output("dvc", "cache", "dir")
     if version is None:
-        raise FoundError("no command dvc", "source .venv/bin/activate, after make setup")
+        raise CheckError("no command dvc", "source .venv/bin/activate, after make setup")
     if folder is None:
-        raise FoundError("no DVC repository here", "work in a clone of the repository")
+        raise CheckError("no DVC repository here", "work in a clone of the repository")
     _check_writable(Path(folder))
     remote = _output("dvc", "remote", "default")
     if not remote:
         return f"dvc {version}; no default remote: data and models are on this machine alone"
     if _output("dvc", "status", "--cloud", "--quiet", "--json") is None:
-        found = f"dvc status --cloud fails for the remote {remote}"
-        raise FoundError(found, "run it and see; check address, network and credentials")
+        fault = f"dvc status --cloud fails for the remote {remote}"
+        raise CheckError(fault, "run it and see; check address, network and credentials")
     return f"dvc {version}, remote {remote}"
 
 
@@ -152,7 +152,7 @@ def memory() -> str:
     """Check the memory that is available."""
     free = psutil.virtual_memory().available
     if free < MEMORY_BYTES:
-        raise FoundError(
+        raise CheckError(
             f"{free / 1e9:.1f} GB of memory are free, {MEMORY_BYTES / 1e9:g} are needed",
             "end other programs, or use another machine; train.accumulation makes a training need less",
         )
@@ -165,7 +165,7 @@ def shared_memory() -> str:
         return "this system has no /dev/shm"
     free = shutil.disk_usage(_SHARED).free
     if free < local.STORE_BYTES:
-        raise FoundError(
+        raise CheckError(
             f"{free / 1e6:.0f} MB are free in {_SHARED}, {local.STORE_BYTES / 1e6:.0f} are needed",
             "start the container with more: docker run --shm-size 1g",
         )
@@ -174,9 +174,9 @@ def shared_memory() -> str:
 
 def disk() -> str:
     """Check the free space of the working tree and of the folder for temporary files."""
-    found = free_disk(Path(), DISK_BYTES)
+    free = free_disk(Path(), DISK_BYTES)
     free_disk(Path(tempfile.gettempdir()), TEMPORARY_BYTES)
-    return found
+    return free
 
 
 def free_disk(folder: Path, least: int) -> str:
@@ -184,7 +184,7 @@ def free_disk(folder: Path, least: int) -> str:
     _check_writable(folder)
     free = shutil.disk_usage(folder).free
     if free < least:
-        raise FoundError(
+        raise CheckError(
             f"{free / 1e9:.1f} GB are free in {folder.absolute()}, {least / 1e9:g} are needed",
             "make room (segnet prune; dvc gc --workspace), or set TMPDIR to a disk with more",
         )
@@ -201,7 +201,7 @@ def gpus() -> str:
     """Check that torch can use the GPUs that the driver shows."""
     shown = (_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or "").splitlines()
     if shown and not torch.cuda.is_available():
-        raise FoundError(
+        raise CheckError(
             f"{shown[0]}, which torch {torch.__version__} cannot use",
             "install a build of torch for the driver's CUDA version",
         )
@@ -214,8 +214,8 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as err:
-        found = f"{folder.absolute()} cannot be written to: {err.strerror}"
-        raise FoundError(found, "correct its owner or mode, or free space") from err
+        fault = f"{folder.absolute()} cannot be written to: {err.strerror}"
+        raise CheckError(fault, "correct its owner or mode, or free space") from err
 
 
 def _output(*command: str) -> str | None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cluster.doctor import FoundError
-from pipeline.cluster.probes import Answers, Cluster, Probes, each
+from pipeline.cluster.doctor import CheckError
+from pipeline.cluster.probes import Answers, Cluster, Probes, per_node
 from pipeline.files import lease, repository, storage_trial
 from pipeline.files.storage import Storage
 
@@ -18,7 +18,7 @@ _VERSIONS = ("Python", "Ray", "torch")
 
 
 def checks(cluster: Cluster, probes: Probes, address: str | None, cache: str) -> Mapping[str, Callable[[], str]]:
-    """Return the checks by name; each returns what it found, or raises FoundError.
+    """Return the checks by name; each returns what it found, or raises CheckError.
 
     Args:
         cluster: the nodes.
@@ -50,8 +50,8 @@ def versions(theirs: Answers, ours: Mapping[str, Any]) -> str:
         for address, facts in theirs.items()
     }
     own = ", ".join(f"{name} {ours[name]}" for name in _VERSIONS)
-    if found := {address: text for address, text in wrong.items() if text}:
-        raise FoundError(f"{each(found)}; here {own}", "install there what requirements.lock pins")
+    if differing := {address: text for address, text in wrong.items() if text}:
+        raise CheckError(f"{per_node(differing)}; here {own}", "install there what requirements.lock pins")
     return f"{len(theirs)}, each with {own} and this program's code"
 
 
@@ -66,7 +66,7 @@ def clocks(theirs: Answers, now: float) -> str:
     """Check that the nodes' clocks agree with this machine's, `now`."""
     apart = {address: facts["clock"] - now for address, facts in theirs.items()}
     if wrong := {address: f"{seconds:+.0f} s" for address, seconds in apart.items() if abs(seconds) > _CLOCKS}:
-        raise FoundError(f"clocks differ from this machine's: {each(wrong)}", "let NTP set the clocks")
+        raise CheckError(f"clocks differ from this machine's: {per_node(wrong)}", "let NTP set the clocks")
     return f"within {max(map(abs, apart.values())):.1f} s of this machine's"
 
 
@@ -74,8 +74,8 @@ def names(theirs: Answers) -> str:
     """Check that each node has an interface with its address in Ray, which gloo and nccl are told to use."""
     lost = {address: "no interface has this address" for address, facts in theirs.items() if facts["interface"] is None}
     if lost:
-        raise FoundError(
-            each(lost), "start Ray there with --node-ip-address of an interface, or set GLOO_SOCKET_IFNAME there"
+        raise CheckError(
+            per_node(lost), "start Ray there with --node-ip-address of an interface, or set GLOO_SOCKET_IFNAME there"
         )
     other = [f"{address} to {facts['resolved']}" for address, facts in theirs.items() if facts["resolved"] != address]
     told = f"; own names resolve elsewhere, which is avoided: {', '.join(other)}" if other else ""
@@ -86,10 +86,12 @@ def connections(probes: Probes) -> str:
     """Check that every node can open a connection to every other, at any port."""
     ports = probes.ask("listen")
     peers = {mine: ({address: port for address, port in ports.items() if address != mine},) for mine in ports}
-    found = probes.ask("unreached", by_node=peers)
-    wrong = {f"{mine} to {other}": why for mine, reasons in found.items() for other, why in reasons.items()}
+    reasons_by_node = probes.ask("unreached", by_node=peers)
+    wrong = {f"{mine} to {other}": why for mine, reasons in reasons_by_node.items() for other, why in reasons.items()}
     if wrong:
-        raise FoundError(each(wrong), "open all TCP ports between nodes: Ray's, gloo's and nccl's are chosen at random")
+        raise CheckError(
+            per_node(wrong), "open all TCP ports between nodes: Ray's, gloo's and nccl's are chosen at random"
+        )
     return f"TCP between all {len(ports) * (len(ports) - 1)} pairs"
 
 
@@ -131,7 +133,7 @@ def storage(probes: Probes, address: str | None) -> str:
         if shared.folder is not None:
             _remove_empty(shared.folder / token)
     if wrong:
-        raise FoundError(f"{where}: {each(wrong)}", fix)
+        raise CheckError(f"{where}: {per_node(wrong)}", fix)
     return f"{where}, written by each node and read by every other"
 
 
@@ -149,8 +151,8 @@ def machines(theirs: Answers) -> str:
         if not result.ok
     }
     if wrong:
-        raise FoundError(
-            each({where: detail for where, (detail, _) in wrong.items()}),
+        raise CheckError(
+            per_node({where: detail for where, (detail, _) in wrong.items()}),
             "; ".join(sorted({fix for _, fix in wrong.values()})),
         )
     gpus = {result.detail for results in theirs.values() for result in results if result.name == "GPUs"}

@@ -118,11 +118,11 @@ class Jobs:
     def list(self) -> list[Job]:
         """Return all attempts at all jobs, those of a job in order, jobs in the order of their first attempts."""
         with self._asked():
-            found = [_job(each) for each in self.client.list_jobs() if _ID in (each.metadata or {})]
+            attempts = [_job(each) for each in self.client.list_jobs() if _ID in (each.metadata or {})]
         first: dict[str, float] = {}
-        for each in found:
+        for each in attempts:
             first[each.id] = min(each.started or 0.0, first.get(each.id, float("inf")))
-        return sorted(found, key=lambda each: (first[each.id], each.id, each.attempt))
+        return sorted(attempts, key=lambda each: (first[each.id], each.id, each.attempt))
 
     def find(self, job_id: str) -> Job:
         """Return the last attempt at a job.

@@ -101,8 +101,8 @@ def _faults(ours: dict[str, Any], theirs: Facts, reads: Sequence[Path], folder: 
         )
     for number, path in enumerate(reads):
         for wrong, got in ((True, node.NOTHING), (False, "other files")):
-            found = {address: facts["reads"][number] for address, facts in theirs.items()}
-            where = [a for a, it in found.items() if it != ours["reads"][number] and (it == node.NOTHING) == wrong]
+            seen = {address: facts["reads"][number] for address, facts in theirs.items()}
+            where = [a for a, it in seen.items() if it != ours["reads"][number] and (it == node.NOTHING) == wrong]
             if where:
                 yield f"expected {_named(where)} to see {path} as this machine does, got {got}; {_SHARED}"
     unseen = [address for address, facts in theirs.items() if facts["folder"] != ours["folder"]]

@@ -76,12 +76,12 @@ class _Workers(WorkerGroup):  # type: ignore[misc]
             return list(super()._create_workers(number, group, resources, **options))
         actors, self.ahead = self.ahead.actors, None
         try:
-            found = ray.get([actor.get_metadata.remote() for actor in actors])
+            all_metadata = ray.get([actor.get_metadata.remote() for actor in actors])
         except RayActorError as err:
             raise WorkerGroupStartupFailedError("a worker died before the training began") from err
         workers = [
             Worker(actor, metadata, resources, placement_group_bundle_index=bundle)
-            for bundle, (actor, metadata) in enumerate(zip(actors, found, strict=True))
+            for bundle, (actor, metadata) in enumerate(zip(actors, all_metadata, strict=True))
         ]
         return list(self._assign_worker_ranks(workers, 0, None, options.get("replica_group_size")))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import joining, share
-from pipeline.cluster.doctor import FoundError
+from pipeline.cluster.doctor import CheckError
 from pipeline.cluster.failures import ClusterError, described
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Probes:
         """Return what a method of every probe returns; `by_node` has arguments that differ, by the node's address.
 
         Raises:
-            FoundError: a node does not answer, or the method fails there.
+            CheckError: a node does not answer, or the method fails there.
         """
         import ray
         from ray.exceptions import RayError
@@ -77,7 +77,7 @@ class Probes:
             except RayError as err:
                 wrong[address] = described(err)
         if wrong:
-            raise FoundError(each(wrong), "look at its logs in /tmp/ray/session_latest/logs, and restart Ray there")
+            raise CheckError(per_node(wrong), "look at its logs in /tmp/ray/session_latest/logs, and restart Ray there")
         return answers
 
 
@@ -86,7 +86,7 @@ def connected(address: str, placement: "Placement") -> Iterator[Cluster]:
     """Connect to the cluster whose head is at an address, HOST:PORT.
 
     Raises:
-        FoundError: there is none, nodes have other code, or none may run workers.
+        CheckError: there is none, nodes have other code, or none may run workers.
     """
     os.environ["RAY_ADDRESS"] = address
     joining.set_environment()
@@ -98,17 +98,17 @@ def connected(address: str, placement: "Placement") -> Iterator[Cluster]:
         joining.join((), None, placement)
         hosts = share.hosting(ray.nodes(), placement.node_labels)
         if not hosts:
-            raise FoundError("no node has CPUs or GPUs", "start Ray on other machines: ray start --address")
+            raise CheckError("no node has CPUs or GPUs", "start Ray on other machines: ray start --address")
         yield Cluster({host["NodeManagerAddress"]: host for host in hosts})
     except (RayError, ConnectionError) as err:
-        raise FoundError(f"{address}: {described(err)}", "look at the logs in /tmp/ray/session_latest/logs") from err
+        raise CheckError(f"{address}: {described(err)}", "look at the logs in /tmp/ray/session_latest/logs") from err
     except ClusterError as err:
-        found, _, fix = str(err).rpartition("; ")
-        raise FoundError(found, fix) from err
+        fault, _, fix = str(err).rpartition("; ")
+        raise CheckError(fault, fix) from err
     finally:
         ray.shutdown()
 
 
-def each(found: Mapping[str, str]) -> str:
+def per_node(texts: Mapping[str, str]) -> str:
     """Return what was found on nodes in one line, by address."""
-    return ", ".join(f"{where}: {what}" for where, what in sorted(found.items()))
+    return ", ".join(f"{where}: {what}" for where, what in sorted(texts.items()))

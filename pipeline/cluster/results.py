@@ -136,10 +136,10 @@ def are_complete(storage: Storage, job_id: str) -> bool:
         StorageError: the storage cannot be reached.
     """
     try:
-        found = read(storage, job_id)
+        record = read(storage, job_id)
     except JobError:
         return False
-    return all(storage.size(file_name(job_id, sha256)) is not None for sha256 in found.files.values())
+    return all(storage.size(file_name(job_id, sha256)) is not None for sha256 in record.files.values())
 
 
 def _is_data(path: str) -> bool:

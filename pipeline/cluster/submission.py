@@ -130,13 +130,13 @@ def tracked_files() -> dict[str, Path]:
     """
     names = {*_listed(), PARAMS, LOCK}
     kept = sorted(name for name in names if not _is_below(name, _NEVER))
-    found = {name: Path(name) for name in kept if os.path.lexists(name)}
+    present = {name: Path(name) for name in kept if os.path.lexists(name)}
     here = Path.cwd().resolve()
-    for name, path in found.items():
+    for name, path in present.items():
         if not path.is_file() or not path.resolve().is_relative_to(here):
             kind = "a submodule" if path.is_dir() and not path.is_symlink() else "a link that leads out of it"
             raise JobError(f"expected files in the repository, got {kind}: {name}; git rm --cached it, or copy it")
-    return found
+    return present
 
 
 def package(submission: Submission, folder: Path) -> Path:

@@ -115,8 +115,8 @@ def standard_errors(without_KX: Floats) -> Floats:
     num_blocks = len(without_KX)
     deviations_KX = without_KX - without_KX.mean(axis=0)
     squares_X = (deviations_KX**2).sum(axis=0)
-    found_X = np.nan_to_num(ratio((deviations_KX[1:] * deviations_KX[:-1]).sum(axis=0), squares_X))
-    rho_X = np.clip(found_X + (1 + 3 * found_X) / num_blocks, CORRELATION, _MAX_CORRELATION)
+    estimated_X = np.nan_to_num(ratio((deviations_KX[1:] * deviations_KX[:-1]).sum(axis=0), squares_X))
+    rho_X = np.clip(estimated_X + (1 + 3 * estimated_X) / num_blocks, CORRELATION, _MAX_CORRELATION)
     errors_X: Floats = np.sqrt((num_blocks - 1) / num_blocks * squares_X * (1 + rho_X) / (1 - rho_X))
     return errors_X
 

@@ -40,8 +40,8 @@ def nearest_earlier(hashes: Hashes, groups: Numbers, contents: Numbers, max_bits
         # Images of one hash and content find the same, and of a hash's images only two contents' first can be found.
         rows, same = _distinct(hashes[members], contents[members])
         candidates = _first_two(hashes, contents, earlier)
-        found = _search(hashes, contents, members[rows], candidates, max_bits)
-        best[members] = found[same]
+        nearest_of = _search(hashes, contents, members[rows], candidates, max_bits)
+        best[members] = nearest_of[same]
     distances, nearest = best >> 32, best & (2**32 - 1)
     nearest[distances > BITS] = -1
     return nearest, distances
@@ -67,8 +67,8 @@ def _first_two(hashes: Hashes, contents: Numbers, rows: Numbers) -> Numbers:
 def _search(hashes: Hashes, contents: Numbers, rows: Numbers, candidates: Numbers, max_bits: int) -> Numbers:
     """Return the best candidate of each row: its distance << 32 | its index."""
     best = np.full(len(rows), (BITS + 1) << 32, np.int64)
-    for queries, found in _pairs(hashes[rows], hashes[candidates], max_bits):
-        earlier = candidates[found]
+    for queries, matches in _pairs(hashes[rows], hashes[candidates], max_bits):
+        earlier = candidates[matches]
         bits = np.bitwise_count(hashes[rows[queries]] ^ hashes[earlier]).astype(np.int64)
         near = (bits <= max_bits) & (contents[rows[queries]] != contents[earlier])
         np.minimum.at(best, queries[near], bits[near] << 32 | earlier[near])
@@ -92,8 +92,8 @@ def _pairs(queries: Hashes, candidates: Hashes, max_bits: int) -> Iterator[tuple
         for flipped in range(max_bits // bands + 1):
             for places in combinations(range(len(bits)), flipped):
                 wanted = values ^ sum(1 << place for place in places)
-                for numbers, found in _ranges(starts[wanted], starts[wanted + 1]):
-                    yield numbers, order[found]
+                for numbers, matches in _ranges(starts[wanted], starts[wanted + 1]):
+                    yield numbers, order[matches]
 
 
 def _bands(num_queries: int, num_candidates: int, max_bits: int) -> int:

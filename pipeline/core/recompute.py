@@ -48,18 +48,18 @@ def taken(kept: Tensor | Recipe) -> Tensor:
 class Recipes:
     """The recipes of the tensors of a forward pass that still exist, by where their values lie."""
 
-    found: dict[int, tuple[Recipe, Any]] = field(default_factory=dict)
+    by_place: dict[int, tuple[Recipe, Any]] = field(default_factory=dict)
 
     def add(self, tensor: Tensor, make: Callable[[], Tensor]) -> None:
         """Note how a tensor is made."""
         place = tensor.data_ptr()
         # Memory is used again once the tensor is gone, by tensors that have no such recipe.
-        gone = weakref.ref(tensor, lambda _: self.found.pop(place, None))
-        self.found[place] = (Recipe(make), gone)
+        gone = weakref.ref(tensor, lambda _: self.by_place.pop(place, None))
+        self.by_place[place] = (Recipe(make), gone)
 
     def pack(self, tensor: Tensor) -> Tensor | Recipe:
         """Return what the graph keeps of a tensor."""
-        recipe, gone = self.found.get(tensor.data_ptr(), (None, None))
+        recipe, gone = self.by_place.get(tensor.data_ptr(), (None, None))
         original = gone() if gone is not None else None
         if recipe is None or original is None or (original.shape, original.dtype) != (tensor.shape, tensor.dtype):
             return tensor

@@ -43,8 +43,8 @@ class Order:
         for number in np.unique(numbers).tolist():
             of_pass = numbers == number
             tiles[of_pass] = self._of_pass(number, places[of_pass])
-        found: list[int] = tiles.tolist()
-        return found
+        listed: list[int] = tiles.tolist()
+        return listed
 
     def _of_pass(self, number: int, places: Numbers) -> Numbers:
         """Return the tile at each place of a pass."""

@@ -66,13 +66,13 @@ def check_images(raw: Path, images: Manifest) -> None:
         for place, expected in zip(rows[kind], rows[column], strict=True):
             try:
                 source = files.source(place)
-                found = digest.file_sha256(source) if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
+                actual = digest.file_sha256(source) if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
             except (OSError, ValueError) as err:
                 raise ValueError(f"expected {raw / place}, which the manifest names, got {err}; {_TODO}") from err
-            if found != expected:
+            if actual != expected:
                 raise ValueError(
                     f"expected {raw / place} with the SHA-256 {_shown(expected)} that the manifest names, got "
-                    f"{_shown(found)}; {_TODO}"
+                    f"{_shown(actual)}; {_TODO}"
                 )
 
 

@@ -58,14 +58,14 @@ def result(folder: Path, fold: Fold) -> Scores:
     Raises:
         ValueError: they did not, or scored other images.
     """
-    found = scores.read(folder / _REPORTS)
-    if found.split != "test" or sorted(found.ids) != sorted(fold.held_out):
+    fold_scores = scores.read(folder / _REPORTS)
+    if fold_scores.split != "test" or sorted(fold_scores.ids) != sorted(fold.held_out):
         raise ValueError(
-            f"expected scores of the {len(fold.held_out)} images held out, got those of {len(found.ids)} {found.split} "
-            f"images, {len(set(found.ids) & set(fold.held_out))} of them held out; correct what was changed in "
-            "stages/evaluate.py or pipeline/evaluation, and run the command again"
+            f"expected scores of the {len(fold.held_out)} images held out, got those of {len(fold_scores.ids)} "
+            f"{fold_scores.split} images, {len(set(fold_scores.ids) & set(fold.held_out))} of them held out; "
+            "correct what was changed in stages/evaluate.py or pipeline/evaluation, and run the command again"
         )
-    return found
+    return fold_scores
 
 
 def remove(folder: Path) -> None:

@@ -100,10 +100,10 @@ def _remove_others(folder: Path, there: pa.Table) -> None:
 def _is_here(folder: Path, name: str, size: int, changed: int) -> bool:
     """Return whether the folder has an object, with its size and time of change."""
     try:
-        found = (folder / name).stat()
+        stat = (folder / name).stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return (found.st_size, found.st_mtime_ns) == (size, changed)
+    return (stat.st_size, stat.st_mtime_ns) == (size, changed)
 
 
 def _rows(objects: pa.Table) -> Iterator[tuple[str, int, int]]:

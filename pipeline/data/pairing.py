@@ -111,8 +111,8 @@ def place_of_mask(images: str, masks: str, image: str) -> str:
 
 
 def _files(root: Path, pattern: str, field: str) -> Texts:
-    found = (path for alternative in alternatives(pattern) for path in _below(root, alternative, field))
-    files = columns.table(["path"], ([path] for path in found)).sort_by("path")["path"]
+    paths = (path for alternative in alternatives(pattern) for path in _below(root, alternative, field))
+    files = columns.table(["path"], ([path] for path in paths)).sort_by("path")["path"]
     if not len(files):
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
     return files.filter(pc.invert(columns.equals_last(files)))

@@ -54,15 +54,15 @@ def lines(root: Path, split: str, address: tuple[str, str]) -> list[str]:
     """
     file, key = address
     try:
-        found = read(root / file)
+        lists = read(root / file)
     except ValueError as err:
         raise ValueError(f"dataset.splits.{split}: {err}") from err
-    if key not in found:
+    if key not in lists:
         raise ValueError(
             f"dataset.splits.{split}: expected the key of a list of names or numbers in {file} after the #, one of "
-            f"{', '.join(sorted(found)) or 'none'}, got {key}; correct it"
+            f"{', '.join(sorted(lists)) or 'none'}, got {key}; correct it"
         )
-    return [entry for entry in found[key] if entry]
+    return [entry for entry in lists[key] if entry]
 
 
 def _is_names(entries: object) -> bool:

@@ -36,11 +36,11 @@ class Names:
 
     @cached_property
     def _by_mask(self) -> dict[str, list[Pair]]:
-        found: dict[str, list[Pair]] = {}
+        by_stem: dict[str, list[Pair]] = {}
         for pair in self.by_image.values():
             if pair.mask is not None:
-                found.setdefault(PurePosixPath(pair.mask).stem, []).append(pair)
-        return found
+                by_stem.setdefault(PurePosixPath(pair.mask).stem, []).append(pair)
+        return by_stem
 
     def find(self, line: str) -> list[Pair]:
         """Return the pairs that a line may mean: by its path, else its name, its mask's, or its number; [] if none."""
@@ -79,11 +79,11 @@ def paths(root: Path, file: str, listed: Sequence[str]) -> list[str]:
     Raises:
         ValueError: a line leaves the folder.
     """
-    found = [str(PurePosixPath(line)) for line in listed]
-    for path in found:
+    normal = [str(PurePosixPath(line)) for line in listed]
+    for path in normal:
         if path == "." or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise ValueError(f"{file}: expected paths below {root}, got {path}; make it relative to it")
-    return found
+    return normal
 
 
 def images(pairs: Collection[Pair], root: Path, file: str, listed: Sequence[str]) -> list[Pair]:
@@ -93,23 +93,23 @@ def images(pairs: Collection[Pair], root: Path, file: str, listed: Sequence[str]
         ValueError: an image is there twice, a name is that of several images, or no line is an image.
     """
     names = Names(pairs)
-    found: list[Pair] = []
+    listed_pairs: list[Pair] = []
     for path in listed:
         candidates = names.find(path) or [Pair(path, None)]
         if len(candidates) > 1:
             which = " and ".join(sorted(str(pair.image) for pair in candidates)[:2])
             raise ValueError(f"{file}: expected a name of one image, got {path}, which is {which}; write its path")
-        found += candidates
-    _refuse_repeated(file, found)
-    if found and names.by_image.keys().isdisjoint(pair.image for pair in found):
+        listed_pairs += candidates
+    _refuse_repeated(file, listed_pairs)
+    if listed_pairs and names.by_image.keys().isdisjoint(pair.image for pair in listed_pairs):
         example = min(names.by_image, default="none")
         raise ValueError(
             f"{file}: expected on each line the path of an image that dataset.images matches, relative to {root} and "
-            f"with its suffix, such as {example}, or its name without suffix, got {found[0].path[:200]!r}, and no line "
-            "is one; correct the list or dataset.images; if each line is an image and its mask, make both images and "
-            "masks null"
+            f"with its suffix, such as {example}, or its name without suffix, got {listed_pairs[0].path[:200]!r}, and "
+            "no line is one; correct the list or dataset.images; if each line is an image and its mask, make both "
+            "images and masks null"
         )
-    return found
+    return listed_pairs
 
 
 def pairs(root: Path, file: str, listed: Sequence[str]) -> list[Pair]:
@@ -120,13 +120,13 @@ def pairs(root: Path, file: str, listed: Sequence[str]) -> list[Pair]:
     Raises:
         ValueError: a line is not the paths of two files below the folder, or an image is there twice.
     """
-    found = [_pair(root, file, line) for line in listed]
-    _refuse_repeated(file, found)
-    return found
+    listed_pairs = [_pair(root, file, line) for line in listed]
+    _refuse_repeated(file, listed_pairs)
+    return listed_pairs
 
 
-def _refuse_repeated(file: str, found: Sequence[Pair]) -> None:
-    for path, count in Counter(pair.path for pair in found).items():
+def _refuse_repeated(file: str, listed_pairs: Sequence[Pair]) -> None:
+    for path, count in Counter(pair.path for pair in listed_pairs).items():
         if count > 1:
             raise ValueError(f"{file}: expected each image once, got {path} {count} times; remove one")
 

@@ -61,13 +61,13 @@ def _in_folder(pairs: Collection[Pair] | None, split: str, folder: str) -> list[
     Raises:
         ValueError: there are none.
     """
-    found = [pair.image for pair in pairs or () if pair.image is not None and pair.image.startswith(folder)]
-    if not found:
+    within = [pair.image for pair in pairs or () if pair.image is not None and pair.image.startswith(folder)]
+    if not within:
         raise ValueError(
             f"dataset.splits.{split}: expected a folder with some of the images of dataset.images, got {folder}; "
             "correct it, or name a list, without / at its end"
         )
-    return found
+    return within
 
 
 def by_ratio(pairs: Collection[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Assignment:

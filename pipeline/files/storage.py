@@ -149,9 +149,9 @@ class Storage:
         fields: list[tuple[str, pa.DataType]] = [("name", pa.large_string()), ("size", pa.int64())]
         schema = pa.schema([*fields, ("changed", pa.int64())])
 
-        def row(found: "ObjectMeta") -> dict[str, str | int]:
-            changed = round(found["last_modified"].timestamp() * 1e6) * 1000
-            return {"name": found["path"], "size": found["size"], "changed": changed}
+        def row(stat: "ObjectMeta") -> dict[str, str | int]:
+            changed = round(stat["last_modified"].timestamp() * 1e6) * 1000
+            return {"name": stat["path"], "size": stat["size"], "changed": changed}
 
         def listed() -> pa.Table:
             pages = obstore.list(self._store, prefix or None, chunk_size=1000)

@@ -27,8 +27,8 @@ def is_answer(err: Exception) -> bool:
 
 def missing_bucket(err: Exception) -> str:
     """Return the server's word for it, if it has answered that there is no such bucket or container; else nothing."""
-    found = _NO_BUCKET.search(str(err))
-    return found[1] if found else ""
+    match = _NO_BUCKET.search(str(err))
+    return match[1] if match else ""
 
 
 @contextmanager

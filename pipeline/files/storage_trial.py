@@ -14,12 +14,12 @@ def try_out(storage: Storage) -> None:
     name = f"trial-{secrets.token_hex(4)}"
     storage.put(name, name.encode())
     try:
-        found = storage.get(name)
+        content = storage.get(name)
     except FileNotFoundError:
-        found = b""
+        content = b""
     finally:
         storage.delete([name])
-    if found != name.encode():
+    if content != name.encode():
         raise StorageError(
-            f"expected {storage.address}/{name} as it was just written, got {found[:40]!r}; look at the server"
+            f"expected {storage.address}/{name} as it was just written, got {content[:40]!r}; look at the server"
         )

@@ -40,8 +40,8 @@ def find(listing: Listing) -> Annotated | None:
     kinds = _kinds(listing)
     for kind in ("panoptic", "coco"):
         files = [path for path, each in kinds.items() if each == kind]
-        if files and (found := _globs(listing, kind, _best(files))) is not None:
-            return found
+        if files and (globs_of_images := _globs(listing, kind, _best(files))) is not None:
+            return globs_of_images
     labelme = [path for path in listing.named(".json") if kinds.get(path) == "labelme"]
     for kind, files in (("labelme", labelme), ("yolo", _yolo(listing))):
         if files and (of_images := families.find([*listing.pictures, *files], files)):

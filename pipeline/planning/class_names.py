@@ -123,7 +123,7 @@ def _of_nnunet(text: str, kind: str) -> dict[Label, Name]:
 
 def _of_colours(text: str, kind: str) -> dict[Label, Name]:
     """Read lines of three numbers and a name, or a name and three numbers, in any order of CamVid's and its copies."""
-    found: dict[Label, str] = {}
+    names: dict[Label, str] = {}
     for line in text.splitlines():
         numbers = re.search(r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})", line)
         if numbers is None:
@@ -132,10 +132,10 @@ def _of_colours(text: str, kind: str) -> dict[Label, Name]:
         name = name or line[numbers.end() :].strip(_AROUND)
         colour = tuple(map(int, numbers.groups()))
         if name and max(colour) < 256 and not name.startswith("#"):
-            found[int.from_bytes(bytes(colour))] = name
-    numbered = _numbers_of(list(found.values())) or {}
-    texts = list(numbered.values()) or list(found.values())
-    named = {colour: Name(name, is_ignored(name)) for colour, name in zip(found, texts, strict=True)}
+            names[int.from_bytes(bytes(colour))] = name
+    numbered = _numbers_of(list(names.values())) or {}
+    texts = list(numbered.values()) or list(names.values())
+    named = {colour: Name(name, is_ignored(name)) for colour, name in zip(names, texts, strict=True)}
     return named if kind == "colour" else {}
 
 
@@ -168,8 +168,8 @@ def _of_table(text: str, kind: str) -> dict[Label, Name]:
 
 def _numbers_of(names: Sequence[str]) -> dict[int, str] | None:
     """Return names by the numbers before them, as in "3: car"; None: not each has one of its own, up to 255."""
-    found = [re.fullmatch(r"(\d{1,3})(?:\s*[:;,.)=-]\s*|\s+)(\D.*)", name) for name in names]
-    numbered = {int(match[1]): match[2] for match in found if match is not None}
+    matches = [re.fullmatch(r"(\d{1,3})(?:\s*[:;,.)=-]\s*|\s+)(\D.*)", name) for name in names]
+    numbered = {int(match[1]): match[2] for match in matches if match is not None}
     return numbered if len(numbered) == len(names) and max(numbered, default=256) < 256 else None
 
 

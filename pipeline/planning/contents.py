@@ -142,8 +142,8 @@ def _colours(path: Path) -> Counter[Label]:
         codes = read_colours(path) @ _CODE
     except ImageError as err:
         raise ValueError(f"{path}: {err}") from err
-    found, counts = np.unique(codes, return_counts=True)
-    return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    labels, counts = np.unique(codes, return_counts=True)
+    return Counter(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
 
 
 def _drawn(root: Path, drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:

@@ -52,15 +52,15 @@ def find(pictures: Sequence[str], masks: Iterable[str] | None = None) -> list[Fa
     return _families(pictures, given, USUAL) or _families(pictures, given, RARER)
 
 
-def by_rarer_words(pictures: Sequence[str], found: Iterable[Family]) -> list[Family]:
+def by_rarer_words(pictures: Sequence[str], families: Iterable[Family]) -> list[Family]:
     """Return further families, whose masks are told by words that often mean something else, the most likely first.
 
     Args:
         pictures: paths below the data set's folder.
-        found: the families that `find` has found among them.
+        families: the families that `find` has found among them.
     """
-    masks = {pair.mask for family in found for pair in family.pairs}
-    images = {pair.image for family in found for pair in family.pairs}
+    masks = {pair.mask for family in families for pair in family.pairs}
+    images = {pair.image for family in families for pair in family.pairs}
     others = [path for path in pictures if path not in masks]
     told = (path for path in others if path not in images and _is_mask(path, RARER) and not _is_mask(path, USUAL))
     return _families(others, {path: _words(path, RARER) for path in told}, RARER)
@@ -188,23 +188,23 @@ def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[tuple[str, s
 def _family(
     masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]], names: Mapping[str, _Name]
 ) -> Family | None:
-    found: list[tuple[Pair, str]] = []
+    pairs: list[tuple[Pair, str]] = []
     named: set[str] = set()
     for mask in masks:
         candidates = images.get(names[mask].core, [])
         if candidates:
             image, end = max(candidates, key=lambda each: _likelihood(each[0], each[1], mask))
-            found.append((Pair(image, mask), end))
+            pairs.append((Pair(image, mask), end))
             named.update(path for path, _ in candidates)
-    if not found:
+    if not pairs:
         return None
-    ends = Counter(end for _, end in found)
+    ends = Counter(end for _, end in pairs)
     end = max(ends, key=lambda each: (ends[each], each))  # as many _test as _training: one glob cannot have both
     name = names[masks[0]]
-    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), end) for pair, own in found if own == end)
+    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), end) for pair, own in pairs if own == end)
     start, tail = ("", "") if whole else (name.start, name.end)
-    left_out = tuple(sorted(named - {str(pair.image) for pair, _ in found}))
-    return Family(tuple(pair for pair, own in found if own == end), end, start, tail, left_out)
+    left_out = tuple(sorted(named - {str(pair.image) for pair, _ in pairs}))
+    return Family(tuple(pair for pair, own in pairs if own == end), end, start, tail, left_out)
 
 
 def _core_of(image: str, end: str) -> str:

@@ -45,10 +45,10 @@ def of(
 def _check_names(pairs: Iterable[Pair]) -> None:
     """Raise ValueError for a folder whose name is no literal part of a glob."""
     for folder in sorted({path.rpartition("/")[0] for pair in pairs for path in (pair.image, pair.mask) if path}):
-        if found := set("*?[]{}") & set(folder):
+        if wildcards := set("*?[]{}") & set(folder):
             raise ValueError(
-                f"expected names of folders without {' '.join(sorted(found))}, which have a meaning in dataset.images "
-                f"and dataset.masks, got {folder}; rename it"
+                f"expected names of folders without {' '.join(sorted(wildcards))}, which have a meaning in "
+                f"dataset.images and dataset.masks, got {folder}; rename it"
             )
 
 
@@ -160,11 +160,11 @@ def _around_words(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
         >>> _around_words([("a_test_in", "b_test"), ("a_train_in", "b_train")])
         ('a_{test,train}_in', 'b_{test,train}')
     """
-    found = []
+    parts = []
     for names in zip(*both, strict=True):
         head, tail = _shared_start(names), _shared_start([name[::-1] for name in names])[::-1]
-        found.append((head, [name[len(head) : max(len(head), len(name) - len(tail))] for name in names], tail))
-    (head, words, tail), (their_head, same, their_tail) = found
+        parts.append((head, [name[len(head) : max(len(head), len(name) - len(tail))] for name in names], tail))
+    (head, words, tail), (their_head, same, their_tail) = parts
     if words != same or len(set(words)) < len(words) or not all(words):
         return None
     braces = "{" + ",".join(words) + "}"
@@ -179,9 +179,9 @@ def _shared_start(names: Sequence[str]) -> str:
 
 def _heads_of_nnunet(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     """Return the globs of folders such as imagesTr with labelsTr and imagesTs with labelsTs; None: they are others."""
-    found = [(re.fullmatch(r"(.+)(Tr|Ts)", ours), re.fullmatch(r"(.+)(Tr|Ts)", theirs)) for ours, theirs in both]
-    parts = [(ours[1], theirs[1]) for ours, theirs in found if ours and theirs and ours[2] == theirs[2]]
+    matches = [(re.fullmatch(r"(.+)(Tr|Ts)", ours), re.fullmatch(r"(.+)(Tr|Ts)", theirs)) for ours, theirs in both]
+    parts = [(ours[1], theirs[1]) for ours, theirs in matches if ours and theirs and ours[2] == theirs[2]]
     if len(parts) < len(both) or len(set(parts)) > 1:
         return None
-    words = "{" + ",".join(str(ours[2]) for ours, _ in found if ours) + "}"
+    words = "{" + ",".join(str(ours[2]) for ours, _ in matches if ours) + "}"
     return parts[0][0] + words, parts[0][1] + words

@@ -31,23 +31,23 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
     """
     if pattern is not None:
         masks = _matching(listing.root, pattern)
-        found = families.find([*listing.pictures, *(set(masks) - set(listing.pictures))], masks)
+        usual = families.find([*listing.pictures, *(set(masks) - set(listing.pictures))], masks)
     else:
-        found = families.find(listing.pictures) or families.find(
+        usual = families.find(listing.pictures) or families.find(
             [*listing.pictures, *(near := _beside(listing.root))], near
         )
-    if not found:
+    if not usual:
         asked = f"that --masks {pattern} matches" if pattern is not None else "recognised by their names or folders"
         raise ValueError(
             f"expected masks {asked}, with images of the same names in {listing.root}, got none; name the masks, as in "
             "--masks 'labels/*_mask.png'. Annotations are read of COCO, LabelMe, CVAT and, polygons alone, YOLO"
         )
     if pattern is not None:
-        return found[0], _left_out(found[0])
-    both = [*found, *families.by_rarer_words(listing.pictures, found)]
-    alike = [each for each in both if families.is_second_best(each) <= families.is_second_best(found[0])]
+        return usual[0], _left_out(usual[0])
+    both = [*usual, *families.by_rarer_words(listing.pictures, usual)]
+    alike = [each for each in both if families.is_second_best(each) <= families.is_second_best(usual[0])]
     if len(alike) == 1:
-        return found[0], _left_out(found[0])
+        return usual[0], _left_out(usual[0])
     return _most_likely(listing.root, alike)
 
 
@@ -99,8 +99,8 @@ def _matching(root: Path, pattern: str) -> list[str]:
     """Return the masks that a pattern means, below `root` or as absolute paths."""
     for base in (root, Path.cwd()):
         globs_of = [f"{pattern}/**/*"] if (base / pattern).is_dir() else pairing.alternatives(pattern)
-        found = (glob.iglob(each, root_dir=base, recursive=True) for each in globs_of)  # noqa: PTH207  # as pairing.py
-        paths = set(chain.from_iterable(found))
+        matching = (glob.iglob(each, root_dir=base, recursive=True) for each in globs_of)  # noqa: PTH207  # as pairing.py
+        paths = set(chain.from_iterable(matching))
         files = sorted(path for path in paths if Path(path).suffix.lower() in PICTURES and (base / path).is_file())
         if files and base == root:
             return [_within(root, path) for path in files]
@@ -123,10 +123,10 @@ def _beside(root: Path) -> list[str]:
     A folder with images of its own, such as labeled/ beside unlabeled/, is another data set.
     """
     here = root.absolute()
-    found: list[str] = []
+    masks: list[str] = []
     for folder in sorted(here.parent.iterdir()):
         if folder != here and folder.is_dir() and mask_words.is_named_after_masks(folder.name):
             files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
             near = [f"../{path.relative_to(here.parent).as_posix()}" for path in files]
-            found += [] if mask_words.images_beside_masks(near) else near
-    return found
+            masks += [] if mask_words.images_beside_masks(near) else near
+    return masks

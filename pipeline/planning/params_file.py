@@ -86,10 +86,10 @@ def _is_proposal(text: str) -> bool:
 def _with(text: str, section: str, key: str, value: object, reason: str) -> str:
     """Return the text with another value of a key, which may lie deeper in the section."""
     start = re.search(rf"^{section}:\n", text, re.MULTILINE)
-    found = re.compile(rf"^( +){key}: .*$", re.MULTILINE).search(text, start.end()) if start else None
-    if found is None:
+    match = re.compile(rf"^( +){key}: .*$", re.MULTILINE).search(text, start.end()) if start else None
+    if match is None:
         raise ValueError(f"expected {section}.{key} in {PRESETS / 'folder.yaml'}, got none; restore that file")
-    return f"{text[: found.start()]}{line(key, value, reason, len(found[1]))}{text[found.end() :]}"
+    return f"{text[: match.start()]}{line(key, value, reason, len(match[1]))}{text[match.end() :]}"
 
 
 def check(path: Path, *, force: bool) -> str:

@@ -41,7 +41,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Layout:
     """Images with masks or annotations, and what the latter hold."""
 
     images: str | None
@@ -74,17 +74,17 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
             "set, for example to data/own"
         )
     listing = read_listing(root)
-    found = _annotated(listing) if masks is None else None
-    found = found or (_listed(listing) if masks is None else None) or _paired(listing, masks)
-    table = class_table.propose(found.contents, listing, str(found.pairs[0].mask or ""))
-    found = _without_unlabelled(found, table, listing)
-    images = [str(pair.image) for pair in found.pairs]
-    lists, asked = (found.lists, ()) if found.lists else split_rules.by_list(listing, found.pairs)
+    layout = _annotated(listing) if masks is None else None
+    layout = layout or (_listed(listing) if masks is None else None) or _paired(listing, masks)
+    table = class_table.propose(layout.contents, listing, str(layout.pairs[0].mask or ""))
+    layout = _without_unlabelled(layout, table, listing)
+    images = [str(pair.image) for pair in layout.pairs]
+    lists, asked = (layout.lists, ()) if layout.lists else split_rules.by_list(listing, layout.pairs)
     folders = {} if lists else split_rules.by_folder(images)
-    masks_of = {str(pair.mask) for pair in found.pairs}
-    files = [] if asked else found.files or [path for path in split_files.unread(listing) if path not in masks_of]
+    masks_of = {str(pair.mask) for pair in layout.pairs}
+    files = [] if asked else layout.files or [path for path in split_files.unread(listing) if path not in masks_of]
     rule = split_rules.propose(folders, lists, images, files)
-    dataset, lines = _dataset(path, root, found, table, rule)
+    dataset, lines = _dataset(path, root, layout, table, rule)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs if assignment.is_whole(root, job))
     alone = len(jobs) - counts.total()
@@ -92,12 +92,12 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     chosen = sizes.propose(read, counts["train"], machine)
     text = params_file.compose(lines, _values(chosen, machine, alone))
     params_file.checked(text)
-    questions = (*found.questions, *table.questions, *asked, *rule.questions, *unread)
-    facts = _facts(found, table, counts, chosen, rule)
+    questions = (*layout.questions, *table.questions, *asked, *rule.questions, *unread)
+    facts = _facts(layout, table, counts, chosen, rule)
     return Proposal(text, (*facts, *image_files.told(listing, root, jobs)), questions)
 
 
-def _annotated(listing: Listing) -> _Found | None:
+def _annotated(listing: Listing) -> _Layout | None:
     which = annotated.find(listing)
     if which is None:
         return None
@@ -107,68 +107,68 @@ def _annotated(listing: Listing) -> _Found | None:
     files = {str(pair.mask) for pair in pairs} if which.family is None else set()
     named = tuple(sorted(file for file in files if split_files.is_named_after_split(file)))
     annotated_pairs = tuple(pair for pair in pairs if pair in there)
-    return _Found(
+    return _Layout(
         which.images, which.masks, annotated_pairs, held, {}, which.questions, files=named, family=which.family
     )
 
 
-def _listed(listing: Listing) -> _Found | None:
+def _listed(listing: Listing) -> _Layout | None:
     lists, pairs = split_rules.lists_of_pairs(listing)
     if not lists:
         return None
-    return _Found(None, None, tuple(pairs), contents.of_masks(listing.root, pairs), lists)
+    return _Layout(None, None, tuple(pairs), contents.of_masks(listing.root, pairs), lists)
 
 
-def _paired(listing: Listing, masks: str | None) -> _Found:
+def _paired(listing: Listing, masks: str | None) -> _Layout:
     family, questions = mask_files.find(listing, masks)
-    images, found_masks = globs.of(family)
+    images_glob, masks_glob = globs.of(family)
     held = contents.of_masks(listing.root, family.pairs)
-    return _Found(images, found_masks, family.pairs, held, {}, tuple(questions), family=family)
+    return _Layout(images_glob, masks_glob, family.pairs, held, {}, tuple(questions), family=family)
 
 
-def _without_unlabelled(found: _Found, table: ClassTable, listing: Listing) -> _Found:
+def _without_unlabelled(layout: _Layout, table: ClassTable, listing: Listing) -> _Layout:
     """Leave out folders beside those of the splits without a mask, and a test split whose masks hold no labels.
 
     Such are LoveDA's Test, and Cityscapes' test, whose masks hold nothing but ignored labels.
     """
-    if found.family is None:
-        return found
+    if layout.family is None:
+        return layout
     ignored = {row.label for row in table.rows if row.ignore}
     labelled: dict[tuple[str, str] | None, bool] = {}
-    for image, held in found.contents.by_mask.items():
+    for image, held in layout.contents.by_mask.items():
         split = split_of_folder(image)
         labelled[split] = labelled.get(split, False) or not held.keys() <= ignored
     empty = {
         each[1] for each, has_labels in labelled.items() if each is not None and each[0] == "test" and not has_labels
     }
-    bare, levels = _without_masks(found, listing)
+    bare, levels = _without_masks(layout, listing)
     if not empty | bare:
-        return found
-    images, kept_masks = globs.of(found.family, without=frozenset(empty), levels=levels)
-    pairs = tuple(pair for pair in found.pairs if not empty & set(Path(str(pair.image)).parts))
+        return layout
+    images, kept_masks = globs.of(layout.family, without=frozenset(empty), levels=levels)
+    pairs = tuple(pair for pair in layout.pairs if not empty & set(Path(str(pair.image)).parts))
     notes = [(empty, "The masks in {} hold no labels"), (bare, "The images in {} have no masks")]
     asked = [f"{note.format(', '.join(sorted(each)))}. Default: they are left out" for each, note in notes if each]
-    return replace(found, images=images, masks=kept_masks, pairs=pairs, questions=(*found.questions, *asked))
+    return replace(layout, images=images, masks=kept_masks, pairs=pairs, questions=(*layout.questions, *asked))
 
 
-def _without_masks(found: _Found, listing: Listing) -> tuple[set[str], frozenset[int]]:
+def _without_masks(layout: _Layout, listing: Listing) -> tuple[set[str], frozenset[int]]:
     """Return the folders beside those of the splits none of whose images has a mask, and the depths of folders."""
-    paired = [str(pair.image) for pair in found.pairs]
+    paired = [str(pair.image) for pair in layout.pairs]
     named = {each for each in map(split_of_folder, paired) if each is not None}
     splits = {folder for _, folder in named}
     levels = frozenset(i for image in paired for i, name in enumerate(Path(image).parts[:-1]) if name in splits)
     if not split_rules.by_folder(paired):
         return set(), levels
-    matched, _ = pairing.matches(listing.root, str(found.images), str(found.masks))
+    matched, _ = pairing.matches(listing.root, str(layout.images), str(layout.masks))
     parts = [Path(image).parts[:-1] for image in map(str, matched.to_pylist())]
     there = {Path(image).parts[level] for image in paired for level in levels if level < len(Path(image).parts) - 1}
     return {each[level] for each in parts for level in levels if level < len(each)} - there, levels
 
 
-def _dataset(path: str, root: Path, found: _Found, table: ClassTable, rule: SplitRule) -> tuple[FolderDataset, str]:
+def _dataset(path: str, root: Path, layout: _Layout, table: ClassTable, rule: SplitRule) -> tuple[FolderDataset, str]:
     """Return the section dataset, and its lines."""
     title = re.sub(r"[^a-z0-9]+", "-", root.resolve().name.lower()).strip("-") or "own"
-    kind, number = found.contents.kind, len(found.contents.by_mask)
+    kind, number = layout.contents.kind, len(layout.contents.by_mask)
     rows = []
     classes: list[dict[str, object]] = []
     for row in table.rows:
@@ -177,19 +177,19 @@ def _dataset(path: str, root: Path, found: _Found, table: ClassTable, rule: Spli
         classes.append(tree)
         rows.append(f"    - {text_of(tree)} # {row.share:.2%}")
     what = "masks" if kind in ("index", "colour") else "annotated images"
-    share = f"share of the pixels in {number} of {found.contents.num_masks} {what}"
+    share = f"share of the pixels in {number} of {layout.contents.num_masks} {what}"
     names = f"; names: {table.source}" if table.source else "; names to fill in"
-    reason = "each line of the lists names an image and its mask" if found.images is None else ""
+    reason = "each line of the lists names an image and its mask" if layout.images is None else ""
     values: dict[str, object] = {
-        "name": "folder", "title": title, "path": path, "images": found.images, "masks": found.masks,
+        "name": "folder", "title": title, "path": path, "images": layout.images, "masks": layout.masks,
         "mask_kind": kind, "classes": classes, "sequence": rule.sequence, "splits": dict(rule.rule),
     }  # fmt: skip
     lines = [
         line("name", "folder", ""),
         line("title", title, f"the registered model is segnet-{title}"),
         line("path", path, ""),
-        line("images", found.images, reason or f"{len(found.pairs)} of them have masks"),
-        line("masks", found.masks, reason or "paired by what the wildcards match" if what == "masks" else ""),
+        line("images", layout.images, reason or f"{len(layout.pairs)} of them have masks"),
+        line("masks", layout.masks, reason or "paired by what the wildcards match" if what == "masks" else ""),
         line("mask_kind", kind, _KINDS[kind]),
         f"  classes: # {share}{names}",
         *rows,
@@ -232,17 +232,17 @@ def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str]
     return values
 
 
-def _facts(found: _Found, table: ClassTable, counts: Counter[str], chosen: Sizes, rule: SplitRule) -> tuple[str, ...]:
+def _facts(layout: _Layout, table: ClassTable, counts: Counter[str], chosen: Sizes, rule: SplitRule) -> tuple[str, ...]:
     ignored = [row.name for row in table.rows if row.ignore]
     names = list(dict.fromkeys(row.name for row in table.rows if not row.ignore))
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     left = f"; ignored: {', '.join(dict.fromkeys(ignored))}" if ignored else ""
-    where = "named by the lists" if found.images is None else f"{found.images} with {found.masks}"
+    where = "named by the lists" if layout.images is None else f"{layout.images} with {layout.masks}"
     splits = ", ".join(f"{split} {counts[split]}" for split in ("train", "val", "test") if counts[split])
     what = "an image is a tile" if chosen.is_whole else f"about {chosen.tiles} training tiles"
     return (
-        f"images: {len(found.pairs)}, {where}",
-        f"masks: {found.contents.kind}, {len(names)} classes: {shown}{left}",
+        f"images: {len(layout.pairs)}, {where}",
+        f"masks: {layout.contents.kind}, {len(names)} classes: {shown}{left}",
         f"splits: {splits} images; {rule.reason}",
         f"tiles: {chosen.width} x {chosen.height} at scale {chosen.scale:g}; {what}",
         f"training: {chosen.epochs} epochs in batches of {chosen.batch_size}",

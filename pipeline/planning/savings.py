@@ -93,7 +93,7 @@ def propose(
     whole = minutes(settings, Effort(1, 1, 1))
     if sum(whole.values()) <= estimate.PATIENCE / 60:
         return ()
-    found: list[tuple[float, Saving]] = []
+    savings: list[tuple[float, Saving]] = []
     for values, loses in _candidates(settings, manifest, now):
         changed = _changed(own, values)
         if changed is None:
@@ -103,9 +103,9 @@ def propose(
         saved = sum(whole.values()) - sum(then.values())
         if saved >= _LEAST * sum(whole.values()):
             both = {key: (_value(own, key), value) for key, value in values.items()}
-            found.append((saved, Saving(both, less, loses)))
-    found.sort(key=lambda each: -each[0])
-    return tuple(saving for _, saving in found[:_MOST])
+            savings.append((saved, Saving(both, less, loses)))
+    savings.sort(key=lambda each: -each[0])
+    return tuple(saving for _, saving in savings[:_MOST])
 
 
 def _candidates(settings: Params, manifest: Manifest, now: Effort) -> list[tuple[Values, str]]:

@@ -37,9 +37,9 @@ class SplitRule:
 
 def by_folder(images: Sequence[str]) -> dict[str, str]:
     """Return the folder of each split, if each image is in one; nothing if not, or if there is no folder of train."""
-    found = {split_of_folder(image) for image in images}
-    named = {} if None in found else dict(sorted(each for each in found if each is not None))
-    return named if "train" in named and len(named) == len(found) > 1 else {}
+    splits = {split_of_folder(image) for image in images}
+    named = {} if None in splits else dict(sorted(each for each in splits if each is not None))
+    return named if "train" in named and len(named) == len(splits) > 1 else {}
 
 
 def by_list(listing: Listing, pairs: Sequence[Pair]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -51,10 +51,10 @@ def by_list(listing: Listing, pairs: Sequence[Pair]) -> tuple[dict[str, str], tu
     names = split_lists.Names(pairs)
     best: tuple[float, dict[str, str]] = (0.0, {})
     for lists in [*_list_files(listing), *_documents(listing)]:
-        found = [[names.find(line) for line in _lines(listing, split, path)] for split, path in lists.items()]
-        if "train" in lists and len(lists) > 1 and all(any(each) for each in found):
-            hits = sum(bool(pair) for each in found for pair in each)
-            best = max(best, (hits / sum(map(len, found)), lists), key=lambda each: each[0])
+        matches = [[names.find(line) for line in _lines(listing, split, path)] for split, path in lists.items()]
+        if "train" in lists and len(lists) > 1 and all(any(each) for each in matches):
+            hits = sum(bool(pair) for each in matches for pair in each)
+            best = max(best, (hits / sum(map(len, matches)), lists), key=lambda each: each[0])
     question = _overlap(listing, best[1], names)
     return ({}, (question,)) if question else (_with_test_folder(best[1], pairs), ())
 
@@ -62,7 +62,7 @@ def by_list(listing: Listing, pairs: Sequence[Pair]) -> tuple[dict[str, str], tu
 def _with_test_folder(lists: dict[str, str], pairs: Sequence[Pair]) -> dict[str, str]:
     """Add the folder of the test images to the lists of a fold, which has none of these: nnU-Net's imagesTs."""
     images = [str(pair.image) for pair in pairs]
-    folders = {found[1] for image in images if (found := split_of_folder(image)) is not None and found[0] == "test"}
+    folders = {split[1] for image in images if (split := split_of_folder(image)) is not None and split[0] == "test"}
     top = {f"{folder}/" for folder in folders if any(image.startswith(f"{folder}/") for image in images)}
     return {**lists, "test": top.pop()} if _is_fold(lists) and len(top) == 1 else lists
 
@@ -102,11 +102,11 @@ def lists_of_pairs(listing: Listing) -> tuple[dict[str, str], list[Pair]]:
     for lists in _list_files(listing):
         try:
             lines = {split: _lines(listing, split, path) for split, path in lists.items()}
-            found = [split_lists.pairs(listing.root, lists[split], each) for split, each in lines.items()]
+            by_split = [split_lists.pairs(listing.root, lists[split], each) for split, each in lines.items()]
         except ValueError:
             continue
-        if "train" in lists and len(lists) > 1 and all(found):
-            return lists, [pair for each in found for pair in each]
+        if "train" in lists and len(lists) > 1 and all(by_split):
+            return lists, [pair for each in by_split for pair in each]
     return {}, []
 
 
@@ -125,7 +125,7 @@ def _documents(listing: Listing) -> list[dict[str, str]]:
 
     Of folds, they are the first one's.
     """
-    found = []
+    documents = []
     for path in [*_of_nnunet(listing), *listing.named(*split_document.SUFFIXES)]:
         if not _DOCUMENT.fullmatch(PurePosixPath(path).stem) or (listing.root / path).stat().st_size > MOST_BYTES:
             continue
@@ -134,10 +134,10 @@ def _documents(listing: Listing) -> list[dict[str, str]]:
         except ValueError:
             continue
         named = {key.removeprefix(_FOLD): f"{path}#{key}" for key in keys}
-        found.append(
+        documents.append(
             {split: where for split, word in WORDS.items() for key, where in named.items() if word.fullmatch(key)}
         )
-    return found
+    return documents
 
 
 def _lines(listing: Listing, split: str, path: str) -> list[str]:
@@ -198,11 +198,11 @@ def _of_words(folders: Mapping[str, str]) -> tuple[str, ...]:
 
 def _of_some_folders(images: Sequence[str]) -> list[str]:
     """Return a question about folders that are named after splits, where the splits do not follow from them."""
-    found = {image: split_of_folder(image) for image in images}
-    folders = sorted({each[1] for each in found.values() if each is not None})
+    split_of = {image: split_of_folder(image) for image in images}
+    folders = sorted({each[1] for each in split_of.values() if each is not None})
     if not folders:
         return []
-    without = [image for image, each in found.items() if each is None]
+    without = [image for image, each in split_of.items() if each is None]
     why = f", of which {without[0]} is in none" if without else ""
     return [
         f"Do the folders {', '.join(folders)} say the splits{why}? Default: no, images are drawn at random, those of a "

@@ -36,8 +36,8 @@ def named_by(folder: str) -> str:
     """Return the one split of which a folder's name has a word; "" if there is none, or several."""
     if re.fullmatch(r"(?i)train(ing)?[_\-. ]?val(idation)?", folder):
         return "train"
-    found = _splits(re.split(_SEPARATOR, folder))
-    return found.pop() if len(found) == 1 else ""
+    splits = _splits(re.split(_SEPARATOR, folder))
+    return splits.pop() if len(splits) == 1 else ""
 
 
 def _splits(words: Sequence[str]) -> set[str]:

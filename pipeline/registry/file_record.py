@@ -53,11 +53,11 @@ def check(files: Path, tags: Mapping[str, str]) -> str:
     actual = file_sha256(record) if record.is_file() else "none"
     if actual != tags[TAG]:
         raise ValueError(f"expected {FILE} to have the SHA-256 {tags[TAG]}, got {actual}")
-    recorded, found = _read(record), _listed(files)
-    names = sorted(name for name in recorded.keys() | found.keys() if recorded.get(name) != found.get(name))
+    recorded, present = _read(record), _listed(files)
+    names = sorted(name for name in recorded.keys() | present.keys() if recorded.get(name) != present.get(name))
     others = [*_others(files, tags)]
     if names or others:
-        differences = [*dict.fromkeys(_difference(name, recorded, found) for name in names), *others]
+        differences = [*dict.fromkeys(_difference(name, recorded, present) for name in names), *others]
         raise ValueError(f"expected the {len(recorded)} files that were registered, got {', '.join(differences[:5])}")
     return f"{len(recorded)} files"
 
@@ -80,9 +80,9 @@ def _read(record: Path) -> Mapping[str, str]:
         raise ValueError(f"expected {FILE} as the register stage writes it: {err}") from err
 
 
-def _difference(name: str, recorded: Mapping[str, str], found: Mapping[str, str]) -> str:
+def _difference(name: str, recorded: Mapping[str, str], present: Mapping[str, str]) -> str:
     if name in recorded:
-        return f"{'a changed' if name in found else 'no'} {name}"
+        return f"{'a changed' if name in present else 'no'} {name}"
     if f"/{BYTECODE}/" in f"/{name}":  # of a version that an earlier program registered
         return f"added bytecode, as Python writes when it loads a model (delete the folders named {BYTECODE})"
     return f"an added {name}"

@@ -137,8 +137,8 @@ def exists(model: RegisteredModel) -> bool:
 
 def model_tags(model: RegisteredModel) -> Mapping[str, str]:
     """Return the tags of a registered model itself; none if there is no such model."""
-    found = _find(model)
-    return {} if found is None else dict(found.tags)
+    registered = _find(model)
+    return {} if registered is None else dict(registered.tags)
 
 
 def _find(model: RegisteredModel) -> "MlflowModel | None":
@@ -161,8 +161,8 @@ def describe_model(model: RegisteredModel, tags: Mapping[str, str]) -> None:
 
 def introduce(model: RegisteredModel, text: str) -> None:
     """Set the description of a registered model, in Markdown, unless it has one: somebody may have written another."""
-    found = _find(model)
-    if found is not None and not found.description:
+    registered = _find(model)
+    if registered is not None and not registered.description:
         store.client(model.uri).update_registered_model(model.name, text)
 
 

@@ -44,13 +44,13 @@ def commit() -> tuple[str, str]:
 
 def commit_or_warning() -> tuple[str, str]:
     """Return `commit`, and log a warning if it is unknown: a model is then registered without it for good."""
-    found = commit()
-    if found[0] == "unknown":
+    head_and_state = commit()
+    if head_and_state[0] == "unknown":
         _log.warning(
             "there is no git commit here: the model's version will name none, and segnet trace cannot find its code; "
             "git init, git add and git commit before training"
         )
-    return found
+    return head_and_state
 
 
 def changed_files() -> tuple[str, ...]:
@@ -126,8 +126,8 @@ def _packages() -> dict[str, str]:
     setuptools appends copies of its own to the path of a process that imports it; these are not what a program imports.
     """
     places = [place for place in sys.path if not place.endswith("_vendor")]
-    found = [(package.name, package.version) for package in metadata.distributions(path=places)]
-    return dict(reversed(found))  # of two, Python imports the first
+    versions = [(package.name, package.version) for package in metadata.distributions(path=places)]
+    return dict(reversed(versions))  # of two, Python imports the first
 
 
 def _head() -> str | None:

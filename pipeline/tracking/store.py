@@ -96,7 +96,7 @@ def _sqlite(path: Path) -> str:
     Only what an address cannot hold is quoted: MLflow 3.17 makes the file's folder by its quoted name too
     (mlflow/store/db/utils.py), and would leave an empty a%20b beside a folder `a b`.
     """
-    return SQLITE + re.sub("[%?#]", lambda found: quote(found[0]), str(path))
+    return SQLITE + re.sub("[%?#]", lambda reserved: quote(reserved[0]), str(path))
 
 
 def _file(uri: str) -> Path:

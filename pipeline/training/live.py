@@ -83,8 +83,8 @@ class Watched:
         if self._written > -math.inf:
             self.write("finished")
         score = result.history[result.best_epoch].get(f"val/{self._select_by}")
-        found = "the last; nothing was validated" if score is None else f"val {_WORDS[self._select_by]} {score:.3f}"
-        best = f"best epoch {result.best_epoch + 1} of {len(result.history)}, {found}"
+        chosen_by = "the last; nothing was validated" if score is None else f"val {_WORDS[self._select_by]} {score:.3f}"
+        best = f"best epoch {result.best_epoch + 1} of {len(result.history)}, {chosen_by}"
         _log.info(f"{best}; curves and pictures: {self._folder / PAGE}")
 
     def write(self, state: str) -> None:

@@ -43,15 +43,15 @@ def of_images(manifest: Rows, files: RawFiles) -> list[Sample]:
 
     They are spread evenly over each split, and over the splits as far as these have images.
     """
-    found = []
+    samples = []
     for row in _spread(manifest):
         try:
             image, mask = _read(row, files)
             uri = pictures.overlay_uri(image, mask, manifest.classes, _LARGE)
         except (images.ImageError, OSError):
             uri = ""
-        found.append(Sample(row["id"], f"{row['width']} x {row['height']} pixels", uri))
-    return found
+        samples.append(Sample(row["id"], f"{row['width']} x {row['height']} pixels", uri))
+    return samples
 
 
 def of_classes(manifest: Rows, files: RawFiles) -> list[Sample]:
@@ -59,17 +59,17 @@ def of_classes(manifest: Rows, files: RawFiles) -> list[Sample]:
 
     That is a training image, unless none shows the class.
     """
-    found = {}
+    samples = {}
     for label, (name, best) in enumerate(zip(manifest.classes.names, _best(manifest), strict=True)):
         if best.share == 0:
-            found[label] = Sample(name, "no pixel in any split", "")
+            samples[label] = Sample(name, "no pixel in any split", "")
             continue
         try:
             uri = pictures.jpeg_uri(_cut_out(*_read(best.row, files), label), _SMALL)
         except (images.ImageError, OSError):
             uri = ""
-        found[label] = Sample(name, f"{best.share:.1%} of {best.row['id']}", uri)
-    return list(found.values())
+        samples[label] = Sample(name, f"{best.share:.1%} of {best.row['id']}", uri)
+    return list(samples.values())
 
 
 def _best(manifest: Rows) -> list[_Best]:

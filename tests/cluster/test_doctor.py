@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pipeline.cluster import doctor, local
-from pipeline.cluster.doctor import FoundError, Result
+from pipeline.cluster.doctor import CheckError, Result
 from pipeline.files.printable import ManyLinesError
 
 
@@ -35,7 +35,7 @@ def test_what_a_check_returns_or_raises_is_its_result():
         return "as it should be"
 
     def bad():
-        raise FoundError("a leak", "close the tap")
+        raise CheckError("a leak", "close the tap")
 
     def other():
         raise ValueError("expected water from http://me:secret@tap.example, got none; a leak; call a plumber")
@@ -45,7 +45,7 @@ def test_what_a_check_returns_or_raises_is_its_result():
         Result("two", ok=False, detail="a leak", fix="close the tap"),
         Result("three", False, "expected water from http://tap.example, got none; a leak", "call a plumber"),
     ]
-    assert str(FoundError("a leak", "close the tap")) == "a leak; close the tap"
+    assert str(CheckError("a leak", "close the tap")) == "a leak; close the tap"
 
 
 def failed(error):
@@ -131,15 +131,15 @@ def test_a_package_of_another_version_or_none_is_found(monkeypatch):
     monkeypatch.setattr(metadata, "requires", lambda name: lines)
     installed = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "2.12.0" if name == "torch" else installed(name))
-    with pytest.raises(FoundError) as found:
+    with pytest.raises(CheckError) as found:
         doctor.packages()
-    assert found.value.found == "torch 2.12.0 in place of <2.14,>=2.13, not-installed none in place of >=1"
+    assert found.value.fault == "torch 2.12.0 in place of <2.14,>=2.13, not-installed none in place of >=1"
     assert found.value.fix == "install what requirements.lock pins: make setup"
 
 
 def test_a_folder_without_a_commit_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FoundError, match="no git, or no commit here; install git, and commit: results are traced to a"):
+    with pytest.raises(CheckError, match="no git, or no commit here; install git, and commit: results are traced to a"):
         doctor.git()
     repository(tmp_path)
     assert doctor.git().startswith("commit ")
@@ -153,10 +153,10 @@ def test_no_dvc_no_repository_and_a_dead_remote_are_found(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    with pytest.raises(FoundError, match=r"no command dvc; source .venv/bin/activate, after make setup"):
+    with pytest.raises(CheckError, match=r"no command dvc; source .venv/bin/activate, after make setup"):
         doctor.dvc()
     monkeypatch.setenv("PATH", path)
-    with pytest.raises(FoundError, match="no DVC repository here; work in a clone of the repository"):
+    with pytest.raises(CheckError, match="no DVC repository here; work in a clone of the repository"):
         doctor.dvc()
     repository(tmp_path)
     subprocess.run(["dvc", "init", "-q"], check=True)
@@ -164,7 +164,7 @@ def test_no_dvc_no_repository_and_a_dead_remote_are_found(tmp_path, monkeypatch)
     subprocess.run(["dvc", "remote", "add", "-q", "-d", "far", "ssh://me:secret@127.0.0.1:9/cache"], check=True)
     (tmp_path / "a").write_text("data")
     subprocess.run(["dvc", "add", "-q", "a"], check=True)
-    with pytest.raises(FoundError, match="dvc status --cloud fails for the remote far; run it and see") as found:
+    with pytest.raises(CheckError, match="dvc status --cloud fails for the remote far; run it and see") as found:
         doctor.dvc()
     assert "secret" not in str(found.value)
     (tmp_path / "near").mkdir()
@@ -176,21 +176,21 @@ def test_a_cache_that_cannot_be_written_to_is_found(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     commands = f'case "$1" in --version) echo 3;; cache) echo {tmp_path}/file/cache;; esac'
     monkeypatch.setenv("PATH", program(tmp_path, "dvc", commands))
-    with pytest.raises(FoundError, match=r"file/cache cannot be written to: Not a directory; correct its owner"):
+    with pytest.raises(CheckError, match=r"file/cache cannot be written to: Not a directory; correct its owner"):
         doctor.dvc()
 
 
 def test_too_little_memory_is_found(monkeypatch):
     assert doctor.memory().endswith("GB are free")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: namedtuple("Memory", "available")(1_500_000_000))
-    with pytest.raises(FoundError, match=r"1.5 GB of memory are free, 3.5 are needed; end other programs, or use"):
+    with pytest.raises(CheckError, match=r"1.5 GB of memory are free, 3.5 are needed; end other programs, or use"):
         doctor.memory()
 
 
 def test_too_little_shared_memory_is_found(tmp_path, monkeypatch):
     assert doctor.shared_memory().endswith("GB are free")
     monkeypatch.setattr(local, "STORE_BYTES", 10**15)
-    with pytest.raises(FoundError, match=r"MB are free in /dev/shm, 1000000000 are needed; start the container with"):
+    with pytest.raises(CheckError, match=r"MB are free in /dev/shm, 1000000000 are needed; start the container with"):
         doctor.shared_memory()
     monkeypatch.setattr(doctor, "_SHARED", tmp_path / "nothing")
     assert doctor.shared_memory() == "this system has no /dev/shm"
@@ -200,7 +200,7 @@ def test_too_little_shared_memory_is_found(tmp_path, monkeypatch):
 def test_too_little_disk_is_found(bound, monkeypatch):
     assert doctor.disk().endswith("GB are free")
     monkeypatch.setattr(doctor, bound, 10**18)
-    with pytest.raises(FoundError, match=r"GB are free in /.*, 1e\+09 are needed; make room \(segnet prune"):
+    with pytest.raises(CheckError, match=r"GB are free in /.*, 1e\+09 are needed; make room \(segnet prune"):
         doctor.disk()
 
 
@@ -222,7 +222,7 @@ def test_a_gpu_that_torch_cannot_use_is_found(tmp_path, monkeypatch):
     assert doctor.gpus() == "none: training runs on the CPU"
     monkeypatch.setenv("PATH", program(tmp_path, "nvidia-smi", "echo NVIDIA X1, 555.1"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(FoundError, match=r"NVIDIA X1, 555.1, which torch .* cannot use; install a build of torch for"):
+    with pytest.raises(CheckError, match=r"NVIDIA X1, 555.1, which torch .* cannot use; install a build of torch for"):
         doctor.gpus()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert doctor.gpus() == "1 x NVIDIA X1, 555.1"
@@ -231,5 +231,5 @@ def test_a_gpu_that_torch_cannot_use_is_found(tmp_path, monkeypatch):
 def test_a_program_that_hangs_or_fails_gives_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "_SECONDS", 0.2)
     monkeypatch.setenv("PATH", program(tmp_path, "dvc", "exec /bin/sleep 9"))
-    with pytest.raises(FoundError, match="no command dvc"):
+    with pytest.raises(CheckError, match="no command dvc"):
         doctor.dvc()

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.cluster import doctor_nodes
-from pipeline.cluster.doctor import FoundError, Result
+from pipeline.cluster.doctor import CheckError, Result
 from pipeline.cluster.probe import Probe
 from pipeline.cluster.probes import Probes
 from pipeline.files.storage import Storage, StorageError
@@ -16,9 +16,9 @@ def facts(**changes):
 
 
 def found(check, *arguments):
-    with pytest.raises(FoundError) as caught:
+    with pytest.raises(CheckError) as caught:
         check(*arguments)
-    return caught.value.found, caught.value.fix
+    return caught.value.fault, caught.value.fix
 
 
 def test_nodes_have_the_versions_of_this_machine():

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.cluster import probes
-from pipeline.cluster.doctor import FoundError
+from pipeline.cluster.doctor import CheckError
 from pipeline.params.steps import Placement
 
 
@@ -11,7 +11,7 @@ from pipeline.params.steps import Placement
 def test_no_cluster_at_an_address_is_found_at_once(address):
     anywhere = Placement(strategy="pack", node_labels={})
     with (
-        pytest.raises(FoundError, match=f"no cluster at {address}: .*; give the HOST:PORT that `ray start --head`"),
+        pytest.raises(CheckError, match=f"no cluster at {address}: .*; give the HOST:PORT that `ray start --head`"),
         probes.connected(address, anywhere),
     ):
         pass

@@ -21,8 +21,8 @@ def class_dimensions(network: str) -> dict[str, tuple[int, ...]]:
     with torch.random.fork_rng(devices=[]):
         two, three = (MODELS[network](num_classes, _NARROW).state_dict() for num_classes in (2, 3))
     sizes = {name: enumerate(zip(two[name].shape, three[name].shape, strict=True)) for name in two}
-    found = {name: tuple(i for i, (a, b) in pairs if a != b) for name, pairs in sizes.items()}
-    return {name: dimensions for name, dimensions in found.items() if dimensions}
+    differing = {name: tuple(i for i, (a, b) in pairs if a != b) for name, pairs in sizes.items()}
+    return {name: dimensions for name, dimensions in differing.items() if dimensions}
 
 
 def load_trained(
@@ -53,11 +53,11 @@ def load_trained(
     for name, target in own.items():
         dimensions = by_class.get(name, ())
         sizes = (len(trained_classes) if i in dimensions else size for i, size in enumerate(target.shape))
-        expected, found = tuple(sizes), tensors.get(name)
-        if found is None or tuple(found.shape) != expected:
-            got = "none" if found is None else tuple(found.shape)
+        expected, trained = tuple(sizes), tensors.get(name)
+        if trained is None or tuple(trained.shape) != expected:
+            got = "none" if trained is None else tuple(trained.shape)
             raise ValueError(f"{name}: expected a tensor of shape {expected}, got {got}")
-        check_trained(name, found, target)
+        check_trained(name, trained, target)
     if others := sorted(tensors.keys() - own.keys()):
         raise ValueError(f"expected the {len(own)} tensors of {network}, got {others[0]} besides")
     shared = [name for name in classes if name in trained_classes]

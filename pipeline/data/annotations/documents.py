@@ -43,12 +43,12 @@ def distinct(path: Path, what: str, items: Iterable[tuple[Key, Value]]) -> dict[
     Raises:
         ValueError: there are two; the message says which.
     """
-    found: dict[Key, Value] = {}
+    by_key: dict[Key, Value] = {}
     for key, value in items:
-        if key in found:
+        if key in by_key:
             raise ValueError(f"{path}: expected each {what} once, got {key!r} twice; merge the two, or remove one")
-        found[key] = value
-    return found
+        by_key[key] = value
+    return by_key
 
 
 def parsed(content: bytes, path: Path, kind: type[Kind], what: str) -> Kind:

@@ -27,15 +27,15 @@ def image_of(names: Iterable[str], images: Iterable[str], file: str) -> dict[str
     by_last: dict[str, list[str]] = {}
     for image in images:
         by_last.setdefault(PurePosixPath(image).name, []).append(image)
-    found: dict[str, str] = {}
+    image_by_name: dict[str, str] = {}
     for name in names:
         path = name.replace("\\", "/")
-        found[name] = _choose(path, sorted(by_last.get(PurePosixPath(path).name, [])), file)
-    if len(set(found.values())) < len(found):
-        image, _ = Counter(found.values()).most_common(1)[0]
-        same = [name for name, other in found.items() if other == image]
+        image_by_name[name] = _choose(path, sorted(by_last.get(PurePosixPath(path).name, [])), file)
+    if len(set(image_by_name.values())) < len(image_by_name):
+        image, _ = Counter(image_by_name.values()).most_common(1)[0]
+        same = [name for name, other in image_by_name.items() if other == image]
         raise ValueError(f"{file}: expected a name for each image, got {same[0]} and {same[1]}, which both are {image}")
-    return found
+    return image_by_name
 
 
 def _choose(name: str, images: list[str], file: str) -> str:

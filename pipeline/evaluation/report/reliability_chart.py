@@ -26,7 +26,7 @@ def bins(counts: Reliability) -> tuple[Bin, ...]:
     """Return the bins that have pixels, over axes of confidence and accuracy from 0 to 1."""
     num_bins, total = len(counts.pixels), counts.pixels.sum()
     shares = counts.pixels / max(total, 1)
-    found = []
+    drawn = []
     for b in np.flatnonzero(counts.pixels).tolist():
         confidence, accuracy = float(counts.confidences[b]), float(counts.accuracies[b])
         text = (
@@ -36,8 +36,8 @@ def bins(counts: Reliability) -> tuple[Bin, ...]:
         left = x(b / num_bins)
         width = round(x((b + 1) / num_bins) - left, 2)
         height = round(float(_SHARES * shares[b] / shares.max()), 2)
-        found.append(Bin(Dot(x(confidence), y(accuracy), text), y(confidence), left, width, height))
-    return tuple(found)
+        drawn.append(Bin(Dot(x(confidence), y(accuracy), text), y(confidence), left, width, height))
+    return tuple(drawn)
 
 
 def fractions() -> tuple[tuple[Tick, ...], tuple[Tick, ...]]:
