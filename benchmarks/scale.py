@@ -96,6 +96,7 @@ def evaluate() -> None:
 
     from pipeline import params
     from pipeline.artifacts import manifest, model, scores
+    from pipeline.artifacts.spec import Spec
     from pipeline.core.models import MODELS
     from pipeline.evaluation import evaluate, report
     from pipeline.evaluation.report import contents, gallery
@@ -104,7 +105,7 @@ def evaluate() -> None:
 
     log.to_stderr()
     settings, source, reports = params.load(), manifest.scan(Path("data/raw")), Path("reports")
-    spec = model.Spec("segnet", 0.0625, source.classes, source.dataset, SIDE, SIDE, 1.0, "untrained")
+    spec = Spec("segnet", 0.0625, source.classes, source.dataset, SIDE, SIDE, 1.0, "untrained")
     torch.manual_seed(1)
     model.write_model(Path("model"), spec, MODELS["segnet"](len(source.classes), spec.width).state_dict())
     predictor = predict.load(Path("model"), **predict.PLAIN)

@@ -34,7 +34,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.options import natural, positive
-from pipeline.artifacts.model import Spec, write_model
+from pipeline.artifacts.model import write_model
+from pipeline.artifacts.spec import Spec
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
 from pipeline.data.scenes import draw

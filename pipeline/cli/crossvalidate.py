@@ -15,7 +15,7 @@ import torch
 import typer
 
 from pipeline.artifacts import manifest, validation
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.cli import overridden
 from pipeline.cluster import overrides
 from pipeline.crossvalidation import ancestry, crossvalidate as step
@@ -178,12 +178,12 @@ def _held(fold: str) -> str:
     return ", ".join(names[:count]) + more
 
 
-def _spread(found: Spread, folds: int) -> str:
-    if not found.folds:
+def _spread(over_folds: Spread, folds: int) -> str:
+    if not over_folds.folds:
         return "in none of the folds"
-    some = f"  in {found.folds} of {folds} folds" if found.folds < folds else ""
-    spread = "" if isnan(found.deviation) else f" ± {found.deviation:.4f}"
-    return f"{found.mean:.4f}{spread}{some}"
+    some = f"  in {over_folds.folds} of {folds} folds" if over_folds.folds < folds else ""
+    spread = "" if isnan(over_folds.deviation) else f" ± {over_folds.deviation:.4f}"
+    return f"{over_folds.mean:.4f}{spread}{some}"
 
 
 def _text(value: float | None) -> str:

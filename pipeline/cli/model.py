@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.cli import completion
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel

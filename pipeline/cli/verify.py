@@ -10,7 +10,7 @@ import typer
 from pipeline.artifacts import scores
 from pipeline.cli import completion
 from pipeline.cli.model import Name, named
-from pipeline.cli.promotion import Json
+from pipeline.cli.status import Json
 from pipeline.files.redact import redact
 from pipeline.files.terminal import complain, error_line, say, say_file, say_json
 from pipeline.registry import evidence, model_files, verify as step, versions

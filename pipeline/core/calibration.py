@@ -6,12 +6,15 @@ up, so the error is that of all pixels pooled.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from pipeline.core.arrays import Counts, Floats
 from pipeline.core.metrics import ratio
+
+if TYPE_CHECKING:  # as in metrics
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Reliability:
 
 
 def reliability(
-    probabilities_CHW: Tensor, prediction_HW: Tensor, target_HW: Tensor, *, num_bins: int = 15
+    probabilities_CHW: "Tensor", prediction_HW: "Tensor", target_HW: "Tensor", *, num_bins: int = 15
 ) -> Reliability:
     """Return the confidence and correctness of one image's prediction.
 

@@ -6,16 +6,18 @@ of order. Void pixels of the target are not counted, as in the release's compute
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from pipeline.core.arrays import Counts, Floats
 
+if TYPE_CHECKING:  # the registry reads scores, and starts in half the time without torch
+    from torch import Tensor
 
-def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
+
+def confusion_matrix(prediction: "Tensor", target: "Tensor", num_classes: int) -> "Tensor":
     """Return how many pixels of each class were predicted as each class.
 
     Args:
@@ -35,7 +37,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
         )
     # An extra row, dropped below, collects the void targets.
     cells = target.reshape(-1).long() * num_classes + prediction.reshape(-1).long()
-    counts = torch.zeros((num_classes + 1) * num_classes, dtype=torch.int64, device=cells.device)
+    counts = cells.new_zeros((num_classes + 1) * num_classes)
     counts.scatter_add_(0, cells, counts.new_ones(1).expand(len(cells)))  # a GPU is waited for by bincount
     return counts.reshape(num_classes + 1, num_classes)[:num_classes]
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from pipeline.artifacts.model import Spec, read_model
+from pipeline.artifacts.model import read_model
+from pipeline.artifacts.spec import Spec
 from pipeline.core.fuse import fold
 from pipeline.files import atomic
 from pipeline.inference import quantize

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.artifacts.model import Spec, read_model
+from pipeline.artifacts.model import read_model
+from pipeline.artifacts.spec import Spec
 from pipeline.core import tiles
 from pipeline.core.arrays import Pixels
 from pipeline.core.fuse import fold

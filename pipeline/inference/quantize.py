@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import metrics
 

@@ -14,7 +14,8 @@ import psutil
 import torch
 
 from pipeline.artifacts.manifest import Manifest
-from pipeline.artifacts.model import Spec, write_model
+from pipeline.artifacts.model import write_model
+from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core import sampler
 from pipeline.core.models import MODELS

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.artifacts import scores, validation
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.files import atomic, safe_yaml
 from pipeline.files.digest import content_sha256

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.artifacts.model import Spec, read_spec
+from pipeline.artifacts.spec import Spec, read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.registry import evidence, model_files, promote, reproduced, versions
 from pipeline.registry.evidence import Lineage

@@ -8,8 +8,8 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.model import read_spec
 from pipeline.artifacts.scores import Scores
+from pipeline.artifacts.spec import read_spec
 from pipeline.core import metrics
 from pipeline.files.digest import file_sha256
 

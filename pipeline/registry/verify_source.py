@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.files.digest import file_sha256
 from pipeline.registry.verify_errors import AbsentError, agree
 from pipeline.tracking import registered

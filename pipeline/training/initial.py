@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.core.models import MODELS, transfer, vgg
 from pipeline.core.models.bayesian import place_dropout
 from pipeline.core.models.encoder_decoder import EncoderDecoder

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.artifacts.model import Spec, read_spec
+from pipeline.artifacts.spec import Spec, read_spec
 from pipeline.files import dvc_cache, locks, repository, strict_json
 from pipeline.training.run import fold_of, is_in_use, is_recorded, read_inputs, remove_folder, run_folders
 

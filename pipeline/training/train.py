@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pipeline.artifacts.model import Metrics, Spec, write_model
+from pipeline.artifacts.model import Metrics, write_model
 from pipeline.artifacts.shard import Header
+from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.arrays import Pixels
 from pipeline.core.class_weights import WEIGHTINGS

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline.artifacts.model import Spec, read_model, read_spec, write_model
+from pipeline.artifacts.model import read_model, write_model
+from pipeline.artifacts.spec import Spec, read_spec
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
 

@@ -49,6 +49,14 @@ def test_help_and_version_do_not_wait_for_what_only_commands_need(option):
     assert not {"torch", "numpy", "pandas", "pyarrow", "mlflow", "ray", "pydantic", "PIL"} & set(imported)
 
 
+def test_commands_that_need_no_network_do_not_wait_for_torch():
+    modules = ("init", "jobs", "leaderboard", "params", "prune", "status", "sync", "ui")
+    assert set(modules) <= set(COMMANDS.values())
+    program = f"import sys, {', '.join(f'pipeline.cli.{name}' for name in modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "mlflow", "ray"} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_its_own_help(name):
     result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})

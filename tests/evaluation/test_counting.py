@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.evaluation import counting, evaluate
 from pipeline.inference.predict import Predictor
 from tests.support.tiny_data import CLASSES, write_raw

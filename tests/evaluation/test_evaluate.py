@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.core.classes import ClassTable
 from pipeline.evaluation import evaluate
 from pipeline.inference.predict import Predictor

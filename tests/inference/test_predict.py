@@ -205,7 +205,7 @@ import numpy as np
 from torch import nn
 
 from pipeline.core.classes import CAMVID
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.inference.predict import Predictor
 
 

@@ -2,7 +2,7 @@ from functools import cache
 
 import pytest
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.registry.versions import RegisteredModel
 from tests.support import project as tree, stores
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import params
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.registry import champion, promote, versions
 from pipeline.registry.champion import OutrunError

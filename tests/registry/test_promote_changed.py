@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.cli import app
 from pipeline.registry import champion, versions
 from pipeline.tracking import store

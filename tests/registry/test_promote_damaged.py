@@ -9,7 +9,7 @@ import pytest
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from typer.testing import CliRunner
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.cli import app
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifacts import scores
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.files import digest
 from pipeline.registry import champion as champions, judge, model_files, versions
 from pipeline.registry.versions import RegisteredModel

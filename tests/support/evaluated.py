@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline import params
 from pipeline.artifacts import scores
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.evaluation import evaluate
 from pipeline.files import log
 from pipeline.inference import predict

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.artifacts import manifest, scores, validation
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.artifacts.validation import Validation
 from pipeline.core.jackknife import MIN_BLOCKS
 from pipeline.evaluation import evaluate

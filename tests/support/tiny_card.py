@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from rich.markdown import Markdown
 
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.validation import Finding, Offender, Split, Validation
 from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.core.classes import ClassTable

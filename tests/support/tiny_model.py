@@ -3,7 +3,7 @@
 import torch
 
 from pipeline.artifacts import model as models
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.core.classes import CAMVID
 from pipeline.core.models import MODELS
 

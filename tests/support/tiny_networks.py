@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.core import tiles
 from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from pipeline.artifacts.model import read_spec
+from pipeline.artifacts.spec import read_spec
 from pipeline.registry import model_files, versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import runs, store

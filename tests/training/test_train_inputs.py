@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import params
-from pipeline.artifacts.model import Spec
+from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.models import MODELS
 from pipeline.data import tile
@@ -122,6 +122,7 @@ def test_the_outcome_leaves_out_what_is_undefined_and_what_the_machines_decide(t
 PACKAGES = {
     "artifacts/model.py": True,
     "artifacts/scores.py": False,
+    "artifacts/spec.py": True,
     "artifacts/tileset.py": True,
     "cli/predict.py": False,
     "cluster/run.py": False,

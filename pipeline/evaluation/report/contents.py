@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.artifacts.model import Spec
 from pipeline.artifacts.scores import Intervals, Scores
+from pipeline.artifacts.spec import Spec
 from pipeline.core.arrays import Floats
 from pipeline.core.metrics import ratio
 from pipeline.evaluation.report import Column, Page, Score

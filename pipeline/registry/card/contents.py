@@ -7,8 +7,8 @@ from math import isnan
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipeline.artifacts.model import Spec
 from pipeline.artifacts.scores import Intervals, Scores
+from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.validation import Finding, Split, Validation
 from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.registry.card import quality

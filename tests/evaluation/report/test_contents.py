@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.artifacts.model import Spec
 from pipeline.artifacts.scores import Intervals
+from pipeline.artifacts.spec import Spec
 from pipeline.evaluation.report.contents import contents
 from tests.support import tiny_page
 from tests.support.scored import INTERVALS, scores
