@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
+from pipeline.files.decoding import suffixes
+
 _MOST = 2_000_000  # files: more would be a wrong folder, such as a home
 
 
@@ -40,9 +41,10 @@ def read(root: Path) -> Listing:
         paths += ((below / name).as_posix() for name in files if not name.startswith("."))
         if len(paths) > _MOST:
             raise ValueError(f"expected a data set of up to {_MOST:,} files, got more in {root}; name its own folder")
-    pictures = tuple(sorted(path for path in paths if PurePosixPath(path).suffix.lower() in PICTURES))
+    kinds = suffixes()
+    pictures = tuple(sorted(path for path in paths if PurePosixPath(path).suffix.lower() in kinds))
     if not pictures:
-        raise ValueError(f"expected images in {root}, got none of {', '.join(sorted(PICTURES))}; correct the path")
+        raise ValueError(f"expected images in {root}, got none of {', '.join(sorted(kinds))}; correct the path")
     return Listing(root, pictures, tuple(sorted(set(paths) - set(pictures))))
 
 
@@ -58,4 +60,5 @@ def _check_links(root: Path, paths: list[Path]) -> None:
 
 def _has_pictures(path: Path) -> bool:
     """Return whether a path is a picture, or a folder with one in it or, as images/train, in a folder in it."""
-    return any(each.suffix.lower() in PICTURES for each in chain([path], path.glob("*"), path.glob("*/*")))
+    kinds = suffixes()
+    return any(each.suffix.lower() in kinds for each in chain([path], path.glob("*"), path.glob("*/*")))

@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.data import pairing
 from pipeline.data.pairing import Pair
+from pipeline.files.decoding import suffixes
 from pipeline.planning import contents, families, mask_words
 from pipeline.planning.families import Family
-from pipeline.planning.listing import PICTURES, Listing
+from pipeline.planning.listing import Listing
 
 _LOOKED_AT = 3  # masks of each family, where several could be meant
 _MANY = 64  # labels: more are a picture's colours, or instances
@@ -97,11 +98,12 @@ def _counted(number: int) -> str:
 
 def _matching(root: Path, pattern: str) -> list[str]:
     """Return the masks that a pattern means, below `root` or as absolute paths."""
+    kinds = suffixes()
     for base in (root, Path.cwd()):
         globs_of = [f"{pattern}/**/*"] if (base / pattern).is_dir() else pairing.alternatives(pattern)
         matching = (glob.iglob(each, root_dir=base, recursive=True) for each in globs_of)  # noqa: PTH207  # as pairing.py
         paths = set(chain.from_iterable(matching))
-        files = sorted(path for path in paths if Path(path).suffix.lower() in PICTURES and (base / path).is_file())
+        files = sorted(path for path in paths if Path(path).suffix.lower() in kinds and (base / path).is_file())
         if files and base == root:
             return [_within(root, path) for path in files]
         if files:
@@ -122,11 +124,11 @@ def _beside(root: Path) -> list[str]:
 
     A folder with images of its own, such as labeled/ beside unlabeled/, is another data set.
     """
-    here = root.absolute()
+    here, kinds = root.absolute(), suffixes()
     masks: list[str] = []
     for folder in sorted(here.parent.iterdir()):
         if folder != here and folder.is_dir() and mask_words.is_named_after_masks(folder.name):
-            files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+            files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds)
             near = [f"../{path.relative_to(here.parent).as_posix()}" for path in files]
             masks += [] if mask_words.images_beside_masks(near) else near
     return masks

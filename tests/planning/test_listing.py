@@ -12,6 +12,15 @@ def root(tmp_path):
     return tmp_path / "set"
 
 
+def test_every_file_that_is_decoded_is_a_picture(root):
+    names = ["a.jfif", "b.JPE", "c.apng", "d.tif", "e.pgm", "f.txt", "g.svg"]
+    for name in names:
+        (root / name).touch()
+    read = listing.read(root)
+    assert set(read.pictures) == {*names[:5], "masks/a.png"}
+    assert read.others == ("f.txt", "g.svg")
+
+
 def test_what_is_hidden_is_left_out(root):
     assert listing.read(root).pictures == ("masks/a.png",)
 

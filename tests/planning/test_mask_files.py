@@ -178,5 +178,5 @@ def test_folders_that_no_rule_pairs_are_refused(tmp_path):
 def test_a_folder_that_is_none_or_holds_no_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected a folder of images, got .*nowhere; correct the path"):
         listing.read(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"expected images in .*, got none of .bmp, .*; correct the path"):
+    with pytest.raises(ValueError, match=r"expected images in .*, got none of .apng, .bmp, .*; correct the path"):
         listing.read(tmp_path)
