@@ -151,9 +151,9 @@ def run(manifest: Rows, settings: Validate) -> Validation:
     )
 
 
-def describe(finding: Finding, limit: int = 10) -> str:
-    """Return a finding in one line: the check, how many fail, and the first `limit` offenders with the reason."""
-    named = [f"{offender.name} ({offender.detail})" for offender in finding.offenders[:limit]]
+def describe(finding: Finding) -> str:
+    """Return a finding in one line: the check, how many fail, and the first ten offenders with the reason."""
+    named = [f"{offender.name} ({offender.detail})" for offender in finding.offenders[:10]]
     more = finding.failing - len(named)
     rest = [f"and {more:,} more"] if more else []
     return f"{finding.check.replace('_', ' ')}: {finding.observed}: {', '.join(named + rest)}"

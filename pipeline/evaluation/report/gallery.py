@@ -18,6 +18,8 @@ from pipeline.files import images
 
 Layer = Literal["photo", "truth", "prediction", "error", "uncertainty"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
+LONGEST_SIDE = 480
+"""Pixels that an image is shown in at most."""
 MIN_CHARACTERS = 2_000
 """No image needs more once it is shrunk to a pixel."""
 
@@ -52,12 +54,12 @@ def encode(
     uncertainty: npt.NDArray[np.float32],
     classes: ClassTable,
     max_characters: int,
-    longest_side: int = 480,
 ) -> Picture:
     """Return an image's layers, at the best quality and size that `max_characters` of base64 allow.
 
-    Truth and prediction are in the classes' colours. Error is WRONG where the shown prediction differs from the shown
-    truth, and transparent where they agree or the truth is void. Uncertainty is UNSURE, more opaque where higher.
+    A larger image is shrunk to LONGEST_SIDE. Truth and prediction are in the classes' colours. Error is WRONG where the
+    shown prediction differs from the shown truth, and transparent where they agree or the truth is void. Uncertainty is
+    UNSURE, more opaque where higher.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -66,14 +68,13 @@ def encode(
         uncertainty: (H, W), in [0, 1].
         classes: the C classes.
         max_characters: of all layers together, at least MIN_CHARACTERS.
-        longest_side: pixels; a larger image is shrunk to it.
 
     Raises:
         ValueError: the shapes differ, an uncertainty is not in [0, 1], or `max_characters` is too small.
     """
     _check(image, (truth, prediction, uncertainty), max_characters)
     uncertainty_255 = (uncertainty * 255).round().astype(np.uint8)
-    scale = min(1, longest_side / max(truth.shape))
+    scale = min(1, LONGEST_SIDE / max(truth.shape))
     while True:
         size = max(1, round(truth.shape[0] * scale)), max(1, round(truth.shape[1] * scale))
         masks = images.resize_mask(truth, size), images.resize_mask(prediction, size)
@@ -172,7 +173,6 @@ class Gallery:
         classes: ClassTable,
         *,
         max_characters: int,
-        longest_side: int = 480,
         selection: Selection | None = None,
     ) -> None:
         """Create an empty gallery.
@@ -180,10 +180,9 @@ class Gallery:
         Args:
             classes: those of the masks.
             max_characters: available to each image on the page; 233 images of 60,000 make 14 MB.
-            longest_side: pixels; larger images are shrunk to it.
             selection: decides which images are shown; None: the page's 700 worst ones, and 300 for the classes.
         """
-        self._classes, self._max_characters, self._longest_side = classes, max_characters, longest_side
+        self._classes, self._max_characters = classes, max_characters
         self._selection = selection or Selection(len(classes))
         self._entries: dict[str, GalleryImage] = {}
 
@@ -226,7 +225,6 @@ class Gallery:
             uncertainty=uncertainty,
             classes=self._classes,
             max_characters=self._max_characters,
-            longest_side=self._longest_side,
         )
         self._entries[image_id] = GalleryImage(image_id, picture, scores, present)
 

@@ -68,11 +68,11 @@ def test_the_photo_looks_like_the_image():
 
 
 def test_a_large_image_is_shrunk_to_the_longest_side():
-    mask = np.zeros((50, 200), np.uint8)
-    mask[:, 100:] = SKY
-    picture = encoded(np.zeros((50, 200, 3), np.uint8), mask, mask, longest_side=100)
+    mask = np.zeros((240, 960), np.uint8)
+    mask[:, 480:] = SKY
+    picture = encoded(np.zeros((240, 960, 3), np.uint8), mask, mask)
     sizes = {name: layer(picture, name).shape[:2] for name in LAYERS}
-    assert sizes == dict.fromkeys(LAYERS, (25, 100)) | {"uncertainty": (13, 50)}
+    assert sizes == dict.fromkeys(LAYERS, (120, 480)) | {"uncertainty": (60, 240)}
     assert np.array_equal(np.unique(layer(picture, "truth").reshape(-1, 3), axis=0), [[70, 130, 180], [128, 64, 128]])
 
 
