@@ -1,21 +1,22 @@
 """Batch normalisation's statistics, computed anew from given images."""
 
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pipeline.core.sync_batch_norm import copy_alone
+
 
 @torch.no_grad()
 def renewed(network: nn.Module, batches: Iterable[Tensor], forward: Callable[[nn.Module, Tensor], object]) -> nn.Module:
     """Return a copy of a network, in evaluation mode, with the statistics of all values that it sees in some batches.
 
-    Meanwhile, batch normalisation normalises by each batch's own, as in training, and everything else is as in
-    evaluation. A layer's mean is that of all values of a channel, and so is its variance, unbiased; batches may differ
-    in size.
+    Meanwhile, batch normalisation normalises by each batch's own, as in training but by this process alone, and
+    everything else is as in evaluation. A layer's mean is that of all values of a channel, and so is its variance,
+    unbiased; batches may differ in size.
 
     Args:
         network: unchanged.
@@ -24,7 +25,7 @@ def renewed(network: nn.Module, batches: Iterable[Tensor], forward: Callable[[nn
 
     Source: Wu and Johnson, Rethinking "Batch" in BatchNorm, 2105.07576, Sec. 3 (PreciseBN).
     """
-    copy = deepcopy(network).eval()
+    copy = copy_alone(network).eval()
     layers = [module for module in copy.modules() if isinstance(module, _BatchNorm)]
     seen = [_Sums(layer) for layer in layers]
     for images in batches:

@@ -1,6 +1,7 @@
 """Batch normalisation over the batches of all workers, so that N workers normalise as one would."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -107,10 +108,20 @@ def synchronised(model: nn.Module) -> nn.Module:
     """
     if not dist.is_initialized():
         raise RuntimeError("expected an initialised process group to synchronise batch normalisation over, got none")
+    return _with(model, nn.BatchNorm2d, SynchronisedBatchNorm2d)
+
+
+def copy_alone(model: nn.Module) -> nn.Module:
+    """Return a copy of the model in which nothing is synchronised; parameters keep their names."""
+    return _with(deepcopy(model), SynchronisedBatchNorm2d, nn.BatchNorm2d)
+
+
+def _with(model: nn.Module, old: type[nn.BatchNorm2d], new: type[nn.BatchNorm2d]) -> nn.Module:
+    """Return the model with layers of one kind in place of those of another."""
     for module in list(model.modules()):
         for name, child in module.named_children():
-            if type(child) is nn.BatchNorm2d:
-                norm = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum).to(child.weight)
+            if type(child) is old:
+                norm = new(child.num_features, child.eps, child.momentum).to(child.weight)
                 norm.load_state_dict(child.state_dict())
                 setattr(module, name, norm)
     return model

@@ -108,8 +108,8 @@ class Train(Section):
     smaller in the first steps. Batch normalisation's statistics are averaged likewise. 0: no average."""
     statistics_tiles: Natural
     """Training tiles, whole and not augmented, from which batch normalisation's statistics are computed anew for the
-    network that is validated and published (PreciseBN; Wu and Johnson, 2105.07576); at most all are taken. 0: the
-    running statistics of training."""
+    network that is validated and published (PreciseBN; Wu and Johnson, 2105.07576); at most all are taken, each once.
+    0: the running statistics of training."""
     epochs_per_validation: Positive
     """The validation tiles are scored after every so many epochs, and after the last one. Only these epochs can become
     the model, and training stops early only after one of them."""

@@ -20,7 +20,8 @@ from pipeline.core.recompute import recomputing
 from pipeline.core.sync_batch_norm import synchronised
 from pipeline.training import compilation, precision
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.errors import TrainingError
+from pipeline.training.errors import TrainingError, enough_for_normalisation
+from pipeline.training.exchange import exchanging
 
 if TYPE_CHECKING:
     from pipeline.params.training import Train
@@ -45,15 +46,8 @@ class Learner:
         if self._world_size > 1:  # Ray creates a process group even for a single worker
             if settings.sync_batch_norm:
                 self._model = synchronised(model)
-            # Gradients are summed where they lie. Statistics are not sent at each step: either all workers compute the
-            # same ones, or the first worker's count, and `published` sends them. The graph is the same at every step;
-            # torch 2.13 fails, though, if its first backward pass is one without exchange.
-            self._replica = self._exchanging = DistributedDataParallel(
-                self._model,
-                gradient_as_bucket_view=True,
-                forward_sync_buffers=False,
-                static_graph=settings.accumulation == 1 and not self._is_compiled,
-            )
+            is_static = settings.accumulation == 1 and not self._is_compiled
+            self._replica = self._exchanging = exchanging(self._model, self._try, is_static=is_static)
         if self._is_compiled:  # in training only: a validation's last batch would be compiled again for its size
             self._replica = cast(nn.Module, torch.compile(self._replica, dynamic=False))
         self._average = optim.MovingAverage(average, self._model, settings.ema_decay) if average else None
@@ -82,10 +76,9 @@ class Learner:
         totals = torch.zeros_like(divisors)
         keys = counter_random.keys(dropout)
         for part, exchange in self._parts(len(images)):
-            for layer in self._dropout:
-                layer.use(keys[part])
+            self._use(keys[part])
             with exchange:
-                with self._kept(), compilation.explained(), _enough_for_normalisation(images[part]):
+                with self._kept(), compilation.explained(), enough_for_normalisation(images[part]):
                     logits = self.logits(self._replica, images[part])
                 sums = self._sums(logits, masks[part], weights[part])
                 loss = sums[0] * scales[0]
@@ -101,6 +94,16 @@ class Learner:
         if self._average is not None:
             self._average.update(step)
         return _in_pairs(totals, divisors)
+
+    def _try(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Return the logits of images in training that teach nothing."""
+        self._use(counter_random.keys(torch.zeros(len(images), device=self._device)))
+        return self.logits(model, images)
+
+    def _use(self, keys: Tensor) -> None:
+        """Let dropout have the keys of the images that come next."""
+        for layer in self._dropout:
+            layer.use(keys)
 
     def _parts(self, num_tiles: int) -> Iterator[tuple[slice, AbstractContextManager[object]]]:
         """Yield the parts of a share; gradients are exchanged in the backward pass of the last one."""
@@ -160,7 +163,7 @@ class Learner:
         """Return a copy of the published network with the batch statistics of batches, which all workers must give."""
 
         def forward(model: nn.Module, images: Tensor) -> None:
-            with _enough_for_normalisation(images):
+            with enough_for_normalisation(images, "train.statistics_tiles", "it"):
                 self.logits(model, images)
 
         return batch_statistics.renewed(self.published(), batches, forward)
@@ -192,26 +195,6 @@ class Learner:
 def _in_pairs(totals: Tensor, divisors: Tensor) -> Tensor:
     """Return each total followed by its divisor, float64."""
     return torch.stack([totals, divisors], dim=1).flatten()
-
-
-@contextmanager
-def _enough_for_normalisation(images: Tensor) -> Iterator[None]:
-    """Explain why batch normalisation refuses images (N, 3, H, W) of which a layer sees one value per channel.
-
-    Raises:
-        TrainingError: it does.
-    """
-    try:
-        yield
-    except ValueError as err:
-        if "more than 1 value per channel" not in str(err):
-            raise
-        count, _, height, width = images.shape
-        raise TrainingError(
-            "train.batch_size: expected more than one value per channel in batch normalisation, got one: the network "
-            f"reduces {count} tile of {height} x {width} pixels at a time to 1 x 1; raise tile.height and tile.width, "
-            "or a worker's part, train.batch_size / (workers x train.accumulation)"
-        ) from err
 
 
 @contextmanager

@@ -7,7 +7,7 @@ step, so N workers train the same model as one.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,10 @@ class Trainer:
                 f"train.accumulation {parts}, got {batch}; use {batch - batch % unit or unit}, for example"
             )
         if batch > tiles:
-            raise TrainingError(f"train.batch_size: expected at most the {tiles} training tiles, got {batch}")
+            raise TrainingError(
+                f"train.batch_size: expected at most the {tiles} training tiles, got {batch}; lower it to a multiple "
+                f"of {unit}, the workers times train.accumulation, or cut more tiles"
+            )
 
     def steps_before(self, epoch: int) -> int:
         """Return the number of steps before an epoch (0-based)."""
@@ -182,8 +185,9 @@ class Trainer:
         """Return the network that can become the model; every worker must call this, and computes statistics alone."""
         if not (count := min(self.settings.statistics_tiles, len(self.tiles["train"]))):
             return self.learner.published()
-        ranges = (range(i, min(i + _TILES_AT_ONCE, count)) for i in range(0, count, _TILES_AT_ONCE))
-        parts = [self._order.tiles_at(positions) for positions in ranges]
+        order = sampler.Order(len(self.tiles["train"]), self.settings.seed, kind=self.settings.order)
+        ends = [0, *range(_TILES_AT_ONCE, count - 1, _TILES_AT_ONCE), count]  # none is left over alone
+        parts = [order.tiles_at(range(*part)) for part in pairwise(ends)]
         batches = self._feeds["train"].batches(parts, repeat(torch.zeros(0)))
         return self.learner.renewed(images for images, _, _ in batches)
 

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from pipeline.core.batch_statistics import renewed
+from pipeline.core.sync_batch_norm import SynchronisedBatchNorm2d, synchronised
+from tests.support import alike_workers
 
 
 def forward(network, images):
@@ -58,3 +61,16 @@ def test_bfloat16_is_added_up_precisely(batches):
     variance, mean = torch.var_mean(torch.cat(rounded).double(), dim=(0, 2, 3))
     torch.testing.assert_close(result.running_mean.double(), mean, rtol=1e-6, atol=0)
     torch.testing.assert_close(result.running_var.double(), variance, rtol=1e-5, atol=0)
+
+
+def test_workers_that_synchronise_in_training_compute_them_alone(batches, monkeypatch):
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 1, 1))
+    expected = renewed(network, batches, forward).state_dict()
+    alike_workers.two(monkeypatch)
+    ours = synchronised(network)
+    monkeypatch.setattr(dist, "all_gather", None)  # no call of it can succeed
+    result = renewed(ours, batches, forward)
+    assert type(ours[0]) is SynchronisedBatchNorm2d
+    assert all(torch.equal(value, expected[name]) for name, value in result.state_dict().items())
+    with pytest.raises(ValueError, match="more than 1 value per channel"):  # not a variance of 0 / 0
+        renewed(ours, [torch.zeros(1, 2, 1, 1)], forward)

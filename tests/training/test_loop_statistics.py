@@ -1,9 +1,11 @@
 """Batch statistics of the model that are computed anew; tests/training/test_trainer.py compares numbers of workers."""
 
+import pytest
 import torch
 
 from pipeline.core import batch_statistics
 from pipeline.training import checkpoint
+from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY, fit
@@ -36,10 +38,32 @@ def test_they_are_those_of_the_tiles_that_are_shown_first_whole_and_as_they_are(
     assert all(torch.equal(value, found[name]) for name, value in expected.state_dict().items())
 
 
-def test_more_tiles_than_there_are_means_all(tmp_path):
+def published(tiles, network=TINY, **changes):
+    """What a trainer publishes before its first step."""
+    return Trainer(Job(tiles, network, ANEW.model_copy(update=changes), (1.0, 3.0)), CPU).published().state_dict()
+
+
+@pytest.mark.parametrize("rare", [0.0, 1.0])
+def test_more_tiles_than_there_are_means_all_and_each_once(tmp_path, rare):
     tiles = write_tiles(tmp_path)
     all_nine, more = (
-        Trainer(Job(tiles, TINY, ANEW.model_copy(update={"statistics_tiles": n}), (1.0, 3.0)), CPU).published()
-        for n in (9, 1000)
+        published(tiles, statistics_tiles=9),
+        published(tiles, statistics_tiles=1000, rare_class_share=rare),
     )
-    assert all(torch.equal(value, more.state_dict()[name]) for name, value in all_nine.state_dict().items())
+    assert all(torch.equal(value, more[name]) for name, value in all_nine.items())
+
+
+FCN = TINY.model_copy(update={"name": "fcn"})  # reduces 32 x 32 pixels to one
+
+
+def test_no_tile_is_left_alone(tmp_path):
+    state = published(write_tiles(tmp_path), FCN, statistics_tiles=9)
+    assert all(value.isfinite().all() for value in state.values())
+
+
+def test_too_few_tiles_for_normalisation_are_an_error_that_names_their_param(tmp_path):
+    expected = (
+        r"^train\.statistics_tiles: expected more than one value .* reduces 1 tile of 32 x 32 .*tile\.width, or it$"
+    )
+    with pytest.raises(TrainingError, match=expected):
+        published(write_tiles(tmp_path), FCN, statistics_tiles=1)

@@ -148,7 +148,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(tiles, tmp_path):
 
 
 def test_a_batch_larger_than_the_split_is_refused(tiles, tmp_path):
-    with pytest.raises(TrainingError, match=r"train\.batch_size: expected at most the 9 training tiles, got 12"):
+    with pytest.raises(TrainingError, match="expected at most the 9 training tiles, got 12; lower it to a multiple of"):
         fit(tiles, SETTINGS.model_copy(update={"batch_size": 12}), tmp_path / "run")
 
 
