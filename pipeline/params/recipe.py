@@ -1,7 +1,7 @@
 """Parts of the section train that are mappings themselves, and the rules that they follow together."""
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -50,13 +50,13 @@ def check_phases(phases: Sequence[Phase], epochs: int, warmup_epochs: float) -> 
     """
     shares = {f"early_phases.{i}": phase.share for i, phase in enumerate(phases)}
     shares["the last phase"] = 1 - sum(shares.values())
-    for what, share in shares.items():
-        if round(share * epochs, 6) < 1:
+    begins = [*first_epochs(phases, epochs), epochs]
+    for (what, share), (first, end) in zip(shares.items(), pairwise(begins), strict=True):
+        if round(share * epochs, 6) < 1 or first == end:
             raise ValueError(
                 f"expected at least one of {epochs} epochs for {what}, got {share * epochs:.6g}; change epochs or the "
                 "shares of early_phases"
             )
-    first = [*first_epochs(phases, epochs), epochs][1]
-    if warmup_epochs >= first:
+    if warmup_epochs >= begins[1]:
         part = " of the first phase" if phases else ""
-        raise ValueError(f"expected warmup_epochs < the {first} epochs{part}, got {warmup_epochs:g}; change one")
+        raise ValueError(f"expected warmup_epochs < the {begins[1]} epochs{part}, got {warmup_epochs:g}; change one")

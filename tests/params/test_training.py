@@ -114,6 +114,10 @@ def test_phases_are_read_in_their_order(tmp_path):
             "train: expected at least one of 16 epochs for early_phases.0, got 0.8; change epochs or the shares of",
         ),
         ([{}, {}], "train: expected at least one of 16 epochs for the last phase, got 0; change epochs or the shares"),
+        (
+            [{"share": 0.40625}, {"share": 0.06249999}],  # half an epoch is rounded up, and a little less is not
+            "train: expected at least one of 16 epochs for early_phases.1, got 1; change epochs or the shares",
+        ),
         ([{"share": 0.938}], "train: expected at least one of 16 epochs for the last phase, got 0.992; change epochs"),
         (
             [{"scale": 0.3}],
