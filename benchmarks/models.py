@@ -119,7 +119,7 @@ def main() -> None:
     costs = measured({USUAL: usual, LESS: less, **{name: compare.subject(name) for name in names}}, setting)
     comparison = ratios(costs["segnet"], costs[USUAL])
     comparison["peak training memory with train.recompute, part"] = costs[LESS].training_mb / costs[USUAL].training_mb
-    print(table(costs))
+    print(table(costs, setting))
     print("\n".join(f"{name}: {value:.2f}" for name, value in comparison.items()))
     atomic.write_json(options.json, {**as_json(costs, setting), "segnet to the usual": comparison})
 

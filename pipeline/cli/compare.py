@@ -26,6 +26,8 @@ class Published:
     parameters_m: float | None = None
 
 
+PAPERS = (360, 480, 1.0)
+"""Height and width of the images, and the factor on channels, that `PUBLISHED` is of."""
 PUBLISHED = {
     "segnet": Published(422.50, 488.71, 6803, 1052, 117),
     "deeplab_largefov": Published(110.06, 160.73, 5618, 1993, 83),
@@ -55,7 +57,7 @@ def compare(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure the cost of networks: the columns of the paper's Table 6, with the paper's figures in brackets."""
+    """Measure the cost of networks: the columns of the paper's Table 6, at its size with its figures in brackets."""
     try:
         subjects = {name: step.subject(name) for name in networks or MODELS}
     except ValueError as error:
@@ -65,7 +67,7 @@ def compare(
     if json:
         say_json(as_json(costs, setting))
     else:
-        say(*table(costs).splitlines())
+        say(*table(costs, setting).splitlines())
 
 
 def measured(subjects: dict[str, step.Subject], setting: step.Setting) -> dict[str, step.Cost]:
@@ -93,26 +95,27 @@ def as_json(costs: dict[str, step.Cost], setting: step.Setting) -> dict[str, obj
     return {"setting": asdict(setting), "machine": machine, "networks": networks}
 
 
-def table(costs: Mapping[str, step.Cost]) -> str:
-    """Return a Markdown table; the paper's figure, if there is one, follows ours in brackets."""
+def table(costs: Mapping[str, step.Cost], setting: step.Setting) -> str:
+    """Return a Markdown table; the paper's figure, if it has one of the same setting, follows ours in brackets."""
+    is_papers = (setting.height, setting.width, setting.channels) == PAPERS
+
+    def cell_of(value: float, name: str, field: str, digits: int = 0) -> str:
+        published = getattr(PUBLISHED.get(name), field, None) if is_papers else None
+        ours = "not measured" if value != value else f"{value:.{digits}f}"
+        return ours if published is None else f"{ours} [{published:g}]"
+
     columns: dict[str, Callable[[str, step.Cost], str]] = {
         "network": lambda name, cost: name,
-        "parameters M": lambda name, cost: _cell(cost.parameters / 1e6, name, "parameters_m", digits=3),
-        "model MB": lambda name, cost: _cell(cost.model_mb, name, "model_mb"),
+        "parameters M": lambda name, cost: cell_of(cost.parameters / 1e6, name, "parameters_m", digits=3),
+        "model MB": lambda name, cost: cell_of(cost.model_mb, name, "model_mb"),
         "GMACs": lambda name, cost: f"{cost.gmacs:.1f}",
-        "forward ms": lambda name, cost: _cell(cost.forward_ms, name, "forward_ms"),
-        "backward ms": lambda name, cost: _cell(cost.backward_ms, name, "backward_ms"),
-        "inference MB": lambda name, cost: _cell(cost.inference_mb, name, "inference_mb"),
-        "training MB": lambda name, cost: _cell(cost.training_mb, name, "training_mb"),
+        "forward ms": lambda name, cost: cell_of(cost.forward_ms, name, "forward_ms"),
+        "backward ms": lambda name, cost: cell_of(cost.backward_ms, name, "backward_ms"),
+        "inference MB": lambda name, cost: cell_of(cost.inference_mb, name, "inference_mb"),
+        "training MB": lambda name, cost: cell_of(cost.training_mb, name, "training_mb"),
         "index kB": lambda name, cost: f"{cost.index_bytes / 1e3:.0f}",
         "of matrix rate": lambda name, cost: f"{cost.matrix_share:.0%}",
     }
     rows = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
     rows += [[cell(name, cost) for cell in columns.values()] for name, cost in costs.items()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def _cell(value: float, name: str, field: str, digits: int = 0) -> str:
-    published = getattr(PUBLISHED.get(name), field, None)
-    ours = "not measured" if value != value else f"{value:.{digits}f}"
-    return ours if published is None else f"{ours} [{published:g}]"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -71,15 +72,23 @@ def cost(**values):
     return Cost(**{**fields, "parameters": 1_416_587, **values})
 
 
+PAPERS = Setting(360, 480, 1.0, 1, "cpu")
+
+
 def test_the_papers_figures_stand_in_brackets():
-    rows = table({"segnet_basic": cost(forward_ms=80.4), "unet": cost(forward_ms=9.6)}).splitlines()
+    rows = table({"segnet_basic": cost(forward_ms=80.4), "unet": cost(forward_ms=9.6)}, PAPERS).splitlines()
     assert "| 1.417 [1.425] |" in rows[2]
     assert "| 80 [52.6] |" in rows[2]
     assert "| 10 |" in rows[3]
 
 
 def test_what_was_not_measured_says_so():
-    assert "| not measured [1052] |" in table({"segnet": cost(inference_mb=float("nan"))})
+    assert "| not measured [1052] |" in table({"segnet": cost(inference_mb=float("nan"))}, PAPERS)
+
+
+@pytest.mark.parametrize("other", [{"height": 180}, {"width": 240}, {"channels": 0.25}])
+def test_at_another_size_they_would_compare_nothing(other):
+    assert "[" not in table({"segnet_basic": cost()}, replace(PAPERS, **other))
 
 
 @pytest.mark.parametrize(
