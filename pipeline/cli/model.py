@@ -7,6 +7,7 @@ import typer
 
 from pipeline.artifacts.spec import read_spec
 from pipeline.cli import completion
+from pipeline.files.redact import redact
 from pipeline.registry import versions
 from pipeline.registry.versions import RegisteredModel
 from pipeline.tracking import store
@@ -46,9 +47,11 @@ def named(name: str | None) -> RegisteredModel:
     if name is None and len(known) == 1:
         return RegisteredModel(uri, known[0])
     if name not in known and (name is None or not versions.exists(RegisteredModel(uri, name))):
-        got = "none" if name is None else name
         is_trained = (_TRAINED / "model.json").exists()
         todo = f"register {_TRAINED} here: dvc repro --force --single-item register" if is_trained else "run dvc repro"
+        if name is None and not known:
+            raise ValueError(f"expected a registered model in {redact(uri)}, got none yet; {todo}")
+        got = "none" if name is None else name
         raise ValueError(
             f"expected --name of a registered model ({', '.join(known) or 'the registry has none yet'}), got {got}; "
             f"name another, or {todo}"

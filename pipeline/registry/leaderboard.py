@@ -66,7 +66,7 @@ def logged_runs(uri: str, experiment: str) -> list[LoggedRun]:
         names = ", ".join(sorted(other.name for other in _all(client.search_experiments)))
         raise ValueError(
             f"expected an experiment in {redact(uri)} ({names}), got {experiment}, which is missing or deleted; "
-            "correct the name, or set MLFLOW_TRACKING_URI to the store that holds it"
+            "run dvc repro, which makes it, correct the name, or set MLFLOW_TRACKING_URI to the store that holds it"
         )
     registered = _versions(uri)
     order = ["attributes.start_time ASC"]

@@ -209,7 +209,7 @@ def _log(subject: Subject) -> str:
     aliases = champion.reign(subject.version.model)
     if log:
         agree("the aliases", log[-1].reign, aliases)
-    return f"{len(log)} entries"
+    return "1 entry" if len(log) == 1 else f"{len(log)} entries"
 
 
 def _verdict(subject: Subject) -> str:

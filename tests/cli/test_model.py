@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.cli.model import named
+from tests.support import stores
 from tests.support.tiny_model import SPEC, write_model
 
 
@@ -16,6 +17,13 @@ def test_a_model_that_was_trained_and_is_not_registered_here_is_said_with_the_co
         r"models/segnet here: dvc repro --force --single-item register$"
     )
     with pytest.raises(ValueError, match=message):
+        named(None)
+
+
+def test_where_nothing_was_registered_no_name_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", stores.sqlite(tmp_path))
+    with pytest.raises(ValueError, match=r"^expected a registered model in sqlite:.*, got none yet; run dvc repro$"):
         named(None)
 
 

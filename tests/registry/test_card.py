@@ -121,7 +121,7 @@ def test_the_verdict_stands_with_its_reasons_and_the_rule(outcome):
         "images."
     )
     assert texts[4] == (
-        "This is the verdict of the rule; segnet promote --force can override it. The current champion: segnet status."
+        "This is the verdict of the rule; segnet promote VERSION --force REASON overrides it. Champion: segnet status."
     )
     assert rows[:3] == [["max_gain", "not set"], ["level", "0.95"], ["alpha_spending", "true"]]
     assert rows[3:] == [["challenger", "2"], ["gain_level", "0.991667"], ["test data", "f" * 64]]

@@ -92,5 +92,5 @@ def test_an_experiment_that_is_missing_is_refused_and_not_created(mlflow_store):
 
 def test_a_deleted_experiment_is_refused(mlflow_store):
     store.client(mlflow_store).delete_experiment(store.experiment_id(mlflow_store, "deleted"))
-    with pytest.raises(ValueError, match="got deleted, which is missing or deleted; correct the name"):
+    with pytest.raises(ValueError, match="got deleted, which is missing or deleted; run dvc repro, which makes it"):
         logged_runs(mlflow_store, "deleted")

@@ -93,7 +93,7 @@ def _verdict(verdict: Verdict) -> tuple[Block, ...]:
         Banner(verdict.outcome.name, _MEANINGS[verdict.outcome]),
         Bullets(verdict.reasons),
         f"Level: {level_used(verdict.rule)}.",
-        "This is the verdict of the rule; segnet promote --force can override it. The current champion: segnet status.",
+        "This is the verdict of the rule; segnet promote VERSION --force REASON overrides it. Champion: segnet status.",
         Table(("Rule", "Value"), (*_rows(verdict.rule), ("test data", verdict.test_data))),
     )
 
