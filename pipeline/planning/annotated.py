@@ -33,7 +33,11 @@ class Annotated:
 
 
 def find(listing: Listing) -> Annotated | None:
-    """Return the annotations in a folder; None: none are known, or they name no image that is there."""
+    """Return the annotations in a folder; None: none are known, or they name no image that is there.
+
+    Raises:
+        ValueError: there are YOLO's boxes, and neither other annotations nor masks.
+    """
     cvat = [path for path in listing.named(".xml") if _MARK in _start(listing, path, 4096)]
     if cvat:
         return _globs(listing, "cvat", cvat)
@@ -47,6 +51,7 @@ def find(listing: Listing) -> Annotated | None:
         if files and (of_images := families.find([*listing.pictures, *files], files)):
             asked = _asked_of_boxes(listing, files) if kind == "yolo" else ()
             return Annotated(kind, *globs.of(of_images[0]), of_images[0], asked)
+    _refuse_boxes(listing)
     return None
 
 
@@ -55,11 +60,25 @@ def _yolo(listing: Listing) -> list[str]:
 
     There are none where pictures are masks, of which such files may be anything, or where data.yaml has poses.
     """
-    stems = {PurePosixPath(path).stem for path in listing.pictures}
-    named = [path for path in listing.named(".txt") if PurePosixPath(path).stem in stems]
-    contents = list(islice(filter(bytes.strip, (_start(listing, path, -1) for path in named)), _LOOKED_AT))
+    named, contents = _texts(listing)
     are_polygons = 2 * sum(map(yolo.is_polygons, contents)) > len(contents)
     return named if are_polygons and not families.find(listing.pictures) and not class_names.are_poses(listing) else []
+
+
+def _texts(listing: Listing) -> tuple[list[str], list[bytes]]:
+    """Return the text files that have the name of a picture, and the first contents of these that are not empty."""
+    stems = {PurePosixPath(path).stem for path in listing.pictures}
+    named = [path for path in listing.named(".txt") if PurePosixPath(path).stem in stems]
+    return named, list(islice(filter(bytes.strip, (_start(listing, path, -1) for path in named)), _LOOKED_AT))
+
+
+def _refuse_boxes(listing: Listing) -> None:
+    named, contents = _texts(listing)
+    if contents and all(map(yolo.are_boxes, contents)) and not families.find(listing.pictures):
+        raise ValueError(
+            f"expected masks or outlines of objects, got YOLO's boxes, as in {named[0]}, which do not say which of "
+            "their pixels belong to an object; export polygons (YOLO's segmentation), or name masks with --masks"
+        )
 
 
 def _asked_of_boxes(listing: Listing, files: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pipeline.data import pairing
 from pipeline.data.pairing import Pair
 from pipeline.files.decoding import suffixes
 from pipeline.planning import contents, families, mask_words
+from pipeline.planning.contents import Contents
 from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing
 
@@ -94,6 +95,23 @@ def _num_labels(root: Path, family: Family) -> int:
 
 def _counted(number: int) -> str:
     return f"{number} label{'' if number == 1 else 's'}" if number else "not a mask's labels"
+
+
+def contents_of(listing: Listing, family: Family) -> Contents:
+    """Return what the masks of a family hold.
+
+    Raises:
+        ValueError: one cannot be read; if it lies beside the data set's folder, it is said that none was in it.
+    """
+    try:
+        return contents.of_masks(listing.root, family.pairs)
+    except ValueError as err:
+        if not str(family.pairs[0].mask).startswith("../"):
+            raise
+        raise ValueError(
+            f"expected masks in {listing.root}, got none, and pictures of the same names beside it that are no masks: "
+            f"{err}; or name the masks with --masks"
+        ) from err
 
 
 def _matching(root: Path, pattern: str) -> list[str]:

@@ -122,7 +122,7 @@ def _listed(listing: Listing) -> _Layout | None:
 def _paired(listing: Listing, masks: str | None) -> _Layout:
     family, questions = mask_files.find(listing, masks)
     images_glob, masks_glob = globs.of(family)
-    held = contents.of_masks(listing.root, family.pairs)
+    held = mask_files.contents_of(listing, family)
     return _Layout(images_glob, masks_glob, family.pairs, held, {}, tuple(questions), family=family)
 
 

@@ -86,6 +86,23 @@ def test_most_labels_may_hold_nothing(root, nothing):
     assert (found.kind, found.images, found.masks) == ("yolo", "images/*/*.jpg", "labels/*/*.txt")
 
 
+def test_boxes_are_refused_as_such(root):
+    for path in root.glob("labels/*/*.txt"):
+        path.write_text("0 0.5 0.5 0.2 0.25\n\n1 0.1 0.2 0.1 1\n")
+    expected = (
+        r"^expected masks or outlines of objects, got YOLO's boxes, as in labels/train/a\.txt, which do not say .*"
+    )
+    with pytest.raises(ValueError, match=expected + "; export polygons .*, or name masks with --masks$"):
+        propose(root, str(root), MACHINE)
+
+
+@pytest.mark.parametrize("text", ["0 0.5 0.5 0.2", "0 0.5 0.5 0.2 1.5", "0.5 0.5 0.5 0.2 0.1", "a 0 0 0 0", "\xff"])
+def test_other_texts_of_the_pictures_names_are_no_boxes(root, text):
+    for path in root.glob("labels/*/*.txt"):
+        path.write_text(text, "latin-1")
+    assert annotated.find(read(root)) is None
+
+
 @pytest.mark.parametrize("nothing", ["", "\n"])
 def test_labels_that_all_hold_nothing_are_none(root, nothing):
     for path in root.glob("labels/*/*.txt"):

@@ -37,6 +37,17 @@ def is_polygons(content: bytes) -> bool:
         return False
 
 
+def are_boxes(content: bytes) -> bool:
+    """Return whether a file is YOLO's, and each of its objects, of which there are some, is a box."""
+    try:
+        rows = [[float(word) for word in line.split()] for line in content.decode("utf-8-sig").splitlines()]
+    except ValueError:  # no numbers, or no text
+        return False
+    rows = [row for row in rows if row]
+    are_alike = (len(row) == 1 + _BOX and row[0].is_integer() and min(row) >= 0 and max(row[1:]) <= 1 for row in rows)
+    return bool(rows) and all(are_alike)
+
+
 def have_four_corners(content: bytes) -> bool:
     """Return whether all polygons of a file of YOLO's have four corners, as oriented boxes are written too."""
     try:
