@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from pipeline.artifacts import scores
 from pipeline.cli import completion
 from pipeline.cli.model import Name, named
 from pipeline.cli.status import Json
+from pipeline.files import git, safe_yaml
 from pipeline.files.redact import redact
 from pipeline.files.terminal import complain, error_line, say, say_file, say_json
 from pipeline.registry import evidence, model_files, verify as step, versions
@@ -51,7 +52,7 @@ def trace(
     subject = versions.version(named(name), version)
     model = subject.model.name
     with model_files.evidence(subject, subject.tags.get("evidence")) as folder:
-        text = (folder / evidence.PARAMS).read_text("utf-8") if params else ""
+        text, tree = (folder / evidence.PARAMS).read_text("utf-8"), safe_yaml.read(folder / evidence.PARAMS)
         origin, scored = evidence.read_lineage(folder), scores.read(folder)
     if params:
         say_file(text)
@@ -61,6 +62,7 @@ def trace(
     commands = [
         *([f"git worktree add --detach {place} {origin.commit}"] if has_commit else []),
         f"segnet trace {version} --name {shlex.quote(model)} --params > {place}/params.yaml",
+        *_links(tree, place),
         f"cd {place}",
         "make setup",
         "source .venv/bin/activate",
@@ -74,8 +76,7 @@ def trace(
     source = origin.start_from
     lost = [path for path in origin.changed if path != evidence.PARAMS]
     if json:
-        tree = {"commands": commands, "expected": expected, "differed_from_the_commit": lost, **asdict(origin)}
-        say_json(tree)
+        say_json({"commands": commands, "expected": expected, "differed_from_the_commit": lost, **asdict(origin)})
         return
     if not has_commit:
         say(f"# It was registered outside a git checkout: put the code that trained it into {place} first.")
@@ -86,3 +87,17 @@ def trace(
         say(f"# {path} differed from the commit, and only its hash is kept: the result may differ.")
     say(*commands)
     say("# Expected result: " + ", ".join(f"{key} {value}" for key, value in expected.items()))
+
+
+def _links(params: Any, place: str) -> list[str]:
+    """Return commands that link what params name by paths in this checkout, and git lacks, into another, `place`."""
+    dataset, model = params["dataset"], params["model"]
+    named = [dataset.get("path"), model.get("start_from"), (model.get("vgg16") or {}).get("path")]
+    paths = [Path(name) for name in named if name is not None and ":/" not in name]
+    inside = [path for path in paths if path.parts[:1] not in ((), ("..",), ("~",)) and not path.is_absolute()]
+    return [
+        f"mkdir -p {place}/{shlex.quote(str(path.parent))} && "
+        f'ln -s "$PWD"/{shlex.quote(str(path))} {place}/{shlex.quote(str(path))}'
+        for path in inside
+        if not git.text("ls-files", "--", str(path))
+    ]

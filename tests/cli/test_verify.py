@@ -1,4 +1,6 @@
 import json
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline.artifacts.spec import read_spec
 from pipeline.cli import app
-from pipeline.files import digest
+from pipeline.files import digest, safe_yaml
 from pipeline.registry import evidence, versions
 from pipeline.registry.versions import RegisteredModel
 from stages import register as stage
@@ -55,6 +57,40 @@ def test_trace_names_the_model_that_it_started_from_since_an_alias_may_move(uri,
     source = {"version": version, "run": "0123", "sha256": "ab", "classes": ["road"]}
     monkeypatch.setattr(evidence, "read_lineage", lambda folder: replace(read(folder), start_from=source))
     assert f"# It started from the model of training 0123, SHA-256 ab: {todo}" in command("trace", "1")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "linked"),
+    [
+        ("dataset", "path", "data/my fields", "data/my fields"),
+        ("dataset", "path", "pipeline", None),  # git has it
+        *(("dataset", "path", each, None) for each in ("../own", "~/own", "/own", "s3://bucket/own", None)),
+        ("model", "start_from", "own/model", "own/model"),
+        ("model", "start_from", "models:/segnet-a/3", None),
+        ("model", "vgg16", {"path": "vgg16.pth", "sha256": None, "trained_on": "caffe"}, "vgg16.pth"),
+        ("model", "vgg16", {"path": "https://host/vgg16.pth", "sha256": "ab", "trained_on": "caffe"}, None),
+    ],
+)
+def test_trace_links_what_git_does_not_bring_along(uri, monkeypatch, section, key, value, linked):
+    read = safe_yaml.read
+
+    def changed(path):
+        tree = read(path)
+        return {**tree, section: {**tree[section], key: value}} if path.name == "params.yaml" else tree
+
+    monkeypatch.setattr(safe_yaml, "read", changed)
+    lines = command("trace", "1").splitlines()
+    commands = [line for line in lines if "ln -s" in line]
+    assert len(commands) == (linked is not None)
+    if linked is not None:
+        place = Path(f"../{MODEL}-1")
+        assert lines.index(commands[0]) == lines.index(f"cd {place}") - 1
+        place.mkdir()
+        try:
+            subprocess.run(["bash", "-c", commands[0]], check=True)
+            assert (place / linked).readlink() == Path.cwd() / linked
+        finally:
+            shutil.rmtree(place)
 
 
 def test_trace_without_a_commit_prints_no_command_that_needs_one(uri, monkeypatch):
