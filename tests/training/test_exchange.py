@@ -12,8 +12,10 @@ from pipeline.training import checkpoint
 from pipeline.training.learner import Learner
 from tests.support.tiny_training import SETTINGS
 
+pytestmark = pytest.mark.slow
 SGD = SETTINGS.model_copy(update={"optimizer": "sgd", "precision": "float32"})
 STEPS = 4
+INTERRUPTED = (0, 2)  # after these steps, 0-based: DDP laid its buckets out anew in its second or third pass
 
 
 def learner(parts):
@@ -39,7 +41,7 @@ def one_of(rank, address, folder):
             first = learner(parts)
             begun = {name: value.clone() for name, value in first.published().state_dict().items()}
             states = [step(first, number) for number in range(STEPS)]
-            for number in range(STEPS - 1):
+            for number in INTERRUPTED:
                 resumed = learner(parts)
                 resumed.load(deepcopy(states[number]))
                 after = [step(resumed, later) for later in range(number + 1, STEPS)]
@@ -62,7 +64,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("number", range(STEPS - 1))
+@pytest.mark.parametrize("number", INTERRUPTED)
 def test_three_workers_that_resume_compute_the_bits_of_an_uninterrupted_training(folder, parts, number):
     for rank in range(3):
         assert torch.load(folder / f"{parts}-{number}-{rank}.pt")[1] == []
