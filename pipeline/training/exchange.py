@@ -12,13 +12,13 @@ _SIDE = 32  # pixels, which every network takes; two such images leave normalisa
 def exchanging(
     model: nn.Module, forward: Callable[[nn.Module, Tensor], Tensor], *, is_static: bool
 ) -> DistributedDataParallel:
-    """Return a replica of a network whose gradients are averaged over all workers, as they stay from now on.
+    """Return a replica of a network whose gradients are averaged over all workers; its buckets are laid out for good.
 
     DDP lays its buckets out anew, once, in the order in which the first gradients arrive: within its first three
-    passes. From three workers on, the order in which parts of a gradient are added depends on its place in a bucket
-    (gloo and NCCL sum around a ring), so a training that resumes would otherwise not round as one that was not
-    interrupted. Hence two passes here, which leave weights and statistics as they were. They also exchange: torch 2.13
-    fails if DDP's first backward pass is one without.
+    passes. From three workers on, the order in which gloo adds the parts of a gradient depends on its place in a
+    bucket, so a training that resumes would otherwise not round as one that was not interrupted. Hence two passes here,
+    which leave weights and statistics as they were. They exchange, too: torch 2.13 fails if DDP's first backward pass
+    is one without.
 
     Args:
         model: the network, whose gradients are None, on the device that it is trained on.
