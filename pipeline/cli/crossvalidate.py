@@ -105,7 +105,7 @@ def _recipe(own: Params, text: bytes) -> Recipe:
     train_section = own.train.model_dump(mode="json", exclude=train.NOT_PART_OF_A_RUN)
     decides: dict[str, Any] = {
         "tile": own.tile.model_dump(mode="json"),
-        "model": model,
+        "model": own.model.model_dump(mode="json", exclude=train.PLACES),
         "weights": None if start is None else digest.file_sha256(start.file),
         "start_from": initial.recorded(start),
         "train": train_section,

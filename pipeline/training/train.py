@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 # They affect where, how fast and how safely a model is trained, but not the result.
 NOT_PART_OF_A_RUN = {"num_workers", "max_failures", "checkpoint_minutes", "keep_states"}
+PLACES: dict[str, Any] = {"start_from": True, "vgg16": {"path", "sha256"}}
+"""Of the section model: where initial weights are found. Their digest is part of a run, wherever they are."""
 # What these modules import within these packages is part of a run's name: all that determines the weights, and a little
 # that only keeps them, such as checkpoint.py; a list by hand would miss something one day. All other code reports,
 # stores or schedules; editing it must not make days of training start over.
@@ -138,7 +140,7 @@ def inputs(job: Job) -> Inputs:
     start = job.initial
     return {
         "data": digest.directory_md5(job.tiles),
-        "model": job.model.model_dump(mode="json", exclude={"start_from": True, "vgg16": {"path", "sha256"}}),
+        "model": job.model.model_dump(mode="json", exclude=PLACES),
         "vgg16": None if start is None or start.source is not None else digest.file_sha256(start.file),
         "start_from": initial.recorded(start),
         "train": job.settings.model_dump(mode="json", exclude=NOT_PART_OF_A_RUN),

@@ -108,14 +108,14 @@ def test_the_experiment_is_that_of_the_environment(asked, monkeypatch):
     assert asked.made[0][0].experiment == "mine"
 
 
-def test_the_model_that_training_starts_from_is_part_of_the_recipe(asked, tmp_path):
-    write_model(tmp_path / "kept", SPEC, seed=1)
-    for seed in (1, 2):
-        write_model(tmp_path / "kept", SPEC, seed)
-        segnet("--jobs", "1", "-S", "model.start_from=kept")
-    first, second = (arguments[0].decides for arguments in asked.made)
+def test_the_model_that_training_starts_from_is_part_of_the_recipe_and_its_place_is_not(asked, tmp_path):
+    for folder, seed in (("kept", 1), ("kept", 2), ("moved", 1)):
+        write_model(tmp_path / folder, SPEC, seed)
+        segnet("--jobs", "1", "-S", f"model.start_from={folder}")
+    first, second, moved = (arguments[0].decides for arguments in asked.made)
     assert first["weights"] != second["weights"]
     assert first["start_from"]["run"] == SPEC.run
+    assert moved == first
 
 
 @pytest.mark.parametrize("start_from", ["kept", "models:/segnet-a@champion"])
@@ -153,7 +153,7 @@ def test_an_alias_is_fixed_to_its_version_while_folds_are_trained(asked, tmp_pat
     segnet("--jobs", "1", "-S", "model.start_from=models:/segnet-a@champion")
     recipe = asked.made[0][0]
     assert b"start_from: models:/segnet-a/3\n" in recipe.params
-    assert recipe.decides["model"]["start_from"] == recipe.recorded["model"]["start_from"] == "models:/segnet-a/3"
+    assert recipe.decides["start_from"]["version"] == recipe.recorded["model"]["start_from"] == "models:/segnet-a/3"
 
 
 @pytest.mark.parametrize("override", ["dataset.seed=1", "register.min_miou=0.5", "validate.max_void_share=1.0", "no"])
