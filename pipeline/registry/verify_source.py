@@ -21,7 +21,7 @@ def check(source: Mapping[str, Any] | None, named: str | None, uri: str, root: P
         root: the working tree, which a folder's path is relative to.
 
     Raises:
-        AbsentError: the model is not available.
+        AbsentError: the model is not available; of a version, also if that of its number is another model altogether.
         BrokenError: it has other weights or other classes, or comes from another training.
     """
     if source is None:
@@ -34,7 +34,18 @@ def check(source: Mapping[str, Any] | None, named: str | None, uri: str, root: P
             folder = registered.download(uri, source["version"], Path(temporary))
         except ValueError as err:
             raise AbsentError(f"{source['version']} was deleted, or is in another store: {err}") from err
+        _check_same_store(source, folder)
         return _compare(source, folder, source["version"])
+
+
+def _check_same_store(source: Mapping[str, Any], folder: Path) -> None:
+    """Raise AbsentError if both weights and training are others: stores count their versions alike."""
+    weights, run = folder / "model.safetensors", read_spec(folder).run
+    if run != source["run"] and weights.exists() and file_sha256(weights) != source["sha256"]:
+        raise AbsentError(
+            f"{source['version']} of this store is the model of training {run}; that of {source['run']}, which the "
+            "training started from, is in another store, or was replaced"
+        )
 
 
 def _compare(source: Mapping[str, Any], folder: Path, name: str) -> str:

@@ -68,6 +68,20 @@ def test_a_source_that_was_changed_is_found(folder, mlflow_store, tmp_path, vers
         check(mlflow_store, recorded, tmp_path, place)
 
 
+def test_another_stores_version_of_the_same_number_is_not_the_source(folder, mlflow_store, tmp_path):
+    recorded = source(folder)
+    write_model(folder, replace(SPEC, run="run-b"), 1)
+    message = (
+        f"^models:/{NAME}/1 of this store is the model of training run-b; that of {SPEC.run}, which .* another store"
+    )
+    with pytest.raises(AbsentError, match=message):
+        check(mlflow_store, recorded, tmp_path)
+    with pytest.raises(
+        BrokenError, match="expected the SHA-256 of the weights of version/artifacts/segnet, from which"
+    ):
+        check(mlflow_store, source(folder, None) | {"sha256": recorded["sha256"]}, tmp_path, "version/artifacts/segnet")
+
+
 def test_a_source_that_is_not_there_is_not_at_hand(folder, mlflow_store, tmp_path):
     with pytest.raises(AbsentError, match=f"models:/{NAME}/7 was deleted, or is in another store: expected a version"):
         check(mlflow_store, source(folder, f"models:/{NAME}/7"), tmp_path)
