@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,6 +15,8 @@ from pipeline.planning.listing import Listing
 
 _AROUND = " \t,;:\"'"  # what may separate a name from its colour
 _IGNORED = re.compile(r"(?i)(void|ignored?|un-?labell?ed|unknown|dont.?care|other objects?)\W*")
+_REST = re.compile(r"(?i)_?(back.?ground|bg|none|other|rest)_?")
+_LIST = r"(classes|labels|names|class_names|codes)\.txt"
 _VOC = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
     "pottedplant sheep sofa train tvmonitor"
@@ -54,6 +56,34 @@ def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], s
                 if names:
                     return names, path
     return _of_layout(masks) if kind == "index" else ({}, "")
+
+
+def counted(
+    names: Mapping[Label, Name], source: str, listing: Listing, values: Collection[Label]
+) -> tuple[Mapping[Label, Name], tuple[str, ...]]:
+    """Return the names of an index mask's values, and a question if they are from a list that counts from 1, or may.
+
+    A list of n names without numbers counts from 0, unless the masks hold 1 to n: there 0, if they hold it, is what
+    none of the names is about.
+
+    Args:
+        names: as `known` returns them with their source.
+        source: likewise.
+        listing: the data set's files.
+        values: those that masks hold.
+    """
+    held = {int(value) for value in values if value is not None} - {255}
+    if not re.fullmatch(_LIST, PurePosixPath(source).name, re.IGNORECASE) or max(held, default=0) < len(names):
+        return names, ()
+    if _numbers_of(_entries((listing.root / source).read_text("utf-8-sig"))) is not None:
+        return names, ()
+    first, last = names[0].text, names[len(names) - 1].text
+    if max(held) > len(names) or names[0].ignore or _REST.fullmatch(first):
+        asked = f"Is value 0 {first}, the first name in {source}? Default: yes; the masks hold values up to {max(held)}"
+        return names, (f"{asked}, and it has {len(names)} names",)
+    rest: dict[Label, Name] = {0: Name("background", ignore=False)} if 0 in held else {}
+    asked = f"Is value {len(names)} {last}, the last of {len(names)} names in {source}? Default: yes, it counts from 1"
+    return {**rest, **{int(value or 0) + 1: name for value, name in names.items()}}, (asked,)
 
 
 def of_yolo(listing: Listing) -> tuple[dict[Label, Name], str]:
@@ -148,13 +178,18 @@ def _of_ade20k(text: str, kind: str) -> dict[Label, Name]:
 
 def _of_lines(text: str, kind: str) -> dict[Label, Name]:
     """Read a name on each line, or all on one, parted by commas; numbers before all of them are their values."""
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(names) == 1 and "," in names[0]:
-        names = [name.strip() for name in names[0].split(",") if name.strip()]
+    names = _entries(text)
     if kind != "index" or len(names) > 256:
         return {}
     numbered = _numbers_of(names) or dict(enumerate(names))
     return {value: Name(name, is_ignored(name)) for value, name in numbered.items()}
+
+
+def _entries(text: str) -> list[str]:
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(names) == 1 and "," in names[0]:
+        return [name.strip() for name in names[0].split(",") if name.strip()]
+    return names
 
 
 def _of_table(text: str, kind: str) -> dict[Label, Name]:
@@ -178,7 +213,7 @@ _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
     r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt|.*colou?r_?map\.txt": _of_colours,
     r".*classes.*\.csv": _of_table,
     r"objectinfo150\.(txt|csv)": _of_ade20k,
-    r"(classes|labels|names|class_names|codes)\.txt": _of_lines,
+    _LIST: _of_lines,
 }
 
 

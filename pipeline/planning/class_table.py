@@ -50,7 +50,7 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     """
     pixels = contents.pixels
     total = max(1, pixels.total())
-    known, source = _known(contents, listing, mask)
+    known, source, counted = _known(contents, listing, mask)
     names = {label: replace(name, text=in_one_line(name.text)) for label, name in known.items()}
     labels = sorted(pixels, key=lambda label: (label is not None, str(label) if isinstance(label, str) else label or 0))
     if contents.is_sample and len(names) <= _MANY:
@@ -62,7 +62,7 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     names |= {255: names[1]} if _is_255_as_1(labels, contents) else {}
     if source.endswith("by the layout") and len(named & pixels.keys()) < len(named) / 2:
         questions = [f"Are the classes {source}? Default: yes; if no, correct the names in dataset.classes", *questions]
-    questions = [*contents.questions, *questions]
+    questions = [*contents.questions, *counted, *questions]
     colours = _colours(labels, contents)
     names |= {label: Name("ignored", ignore=True) for label in ignored if label not in named}
     merged, asked = _merged({label: names[label] for label in labels if label not in ignored}, pixels)
@@ -91,14 +91,16 @@ def _is_of_pixels(contents: Contents) -> bool:
     return contents.kind in ("index", "colour")
 
 
-def _known(contents: Contents, listing: Listing, mask: str) -> tuple[dict[Label, Name], str]:
-    """Return the names of labels, and where they are from."""
+def _known(contents: Contents, listing: Listing, mask: str) -> tuple[Mapping[Label, Name], str, tuple[str, ...]]:
+    """Return the names of labels, where they are from, and what is to be asked about them."""
     if _is_of_pixels(contents):
-        return class_names.known(listing, contents.kind, mask)
+        names, source = class_names.known(listing, contents.kind, mask)
+        counted, asked = class_names.counted(names, source, listing, contents.pixels.keys())
+        return counted, source, asked
     if contents.kind != "yolo":
-        return _labels(contents.pixels)
+        return *_labels(contents.pixels), ()
     names, source = class_names.of_yolo(listing)
-    return {None: Name("background", ignore=False), **names}, source
+    return {None: Name("background", ignore=False), **names}, source, ()
 
 
 def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:

@@ -15,6 +15,35 @@ _OBJECTS = {0: "other objects", 1: "wall", 2: "edifice"}
 IGNORED = {"Void", "ignore", "other objects"}
 
 
+FROM_1 = ("Is value 2 tree, the last of 2 names in classes.txt? Default: yes, it counts from 1",)
+UP_TO = "Is value 0 {}, the first name in classes.txt? Default: yes; the masks hold values up to {}, and it has 2 names"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected", "asked"),
+    [
+        ("car\ntree\n", [0, 1], {0: "car", 1: "tree"}, ()),
+        ("car\ntree\n", [0, 1, 255], {0: "car", 1: "tree"}, ()),
+        ("car\ntree\n", [1, 2], {1: "car", 2: "tree"}, FROM_1),
+        ("car, tree", [0, 1, 2, 255], {0: "background", 1: "car", 2: "tree"}, FROM_1),
+        ("background\ntree\n", [0, 1, 2], {0: "background", 1: "tree"}, (UP_TO.format("background", 2),)),
+        ("void\ntree\n", [1, 2], {0: "void", 1: "tree"}, (UP_TO.format("void", 2),)),
+        ("car\ntree\n", [0, 3], {0: "car", 1: "tree"}, (UP_TO.format("car", 3),)),
+        ("0 car\n1 tree\n", [0, 1, 2], {0: "car", 1: "tree"}, ()),  # it says how it counts
+    ],
+)
+def test_a_list_without_numbers_counts_from_1_where_the_masks_do(tmp_path, text, values, expected, asked):
+    names, source = known(tmp_path, {"classes.txt": text})
+    counted, questions = class_names.counted(names, source, listing.read(tmp_path), values)
+    assert ({value: name.text for value, name in counted.items()}, questions) == (expected, asked)
+
+
+def test_what_is_no_list_is_not_counted_anew(tmp_path):
+    names, source = known(tmp_path, {"dataset.json": '{"labels": {"car": 0, "tree": 1}}'})
+    assert class_names.counted(names, source, listing.read(tmp_path), [0, 1, 2]) == (names, ())
+    assert class_names.counted({}, "", listing.read(tmp_path), [0, 1, 2]) == ({}, ())
+
+
 @pytest.mark.parametrize("folder", ["SegmentationClass", "trainannot"])
 def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
     mask = f"{folder}/a.png"
