@@ -57,6 +57,13 @@ class Contents:
         return sum(self.by_mask.values(), Counter[Label]())
 
     @property
+    def bare(self) -> list[str]:
+        """Return the images without any shape, by annotations of shapes other than YOLO's, which a text file tells."""
+        if self.kind not in ("coco", "cvat", "labelme"):
+            return []
+        return [image for image, held in self.by_mask.items() if held.keys() == {None}]
+
+    @property
     def is_sample(self) -> bool:
         """Return whether there are masks that were not read."""
         return len(self.by_mask) < self.num_masks

@@ -8,17 +8,18 @@ from pipeline.data.assignment import Job
 from pipeline.data.pairing import Pair
 from pipeline.files.decoding import read_turned
 from pipeline.files.images import ImageError, read_image
+from pipeline.planning.contents import Contents
 from pipeline.planning.listing import Listing
 
 _HEADERS = 300  # images whose size is read
 _DECODED = 8  # images whose pixels are read too
 
 
-def told(listing: Listing, root: Path, jobs: Collection[Job]) -> tuple[str, ...]:
+def told(listing: Listing, root: Path, jobs: Collection[Job], contents: Contents) -> tuple[str, ...]:
     """Return facts about images without a partner, those that count as background, and pictures that are not used."""
     alone = sum(not assignment.is_whole(root, job) for job in jobs)
     left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
-    return *left_out, *_background(jobs), *unused(listing, (job.pair for job in jobs))
+    return *left_out, *_background(jobs), *_bare(contents), *unused(listing, (job.pair for job in jobs))
 
 
 def _background(jobs: Iterable[Job]) -> tuple[str, ...]:
@@ -27,6 +28,13 @@ def _background(jobs: Iterable[Job]) -> tuple[str, ...]:
         return ()
     number = f"{len(images):,} image{'s' if len(images) > 1 else ''}"
     return (f"background: {number} without a text file, such as {images[0]}: YOLO's have no object then",)
+
+
+def _bare(contents: Contents) -> tuple[str, ...]:
+    if not (bare := contents.bare):
+        return ()
+    of_all = f"{len(bare):,} of {len(contents.by_mask):,} images looked at"
+    return (f"background alone: {of_all} have no shape in the annotations, such as {bare[0]}",)
 
 
 def unused(listing: Listing, pairs: Iterable[Pair]) -> tuple[str, ...]:

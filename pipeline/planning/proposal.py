@@ -94,7 +94,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     params_file.checked(text)
     questions = (*layout.questions, *table.questions, *asked, *rule.questions, *unread)
     facts = _facts(layout, table, counts, chosen, rule)
-    return Proposal(text, (*facts, *image_files.told(listing, root, jobs)), questions)
+    return Proposal(text, (*facts, *image_files.told(listing, root, jobs, layout.contents)), questions)
 
 
 def _annotated(listing: Listing) -> _Layout | None:

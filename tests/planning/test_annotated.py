@@ -1,8 +1,12 @@
 """Which files are annotations, where some cannot be read or hold nothing."""
 
+import re
+from collections import Counter
+
 import pytest
 
 from pipeline.planning import annotated
+from pipeline.planning.contents import Contents
 from pipeline.planning.listing import read
 from pipeline.planning.proposal import propose
 from pipeline.planning.sizes import Machine
@@ -67,6 +71,21 @@ def test_images_without_a_label_are_background_and_told(root):
     assert any(fact.startswith("splits: train 6, val 2 images; ") for fact in facts)
     assert "background: 3 images without a text file, such as images/train/a.jpg: YOLO's have no object then" in facts
     assert not any(fact.startswith("left out") for fact in facts)
+
+
+def test_images_without_a_shape_are_told(tmp_path):
+    layouts.cvat(tmp_path / "own")
+    path = tmp_path / "own/annotations.xml"
+    path.write_text(re.sub("<polygon[^>]*>", "", path.read_text(), count=2))
+    facts = propose(tmp_path / "own", "own", MACHINE).facts
+    expected = rf"background alone: 2 of {len(layouts.PLACES)} images looked at have no shape .*, such as images/.*jpg"
+    assert sum(re.fullmatch(expected, fact) is not None for fact in facts) == 1
+
+
+@pytest.mark.parametrize(("kind", "bare"), [("coco", ["a"]), ("labelme", ["a"]), ("yolo", []), ("index", [])])
+def test_an_image_that_cannot_be_read_is_not_one_without_a_shape(kind, bare):
+    held = {"a": Counter({None: 9}), "b": Counter({None: 9, "car": 1}), "c": Counter()}
+    assert Contents(kind, held, 3, {}).bare == bare
 
 
 def test_a_split_without_a_single_label_is_left_out(root):
