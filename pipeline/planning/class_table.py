@@ -95,12 +95,25 @@ def _known(contents: Contents, listing: Listing, mask: str) -> tuple[Mapping[Lab
     """Return the names of labels, where they are from, and what is to be asked about them."""
     if _is_of_pixels(contents):
         names, source = class_names.known(listing, contents.kind, mask)
+        if contents.palette and (not source or source.endswith("by the layout")):
+            names, source = _of_palette(contents, listing, mask) or (names, source)
         counted, asked = class_names.counted(names, source, listing, contents.pixels.keys())
         return counted, source, asked
     if contents.kind != "yolo":
         return *_labels(contents.pixels), ()
     names, source = class_names.of_yolo(listing)
     return {None: Name("background", ignore=False), **names}, source, ()
+
+
+def _of_palette(contents: Contents, listing: Listing, mask: str) -> tuple[dict[Label, Name], str] | None:
+    """Return the names of values by a file with the colours that the masks' palette gives them; None: not of each."""
+    by_colour, source = class_names.known(listing, "colour", mask)
+    shown = {value: contents.palette.get(value) for value in contents.pixels if value != 255}
+    names = {
+        value: by_colour.get(int.from_bytes(bytes(colour))) for value, colour in shown.items() if colour is not None
+    }
+    known = {value: name for value, name in names.items() if name is not None}
+    return (known, source) if known and known.keys() == shown.keys() else None
 
 
 def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:

@@ -1,7 +1,10 @@
+from collections import Counter
+
 import pytest
 
-from pipeline.planning import class_names, listing
+from pipeline.planning import class_names, class_table, listing
 from pipeline.planning.class_names import Name
+from pipeline.planning.contents import Contents
 
 
 def known(root, files, kind="index", mask="masks/a.png"):
@@ -110,3 +113,25 @@ def test_well_known_sets_are_recognised_by_their_names(tmp_path):
 def test_placeholders_say_the_value_or_the_colour():
     assert class_names.placeholders([3], "index") == {3: Name("class_3", False)}
     assert class_names.placeholders([0xFF0080], "colour") == {0xFF0080: Name("colour_ff0080", False)}
+
+
+HUMAN, ROAD = (250, 50, 83), (51, 221, 255)
+LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nhuman:250,50,83::\nroad:51,221,255::\n"
+
+
+@pytest.mark.parametrize(
+    ("palette", "source", "names"),
+    [
+        ({0: (0, 0, 0), 1: HUMAN, 2: ROAD}, "labelmap.txt", ["background", "human", "road"]),
+        ({0: (0, 0, 0), 1: ROAD, 2: HUMAN}, "labelmap.txt", ["background", "road", "human"]),
+        ({0: (0, 0, 0), 1: HUMAN, 2: (1, 2, 3)}, "Pascal VOC's, by the layout", ["background", "aeroplane", "bicycle"]),
+        ({0: (0, 0, 0), 1: HUMAN}, "Pascal VOC's, by the layout", ["background", "aeroplane", "bicycle"]),
+        ({}, "Pascal VOC's, by the layout", ["background", "aeroplane", "bicycle"]),
+    ],
+)
+def test_a_palettes_colours_are_named_by_a_file_of_colours_before_the_layout(tmp_path, palette, source, names):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "labelmap.txt").write_text(LABELMAP)
+    contents = Contents("index", {"a": Counter({0: 5, 1: 3, 2: 1, 255: 1})}, 1, palette)
+    table = class_table.propose(contents, listing.read(tmp_path), "SegmentationClass/a.png")
+    assert (table.source, [row.name for row in table.rows if row.label != 255]) == (source, names)
