@@ -1,9 +1,10 @@
 """`segnet verify | trace`: whether a version is what its record says, and how to reproduce it."""
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -52,7 +53,7 @@ def trace(
     subject = versions.version(named(name), version)
     model = subject.model.name
     with model_files.evidence(subject, subject.tags.get("evidence")) as folder:
-        text, tree = (folder / evidence.PARAMS).read_text("utf-8"), safe_yaml.read(folder / evidence.PARAMS)
+        text, paths = (folder / evidence.PARAMS).read_text("utf-8"), _paths(folder / evidence.PARAMS)
         origin, scored = evidence.read_lineage(folder), scores.read(folder)
     if params:
         say_file(text)
@@ -62,7 +63,7 @@ def trace(
     commands = [
         *([f"git worktree add --detach {place} {origin.commit}"] if has_commit else []),
         f"segnet trace {version} --name {shlex.quote(model)} --params > {place}/params.yaml",
-        *_links(tree, place),
+        *_links(paths, place),
         f"cd {place}",
         "make setup",
         "source .venv/bin/activate",
@@ -89,11 +90,19 @@ def trace(
     say("# Expected result: " + ", ".join(f"{key} {value}" for key, value in expected.items()))
 
 
-def _links(params: Any, place: str) -> list[str]:
-    """Return commands that link what params name by paths in this checkout, and git lacks, into another, `place`."""
-    dataset, model = params["dataset"], params["model"]
-    named = [dataset.get("path"), model.get("start_from"), (model.get("vgg16") or {}).get("path")]
-    paths = [Path(name) for name in named if name is not None and ":/" not in name]
+def _paths(params: Path) -> list[Path]:
+    """Return the paths that a version's params.yaml names; none if it cannot be read, which verify says."""
+    try:
+        tree = safe_yaml.read(params)
+        dataset, model = tree["dataset"], tree["model"]
+        named = [dataset.get("path"), model.get("start_from"), (model.get("vgg16") or {}).get("path")]
+        return [Path(name) for name in named if name is not None and ":/" not in name]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
+
+
+def _links(paths: Iterable[Path], place: str) -> list[str]:
+    """Return commands that link into another checkout, `place`, what lies in this one, and git lacks, at some paths."""
     inside = [path for path in paths if path.parts[:1] not in ((), ("..",), ("~",)) and not path.is_absolute()]
     return [
         f"mkdir -p {place}/{shlex.quote(str(path.parent))} && "

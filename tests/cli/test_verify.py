@@ -93,6 +93,12 @@ def test_trace_links_what_git_does_not_bring_along(uri, monkeypatch, section, ke
             shutil.rmtree(place)
 
 
+@pytest.mark.parametrize("tree", [None, [], {}, {"dataset": 3, "model": {}}, {"dataset": {"path": 3}, "model": {}}])
+def test_trace_of_params_that_say_nothing_links_nothing(uri, monkeypatch, tree):
+    monkeypatch.setattr(safe_yaml, "read", lambda path: tree)
+    assert "ln -s" not in command("trace", "1")
+
+
 def test_trace_without_a_commit_prints_no_command_that_needs_one(uri, monkeypatch):
     read = evidence.read_lineage
     monkeypatch.setattr(evidence, "read_lineage", lambda folder: replace(read(folder), commit="unknown"))
