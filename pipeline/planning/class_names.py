@@ -64,7 +64,7 @@ def counted(
     """Return the names of an index mask's values, and a question if they are from a list that counts from 1, or may.
 
     A list of n names without numbers counts from 0, unless the masks hold 1 to n: there 0, if they hold it, is what
-    none of the names is about.
+    none of the names is about. Where they hold 0 and 255 alone, 255 is the last of one or two names.
 
     Args:
         names: as `known` returns them with their source.
@@ -72,17 +72,23 @@ def counted(
         listing: the data set's files.
         values: those that masks hold.
     """
-    held = {int(value) for value in values if value is not None} - {255}
-    if not re.fullmatch(_LIST, PurePosixPath(source).name, re.IGNORECASE) or max(held, default=0) < len(names):
+    if not re.fullmatch(_LIST, PurePosixPath(source).name, re.IGNORECASE):
         return names, ()
     if _numbers_of(_entries((listing.root / source).read_text("utf-8-sig"))) is not None:
         return names, ()
+    background = Name("background", ignore=False)
     first, last = names[0].text, names[len(names) - 1].text
+    if set(values) == {0, 255} and (len(names) == 2 or (len(names) == 1 and not _REST.fullmatch(first))):
+        asked = f"Is value 255 {last}, the last name in {source}? Default: yes, the masks hold 0 and 255 alone"
+        return {0: names[0] if len(names) == 2 else background, 255: names[len(names) - 1]}, (asked,)
+    held = {int(value) for value in values if value is not None} - {255}
+    if max(held, default=0) < len(names):
+        return names, ()
     if max(held) > len(names) or names[0].ignore or _REST.fullmatch(first):
         asked = f"Is value 0 {first}, the first name in {source}? Default: yes; the masks hold values up to {max(held)}"
-        return names, (f"{asked}, and it has {len(names)} names",)
-    rest: dict[Label, Name] = {0: Name("background", ignore=False)} if 0 in held else {}
-    asked = f"Is value {len(names)} {last}, the last of {len(names)} names in {source}? Default: yes, it counts from 1"
+        return names, (f"{asked}, and its last name is that of {len(names) - 1}",)
+    rest: dict[Label, Name] = {0: background} if 0 in held else {}
+    asked = f"Is value {len(names)} {last}, the last name in {source}? Default: yes, it counts from 1"
     return {**rest, **{int(value or 0) + 1: name for value, name in names.items()}}, (asked,)
 
 

@@ -18,8 +18,12 @@ _OBJECTS = {0: "other objects", 1: "wall", 2: "edifice"}
 IGNORED = {"Void", "ignore", "other objects"}
 
 
-FROM_1 = ("Is value 2 tree, the last of 2 names in classes.txt? Default: yes, it counts from 1",)
-UP_TO = "Is value 0 {}, the first name in classes.txt? Default: yes; the masks hold values up to {}, and it has 2 names"
+FROM_1 = ("Is value 2 tree, the last name in classes.txt? Default: yes, it counts from 1",)
+ALONE = "Is value 255 car, the last name in classes.txt? Default: yes, the masks hold 0 and 255 alone"
+UP_TO = (
+    "Is value 0 {}, the first name in classes.txt? Default: yes; the masks hold values up to {}, and its last name is "
+    "that of 1"
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,11 @@ UP_TO = "Is value 0 {}, the first name in classes.txt? Default: yes; the masks h
         ("background\ntree\n", [0, 1, 2], {0: "background", 1: "tree"}, (UP_TO.format("background", 2),)),
         ("void\ntree\n", [1, 2], {0: "void", 1: "tree"}, (UP_TO.format("void", 2),)),
         ("car\ntree\n", [0, 3], {0: "car", 1: "tree"}, (UP_TO.format("car", 3),)),
+        ("car\n", [0, 255], {0: "background", 255: "car"}, (ALONE,)),
+        ("soil\ncar\n", [0, 255], {0: "soil", 255: "car"}, (ALONE,)),
+        ("background\n", [0, 255], {0: "background"}, ()),
+        ("car\n", [0], {0: "car"}, ()),
+        ("car\n", [0, 1], {0: "background", 1: "car"}, (FROM_1[0].replace("2 tree", "1 car"),)),
         ("0 car\n1 tree\n", [0, 1, 2], {0: "car", 1: "tree"}, ()),  # it says how it counts
     ],
 )
