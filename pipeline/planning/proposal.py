@@ -15,6 +15,7 @@ from pipeline.planning import (
     contents,
     globs,
     image_files,
+    list_files,
     mask_files,
     params_file,
     sizes,
@@ -79,7 +80,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     table = class_table.propose(layout.contents, listing, str(layout.pairs[0].mask or ""))
     layout = _without_unlabelled(layout, table, listing)
     images = [str(pair.image) for pair in layout.pairs]
-    lists, asked = (layout.lists, ()) if layout.lists else split_rules.by_list(listing, layout.pairs)
+    lists, asked = (layout.lists, ()) if layout.lists else list_files.of_images(listing, layout.pairs)
     folders = {} if lists else split_rules.by_folder(images)
     masks_of = {str(pair.mask) for pair in layout.pairs}
     files = [] if asked else layout.files or [path for path in split_files.unread(listing) if path not in masks_of]
@@ -113,10 +114,10 @@ def _annotated(listing: Listing) -> _Layout | None:
 
 
 def _listed(listing: Listing) -> _Layout | None:
-    lists, pairs = split_rules.lists_of_pairs(listing)
+    lists, pairs, questions = list_files.of_pairs(listing)
     if not lists:
         return None
-    return _Layout(None, None, tuple(pairs), contents.of_masks(listing.root, pairs), lists)
+    return _Layout(None, None, tuple(pairs), contents.of_masks(listing.root, pairs), lists, questions)
 
 
 def _paired(listing: Listing, masks: str | None) -> _Layout:

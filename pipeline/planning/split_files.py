@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import PurePosixPath
 
+from pipeline.planning.list_files import MOST_BYTES
 from pipeline.planning.listing import Listing
-from pipeline.planning.split_rules import MOST_BYTES
 from pipeline.planning.split_words import WORDS
 
 _UNREAD = {".txt", ".lst", ".csv", ".json", ".yaml", ".yml"}  # suffixes of files that may say the splits

@@ -19,6 +19,7 @@ EXPECTED = {
         "",
     ),
     "loveda": ("{Train,Val}/*/images_png/*.png", "{Train,Val}/*/masks_png/*.png", (6, 4, 0), "Test"),
+    "voc": ("JPEGImages/*.jpg", "SegmentationClass/*.png", (6, 3, 0), ""),
     "kitti": ("training/image_2/*.png", "training/semantic/*.png", (6, 2, 1), ""),
     "floodnet": ("*/{test,train,val}-org-img/*.jpg", "*/{test,train,val}-label-img/*_lab.png", (6, 3, 3), ""),
     "bdd100k": ("images/10k/{train,val}/*.jpg", "labels/sem_seg/masks/{train,val}/*.png", (6, 3, 0), "test"),
@@ -126,6 +127,12 @@ def test_folders_of_which_a_word_is_a_splits_are_asked_about(project):
     assert asked in CliRunner().invoke(app, ["init", "own"]).output
     public_sets.floodnet(project / "other")
     assert "the splits?" not in CliRunner().invoke(app, ["init", "other", "--force"]).output
+
+
+def test_a_list_of_images_without_masks_is_asked_about(project):
+    public_sets.voc(project / "own")
+    asked = "? No line of ImageSets/Segmentation/test.txt is an image with a mask. Default: left out\n"
+    assert asked in CliRunner().invoke(app, ["init", "own"]).output
 
 
 def test_pictures_that_are_not_used_are_told(project):

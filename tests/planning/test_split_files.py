@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline.planning import listing, split_files, split_rules
-from tests.planning.test_split_rules import write
+from tests.planning.test_list_files import write
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,18 @@ def loveda(root):
     write(root, "Test/Rural/images_png/{i}.png", "", (("Test", 2),))
 
 
+def voc(root):
+    """The masks of the test images are not public; most lists are of other tasks."""
+    write(root, "JPEGImages/{i}.jpg", "SegmentationClass/{i}.png", (("train", 9),))
+    write(root, "JPEGImages/1{i}.jpg", "", (("test", 4),))
+    for task, train, val in (("Segmentation", (0, 6), (6, 9)), ("Main", (4, 6), (8, 14))):
+        lists = {"train": train, "val": val, "trainval": (train[0], val[1]), "test": (10, 14)}
+        for split, (start, stop) in lists.items():
+            path = root / f"ImageSets/{task}/{split}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"{i}\n" for i in range(start, stop)))
+
+
 def kitti(root):
     for folder in ("semantic", "semantic_rgb", "instance"):
         write(root, "training/image_2/{i:06}_10.png", f"training/{folder}/{{i:06}}_10.png", (("training", 9),))

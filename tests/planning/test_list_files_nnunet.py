@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.data.pairing import Pair
-from pipeline.planning import families, globs, listing, split_rules
+from pipeline.planning import families, globs, list_files, listing, split_rules
 
 TRAINING = [Pair(f"imagesTr/case_{i}_0000.png", f"labelsTr/case_{i}.png") for i in range(4)]
 TEST = [Pair("imagesTs/case_9_0000.png", "labelsTs/case_9.png")]
@@ -35,7 +35,7 @@ def write(path, folds=FOLDS):
 )
 def test_the_first_fold_is_found_where_nnunet_keeps_it(root, where, path):
     write(root / where / "splits_final.json")
-    lists, questions = split_rules.by_list(listing.read(root), TRAINING)
+    lists, questions = list_files.of_images(listing.read(root), TRAINING)
     assert (lists, questions) == ({"train": f"{path}#0.train", "val": f"{path}#0.val"}, ())
     rule = split_rules.propose({}, lists, [str(pair.image) for pair in TRAINING])
     assert rule.reason == "fold 0, the first in nnU-Net's splits_final.json of the data set, which has no test images"
@@ -44,7 +44,7 @@ def test_the_first_fold_is_found_where_nnunet_keeps_it(root, where, path):
 
 def test_labelled_test_images_are_the_test_split(root):
     write(root / "splits_final.json")
-    lists, _ = split_rules.by_list(listing.read(root), [*TRAINING, *TEST])
+    lists, _ = list_files.of_images(listing.read(root), [*TRAINING, *TEST])
     assert lists["test"] == "imagesTs/"
     rule = split_rules.propose({}, lists, [])
     assert rule.reason == "fold 0, the first in nnU-Net's splits_final.json of the data set"
@@ -54,7 +54,7 @@ def test_labelled_test_images_are_the_test_split(root):
 def test_the_folds_of_another_data_set_are_none(root):
     write(root / "splits_final.json", [{"train": ["liver_1"], "val": ["liver_2"]}])
     write(root / "../nnUNet_preprocessed/Dataset002_Other/splits_final.json")
-    assert split_rules.by_list(listing.read(root), TRAINING) == ({}, ())
+    assert list_files.of_images(listing.read(root), TRAINING) == ({}, ())
 
 
 def test_images_and_masks_of_one_split_belong_together_whatever_their_names():

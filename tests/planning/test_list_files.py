@@ -1,0 +1,96 @@
+import pytest
+
+from pipeline.data.pairing import Pair
+from pipeline.planning import list_files, listing
+
+
+def write(root, files):
+    for path, text in {"images/a.png": "", **files}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return listing.read(root)
+
+
+def test_of_several_lists_those_that_name_images_with_masks_are_taken(tmp_path):
+    files = write(
+        tmp_path,
+        {"x/train.txt": "a\nb", "x/val.txt": "c", "y/train.txt": "a\nz", "y/val.txt": "c", "notes.txt": "a"},
+    )
+    pairs = [Pair(f"images/{name}.png", "m.png") for name in "abc"]
+    assert list_files.of_images(files, pairs) == ({"train": "x/train.txt", "val": "x/val.txt"}, ())
+
+
+def test_a_list_of_images_without_masks_is_left_out_and_the_others_are_used(tmp_path):
+    files = write(tmp_path, {"train.txt": "a\nb", "val.txt": "c", "test.txt": "d\ne"})
+    pairs = [Pair(f"images/{name}.png", "m.png") for name in "abc"]
+    lists, asked = list_files.of_images(files, pairs)
+    assert lists == {"train": "train.txt", "val": "val.txt"}
+    assert asked == ("No line of test.txt is an image with a mask. Default: left out",)
+
+
+def test_a_train_list_alone_is_not_used(tmp_path):
+    files = write(tmp_path, {"splits.yaml": "train: [a, b, c]\nval: [f]\ntest: [d, e]"})
+    lists, asked = list_files.of_images(files, [Pair(f"images/{name}.png", "m.png") for name in "abc"])
+    assert lists == {}
+    assert asked == (
+        "No line of splits.yaml#val or splits.yaml#test is an image with a mask. Default: splits.yaml#train is not "
+        "used either, and images are split at random",
+    )
+
+
+def test_lists_of_images_and_masks_are_used_beside_one_of_images_alone(tmp_path):
+    texts = {"masks/a.png": "", "train.txt": "images/a.png masks/a.png", "val.txt": "images/a.png,masks/a.png"}
+    pair = Pair("images/a.png", "masks/a.png")
+    lists, pairs, asked = list_files.of_pairs(write(tmp_path, {**texts, "test.txt": "images/b.png\n"}))
+    assert (lists, pairs) == ({"train": "train.txt", "val": "val.txt"}, [pair, pair])
+    assert asked == ("No line of test.txt is an image with a mask. Default: left out",)
+    broken = write(tmp_path, {**texts, "test.txt": "images/a.png masks/a.png\nimages/b.png"})
+    assert list_files.of_pairs(broken) == ({}, [], ())
+
+
+def test_lists_of_something_else_are_none(tmp_path):
+    files = write(tmp_path, {"train.txt": "0 0.5 0.5 1 1", "val.txt": "0 0.5 0.5 1 1", "test.txt": "\xff"})
+    assert list_files.of_images(files, [Pair("images/a.png", "m.png")]) == ({}, ())
+    assert list_files.of_pairs(files) == ({}, [], ())
+
+
+NUMBERED = [Pair(f"images/{number:03}_image.png", "m.png") for number in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train_test_split.yaml", "train: [1, 2, 3]\ntest: [4]\n"),
+        ("meta/splits.json", '{"train": ["001_image", "002_image"], "test": ["images/004_image.png"], "seed": 3}'),
+        ("Split.yml", 'train: ["001_image.png"]\ntest: ["004"]\nnames: {0: soil}\n'),
+    ],
+)
+def test_lists_in_one_yaml_or_json_file_are_recognised(tmp_path, name, text):
+    lists, questions = list_files.of_images(write(tmp_path, {name: text}), NUMBERED)
+    assert (lists, questions) == ({"train": f"{name}#train", "test": f"{name}#test"}, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("splits.yaml", "train: images/train\ntest: images/test\n"),
+        ("splits.yaml", "train: [7, 8]\ntest: [9]\n"),
+        ("splits.yaml", "- [1, 2]\n"),
+        ("splits.json", '{"train": [{"image": "001"}], "test": [true]}'),
+        ("splits.json", '{"train": [1], "test": [4]'),
+        ("numbers.yaml", "train: [1]\ntest: [4]\n"),
+    ],
+)
+def test_files_of_something_else_hold_no_lists(tmp_path, name, text):
+    assert list_files.of_images(write(tmp_path, {name: text}), NUMBERED) == ({}, ())
+
+
+def test_lists_with_an_image_in_two_splits_are_asked_about_and_not_used(tmp_path):
+    files = write(tmp_path, {"split.yaml": "train: [1, 2, 3]\ntest: [2, 3, 4]\n"})
+    lists, (question,) = list_files.of_images(files, NUMBERED)
+    assert lists == {}
+    assert question == (
+        "The data set's lists (train: split.yaml#train, test: split.yaml#test) have images/002_image.png in test and "
+        "train and 1 more image: where do they belong? Default: these lists are not used, and images are split at "
+        "random. To use them, name corrected copies as dataset.splits"
+    )
