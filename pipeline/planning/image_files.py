@@ -1,5 +1,6 @@
 """What a look at some images tells before all are read: their sizes, and whether the pipeline refuses any."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,7 @@ from pipeline.planning.listing import Listing
 
 _HEADERS = 300  # images whose size is read
 _DECODED = 8  # images whose pixels are read too
+_OF_NNUNET = re.compile(r"(.*imagesT[rs]/[^/]*_)0000(\.[^.]+)")  # a case's first channel
 
 
 def told(listing: Listing, root: Path, jobs: Collection[Job], contents: Contents) -> tuple[str, ...]:
@@ -44,6 +46,20 @@ def unused(listing: Listing, pairs: Iterable[Pair]) -> tuple[str, ...]:
     of_folders = {PurePosixPath(path).parent.name: path for path in reversed(others)}
     examples = ", ".join(sorted(of_folders.values())[:4])
     return (f"not used: {len(others):,} picture{'s' if len(others) > 1 else ''}, such as {examples}",) if others else ()
+
+
+def further_channels(listing: Listing, images: Sequence[str]) -> tuple[str, ...]:
+    """Return a question about nnU-Net's further channels of a case, each of which is a file, if there are any."""
+    pictures = frozenset(listing.pictures)
+    first = filter(None, map(_OF_NNUNET.fullmatch, images))
+    second = next((path for each in first if (path := f"{each[1]}0001{each[2]}") in pictures), None)
+    if second is None:
+        return ()
+    return (
+        f"Is the first of nnU-Net's channels enough? A model takes one RGB image, so that those such as {second} are "
+        "not used. Default: yes. If no: merge three channels of each case into one RGB image, and run segnet init "
+        "again",
+    )
 
 
 def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], tuple[str, ...]]:

@@ -75,8 +75,8 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
             "set, for example to data/own"
         )
     listing = read_listing(root)
-    layout = _annotated(listing) if masks is None else None
-    layout = layout or (_listed(listing) if masks is None else None) or _paired(listing, masks)
+    own = (_annotated(listing) or _listed(listing)) if masks is None else None
+    layout = own or _paired(listing, masks)
     table = class_table.propose(layout.contents, listing, str(layout.pairs[0].mask or ""))
     layout = _without_unlabelled(layout, table, listing)
     images = [str(pair.image) for pair in layout.pairs]
@@ -88,12 +88,12 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     dataset, lines = _dataset(path, root, layout, table, rule)
     jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs if assignment.is_whole(root, job))
-    alone = len(jobs) - counts.total()
     read, unread = image_files.look_at(root, images)
     chosen = sizes.propose(read, counts["train"], machine)
-    text = params_file.compose(lines, _values(chosen, machine, alone))
+    text = params_file.compose(lines, _values(chosen, machine, len(jobs) - counts.total()))
     params_file.checked(text)
-    questions = (*layout.questions, *table.questions, *asked, *rule.questions, *unread)
+    channels = image_files.further_channels(listing, images)
+    questions = (*layout.questions, *table.questions, *asked, *rule.questions, *unread, *channels)
     facts = _facts(layout, table, counts, chosen, rule)
     return Proposal(text, (*facts, *image_files.told(listing, root, jobs, layout.contents)), questions)
 

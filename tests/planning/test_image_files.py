@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from pipeline.planning import image_files
+from pipeline.planning import image_files, listing
 from tests.support import layouts
 
 SIZE = (layouts.HEIGHT, layouts.WIDTH)
@@ -47,3 +47,24 @@ def test_a_data_set_of_which_no_image_can_be_read_is_refused(tmp_path):
         ValueError, match=r"expected images that can be read, got none: a\.png: expected an image.*; fix them"
     ):
         image_files.look_at(tmp_path, ["a.png"])
+
+
+@pytest.mark.parametrize(
+    ("names", "second"),
+    [
+        (["imagesTr/a_0000.png", "imagesTr/b_0000.png", "imagesTr/b_0001.png"], "imagesTr/b_0001.png"),
+        (["Dataset001/imagesTr/a_0000.png", "Dataset001/imagesTr/a_0001.png"], "Dataset001/imagesTr/a_0001.png"),
+        (["imagesTr/a_0000.png", "imagesTs/a_0001.png"], None),
+        (["film/a_0000.png", "film/a_0001.png"], None),
+    ],
+)
+def test_further_channels_of_nnunets_cases_are_asked_about(tmp_path, names, second):
+    for name in names:
+        layouts.picture(tmp_path / name, 1)
+    images = [name for name in names if "_0000" in name]
+    asked = image_files.further_channels(listing.read(tmp_path), images)
+    question = (
+        f"Is the first of nnU-Net's channels enough? A model takes one RGB image, so that those such as {second} are "
+        "not used. Default: yes. If no: merge three channels of each case into one RGB image, and run segnet init again"
+    )
+    assert asked == ((question,) if second else ())
