@@ -1,5 +1,6 @@
 """`segnet leaderboard`."""
 
+import difflib
 import json as json_text
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ _RECIPE = ("model.", "train.", "start_from.", "vgg16")
 """Starts of the params without which a training is another."""
 _FOLDS = "folds"
 """The param that a cross-validation has alone."""
+_NAMED = 8  # metrics that an error names, those most like the one asked for
 _MANY = 4  # values of a list; longer ones, such as class weights, are shortened
 
 
@@ -103,9 +105,13 @@ def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascendin
         metric = runs.as_key(metric)
     ranked = [entry for entry in entries if metric in entry.metrics]
     if not ranked:
-        known = ", ".join(sorted(names)) or "none yet"
+        alike = sorted(difflib.get_close_matches(metric, names, n=_NAMED, cutoff=0.0))
+        more = f" and {len(names) - len(alike)} more" if len(names) > len(alike) else ""
+        known = ", ".join(alike) + more or "none yet"
+        is_of_folds = metric.startswith((MEAN, DEVIATION))
+        what = "segnet crossvalidate logs it when all folds are done" if is_of_folds else "choose another"
         raise ValueError(
-            f"expected a metric that a run of the experiment {experiment} has ({known}), got {metric}; choose another"
+            f"expected a metric that a run of the experiment {experiment} has ({known}), got {metric}; {what}"
         )
     ranked.sort(key=lambda entry: entry.metrics[metric], reverse=not ascending)
     unranked = [entry for entry in entries if metric not in entry.metrics]

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.cli.leaderboard import Ranking, as_json, differing, rank
+from pipeline.cli.leaderboard import Ranking, as_json
 from pipeline.registry.leaderboard import LoggedRun, Registered
 from pipeline.tracking import runs, store
 from tests.support import ROOT
@@ -18,47 +18,6 @@ def entry(name, params=None, *versions, **metrics):
     scores = {f"test/{key}": value for key, value in metrics.items()}
     started = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     return LoggedRun(name, f"id-{name}", "FINISHED", started, scores, params or {}, {"training_run": name}, versions)
-
-
-def names(entries):
-    return [each.name for each in entries]
-
-
-def test_equal_runs_keep_the_order_of_their_start_whichever_comes_first():
-    entries = [entry("a", miou=0.5), entry("b", miou=0.7), entry("c", miou=0.5)]
-    assert names(rank("e", entries, "test/miou", ascending=False, top=None).ranked) == ["b", "a", "c"]
-    assert names(rank("e", entries, "test/miou", ascending=True, top=None).ranked) == ["a", "c", "b"]
-
-
-@pytest.mark.parametrize(
-    ("top", "ranked", "unranked"),
-    [(None, "cb", "ad"), (1, "c", ""), (2, "cb", ""), (3, "cb", "a"), (9, "cb", "ad")],
-)
-def test_runs_without_the_metric_come_last(top, ranked, unranked):
-    entries = [entry("a", loss=1.0), entry("b", miou=0.0), entry("c", miou=0.1), entry("d")]
-    found = rank("e", entries, "test/miou", ascending=False, top=top)
-    assert (names(found.ranked), names(found.unranked), found.total) == ([*ranked], [*unranked], 4)
-
-
-@pytest.mark.parametrize(
-    ("entries", "known"),
-    [([entry("a", miou=0.5), entry("b", loss=1.0)], "test/loss, test/miou"), ([entry("a")], "none yet")],
-)
-def test_a_metric_that_no_run_has_is_refused_with_those_that_exist(entries, known):
-    expected = rf"expected a metric that a run of the experiment e has \({known}\), got test/mIoU; choose another"
-    with pytest.raises(ValueError, match=expected):
-        rank("e", entries, "test/mIoU", ascending=False, top=None)
-
-
-def test_only_params_that_differ_or_that_some_run_lacks_count():
-    shared = {"model.name": "segnet", "train.seed": "1"}
-    entries = [entry("a", shared), entry("b", shared | {"train.seed": "2"}), entry("c", shared | {"train.a": "x"})]
-    assert differing(entries) == ["train.a", "train.seed"]
-    assert differing(entries[:1]) == []
-
-
-def test_a_run_without_any_params_does_not_make_all_of_them_differ():
-    assert differing([entry("a", {"train.seed": "1"}), entry("b")]) == []
 
 
 def test_json_holds_everything_known_about_the_runs():

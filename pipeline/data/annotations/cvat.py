@@ -26,7 +26,7 @@ def read(path: Path) -> dict[str, Drawing]:
         top = parse(path).getroot()
         images = [(image.attrib["name"], image) for image in top.iter("image")]
         if top.tag != "annotations" or not images:
-            raise ValueError(f"a {top.tag} without images")
+            raise ValueError("tracks of CVAT for video" if top.find("track") is not None else f"no images in {top.tag}")
         drawings = [(name, Drawing(partial(_draw, path, name, _size(image), _shapes(image)))) for name, image in images]
     except (OSError, ParseError, KeyError, ValueError, defusedxml.DefusedXmlException) as err:
         raise ValueError(

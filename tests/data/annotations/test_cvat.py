@@ -93,7 +93,8 @@ def test_an_image_that_is_there_twice_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("<annotations><track/></annotations>", "a annotations without images"),
+        ("<annotations><track/></annotations>", "tracks of CVAT for video"),
+        ("<annotations><version>1.1</version></annotations>", "no images in annotations"),
         ("{}", "not well-formed"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><annotations><image name="&b;"/></annotations>', "EntitiesForbidden"),
         ('<annotations><image name="a" width="5"/></annotations>', "'height'"),
