@@ -21,7 +21,8 @@ def told(listing: Listing, root: Path, jobs: Collection[Job], contents: Contents
     """Return facts about images without a partner, those that count as background, and pictures that are not used."""
     alone = sum(not assignment.is_whole(root, job) for job in jobs)
     left_out = (f"left out: {alone:,} images or masks without the other; validation warns of them",) if alone else ()
-    return *left_out, *_background(jobs), *_bare(contents), *unused(listing, (job.pair for job in jobs))
+    of_pairs = (*_background(jobs), *_bare(contents), *_of_other_sizes(root, contents))
+    return *left_out, *of_pairs, *unused(listing, (job.pair for job in jobs))
 
 
 def _background(jobs: Iterable[Job]) -> tuple[str, ...]:
@@ -37,6 +38,22 @@ def _bare(contents: Contents) -> tuple[str, ...]:
         return ()
     of_all = f"{len(bare):,} of {len(contents.by_mask):,} images looked at"
     return (f"background alone: {of_all} have no shape in the annotations, such as {bare[0]}",)
+
+
+def _of_other_sizes(root: Path, contents: Contents) -> tuple[str, ...]:
+    """Return a fact about masks with another number of pixels than their images, of those looked at."""
+    differing = []
+    for image, held in contents.by_mask.items():
+        try:
+            height, width, _ = read_turned(root / image)
+        except (ImageError, OSError):
+            continue
+        if held and (pixels := held.total()) != height * width:  # nothing is held of a broken image
+            differing.append(f"{image} is {width} x {height}, and its mask has {pixels:,} pixels")
+    if not differing:
+        return ()
+    of_all = f"{len(differing):,} of {len(contents.by_mask):,} images looked at"
+    return (f"another size: the masks of {of_all}, which validation stops at; {differing[0]}",)
 
 
 def unused(listing: Listing, pairs: Iterable[Pair]) -> tuple[str, ...]:

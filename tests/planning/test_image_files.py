@@ -3,7 +3,8 @@
 import pytest
 from PIL import Image
 
-from pipeline.planning import image_files, listing
+from pipeline.data.pairing import Pair
+from pipeline.planning import contents, image_files, listing
 from tests.support import layouts
 
 SIZE = (layouts.HEIGHT, layouts.WIDTH)
@@ -68,3 +69,18 @@ def test_further_channels_of_nnunets_cases_are_asked_about(tmp_path, names, seco
         "not used. Default: yes. If no: merge three channels of each case into one RGB image, and run segnet init again"
     )
     assert asked == ((question,) if second else ())
+
+
+def test_masks_of_another_size_than_their_images_are_told(tmp_path):
+    pairs = [Pair(f"images/{i}.png", f"masks/{i}.png") for i in range(3)]
+    for i, pair in enumerate(pairs):
+        layouts.picture(tmp_path / pair.image, i)
+        layouts.mask(tmp_path / pair.mask, 0, 1)
+    held = contents.of_masks(tmp_path, pairs)
+    assert image_files.told(listing.read(tmp_path), tmp_path, [], held)[:-1] == ()
+    Image.new("L", (40, 30)).save(tmp_path / pairs[1].mask)
+    held = contents.of_masks(tmp_path, pairs)
+    assert image_files.told(listing.read(tmp_path), tmp_path, [], held)[:-1] == (
+        "another size: the masks of 1 of 3 images looked at, which validation stops at; images/1.png is "
+        f"{layouts.WIDTH} x {layouts.HEIGHT}, and its mask has 1,200 pixels",
+    )
