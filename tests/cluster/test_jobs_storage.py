@@ -14,7 +14,7 @@ from tests.support.repository import Repository
 from tests.support.storage_host import StorageHost
 
 pytestmark = [hosts.needed, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
-EPOCHS = 8
+EPOCHS = 4
 CHANGES = {
     r"\n  epochs: \d+": f"\n  epochs: {EPOCHS}",
     r"num_workers: auto": "num_workers: 2",
@@ -62,12 +62,6 @@ def start(network, storage, folder):
     return cluster
 
 
-def steps(storage):
-    """Return the number of steps after which the newest checkpoint in the storage was written."""
-    found = [re.fullmatch(r"runs/\w+/step-(\d+)\.json", name) for name in storage.objects("runs")]
-    return max((int(match[1]) for match in found if match), default=0)
-
-
 @pytest.fixture
 def user(network, storage, made):
     """Run commands of the user, who has nothing but the repository, and the program in it."""
@@ -89,7 +83,7 @@ def test_a_job_outlives_its_cluster_and_its_results_reach_the_user(network, stor
     address = f"http://{first.head.address}:8265"
     submit = ("segnet", "submit", "-S", "register.min_miou=0.001", "--address")
     job = user(*submit, address, "--detach").partition(":")[0]
-    assert until(lambda: steps(storage) >= 12, 500), user("segnet", "jobs", "--address", address)
+    assert until(lambda: storage.steps() >= 6, 500), user("segnet", "jobs", "--address", address)
     for host in (first.head, *first.nodes.values()):
         host.crash()
 
@@ -98,7 +92,7 @@ def test_a_job_outlives_its_cluster_and_its_results_reach_the_user(network, stor
     assert done.startswith(f"{job}: "), "the same inputs are the same job"
     resumed = re.search(rf"resuming run (\w+) at epoch (\d+) of {EPOCHS}", done)
     assert resumed, done
-    assert int(resumed[2]) >= 3  # an epoch takes six steps
+    assert int(resumed[2]) >= 2  # an epoch takes six steps
     fetched = user("segnet", "fetch", job)
     assert fetched.startswith(f"{job} succeeded: 17 files fetched: dvc.lock, models/, params.yaml, reports/")
     assert "registered: models:/segnet-scenes/1 in http://" in fetched

@@ -117,5 +117,4 @@ def test_nodes_that_see_no_image_count_what_one_process_counts_although_one_is_l
 def copied(project, cluster):
     """Return the number of steps after which the newest copied checkpoint of the project's run was written."""
     [run] = [path.name for path in (project / "runs").glob("*") if path.is_dir() and "unsent" not in path.name] or [""]
-    names = cluster.storage.objects(f"runs/{run}") if run else []
-    return max((int(match[1]) for name in names if (match := re.fullmatch(r".*/step-(\d+)\.json", name))), default=0)
+    return cluster.storage.steps(run) if run else 0

@@ -21,6 +21,20 @@ _UNSHARE = ("unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", 
 # As Debian installs it: the host's name is not the address that others know it by.
 _NAMES = "127.0.0.1 localhost\\n127.0.1.1 {name}\\n"
 
+# One process, not one for each attempt: a server that starts needs the processor itself.
+_ANSWERS = """
+import sys, time, urllib.request
+end = time.monotonic() + float(sys.argv[2])
+while True:
+    try:
+        urllib.request.urlopen(sys.argv[1], timeout=5)
+        break
+    except OSError as err:
+        if time.monotonic() > end:
+            sys.exit(str(err))
+    time.sleep(0.1)
+"""
+
 
 @cache
 def why_not():
@@ -73,6 +87,10 @@ class Host:
         """Start a command that may last as long as the host, with its output in the file `log`."""
         with Path(log).open("ab") as file:
             self._started.append(subprocess.Popen(self.command(*command, **options), stdout=file, stderr=file))
+
+    def answers(self, address, seconds):
+        """Wait until an HTTP server answers this host, for at most so many seconds; return whether it does."""
+        return self.run(sys.executable, "-c", _ANSWERS, address, seconds, timeout=2 * seconds).returncode == 0
 
     def processes(self):
         """Return the processes of this host that are alive."""

@@ -91,8 +91,7 @@ class RayHosts:
             settings = {"PATH": f"{_BIN}:{os.environ['PATH']}", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
             self.head.start(*command, *places, log=self.share / "mlflow.log", **ENVIRONMENT, **settings)
             self._mlflow = "http://127.0.0.1:5000"
-            ask = (sys.executable, "-c", f"import urllib.request as u; u.urlopen('{self._mlflow}/health')")
-            assert until(lambda: self.head.run(*ask).returncode == 0, 90), (self.share / "mlflow.log").read_text()
+            assert self.head.answers(f"{self._mlflow}/health", 90), (self.share / "mlflow.log").read_text()
         return self._mlflow
 
     def _start(self, host, *options, **settings):

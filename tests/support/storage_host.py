@@ -1,11 +1,11 @@
 """A host with an S3 server and, if asked for, an MLflow server, on a network of hosts."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from tests.support import ROOT, stores
-from tests.support.left_behind import until
 
 _BIN = Path(sys.executable).parent
 _CREATE = f"import boto3; boto3.client('s3').create_bucket(Bucket='{stores.BUCKET}')"
@@ -21,8 +21,9 @@ class StorageHost:
         self.environment = stores.s3_access(self.host.address, 9000)
         """What clients on other hosts need."""
         self.host.start(*stores.s3_command(self.environment), log=self._log, HOME="/tmp")
-        create = (sys.executable, "-c", _CREATE)
-        assert until(lambda: self.host.run(*create, **self.environment).returncode == 0, 60), self._log.read_text()
+        assert self.host.answers(f"{self.environment['AWS_ENDPOINT_URL']}/moto-api/", 60), self._log.read_text()
+        created = self.host.run(sys.executable, "-c", _CREATE, **self.environment)
+        assert created.returncode == 0, created.stderr
         self.address = f"s3://{stores.BUCKET}/all"
 
     def mlflow(self):
@@ -38,9 +39,16 @@ class StorageHost:
             "HOME": "/tmp",
         }
         self.host.start(*command, *places, log=self._folder / "mlflow.log", **settings)
-        ask = (sys.executable, "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:5000/health')")
-        assert until(lambda: self.host.run(*ask).returncode == 0, 90), (self._folder / "mlflow.log").read_text()
+        assert self.host.answers("http://127.0.0.1:5000/health", 90), (self._folder / "mlflow.log").read_text()
         return f"http://{self.host.address}:5000"
+
+    def steps(self, run=r"\w+"):
+        """Return the number of steps after which the newest checkpoint of a run was written; 0: none yet.
+
+        The server's log says so: this is asked all the time, and a client on the network's side would be a new process.
+        """
+        found = re.findall(rf'"PUT /\S+/runs/{run}/step-(\d+)\.json HTTP/1\.1" 200', self._log.read_text())
+        return max(map(int, found), default=0)
 
     def objects(self, prefix=""):
         """Return the names of all objects below the address."""
