@@ -9,22 +9,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.artifacts import manifest, scores as score_files
+from pipeline.artifacts import scores as score_files
 from pipeline.artifacts.scores import Scores
 from pipeline.artifacts.verdict import Verdict
-from pipeline.evaluation import evaluate
-from pipeline.inference import predict
 from pipeline.params.evaluation import Evaluate, Register
 from pipeline.params.steps import Placement
-from pipeline.registry import comparison, decision_log, file_record, model_files, tries, versions
+from pipeline.registry import comparison, decision_log, model_files, tries, versions
 from pipeline.registry.comparison import Jackknife
 from pipeline.registry.decision_log import Entry, Log
 from pipeline.registry.gate import Champion, Costs, decide
 from pipeline.registry.standing import Standing, scored
 from pipeline.registry.tries import Contest
 from pipeline.registry.versions import RegisteredModel, Version
-
-_TIMINGS = 5  # per model; the median counts
 
 
 @dataclass(frozen=True)
@@ -153,30 +149,11 @@ def _evidence_on(champion: Version, scores: Scores, rule: Rule) -> str | None:
         return champion.tags.get("evidence")
     key = f"evidence_on_{scores.test_data[:16]}"
     if (name := champion.tags.get(key)) is None:
-        name = _score_again(champion, scores, rule)
+        from pipeline.registry import remeasured  # imported here, since it imports PyTorch, which takes seconds
+
+        name = remeasured.score_again(champion, scores, rule.raw, rule.evaluation, rule.placement)
         if name is not None:
             versions.describe(champion, {key: name})
-    return name
-
-
-def _score_again(champion: Version, scores: Scores, rule: Rule) -> str | None:
-    """Score the champion on the test images of `scores`; return the digest, or None if data/raw lacks the images."""
-    try:
-        source = manifest.scan(rule.raw)
-        test_data = evaluate.digest(evaluate.scored_images(source))
-    except ValueError:
-        return None
-    if test_data != scores.test_data:
-        return None
-    uri, address = champion.model.uri, champion.address
-    with TemporaryDirectory() as folder:
-        options = {**predict.PLAIN, **model_files.options(uri, address)}
-        predictor = predict.load(model_files.download(uri, address, Path(folder)), **options)
-        result = evaluate.run(predictor, source, rule.raw, placement=rule.placement)
-    with TemporaryDirectory() as folder:
-        score_files.write(Path(folder), result, evaluate.intervals(result, rule.evaluation))
-        name = file_record.evidence_name(Path(folder))
-        model_files.upload(champion, Path(folder), f"{model_files.EVIDENCE}/{name}")
     return name
 
 
@@ -184,11 +161,11 @@ def _costs(candidate: Version, gate: Register) -> Costs:
     """Return the costs of a version; those that no limit needs are not measured."""
     if gate.max_megabytes is None and gate.max_latency_ms is None:
         return Costs(None, None)
-    uri, address = candidate.model.uri, candidate.address
     with TemporaryDirectory() as temporary:
-        folder = model_files.download(uri, address, Path(temporary))
+        folder = model_files.download(candidate.model.uri, candidate.address, Path(temporary))
         megabytes = (folder / "model.safetensors").stat().st_size / 1e6
         if gate.max_latency_ms is None:
             return Costs(megabytes, None)
-        predictor = predict.load(folder, **{**predict.PLAIN, **model_files.options(uri, address)})
-        return Costs(megabytes, predict.latency_ms(predictor, repeats=_TIMINGS))
+        from pipeline.registry import remeasured  # imported here, since it imports PyTorch, which takes seconds
+
+        return Costs(megabytes, remeasured.latency_ms(candidate, folder))

@@ -50,7 +50,7 @@ def test_help_and_version_do_not_wait_for_what_only_commands_need(option):
 
 
 def test_commands_that_need_no_network_do_not_wait_for_torch():
-    modules = ("init", "jobs", "leaderboard", "params", "prune", "status", "sync", "ui")
+    modules = ("init", "jobs", "leaderboard", "params", "promotion", "prune", "status", "sync", "ui", "verify")
     assert set(modules) <= set(COMMANDS.values())
     program = f"import sys, {', '.join(f'pipeline.cli.{name}' for name in modules)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
