@@ -22,7 +22,8 @@ _MANY = 10_000  # small images, from which on it pays to start processes for the
 _AT_ONCE = 64  # images that a process is sent at once
 _HEADERS_AT_ONCE = 1024  # likewise, of which the sizes are read
 _PROCESS = 150_000_000  # bytes
-_ALONE = 1.0  # seconds of work in this process before others are started, which takes as long
+_ALONE = 1.0  # seconds of work in this process before it is known how long the rest takes
+_REST = 3.0  # seconds, below which the rest is done here too: processes take one to three seconds to start
 AHEAD = 5  # items for each thread that are worked on, submitted or done ahead; all at once take 1 kB each
 
 Item = TypeVar("Item")
@@ -96,7 +97,7 @@ def on_all_cores(
     if usable > 1 and (images.are_drawn or (is_small and images.number >= _MANY)):
         count = max(1, min(usable, len(items), _MEMORY // max(_PROCESS, taken)))
         at_once = 1 if images.are_drawn else max(1, _AT_ONCE * len(items) // images.number)
-        results = _by_processes(work, items, count, at_once, title)
+        results = _by_processes(work, items, len(items), count, at_once=at_once, title=title)
     else:
         results = _by_threads(work, items, max(1, min(1 if is_small else usable, _MEMORY // taken)))
     with closing(results):
@@ -117,21 +118,25 @@ def _by_threads(work: Callable[[Item], Result], items: Iterable[Item], count: in
 
 
 def _by_processes(
-    work: Callable[[Item], Result], items: Iterable[Item], count: int, at_once: int, title: str
+    work: Callable[[Item], Result], items: Iterable[Item], number: int, count: int, *, at_once: int, title: str
 ) -> Generator[Result, None, None]:
+    """Yield the result of each of about `number` items, of which `count` processes are sent `at_once`."""
     remaining = iter(items)
-    yield from _for_a_while(work, remaining)
+    yield from _for_a_while(work, remaining, number)
     parts = iter(lambda: list(islice(remaining, at_once)), [])
     with processes.pool(work, count, f"work on {title}", "free some memory") as submit:
         for results in in_order(submit, parts, count * AHEAD):
             yield from results
 
 
-def _for_a_while(work: Callable[[Item], Result], remaining: Iterator[Item]) -> Iterator[Result]:
-    """Do the work here, and leave what remains after `_ALONE` seconds."""
-    end, none = time.monotonic() + _ALONE, object()
-    while time.monotonic() < end and (item := next(remaining, none)) is not none:
+def _for_a_while(work: Callable[[Item], Result], remaining: Iterator[Item], number: int) -> Iterator[Result]:
+    """Do the work here, and leave what remains after `_ALONE` seconds unless it will take less than `_REST`."""
+    began, done, none = time.monotonic(), 0, object()
+    while (taken := time.monotonic() - began) < _ALONE or (done and (number - done) * taken / done < _REST):
+        if (item := next(remaining, none)) is none:
+            return
         yield work(cast(Item, item))
+        done += 1
 
 
 def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], at_once: int) -> Iterator[Result]:
@@ -154,7 +159,8 @@ def largest(images: Iterable[Path], number: int) -> int:
     usable = len(cores.usable())
     if number < _MANY or usable == 1:
         return max(map(_num_pixels, images), default=0)
-    with closing(_by_processes(_num_pixels, images, usable, _HEADERS_AT_ONCE, "image sizes")) as sizes:
+    sizes = _by_processes(_num_pixels, images, number, usable, at_once=_HEADERS_AT_ONCE, title="image sizes")
+    with closing(sizes):
         return max(sizes, default=0)
 
 

@@ -82,15 +82,23 @@ def test_many_small_images_and_drawings_are_worked_on_by_processes(monkeypatch, 
     assert (os.getpid() not in {process for _, process in found}) == are_processes
 
 
-def test_work_that_is_soon_done_is_done_here_and_the_rest_of_more_by_processes(monkeypatch):
-    clock = iter(range(5))  # seconds: when it begins, and before each of the first items
+@pytest.mark.parametrize(
+    ("number", "here"),
+    [
+        (3, 3),  # before four seconds have passed
+        (5, 5),  # the other two would take 2.7 s
+        (6, 3),  # the other three would take 4 s
+    ],
+)
+def test_work_that_is_soon_done_is_done_here_and_the_rest_of_more_by_processes(monkeypatch, number, here):
+    clock = iter(range(10))  # seconds: when it begins, and before each of the items
     monkeypatch.setattr(threads.cores, "usable", lambda: range(2))
     monkeypatch.setattr(threads, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(threads, "_ALONE", 4.0)
-    drawn = Images(5, 100, are_drawn=True)
-    found = list(threads.on_all_cores(pid, range(5), "testing", drawn))
-    assert [item for item, _ in found] == list(range(5))
-    assert [process == os.getpid() for _, process in found] == [True, True, True, False, False]
+    drawn = Images(number, 100, are_drawn=True)
+    found = list(threads.on_all_cores(pid, range(number), "testing", drawn))
+    assert [item for item, _ in found] == list(range(number))
+    assert [process == os.getpid() for _, process in found] == [i < here for i in range(number)]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot confine a process to cores")
