@@ -34,7 +34,7 @@ from pipeline.tracking import store
 ROOT = Path(__file__).parents[1]
 SECONDS = 10  # per case
 MEGABYTES = 512  # by which the process may grow in a reader's cases
-FEWER = {"params.yaml": 0.5, "data sets": 0.5}  # about 50 and 20 per second
+FEWER = {"params.yaml": 0.5, "data sets": 0.5, "layouts": 0.5}  # about 50, 20 and 10 per second
 
 
 class HangError(BaseException):
@@ -125,7 +125,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     store.configure()
-    modules = [importlib.import_module(f"tests.support.readers_of_{what}") for what in ("input", "data_sets", "files")]
+    kinds = ("input", "data_sets", "images", "files")
+    modules = [importlib.import_module(f"tests.support.readers_of_{kind}") for kind in kinds]
     readers = [reader for module in modules for reader in module.READERS]
     decoding.MAX_PIXELS, served_model.MAX_PIXELS = 2**20, 2**16  # bounds the memory of an image
     print(f"{'reader':20}   cases refused    read failures  seconds  slowest ms  MB more")

@@ -117,7 +117,8 @@ def tables(draw, data):
 def _parquet(frame, table):
     """Return a frame as a Parquet file, with the metadata of `table` added."""
     changed, buffer = pa.Table.from_pandas(frame), io.BytesIO()
-    pq.write_table(changed.replace_schema_metadata({**changed.schema.metadata, **table.schema.metadata}), buffer)
+    metadata = {**(changed.schema.metadata or {}), **(table.schema.metadata or {})}
+    pq.write_table(changed.replace_schema_metadata(metadata), buffer)
     return Blob(buffer.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""READERS of a user's data set: its files, its lists, and the globs that pair images with masks."""
+"""READERS of a user's data set: its files, lists and layout, and the globs that pair images with masks."""
 
 import json
 from pathlib import PurePosixPath
@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
+from pipeline import params
 from pipeline.artifacts import manifest
-from pipeline.data import download, pairing, splits
+from pipeline.data import assignment, download, pairing, splits
 from pipeline.data.pairing import Pair
 from pipeline.params.dataset import FolderDataset
+from pipeline.planning import proposal
+from pipeline.planning.sizes import Machine
+from tests.support import layouts
 from tests.support.mutations import PATHS, damaged
 from tests.support.readers import Reader, broken, example, folder_reader
 from tests.support.readers_of_input import LIMITS, PARAMS, image_cases
@@ -120,8 +124,25 @@ def pair_up(patterns, folder):
     assert any(pair.image is not None and pair.mask is not None for pair in pairs)
 
 
+# What segnet init looks at ----------------------------------------------------------------------------------------
+
+LAYOUTS = (
+    *(layouts.voc, layouts.nnunet, layouts.split_document, layouts.segnet_camvid),
+    *(layouts.coco, layouts.panoptic, layouts.labelme, layouts.cvat, layouts.yolo),
+)
+
+
+def read_layout(folder):
+    """The params that are proposed are valid, which `propose` itself checks, and name a file for each image."""
+    proposed = proposal.propose(folder, "own", Machine(cores=2, gpus=0, gpu_bytes=0))
+    (folder / "params.yaml").write_text(proposed.text, encoding="utf-8")
+    dataset = params.load(folder / "params.yaml").dataset
+    assert any(assignment.is_whole(folder, job) for job in assignment.jobs(dataset, folder))
+
+
 READERS = (
     folder_reader("data sets", data_set_cases, read_data_set),
+    folder_reader("layouts", lambda: st.one_of(map(broken, LAYOUTS)), read_layout),
     folder_reader("split lists", list_cases, read_lists),
     Reader("globs", st.deferred(globs), pair_up),
 )

@@ -1,8 +1,9 @@
 """CVAT's annotations: the XML of its export "CVAT for images 1.1" (docs.cvat.ai, "XML annotation format")."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
@@ -10,6 +11,8 @@ from defusedxml.ElementTree import parse
 
 from pipeline.data.annotations import documents, drawing
 from pipeline.data.annotations.drawing import Covered, Drawing, Labelled, Region, Size
+
+Number = TypeVar("Number", int, float)
 
 _SHAPES = ("polygon", "box", "ellipse", "mask")
 _WITHOUT_AREA = ("polyline", "points")
@@ -60,16 +63,24 @@ def _cover(tag: str, values: Mapping[str, str], height: int, width: int) -> Cove
     if tag not in _SHAPES:
         raise ValueError(f"expected {', '.join(_SHAPES)}, got a {tag}")
     if tag == "polygon":
-        corners = [float(number) for corner in values["points"].split(";") for number in corner.split(",")]
+        corners = [_number(text, float) for text in values["points"].replace(";", ",").split(",")]
         return drawing.polygons([corners], height, width)
-    degrees = float(values.get("rotation", "0"))
+    degrees = _number(values.get("rotation", "0"), float)
     if tag == "box":
-        left, top, right, bottom = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+        left, top, right, bottom = (_number(values[key], float) for key in ("xtl", "ytl", "xbr", "ybr"))
         return drawing.rectangle((left, top, right, bottom), height, width, degrees=degrees)
     if tag == "ellipse":
-        x, y, across, down = (float(values[key]) for key in ("cx", "cy", "rx", "ry"))
+        x, y, across, down = (_number(values[key], float) for key in ("cx", "cy", "rx", "ry"))
         return drawing.ellipse((x, y), (across, down), height, width, degrees=degrees)
-    left, top, columns, rows = (int(values[key]) for key in ("left", "top", "width", "height"))
+    left, top, columns, rows = (_number(values[key], int) for key in ("left", "top", "width", "height"))
     if min(left, top, columns, rows) < 0 or left + columns > width or top + rows > height:
         raise ValueError(f"expected a mask within {width} x {height}, got {columns} x {rows} at {left}, {top}")
-    return drawing.runs([int(count) for count in values["rle"].split(",")], rows, columns).moved(top, left)
+    counts = [_number(text, int) for text in values["rle"].split(",")]
+    return drawing.runs(counts, rows, columns).moved(top, left)
+
+
+def _number(text: str, kind: Callable[[str], Number]) -> Number:
+    try:
+        return kind(text)
+    except ValueError as err:
+        raise ValueError(f"expected a number, got {text[:50]!r}") from err

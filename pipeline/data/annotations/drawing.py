@@ -85,11 +85,14 @@ def draw(height: int, width: int, regions: Iterable[Region]) -> Labelled:
     """Return the mask (height, width) in which later regions cover earlier ones.
 
     Raises:
-        ValueError: the size is not 1 to 20,000 pixels, there are more than 65,535 labels, or a region cannot be drawn.
+        ValueError: the size is not 1 to 20,000 pixels, there are more than 65,535 labels, or a label is empty, or a
+            region cannot be drawn.
     """
     check_size(height, width)
     codes, code_of = np.zeros((height, width), np.uint16), dict[str, int]()
     for region in regions:
+        if not region.label.strip():
+            raise ValueError(f"expected a label for each shape, got {region.label!r}")
         code = code_of.setdefault(region.label, len(code_of) + 1)
         if code > np.iinfo(np.uint16).max:
             raise ValueError(f"expected at most 65,535 labels, got more, such as {region.label}")

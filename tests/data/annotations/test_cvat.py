@@ -68,7 +68,15 @@ def test_what_lies_above_by_z_order_covers(tmp_path, order, covering):
         ('<ellipse label="cow" cx="1" cy="1" rx="0" ry="1"/>', "expected numbers and radii above 0, got 0 and 1 at"),
         ('<ellipse label="cow" cx="1" cy="1" rx="1"/>', "expected a shape with the attribute 'ry'; correct the file"),
         ('<polygon points="1,1;3,1;3,3"/>', "expected a shape with the attribute 'label'; correct the file"),
-        ('<polygon label="cow" points="1,1;3,x"/>', "could not convert string to float: 'x'; correct the file"),
+        ('<polygon label="cow" points="1,1;3,x"/>', "expected a number, got 'x'; correct the file"),
+        (
+            '<mask label="cow" left="1.5" top="1" width="2" height="2" rle="0,4"/>',
+            "expected a number, got '1.5'; corre",
+        ),
+        ('<mask label="cow" left="1" top="1" width="2" height="2" rle="0,,4"/>', "expected a number, got ''; correct"),
+        ('<box label="cow" xtl="1" ytl="1" xbr="1,2" ybr="2"/>', "expected a number, got '1,2'; correct the file"),
+        ('<box label="cow" xtl="1" ytl="1" xbr="2" ybr="2" rotation="?"/>', r"expected a number, got '\?'; correct"),
+        ('<box label=" " xtl="1" ytl="1" xbr="2" ybr="2"/>', "expected a label for each shape, got ' '; correct the"),
         (
             '<mask label="cow" left="4" top="1" width="2" height="2" rle="0,4"/>',
             "expected a mask within 5 x 4, got 2 x 2 at 4, 1",
