@@ -105,7 +105,7 @@ def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascendin
         metric = runs.as_key(metric)
     ranked = [entry for entry in entries if metric in entry.metrics]
     if not ranked:
-        alike = sorted(difflib.get_close_matches(metric, names, n=_NAMED, cutoff=0.0))
+        alike = sorted(difflib.get_close_matches(metric, sorted(names), n=_NAMED, cutoff=0.0))
         more = f" and {len(names) - len(alike)} more" if len(names) > len(alike) else ""
         known = ", ".join(alike) + more or "none yet"
         is_of_folds = metric.startswith((MEAN, DEVIATION))

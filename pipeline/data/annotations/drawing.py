@@ -85,8 +85,8 @@ def draw(height: int, width: int, regions: Iterable[Region]) -> Labelled:
     """Return the mask (height, width) in which later regions cover earlier ones.
 
     Raises:
-        ValueError: the size is not 1 to 20,000 pixels, there are more than 65,535 labels, or a label is empty, or a
-            region cannot be drawn.
+        ValueError: the size is not 1 to 20,000 pixels, there are more than 65,535 labels, a label is empty, or a region
+            cannot be drawn.
     """
     check_size(height, width)
     codes, code_of = np.zeros((height, width), np.uint16), dict[str, int]()
