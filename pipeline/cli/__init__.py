@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was sto
 import ast
 import importlib
 import sys
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,12 +54,18 @@ def imported(name: str) -> Any:
 
 
 class _Listed(TyperCommand):
-    """A command's name and help, which is parsed from its module; the command is imported when it is run."""
+    """A command's name and, once asked for, its help, parsed from its module; it is imported when it is run."""
 
     def __init__(self, name: str) -> None:
-        tree = ast.parse((Path(__file__).parent / f"{COMMANDS[name]}.py").read_bytes())
+        super().__init__(name)
+        del self.help
+
+    @cached_property
+    def help(self) -> str | None:  # type: ignore[override]  # click sets it when a command is made
+        """The docstring of the command's function."""
+        tree = ast.parse((Path(__file__).parent / f"{COMMANDS[str(self.name)]}.py").read_bytes())
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-        super().__init__(name, help=ast.get_docstring(functions[name]))
+        return ast.get_docstring(functions[str(self.name)])
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         return imported(str(self.name)).make_context(info_name, args, parent, **extra)

@@ -128,6 +128,7 @@ def test_a_model_in_a_folder_is_exported(tmp_path):
     assert torch.export.load(target).module()(images).shape[2:] == (40, 50)
 
 
+@pytest.mark.slow
 def test_a_registered_model_is_exported(tmp_path, mlflow_store):
     target = tmp_path / "model.pt2"
     with registered("segnet-exported", write_model(tmp_path / "model"), mlflow_store) as address:

@@ -81,6 +81,7 @@ def test_workers_meet_at_no_actor(workers):
     assert "SynchronizationActor" not in "\n".join(seen)
 
 
+@pytest.mark.slow
 def test_workers_start_before_they_are_wanted_and_end_without_a_run(workers):
     def fail():
         with workers(2):

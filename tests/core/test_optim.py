@@ -74,6 +74,7 @@ def test_three_steps_are_torchs_own_and_are_no_part_of_the_graph(name, kind, opt
     assert ours[0].grad_fn is None
 
 
+@pytest.mark.slow
 def test_a_training_does_not_import_torchs_compiler(tmp_path):
     code = f"""
 import sys

@@ -9,6 +9,8 @@ from pipeline.core.fuse import fold
 from pipeline.inference import export
 from tests.support.tiny_model import SPEC, write_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -33,6 +33,7 @@ def exported(folder):
     return float32.path, export.export(folder / "model", folder / "int8.onnx", format="onnx", tiles=folder / "tiles")
 
 
+@pytest.mark.slow
 def test_convolutions_compute_on_8_bit_integers(exported):
     import onnx
 
@@ -49,6 +50,7 @@ def test_convolutions_compute_on_8_bit_integers(exported):
     assert report.path.stat().st_size < 0.6 * float32.stat().st_size
 
 
+@pytest.mark.slow
 def test_it_takes_images_of_any_size_and_number_and_says_what_its_model_is(exported):
     import onnx
 
@@ -60,6 +62,7 @@ def test_it_takes_images_of_any_size_and_number_and_says_what_its_model_is(expor
     assert (said["network"], said["dataset"], said["run"]) == ('"segnet"', '"toy"', '"run-a"')
 
 
+@pytest.mark.slow
 def test_the_report_compares_it_with_the_model_on_all_validation_tiles(exported, folder):
     _, report = exported
     network, model = FORMATS["onnx"].load(report.path), FORMATS["onnx"].load(exported[0])

@@ -33,8 +33,8 @@ def test_the_store_lies_in_a_checkout_of_any_path(tmp_path, monkeypatch, name):
     assert store.address() == uri
 
 
-@pytest.mark.parametrize("name", ["a b", "ü ñ", "a&b=c"])
-def test_no_second_folder_appears_beside_that_of_the_store(tmp_path, monkeypatch, name):
+def test_no_second_folder_appears_beside_that_of_the_store(tmp_path, monkeypatch):
+    name = "a b&c=ü ñ"
     monkeypatch.chdir((tmp_path / name).mkdir() or tmp_path / name)
     Path("dvc.yaml").touch()
     store.client(store.address()).search_experiments()

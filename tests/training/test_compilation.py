@@ -50,6 +50,7 @@ def test_a_compiled_network_learns_the_same_under_the_same_names(monkeypatch):
         torch.testing.assert_close(ours[name], value, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_a_network_that_cannot_be_compiled_is_an_error_that_names_the_param(monkeypatch):
     def failing(graph, inputs):

@@ -36,6 +36,7 @@ def published(tmp_path_factory):
 
 
 # Batch normalisation moves its mean by a tenth: 1 and then 1.9; the average of the weights moves by a quarter of that.
+@pytest.mark.slow
 @pytest.mark.parametrize(("decay", "mean"), [(0.0, 1.9), (0.75, 0.75 * 0.25 * 1.0 + 0.25 * 1.9)])
 def test_all_workers_publish_the_first_ones_statistics(published, decay, mean):
     for state in published[decay]:
