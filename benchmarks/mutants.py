@@ -28,7 +28,21 @@ from tests.support import ROOT
 from tests.support.forked import Forked, import_libraries
 from tests.support.mutants import mutants
 
-ROOMS = ("core", "registry", "training", "tracking")
+ROOMS = (
+    "core",
+    "registry",
+    "training",
+    "tracking",
+    "artifacts",
+    "crossvalidation",
+    "data",
+    "evaluation",
+    "files",
+    "inference",
+    "params",
+    "planning",
+    "validation",
+)
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,8 @@ def export(folder: Path, target: Path, *, format: str, tiles: Path | None = None
     if format == "onnx":
         _require_room(folded)
     kind, tile = FORMATS[format], (spec.tile_height, spec.tile_width)
-    program = _captured(folded)
-    with atomic.replacing(target) as temporary:
-        kind.write(temporary, program, spec)
+    with atomic.replacing(target) as temporary:  # first: where it cannot be, the rest would be in vain
+        kind.write(temporary, _captured(folded), spec)
         network = kind.load(temporary)
         differences = {_ODD_SIZE: _check(network, folded, _ODD_SIZE, kind.tolerance)}
         differences[tile] = _check(network, folded, tile, kind.tolerance, other_kernels=kind.other_kernels)

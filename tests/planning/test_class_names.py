@@ -91,6 +91,7 @@ def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
             "colour",
             {0: "Void", 0x408040: "Animal"},
         ),
+        ("label_colors.txt", "1 2 3\n4 5 256 far\n4 5 6 near\n", "colour", {0x040506: "near"}),
         ("label_colors.txt", "128 0 0 1 grass\n0 0 0 0 Void\n", "colour", {0x800000: "grass", 0: "Void"}),
     ],
 )

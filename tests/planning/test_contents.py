@@ -122,6 +122,15 @@ def test_soft_borders_are_asked_about(masks, in_colour):
     assert f"{question} Default: no, each is a class" in table.questions
 
 
+# 24 values have 0.45% each, a tenth together; of four there are no more than twice the others, of five there are.
+@pytest.mark.parametrize(("rare", "pixels", "is_asked"), [(24, 5, False), (20, 5, True), (4, 2, False), (5, 2, True)])
+def test_rare_classes_may_be_classes(masks, rare, pixels, is_asked):
+    values = np.repeat([0, *range(10, 10 + rare * 10, 10), 255], [500, *[pixels] * rare, 500]).astype(np.uint8)
+    assert any("soft borders" in question for question in table_of(masks(Image.fromarray(values[None]))).questions) == (
+        is_asked
+    )
+
+
 @pytest.mark.parametrize(("values", "is_asked"), [(range(3), True), (range(21), False)])
 def test_names_that_the_layout_alone_suggests_are_asked_about(masks, values, is_asked):
     found = masks(coded(*values))

@@ -139,12 +139,23 @@ def test_that_sizes_differ_is_said_and_a_broken_image_has_none(own, size, note):
     assert bool(said) == bool(note)
 
 
+def test_of_scenes_four_of_each_split_stand_for_all(tmp_path):
+    (tmp_path / "raw").mkdir()
+    dataset = params.load(SCENES).dataset
+    taken = sample.take(dataset.model_copy(update={"height": 32, "width": 40}), tmp_path / "raw")
+    assert taken.counts == Counter(train=240, val=48, test=64)
+    assert Counter(taken.manifest.images["split"]) == Counter(train=4, val=4, test=4)
+    assert (taken.note, [path.name for path in tmp_path.iterdir()]) == ("", ["raw"])
+    assert taken.seconds > 0
+
+
 def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
     drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, 1)
     assert drawn[1] == Counter(train=367, val=101, test=233)
     assert (drawn[0].dataset, len(drawn[0].jobs)) == ("camvid", 3)
     (tmp_path / "raw").mkdir()
     taken = sample.take(params.load(params_file.PRESETS / "camvid.yaml").dataset, tmp_path / "raw")
+    assert set(zip(taken.manifest.images["height"], taken.manifest.images["width"], strict=True)) == {(360, 480)}
     assert taken.seconds is None
     assert taken.note.startswith("CamVid is not downloaded for this, nor is that timed")
 

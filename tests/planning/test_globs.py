@@ -8,6 +8,23 @@ from pipeline.planning.families import Family
 
 
 @pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"a": "xa", "b": "xb"}, ("{a,b}/*.png", "x{a,b}/*.png")),
+        ({"a": "a_mask", "b": "b_mask"}, ("{a,b}/*.png", "{a,b}_mask/*.png")),
+        ({"a": "m", "b": "m"}, None),
+    ],
+)
+def test_folders_of_masks_are_named_after_those_of_images(names, expected):
+    family = Family(tuple(Pair(f"{ours}/1.png", f"{theirs}/1.png") for ours, theirs in names.items()), "", "", "")
+    if expected is None:
+        with pytest.raises(ValueError, match="expected one rule for the folders of images and masks, got a with m and"):
+            globs.of(family)
+    else:
+        assert globs.of(family) == expected
+
+
+@pytest.mark.parametrize(
     ("images", "masks", "found", "named"),
     [
         ("images [raw]", "masks", "[ ]", "images [raw]"),

@@ -28,6 +28,7 @@ def look(root, *paths, pattern=None):
         (("a.jpg", "b.jpg", "a_mask.png", "b_mask.png"), ("*.jpg", "*_mask.png")),
         (("a.jpg", "b.jpg", "mask_a.png", "mask_b.png"), ("*.jpg", "mask_*.png")),
         (("a.jpg", "b.jpg", "a.png", "b.png"), ("*.jpg", "*.png")),
+        (("a.JPEG", "b.JPEG", "a.png", "b.png"), ("*.jpeg", "*.png")),
         (("a_sat.jpg", "a_mask.png", "b_sat.jpg", "b_mask.png"), ("*_sat.jpg", "*_mask.png")),
         (("image/a.jpg", "image/b.png", "mask/a.png", "mask/b.png"), ("image/*.{jpg,png}", "mask/*.png")),
         (("i/x/a.jpg", "i/y/z/a.jpg", "masks/x/a.png", "masks/y/z/a.png"), ("i/**/*.jpg", "masks/**/*.png")),
@@ -171,6 +172,12 @@ def test_a_pattern_says_which(tmp_path):
         tmp_path, "images/1_image.png", "masks/1_mask.png", "annotations/1_annotation.png", pattern="masks/*"
     )
     assert (globs.of(family)[1], questions) == ("masks/*_mask.png", [])
+
+
+def test_what_is_no_picture_is_no_mask_though_a_pattern_matches_it(tmp_path):
+    (tmp_path / "masks/notes.png").mkdir(parents=True)
+    family, _ = look(tmp_path, "images/1.png", "images/notes.png", "masks/1.png", "masks/notes.txt", pattern="masks/*")
+    assert [pair.mask for pair in family.pairs] == ["masks/1.png"]
 
 
 def test_a_pattern_may_have_words_in_braces_as_in_params(tmp_path):

@@ -7,6 +7,7 @@ from pipeline.data.scenes import BYTES_PER_PIXEL, CLASSES, dataset as scenes, dr
 from pipeline.files.images import read_image, read_mask
 from pipeline.files.threads import Images
 from pipeline.params.dataset import ScenesDataset
+from tests.support import ROOT
 from tests.support.made import made
 
 
@@ -39,6 +40,18 @@ def test_files_hold_what_is_drawn(drawn):
         image, mask = draw(5, int(entry.name[1:4]), int(entry.name[5:]), height=32, width=40)
         np.testing.assert_array_equal(read_image(entry.image.content), image)
         np.testing.assert_array_equal(read_mask(entry.mask.content), mask)
+
+
+def test_scenes_are_those_of_earlier_versions():
+    """Scores on other images cannot be compared: who changes how scenes are drawn starts a new data set.
+
+    The file was made by commit 9a842c0: six streets of seed 7, below each other, beside them their masks as grey.
+    """
+    earlier = read_image((ROOT / "tests/support/scenes_of_9a842c0.png").read_bytes())
+    for sequence, both in enumerate(np.split(earlier, 6)):
+        image, mask = draw(7, sequence, 0, height=72, width=96)
+        np.testing.assert_array_equal(image, both[:, :96])
+        np.testing.assert_array_equal(mask, both[:, 96:, 0])
 
 
 def test_the_data_set_says_what_it_is(drawn):
