@@ -162,7 +162,8 @@ class FolderDataset(Section):
     """The class table, in the order of the class indices."""
     sequence: Text
     """Regular expression with one group, searched for in the image's path below the data set's folder: the group names
-    the sequence. ([^/]+)/[^/]+$ takes the image's folder, ([^/]+)$ makes each image a sequence of its own."""
+    the sequence. ([^/]+)/[^/]+$ takes the image's folder, ^([^/]+)/ the highest one, such as a patient's or a video's;
+    (.+) makes each image a sequence of its own. Cross-validation and intervals keep sequences together too."""
     splits: Annotated[FolderSplits | ListSplits | RatioSplits, Field(discriminator="by")]
     """How images are assigned to train, val and test."""
 

@@ -87,15 +87,17 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     rule = split_rules.propose(folders, lists, images, files)
     dataset, lines = _dataset(path, root, layout, table, rule)
     jobs = assignment.jobs(dataset, root)
+    if not split_rules.fits(rule, jobs):
+        dataset, lines = _dataset(path, root, layout, table, split_rules.without_sequences(rule))
+        jobs = assignment.jobs(dataset, root)
     counts = Counter(job.split for job in jobs if assignment.is_whole(root, job))
     read, unread = image_files.look_at(root, images)
     chosen = sizes.propose(read, counts["train"], machine)
     text = params_file.compose(lines, _values(chosen, machine, len(jobs) - counts.total()))
     params_file.checked(text)
-    channels = image_files.further_channels(listing, images)
-    questions = (*layout.questions, *table.questions, *asked, *rule.questions, *unread, *channels)
-    facts = _facts(layout, table, counts, chosen, rule)
-    return Proposal(text, (*facts, *image_files.told(listing, root, jobs, layout.contents)), questions)
+    questions = (*layout.questions, *table.questions, *asked, *rule.questions, *unread)
+    facts = (*_facts(layout, table, counts, chosen, rule), *image_files.told(listing, root, jobs, layout.contents))
+    return Proposal(text, facts, (*questions, *image_files.further_channels(listing, images)))
 
 
 def _annotated(listing: Listing) -> _Layout | None:
@@ -178,7 +180,6 @@ def _dataset(path: str, root: Path, layout: _Layout, table: ClassTable, rule: Sp
         classes.append(tree)
         rows.append(f"    - {text_of(tree)} # {row.share:.2%}")
     what = "masks" if kind in ("index", "colour") else "annotated images"
-    share = f"share of the pixels in {number} of {layout.contents.num_masks} {what}"
     names = f"; names: {table.source}" if table.source else "; names to fill in"
     reason = "each line of the lists names an image and its mask" if layout.images is None else ""
     values: dict[str, object] = {
@@ -192,7 +193,7 @@ def _dataset(path: str, root: Path, layout: _Layout, table: ClassTable, rule: Sp
         line("images", layout.images, reason or f"{len(layout.pairs)} of them have masks"),
         line("masks", layout.masks, reason or "paired by what the wildcards match" if what == "masks" else ""),
         line("mask_kind", kind, _KINDS[kind]),
-        f"  classes: # {share}{names}",
+        f"  classes: # share of the pixels in {number} of {layout.contents.num_masks} {what}{names}",
         *rows,
         line("sequence", rule.sequence, rule.sequence_reason),
         line("splits", dict(rule.rule), rule.reason),
@@ -228,8 +229,7 @@ def _values(chosen: Sizes, machine: Machine, alone: int) -> dict[tuple[str, str]
         ("train", "epochs"): (chosen.epochs, f"about {chosen.effort} on {machine}; segnet plan measures it"),
     }
     if alone:
-        reason = f"{alone} images or masks are alone, and left out"
-        values[("validate", "missing_pair")] = ("warning", reason)
+        values[("validate", "missing_pair")] = ("warning", f"{alone} images or masks are alone, and left out")
     return values
 
 

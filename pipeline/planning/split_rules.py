@@ -1,18 +1,18 @@
 """How images are assigned to train, val and test: as folders, lists or the images' names suggest."""
 
+import os
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
+from pipeline.data.assignment import Job
 from pipeline.planning import list_files
 from pipeline.planning.split_words import WORDS, named_by, split_of_folder
 
-EACH_ALONE = "([^/]+)$"
-_BY_PATH = "(.+)"
 _OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
-_BY_NAME = r"([^/]+?)[_-]\d+[^/]*$"
-_BY_FOLDER = "([^/]+)/[^/]+$"
+_EACH_ALONE = "(.+)"
+_BY_NAME = r"([^/]+?)[_-](?:frame|image|img|slice)?[_-]?\d+[^/]*$"
 _FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -49,17 +49,18 @@ def propose(
     """
     named = lists or folders
     kind, what = ("list", "lists") if lists else ("folder", "folders")
+    pattern, reason, questions = _sequence(images)
     if not named:
-        shares = dict(_SHARES)
-        pattern, reason, questions = _sequence(images)
-        rule = {"by": "ratio", **shares, "seed": 1}
+        rule = {"by": "ratio", **_SHARES, "seed": 1}
         asked = (*_of_some_folders(images), *([_question(files)] if files else []), *questions)
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     source = _OF_FOLDS if list_files.is_fold(lists) else f"{what} of the data set"
     among = () if lists else _of_words(folders)
+    if "val" in named and pattern == _EACH_ALONE:
+        reason = _OWN
     if "val" in named and "test" in named:
-        return SplitRule(rule, _BY_PATH, source, _OWN, among)
+        return SplitRule(rule, pattern, source, reason, among)
     if "val" in named:
         question = (
             "There are no test images: is the validation split to be the test split, and are validation images to be "
@@ -67,9 +68,19 @@ def propose(
             f"by itself. If yes: splits: {{by: {kind}, train: {named['train']}, val: {{share: 0.15, seed: 1}}, test: "
             f"{named['val']}}}"
         )
-        return SplitRule(rule, _BY_PATH, f"{source}, which has no test images", _OWN, (*among, question))
-    pattern, reason, questions = _sequence(images)
+        return SplitRule(rule, pattern, f"{source}, which has no test images", reason, (*among, question))
     return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, (*among, *questions))
+
+
+def fits(rule: SplitRule, jobs: Collection[Job]) -> bool:
+    """Return whether each sequence is in one split, or the data set leaves it to the rule which images are in val."""
+    in_splits = {(job.sequence, job.split) for job in jobs if job.sequence}
+    return rule.rule["val"] in (_CARVED, _SHARES["val"]) or len({each for each, _ in in_splits}) == len(in_splits)
+
+
+def without_sequences(rule: SplitRule) -> SplitRule:
+    """Return the rule with each image as a sequence of its own."""
+    return replace(rule, sequence=_EACH_ALONE, sequence_reason=_OWN)
 
 
 def _of_words(folders: Mapping[str, str]) -> tuple[str, ...]:
@@ -110,15 +121,50 @@ def _question(files: Sequence[str]) -> str:
 _OWN = "the splits are given"
 
 
+@dataclass(frozen=True)
+class _Groups:
+    """The sequence of each image by a pattern."""
+
+    pattern: str
+    what: str
+    of_images: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(set(self.of_images))
+
+
 def _sequence(images: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
     """Return dataset.sequence, its reason, and what is to be asked."""
-    for pattern, what in ((_BY_NAME, "what is before the number in a name"), (_BY_FOLDER, "the folder")):
-        matches = [re.search(pattern, image) for image in images]
-        groups = Counter(match[1] for match in matches if match is not None)
-        if all(matches) and _FEWEST <= len(groups) <= len(images) / 2:
-            return pattern, f"{what}: {len(groups)} sequences, each of which stays in one split", ()
-    question = (
-        "Are neighbouring images alike, such as frames of a film? Then let dataset.sequence name what they share, or "
-        "test images are too easy. Default: no, each image is on its own"
-    )
-    return EACH_ALONE, "each image is on its own", (question,)
+    by_name = _groups(_BY_NAME, "what is before the number in a name", images)
+    by_folder = next(filter(None, (_groups(each, "the folder", images) for each in _folders(images))), None)
+    found = [each for each in (by_name, by_folder) if each is not None]
+    if not found:
+        question = (
+            "Are neighbouring images alike, such as frames of a film? Then let dataset.sequence name what they share, "
+            "or test images are too easy. Default: no, each image is on its own"
+        )
+        return _EACH_ALONE, "each image is on its own", (question,)
+    chosen = min(found, key=len)  # in larger sequences, more of what may be alike stays together
+    asked: tuple[str, ...] = ()
+    if len(set(zip(*(each.of_images for each in found), strict=True))) > max(map(len, found)):
+        chosen = found[1]
+        asked = (
+            f"Are images of one folder alike, or those of all folders whose names begin as {found[0].of_images[0]}? "
+            f"Default: those of a folder, such as {found[1].of_images[0]}; if not: sequence: {_BY_NAME}",
+        )
+    return chosen.pattern, f"{chosen.what}: {len(chosen)} sequences, each of which stays in one split", asked
+
+
+def _groups(pattern: str, what: str, images: Sequence[str]) -> _Groups | None:
+    """Return the sequences by a pattern; None: there are too few, or most have one image, or not all images match."""
+    matches = [re.search(pattern, image) for image in images]
+    found = _Groups(pattern, what, tuple(match[1] for match in matches if match is not None))
+    return found if all(matches) and _FEWEST <= len(found) <= len(images) / 2 else None
+
+
+def _folders(images: Sequence[str]) -> Iterator[str]:
+    """Yield patterns of the images' folders, from the highest in which they differ; its name begins with that."""
+    parents = [PurePosixPath(image).parent for image in images]
+    same = len(PurePosixPath(os.path.commonpath(parents)).parts) if parents else 0
+    for number in range(1, min((len(parent.parts) for parent in parents), default=0) - same + 1):
+        yield "^" + "[^/]+/" * same + "(" + "/".join(["[^/]+"] * number) + ")/"

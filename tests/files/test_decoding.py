@@ -7,8 +7,9 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from pipeline.files.decoding import ImageError, decode, read_header, read_turned
+from pipeline.files.decoding import Decoded, ImageError, decode, read_header, read_software, read_turned
 from pipeline.files.images import read_image
 
 
@@ -22,6 +23,35 @@ def test_the_size_told_is_that_of_the_upright_pixels(tmp_path, suffix, orientati
     decoded = decode(path)
     assert read_turned(path)[:2] == decoded.upright(np.asarray(decoded.image)).shape[:2]
     assert read_turned(path) == (*((3, 5) if orientation < 5 else (5, 3)), orientation)
+
+
+def test_a_png_says_what_wrote_it(tmp_path):
+    info = PngInfo()
+    info.add_text("Software", "segnet 1")
+    Image.new("L", (2, 2)).save(tmp_path / "ours.png", pnginfo=info)
+    Image.new("L", (2, 2)).save(tmp_path / "other.png")
+    Image.new("L", (2, 2)).save(tmp_path / "a.bmp")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    names = ("ours.png", "other.png", "a.bmp", "broken.png")
+    assert [read_software(tmp_path / name) for name in names] == ["segnet 1", "", "", ""]
+
+
+def test_colours_that_a_palette_lacks_are_black(tmp_path):
+    image = Image.new("P", (2, 2))
+    image.putpalette([1, 2, 3, 4, 5, 6])
+    image.save(tmp_path / "a.png")
+    Image.new("L", (2, 2)).save(tmp_path / "grey.png")
+    assert decode(tmp_path / "a.png").palette == [(1, 2, 3), (4, 5, 6), *[(0, 0, 0)] * 254]
+    assert decode(tmp_path / "grey.png").palette is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "layout", "bits"),
+    [("zip", "RGB", 8), ("zip", "I;16B", 16), ("raw", "L;4", 4), ("raw", "BGR;15", 5), ("ppm", "1023", 10)],
+)
+def test_the_bits_of_a_channel_are_those_of_the_layout(codec, layout, bits):
+    image = Decoded(Image.new("L", (1, 1)), "L", codec, layout, 1, is_upright=True, is_lossy=False)
+    assert image.channel_bits == bits
 
 
 def test_a_broken_image_has_no_size(tmp_path):

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.files.stdout import outlived
 from tests.support import ROOT
 
 STAGE = """
@@ -24,6 +25,13 @@ def run(folder, stdout):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", STAGE]
     return subprocess.run(command, cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_what_else_a_stream_has_is_asked_of_it(capsys):
+    before = sys.stdout
+    with outlived():
+        assert (sys.stdout.encoding, sys.stdout.isatty()) == (before.encoding, before.isatty())
+    assert sys.stdout is before
 
 
 def test_a_stage_whose_reader_has_gone_does_its_work(tmp_path):

@@ -46,7 +46,7 @@ def test_labelled_test_images_are_the_test_split(root):
     write(root / "splits_final.json")
     lists, _ = list_files.of_images(listing.read(root), [*TRAINING, *TEST])
     assert lists["test"] == "imagesTs/"
-    rule = split_rules.propose({}, lists, [])
+    rule = split_rules.propose({}, lists, ["imagesTr/liver_1_0000.png"])
     assert rule.reason == "fold 0, the first in nnU-Net's splits_final.json of the data set"
     assert rule.questions == ()
 

@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import params
+from pipeline.artifacts.manifest import SPLITS
 from pipeline.cli import app
 from pipeline.data import assignment
-from tests.support import public_sets
+from tests.support import layouts, public_sets
 
 # Globs of images and masks, images by split, and what is left out.
 EXPECTED = {
@@ -150,4 +151,28 @@ def test_frames_of_one_name_in_given_splits_are_no_sequence(project):
     public_sets.uavid(project / "own")
     assert CliRunner().invoke(app, ["init", "own"]).exit_code == 0
     jobs = assignment.jobs(params.load().dataset, project / "own")
-    assert len({job.sequence for job in jobs}) == len(jobs) == 24
+    assert {job.sequence for job in jobs} == {f"uavid_{split}/seq{i}" for split in SPLITS for i in (1, 2)}
+    assert len(jobs) == 24
+
+
+def test_sequences_that_lists_divide_are_none(project):
+    for number, name in enumerate(f"{place}_{i}" for place in "abcdef" for i in range(3)):
+        layouts.picture(project / f"own/images/{name}.png", number)
+        layouts.mask(project / f"own/masks/{name}.png", 1, 2)
+        with (project / f"own/{SPLITS[number % 3]}.txt").open("a") as names:
+            names.write(f"{name}\n")
+    assert CliRunner().invoke(app, ["init", "own"]).exit_code == 0
+    dataset = params.load().dataset
+    assert (dataset.splits.by, dataset.sequence) == ("list", "(.+)")
+    assert "# the splits are given" in (project / "params.yaml").read_text()
+
+
+def test_patients_with_folders_of_images_and_masks_are_sequences(project):
+    for number in range(24):
+        folder = project / f"own/patient_{number // 2:02}"
+        layouts.picture(folder / f"images/{number % 2:03}.png", number)
+        layouts.mask(folder / f"masks/{number % 2:03}.png", 1, 2)
+    assert CliRunner().invoke(app, ["init", "own"]).exit_code == 0
+    jobs = assignment.jobs(params.load().dataset, project / "own")
+    assert {job.sequence for job in jobs} == {f"patient_{number:02}" for number in range(12)}
+    assert len({(job.sequence, job.split) for job in jobs}) == 12

@@ -2,6 +2,8 @@ import pytest
 
 from pipeline.planning import split_rules
 
+BY_NAME = r"([^/]+?)[_-](?:frame|image|img|slice)?[_-]?\d+[^/]*$"
+
 
 def of(folders, images=("a.png",)):
     return split_rules.propose(folders, {}, images)
@@ -41,17 +43,57 @@ def test_what_a_data_set_lacks_is_taken_from_train_or_asked():
 @pytest.mark.parametrize(
     ("images", "sequence"),
     [
-        ([f"x/{place}_{n:03}_rgb.png" for place in "abcdef" for n in range(2)], r"([^/]+?)[_-]\d+[^/]*$"),
-        ([f"{place}/{n}.png" for place in "abcdef" for n in range(2)], "([^/]+)/[^/]+$"),
-        ([f"DSC_{n:04}.jpg" for n in range(60)], "([^/]+)$"),
-        ([f"{place}_{n}.png" for place in "abcde" for n in range(9)], "([^/]+)$"),
-        ([f"{n}.jpg" for n in range(60)], "([^/]+)$"),
+        ([f"x/{place}_{n:03}_rgb.png" for place in "abcdef" for n in range(2)], BY_NAME),
+        ([f"{place}{end}{n}.png" for place in "abcdef" for n in range(2) for end in ("_frame", "-img_")], BY_NAME),
+        ([f"{place}/{n}.png" for place in "abcdef" for n in range(2)], "^([^/]+)/"),
+        ([f"x/{place}/rgb/{n}.png" for place in "abcdef" for n in range(2)], "^[^/]+/([^/]+)/"),
+        ([f"{place}/study{m}/rgb/{n}.png" for place in "abcdef" for m in "12" for n in "12"], "^([^/]+)/"),
+        ([f"{place}/{place}{kind}_{n}.png" for place in "abcdef" for kind in "xy" for n in "12"], "^([^/]+)/"),
+        ([f"{kind}/{place}/{n}.png" for place in "abcd" for kind in "xy" for n in "12"], "^([^/]+/[^/]+)/"),
+        ([f"{side}/{place}_{n}.png" for side in "lr" for place in "abcdef" for n in "12"], BY_NAME),
+        ([f"DSC_{n:04}.jpg" for n in range(60)], "(.+)"),
+        ([f"{place}_{n}.png" for place in "abcde" for n in range(9)], "(.+)"),
+        ([f"{place}/{n}.png" for place in "abcde" for n in range(2)], "(.+)"),
+        ([f"{place}/{place}.png" for place in "abcdef"], "(.+)"),
+        ([*(f"{place}/{n}.png" for place in "abcdef" for n in range(2)), "alone.png"], "(.+)"),
+        ([f"{n}.jpg" for n in range(60)], "(.+)"),
     ],
 )
 def test_sequences_are_what_names_or_folders_share_if_there_are_enough(images, sequence):
     rule = of({}, images)
     assert rule.sequence == sequence
-    assert bool(rule.questions) == (sequence == "([^/]+)$")
+    assert bool(rule.questions) == (sequence == "(.+)")
+
+
+def test_whether_folders_or_names_are_sequences_is_asked_where_each_cuts_across_the_other():
+    rule = of({}, [f"{folder}/{name}_{n}.png" for folder in "abcdef" for name in "uvwxyz" for n in range(2)])
+    assert rule.sequence == "^([^/]+)/"
+    assert rule.sequence_reason == "the folder: 6 sequences, each of which stays in one split"
+    assert rule.questions == (
+        "Are images of one folder alike, or those of all folders whose names begin as u? Default: those of a folder, "
+        f"such as a; if not: sequence: {BY_NAME}",
+    )
+
+
+GIVEN = {"train": "train", "val": "val", "test": "test"}
+
+
+@pytest.mark.parametrize(
+    ("images", "sequence"),
+    [
+        ([f"{split}/v{n}/{i}.png" for split in GIVEN for n in range(2) for i in range(3)], "^([^/]+/[^/]+)/"),
+        ([f"{split}/{split}{n}_{i}.png" for split in GIVEN for n in range(2) for i in range(3)], BY_NAME),
+        ([f"{split}/{i}.png" for split in GIVEN for i in range(9)], "(.+)"),
+    ],
+)
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("train", "val"), ("train", "test")])
+def test_sequences_of_given_splits_are_kept_together_in_folds_and_intervals(images, sequence, names):
+    rule = of({name: GIVEN[name] for name in names}, [image for image in images if image.startswith(names)])
+    if len(names) == 3 or sequence == "(.+)":
+        assert rule.sequence == sequence
+    assert any("Are neighbouring images alike" in question for question in rule.questions) == (
+        "val" not in names and rule.sequence == "(.+)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,23 @@ def test_the_scores_stand_beside_the_papers_and_in_their_intervals(history):
     )
     assert (by_symbol["BF"].value, by_symbol["BF"].paper) == (0.75, 0.4684)
     assert (by_symbol["ECE"].interval, by_symbol["ECE"].paper) == (None, None)
+    assert [(symbol, score.name, score.paper) for symbol, score in by_symbol.items()] == [  # Table 2, SegNet's row
+        ("mIoU", "Mean IoU", 0.601),
+        ("C", "Class accuracy", 0.712),
+        ("G", "Global accuracy", 0.904),
+        ("BF", "Boundary F1", 0.4684),
+        ("ECE", "Calibration error", None),
+    ]
+
+
+def test_the_page_says_what_was_trained_on_what(history):
+    assert page(history, dataset="camvid").facts == {
+        "network": "segnet, width 0.25",
+        "data set": "camvid",
+        "test images": "2",
+        "image scale": "0.5",
+        "training run": "abc",
+    }
 
 
 def test_other_data_sets_have_no_figures_of_the_paper(history):
