@@ -4,10 +4,11 @@ import argparse
 import os
 from collections.abc import Callable
 
-from pipeline.files import disk, git, log, signals, stdout, terminal, tracking_address
+from pipeline.files import disk, git, log, repository, signals, stdout, terminal, tracking_address
 
 ORDER = ("download", "validate", "tile", "train", "evaluate", "register")
 """The stages, in the order of the pipeline."""
+signals.end_while_starting(repository.AGAIN)  # a stage's other imports take seconds
 
 
 def execute(main: Callable[[], None]) -> None:
@@ -21,11 +22,11 @@ def execute(main: Callable[[], None]) -> None:
     try:
         tracking_address.check_tracking_address(os.environ.get(tracking_address.VARIABLE, ""))
         git.check()
-        with signals.handled(), stdout.outlived():
+        with signals.handled(repository.AGAIN), stdout.outlived():
             main()
     except Exception as err:
         if disk.refuses(err):
-            todo = "make room or correct its permissions, then run dvc repro again; no output is half-written"
+            todo = f"make room or correct its permissions, then run {repository.AGAIN} again; no output is half-written"
             terminal.fail("error: ", f"expected to write this stage's files, got {err}; {todo}")
         if terminal.is_told(err):
             terminal.fail("error: ", err)

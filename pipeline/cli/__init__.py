@@ -68,7 +68,9 @@ class _Listed(TyperCommand):
         return ast.get_docstring(functions[str(self.name)])
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        return imported(str(self.name)).make_context(info_name, args, parent, **extra)
+        with signals.importing():
+            command = imported(str(self.name))
+        return command.make_context(info_name, args, parent, **extra)
 
 
 class _Commands(TyperGroup):

@@ -25,9 +25,13 @@ LOWEST_FIRST = ("loss", "calibration_error")
 _NONE = "-"
 _RECIPE = ("model.", "train.", "start_from.", "vgg16")
 """Starts of the params without which a training is another."""
+_OF_CLASSES = "class_weight."
+"""Start of the params that follow from train.class_weights and the data."""
 _FOLDS = "folds"
 """The param that a cross-validation has alone."""
 _NAMED = 8  # metrics that an error names, those most like the one asked for
+_OTHER_DATA = "the runs learnt from different data: compare scores of the same test images alone"
+_DIGITS = 8  # of a digest, as many as of commits
 _MANY = 4  # values of a list; longer ones, such as class weights, are shortened
 
 
@@ -122,12 +126,14 @@ def rank(experiment: str, entries: Sequence[LoggedRun], metric: str, *, ascendin
 def differing(entries: Sequence[LoggedRun]) -> list[str]:
     """Return the params that differ between the runs that have them, and those of a recipe that some training lacks.
 
+    The weights of classes that follow from other params and the data are none of them.
+
     A cross-validation records less than a training, and one that has just begun nothing yet: that is no difference. Nor
     is a null that a training of another program does not record.
     """
     params = [entry.params for entry in entries if entry.params]
     trainings = [each for each in params if _FOLDS not in each]
-    keys = sorted({key for each in params for key in each})
+    keys = sorted({key for each in params for key in each if not key.startswith(_OF_CLASSES)})
     given = {key for each in params for key, value in each.items() if key.startswith(_RECIPE) and value != "null"}
     lacked = {key for key in given if any(key not in each for each in trainings)}
     return [key for key in keys if key in lacked or len({each[key] for each in params if key in each}) > 1]
@@ -159,6 +165,8 @@ def _show(ranking: Ranking, console: Console) -> None:
     order = "lowest" if ranking.ascending else "highest"
     caption = f"{ranking.experiment} by {ranking.metric}, {order} first: {len(ranking.entries)} of {ranking.total} runs"
     console.print(printable(caption), soft_wrap=True)
+    if _data_differ(ranking.entries):
+        console.print(printable(_OTHER_DATA), soft_wrap=True)
     if ranking.unranked:
         names = ", ".join(entry.name for entry in ranking.unranked)
         console.print(printable(f"not ranked, without {ranking.metric}: {names}"), soft_wrap=True)
@@ -186,12 +194,18 @@ def _columns(ranking: Ranking) -> Iterator[tuple[str, list[str]]]:
     yield "rank", [str(number) for number in range(1, len(ranking.ranked) + 1)] + missing
     yield "run", [entry.name for entry in entries]
     yield ranking.metric, [_value(entry, ranking.metric) for entry in ranking.ranked] + missing
+    if _data_differ(entries):
+        yield "data", [entry.data[:_DIGITS] or _NONE for entry in entries]
     for key in differing(entries):
         yield key, _shortened([entry.params.get(key, _NONE) for entry in entries])
     if any(entry.versions for entry in entries):
         yield "version", [_versions(entry) for entry in entries]
     yield "started (UTC)", [f"{entry.started:%Y-%m-%d %H:%M}" for entry in entries]
     yield "status", [entry.status for entry in entries]
+
+
+def _data_differ(entries: Sequence[LoggedRun]) -> bool:
+    return len({entry.data for entry in entries if entry.data}) > 1
 
 
 def _value(entry: LoggedRun, metric: str) -> str:

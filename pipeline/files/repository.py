@@ -10,6 +10,8 @@ FOLDS = "runs/folds"
 """Where `segnet crossvalidate` works, below the repository."""
 VARIABLE = "SEGNET_FOLD"
 """Names a fold's folder in the environment of its stages: through links, the current folder's path may be another."""
+AGAIN = "segnet crossvalidate" if os.environ.get(VARIABLE) else "dvc repro"
+"""The command that continues what a stage of this process has begun."""
 _FOLD = re.compile(r".*?/(?P<fold>runs/folds/folds-[0-9a-f]{16}/\d+)(/.*)?")
 _COPY = re.compile(r"(?P<root>.*?)/(\.dvc/tmp/exps|runs/folds/folds-[0-9a-f]{16})/.+")
 

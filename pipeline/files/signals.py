@@ -9,12 +9,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from types import FrameType
+from typing import NoReturn
 
 import psutil
 
 _CLEAN_UP_SECONDS = 60
 _LOOK_EVERY = 1.0  # seconds
 _STAGE_VARIABLE = "DVC_STAGE"  # dvc sets it in the environment of the stages that it runs
+
+
+def end_while_starting(again: str) -> None:
+    """Let SIGTERM and SIGINT end the process at once, until `handled`, if it was started by `python -m`.
+
+    KeyboardInterrupt within an import is swallowed by some libraries, which are broken then; nothing is to be cleaned
+    up yet. A process that imports stages for other ends, such as a test's, is left alone.
+    """
+    if sys.argv[0] == "-m":  # while Python locates the module (documentation of -m), so in the package of it alone
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: _end(number, again))
+
+
+def _end(number: int, again: str) -> NoReturn:
+    with suppress(OSError):  # nobody reads it any more
+        os.write(2, _ended(number, again).encode())
+    os._exit(128 + number)
+
+
+def _ended(number: int, again: str) -> str:
+    return f"ended by {signal.Signals(number).name}; the next {again} continues from what is complete\n"
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """On SIGINT, end the process at once with status 130: the block only imports, see `end_while_starting`."""
+    if threading.current_thread() is not threading.main_thread():  # Python sets handlers in that one alone
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -38,7 +73,7 @@ def handled(again: str = "dvc repro") -> Iterator[None]:
     except BaseException:
         if not caught:
             raise
-        sys.stderr.write(f"ended by {caught[0].name}; the next {again} continues from what is complete\n")
+        sys.stderr.write(_ended(caught[0], again))
         sys.exit(128 + caught[0])  # whatever the interrupt led to
     finally:
         for number, handler in before.items():

@@ -46,6 +46,8 @@ class LoggedRun:
     params: Mapping[str, str]
     """Under dotted keys, as runs.log_params records them."""
     tags: Mapping[str, str]
+    data: str
+    """The digest of what it was trained with, as runs.log_dataset records it; "" if it is not recorded."""
     versions: tuple[Registered, ...]
     """Registered from its training, by model and number; several if it was evaluated with different options."""
 
@@ -100,6 +102,7 @@ def _logged_run(run: "MlflowRun", registered: Mapping[str, list[Registered]]) ->
         metrics={key: value for key, value in sorted(run.data.metrics.items()) if not math.isnan(value)},
         params=dict(sorted(run.data.params.items())),
         tags=dict(sorted(run.data.tags.items())),
+        data=next((each.dataset.digest for each in (run.inputs.dataset_inputs if run.inputs else ())), ""),
         versions=tuple(registered.get(training, ())),
     )
 

@@ -13,11 +13,13 @@ from pipeline.tracking import runs, store
 from tests.support import ROOT
 
 
-def entry(name, params=None, *versions, **metrics):
+def entry(name, params=None, *versions, data="", **metrics):
     """A run with the metrics test/<name>."""
     scores = {f"test/{key}": value for key, value in metrics.items()}
     started = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    return LoggedRun(name, f"id-{name}", "FINISHED", started, scores, params or {}, {"training_run": name}, versions)
+    return LoggedRun(
+        name, f"id-{name}", "FINISHED", started, scores, params or {}, {"training_run": name}, data, versions
+    )
 
 
 def test_json_holds_everything_known_about_the_runs():
@@ -34,9 +36,10 @@ def test_json_holds_everything_known_about_the_runs():
         "metrics": {"test/miou": 0.30000000000000004},
         "params": {"seed": "1"},
         "tags": {"training_run": "a"},
+        "data": "",
         "versions": [{"model": "segnet-scenes", "number": "2", "aliases": ["champion"]}],
     }
-    empty = {"rank": None, "value": None, "metrics": {}, "params": {}, "versions": []}
+    empty = {"rank": None, "value": None, "metrics": {}, "params": {}, "data": "", "versions": []}
     assert second == shared | empty | {"name": "b", "run_id": "id-b", "tags": {"training_run": "b"}}
 
 
@@ -81,6 +84,19 @@ def test_runs_are_a_table_where_it_fits(board):
         ["-", "b" * 16, "-", "2", "-", "2026-03-01", "12:30", "FINISHED"],
     ]
     assert " ".join(unranked) == f"not ranked, without test/miou: {'b' * 16}"
+
+
+def test_what_runs_of_different_data_learnt_from_is_shown(board):
+    weights = {"class_weight.sky": "1.5", "train.seed": "1"}
+    ours, theirs = entry("a", weights, data="0123456789.dir", miou=0.5), entry("b", data="abcdef0123.dir", miou=0.25)
+    board(ours, theirs, entry("c", miou=0.125))
+    _, note, heading, *rows = run("--experiment", "e").stdout.splitlines()
+    assert note == "the runs learnt from different data: compare scores of the same test images alone"
+    assert heading.split()[:4] == ["rank", "run", "test/miou", "data"]
+    assert [row.split()[3] for row in rows] == ["01234567", "abcdef01", "-"]
+    board(ours, entry("b", weights | {"class_weight.sky": "2.5"}, data=ours.data, miou=0.25))
+    _, heading, *_ = run("--experiment", "e").stdout.splitlines()
+    assert heading.split() == ["rank", "run", "test/miou", "started", "(UTC)", "status"]
 
 
 def test_each_run_is_a_block_of_lines_where_the_table_does_not_fit(board):

@@ -8,7 +8,7 @@ from pipeline.registry.leaderboard import LoggedRun
 
 def entry(name, iou):
     started = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    return LoggedRun(name, f"id-{name}", "FINISHED", started, {"test/iou/road:2c: wet": iou}, {}, {}, ())
+    return LoggedRun(name, f"id-{name}", "FINISHED", started, {"test/iou/road:2c: wet": iou}, {}, {}, "", ())
 
 
 def test_a_class_is_ranked_by_its_own_name_or_by_mlflows():

@@ -11,7 +11,7 @@ from pipeline.registry.leaderboard import LoggedRun
 
 def entry(name, params=None, **metrics):
     started = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    return LoggedRun(name, f"id-{name}", "FINISHED", started, metrics, params or {}, {"training_run": name}, ())
+    return LoggedRun(name, f"id-{name}", "FINISHED", started, metrics, params or {}, {"training_run": name}, "", ())
 
 
 FOLDED = {"folds/miou": 0.41234567, "folds_deviation/miou": 0.03456, "folds/iou/car": 0.25}

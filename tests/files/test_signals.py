@@ -9,6 +9,7 @@ import time
 import pytest
 
 from pipeline.files import signals
+from stages import ORDER
 from tests.support import ROOT
 
 STAGE = """
@@ -133,3 +134,49 @@ def test_ray_may_not_keep_its_handler_of_sigterm():
         assert caught == ["ours", "ours"]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+# Sends the process a signal while it imports numpy, where torch swallows KeyboardInterrupt.
+SITE = """
+import os, sys
+class Strike:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy.lib" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), {number:d})
+sys.meta_path.insert(0, Strike())
+"""
+
+
+@pytest.fixture
+def struck(tmp_path):
+    """Run a module that gets a signal as it starts; return its exit status and what it said."""
+
+    def run(*words, number=signal.SIGINT, **environment):
+        (tmp_path / "sitecustomize.py").write_text(SITE.format(number=number))
+        paths = os.pathsep.join([str(ROOT), str(tmp_path)])
+        command = [sys.executable, "-m", *words]
+        settings = os.environ | {"PYTHONPATH": paths} | environment
+        done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=() if stage == "train" else pytest.mark.slow) for stage in ORDER]
+)
+def test_a_signal_ends_a_stage_that_is_only_starting(struck, stage):
+    said = "ended by {}; the next {} continues from what is complete\n"
+    assert struck(f"stages.{stage}") == (130, said.format("SIGINT", "dvc repro"))
+    fold = {"number": signal.SIGTERM, "SEGNET_FOLD": "runs/folds/1"}
+    assert struck(f"stages.{stage}", **fold) == (143, said.format("SIGTERM", "segnet crossvalidate"))
+
+
+def test_a_signal_ends_a_command_that_is_only_starting(struck):
+    assert struck("pipeline.cli", "predict", "a.png") == (130, "")
+
+
+def test_what_imports_stages_keeps_its_own_handlers(struck, tmp_path):
+    (tmp_path / "other.py").write_text("import signal, stages\nprint(signal.getsignal(signal.SIGINT).__name__)")
+    assert struck("other") == (0, "default_int_handler\n")

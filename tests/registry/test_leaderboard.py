@@ -13,6 +13,7 @@ def test_a_run_is_returned_with_all_it_holds(mlflow_store):
     run = runs.start("listed", "0123abcd")
     with runs.running(run):
         runs.log_params(run, {"train": {"seed": 2}})
+        runs.log_dataset(run, "scenes", "0123.dir", source="data/tiles", context="training")
         for epoch in (1, 2):
             runs.log_metrics(run, {"val/miou": epoch / 10}, epoch)
     (entry,) = logged_runs(mlflow_store, "listed")
@@ -21,6 +22,7 @@ def test_a_run_is_returned_with_all_it_holds(mlflow_store):
     assert entry.metrics == {"val/miou": 0.2}
     assert entry.params == {"train.seed": "2"}
     assert entry.tags["training_run"] == "0123abcd"
+    assert entry.data == "0123.dir"
     assert entry.versions == ()
 
 
