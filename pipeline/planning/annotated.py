@@ -153,7 +153,7 @@ def _globs(listing: Listing, kind: str, files: Sequence[str]) -> Annotated | Non
     named = sorted(str(pair.image) for pair in drawings if pair.image in pictures)
     if not named:
         return None
-    family = Family(tuple(pair for pair in pairs if pair.image in set(named)), "", "", "")
+    family = Family(tuple(pair for pair in pairs if pair.image in set(named)))
     return Annotated(kind, globs.of_images(family.pairs), alternatives(files))
 
 

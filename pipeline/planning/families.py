@@ -11,7 +11,8 @@ from pipeline.data.pairing import Pair
 from pipeline.planning import mask_words, split_words
 from pipeline.planning.mask_words import RARER, USUAL, Words, folders_of_masks
 
-_START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)[_-](?=.)")
+_START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)([_-](?=.)|(?=\d))")
+_START_OF_IMAGE = re.compile(r"(?i)(image|img|photo|picture|rgb|sat)([_-](?=.)|(?=\d))")
 _OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
 _OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
@@ -23,10 +24,12 @@ class Family:
     """Masks that are named alike, each with its image."""
 
     pairs: tuple[Pair, ...]
-    image_end: str
+    image_start: str = ""
+    """What begins all image names, such as image_."""
+    image_end: str = ""
     """What ends all image names before the suffix, such as _leftImg8bit."""
-    mask_start: str
-    mask_end: str
+    mask_start: str = ""
+    mask_end: str = ""
     """What ends all mask names before the suffix, such as _mask."""
     left_out: tuple[str, ...] = ()
     """Pictures of the same names as images, which were not taken for them."""
@@ -174,54 +177,63 @@ def _lossless_twins(pictures: Sequence[str]) -> set[str]:
     return {each[".png"] for each in kinds.values() if ".png" in each and {".jpg", ".jpeg"} & each.keys()}
 
 
-def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[tuple[str, str]]]:
-    """Return images, each with the end of its name that is left out, by what remains of the name."""
-    by_core: dict[str, list[tuple[str, str]]] = defaultdict(list)
+_Affix = tuple[str, str]
+"""What is left out of an image's name: its start and its end, of which one is empty."""
+
+
+def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[tuple[str, _Affix]]]:
+    """Return images, each with what is left out of its name, by what remains of it."""
+    by_core: dict[str, list[tuple[str, _Affix]]] = defaultdict(list)
     for path in images:
         stem = PurePosixPath(path).stem
-        by_core[stem].append((path, ""))
+        by_core[stem].append((path, ("", "")))
         if (end := by.end_of_image.search(stem)) is not None:
-            by_core[stem[: end.start()]].append((path, end[0]))
+            by_core[stem[: end.start()]].append((path, ("", end[0])))
+        if (start := _START_OF_IMAGE.match(stem)) is not None:
+            by_core[stem[start.end() :]].append((path, (start[0], "")))
     return by_core
 
 
 def _family(
-    masks: Sequence[str], images: Mapping[str, list[tuple[str, str]]], names: Mapping[str, _Name]
+    masks: Sequence[str], images: Mapping[str, list[tuple[str, _Affix]]], names: Mapping[str, _Name]
 ) -> Family | None:
-    pairs: list[tuple[Pair, str]] = []
+    pairs: list[tuple[Pair, _Affix]] = []
     named: set[str] = set()
     for mask in masks:
         candidates = images.get(names[mask].core, [])
         if candidates:
-            image, end = max(candidates, key=lambda each: _likelihood(each[0], each[1], mask))
-            pairs.append((Pair(image, mask), end))
+            image, affix = max(candidates, key=lambda each: _likelihood(each[0], each[1], mask))
+            pairs.append((Pair(image, mask), affix))
             named.update(path for path, _ in candidates)
     if not pairs:
         return None
-    ends = Counter(end for _, end in pairs)
-    end = max(ends, key=lambda each: (ends[each], each))  # as many _test as _training: one glob cannot have both
+    affixes = Counter(affix for _, affix in pairs)
+    affix = max(affixes, key=lambda each: (affixes[each], each))  # as many _test as _training: no glob can have both
     name = names[masks[0]]
-    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), end) for pair, own in pairs if own == end)
+    whole = any(names[str(pair.mask)].core != _core_of(str(pair.image), affix) for pair, own in pairs if own == affix)
     start, tail = ("", "") if whole else (name.start, name.end)
     left_out = tuple(sorted(named - {str(pair.image) for pair, _ in pairs}))
-    return Family(tuple(pair for pair, own in pairs if own == end), end, start, tail, left_out)
+    return Family(tuple(pair for pair, own in pairs if own == affix), *affix, start, tail, left_out)
 
 
-def _core_of(image: str, end: str) -> str:
-    return PurePosixPath(image).stem.removesuffix(end)
+def _core_of(image: str, affix: _Affix) -> str:
+    return PurePosixPath(image).stem.removeprefix(affix[0]).removesuffix(affix[1])
 
 
-def _likelihood(image: str, end: str, mask: str) -> tuple[object, ...]:
-    """Return what is larger for the image that a mask is more likely of, given the end that its name has beyond it.
+def _likelihood(image: str, affix: _Affix, mask: str) -> tuple[object, ...]:
+    """Return what is larger for the image that a mask is more likely of, given what its name has beyond the mask's.
 
-    First is how many folders the two have in common, where one that begins with the other's name counts as one; then
-    how many are named after the same split.
+    First is whether it lies in no folder of masks or instances; then how many folders the two have in common, where one
+    that begins with the other's name counts as one; then how many are named after the same split.
     """
     ours, theirs = PurePosixPath(image).parent.parts, PurePosixPath(mask).parent.parts
     same = sum(any(their.startswith(our) for their in theirs) for our in ours)
     of_split = sum(any(_of_same_split(our, their) for their in theirs) for our in ours)
-    is_picture = not any(map(_OF_INSTANCES.search, ours))
-    return is_picture, same, of_split, not end, _is_of_images(image), image
+    is_of_masks = any(map(mask_words.is_named_after_masks, ours)) and not any(
+        map(mask_words.is_named_after_images, ours)
+    )
+    is_picture = not is_of_masks and not any(map(_OF_INSTANCES.search, ours))
+    return is_picture, same, of_split, not any(affix), _is_of_images(image), image
 
 
 def _is_of_images(path: str) -> bool:

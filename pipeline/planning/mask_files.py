@@ -118,9 +118,10 @@ def _matching(root: Path, pattern: str) -> list[str]:
     """Return the masks that a pattern means, below `root` or as absolute paths."""
     kinds = suffixes()
     for base in (root, Path.cwd()):
-        globs_of = [f"{pattern}/**/*"] if (base / pattern).is_dir() else pairing.alternatives(pattern)
+        globs_of = [glob.escape(pattern)] if (base / pattern).is_dir() else pairing.alternatives(pattern)
         matching = (glob.iglob(each, root_dir=base, recursive=True) for each in globs_of)  # noqa: PTH207  # as pairing.py
         paths = set(chain.from_iterable(matching))
+        paths |= {f"{path}/{below.relative_to(base / path)}" for path in paths for below in (base / path).rglob("*")}
         files = sorted(path for path in paths if Path(path).suffix.lower() in kinds and (base / path).is_file())
         if files and base == root:
             return [_within(root, path) for path in files]

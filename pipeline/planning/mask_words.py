@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import PurePosixPath
 
 _OF_MASKS = re.compile(
-    r"(?i)mask|label|annot|segm|ground.?truth|(?<![a-z])(gt|seg|lbl)(?![a-z])|^gt(fine|coarse)|(?-i:_L$)"
+    r"(?i)mask|label|annot|segm|ground.?truth|(?<![a-z])(gt|seg|lbl|ann)(?![a-z])|^gt(fine|coarse)|(?-i:_L$)"
 )
 _WITHOUT = re.compile(
     r"(?i)((?<![a-z])(un|no|non|not|without)|(?-i:(?<=[a-z])Un))[_\-. ]?(mask|label|annot|segm|ground.?truth|gt|seg)"
@@ -30,7 +30,7 @@ class Words:
 USUAL = Words(None, re.compile(_END_OF_MASK), re.compile(rf"(?i)[_-]({_END_OF_IMAGE})$"))
 RARER = Words(
     re.compile(
-        r"(?i)(?<![a-z])(gts?|semantics?|instances?|panoptic|targets?|manual\d*)(?![a-z])|^y[_-]|"
+        r"(?i)(?<![a-z])(gts?|semantics?|instances?|panoptic|targets?|manual\d*|anno|lab)(?![a-z])|^y[_-]|"
         r"(?-i:(?<=[a-z])(Seg|GT)(?![a-z]))"
     ),
     re.compile(rf"{_END_OF_MASK}|(?i:lab|anno|manual\d*)"),

@@ -16,7 +16,7 @@ from pipeline.planning.families import Family
     ],
 )
 def test_folders_of_masks_are_named_after_those_of_images(names, expected):
-    family = Family(tuple(Pair(f"{ours}/1.png", f"{theirs}/1.png") for ours, theirs in names.items()), "", "", "")
+    family = Family(tuple(Pair(f"{ours}/1.png", f"{theirs}/1.png") for ours, theirs in names.items()))
     if expected is None:
         with pytest.raises(ValueError, match="expected one rule for the folders of images and masks, got a with m and"):
             globs.of(family)
@@ -36,6 +36,6 @@ def test_folders_of_masks_are_named_after_those_of_images(names, expected):
 def test_a_folder_whose_name_globs_would_read_otherwise_is_refused(images, masks, found, named):
     pairs = tuple(Pair(f"{images}/{name}.png", f"{masks}/{name}.png") for name in "ab")
     expected = re.escape(f"expected names of folders without {found}, which have a meaning in dataset.images and")
-    for ask in (lambda: globs.of(Family(pairs, "", "", "")), lambda: globs.of_images([Pair(f"{named}/a.png", None)])):
+    for ask in (lambda: globs.of(Family(pairs)), lambda: globs.of_images([Pair(f"{named}/a.png", None)])):
         with pytest.raises(ValueError, match=f"{expected} dataset.masks, got {re.escape(named)}; rename it"):
             ask()

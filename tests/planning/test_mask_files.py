@@ -38,6 +38,16 @@ def look(root, *paths, pattern=None):
         (("images/a_image.png", "annotations/a_annot.png"), ("images/*_image.png", "annotations/*_annot.png")),
         (("images/segment_1.jpg", "images/segment_2.jpg", "masks/segment_1.png", "masks/segment_2.png"),
          ("images/*.jpg", "masks/*.png")),
+        (("images/image_1.png", "images/image_2.png", "masks/mask_1.png", "masks/mask_2.png"),
+         ("images/image_*.png", "masks/mask_*.png")),
+        (("img1.png", "img2.png", "mask1.png", "mask2.png"), ("img*.png", "mask*.png")),
+        (("a/image_1.png", "a/image_2.png", "masks/1.png", "masks/2.png"), ("a/image_*.png", "masks/*.png")),
+        (("images/image_1.png", "images/image_2.png", "masks/image_1.png", "masks/image_2.png"),
+         ("images/*.png", "masks/*.png")),
+        (("img_dir/train/1.jpg", "img_dir/val/2.jpg", "ann_dir/train/1.png", "ann_dir/val/2.png"),
+         ("img_dir/*/*.jpg", "ann_dir/*/*.png")),
+        (("train_img/1.jpg", "test_img/2.jpg", "train_lab/1.png", "test_lab/2.png"),
+         ("{test,train}_img/*.jpg", "{test,train}_lab/*.png")),
         (("images/1_L.jpg", "images/1_R.jpg", "masks/1_L.png", "masks/1_R.png"), ("images/*.jpg", "masks/*.png")),
         (("images/GT_1.jpg", "images/GT_2.jpg", "masks/GT_1.png", "masks/GT_2.png"), ("images/*.jpg", "masks/*.png")),
         (("labeled_images/1.jpg", "labeled_images/2.jpg", "masks/1.png", "masks/2.png"),
@@ -178,6 +188,21 @@ def test_what_is_no_picture_is_no_mask_though_a_pattern_matches_it(tmp_path):
     (tmp_path / "masks/notes.png").mkdir(parents=True)
     family, _ = look(tmp_path, "images/1.png", "images/notes.png", "masks/1.png", "masks/notes.txt", pattern="masks/*")
     assert [pair.mask for pair in family.pairs] == ["masks/1.png"]
+
+
+@pytest.mark.parametrize("pattern", ["masks/liver", "masks/liver/*.png", "masks/l*r"])
+def test_other_masks_than_a_pattern_names_are_no_images(tmp_path, pattern):
+    family, _ = look(
+        tmp_path, "images/0.jpg", *(f"masks/{organ}/0.png" for organ in ("liver", "spleen")), pattern=pattern
+    )
+    assert family.pairs == (Pair("images/0.jpg", "masks/liver/0.png"),)
+    assert globs.of(family) == ("images/*.jpg", "masks/liver/*.png")
+
+
+@pytest.mark.parametrize("pattern", ["*_seg_x", "a_seg_x", "[ab]_seg_x"])
+def test_a_pattern_that_matches_folders_means_what_is_below_them(tmp_path, pattern):
+    family, _ = look(tmp_path, "photos/1.jpg", "a_seg_x/1.png", "a_seg_x/more/1.txt", pattern=pattern)
+    assert [pair.mask for pair in family.pairs] == ["a_seg_x/1.png"]
 
 
 def test_a_pattern_may_have_words_in_braces_as_in_params(tmp_path):
