@@ -148,7 +148,8 @@ def _borders(rows: Sequence[Row], unknown: Sequence[Label], kind: str) -> list[s
     what = "colours" if kind == "colour" else "values"
     return [
         f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders? "
-        "Default: no, each is a class"
+        "Default: no, each is a class. If yes: write the masks anew with hard borders, those of two classes by a "
+        "threshold, and run segnet init again"
     ]
 
 

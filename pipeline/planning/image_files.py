@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 from pipeline.data import assignment
 from pipeline.data.assignment import Job
 from pipeline.data.pairing import Pair
-from pipeline.files.decoding import read_turned
+from pipeline.files.decoding import read_header, read_turned
 from pipeline.files.images import ImageError, read_image
 from pipeline.planning.contents import Contents
 from pipeline.planning.listing import Listing
 
 _HEADERS = 300  # images whose size is read
 _DECODED = 8  # images whose pixels are read too
+_DIM = 64  # of 255: white of a camera of 14 bits that stores them in 16
 _OF_NNUNET = re.compile(r"(.*imagesT[rs]/[^/]*_)0000(\.[^.]+)")  # a case's first channel
 
 
@@ -91,7 +92,7 @@ def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], t
     Raises:
         ValueError: none can be read.
     """
-    sizes, there, refused = [], [], dict[str, str]()
+    sizes, there, highest, refused = [], [], list[int](), dict[str, str]()
     for image in _spread(images, _HEADERS):
         try:
             sizes.append(read_turned(root / image)[:2])
@@ -103,16 +104,30 @@ def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], t
         raise ValueError(f"expected images that can be read, got none{problem}; fix them, or name another folder")
     for image in _spread(there, _DECODED):
         try:
-            read_image(root / image)
+            pixels = read_image(root / image)
         except (ImageError, OSError) as err:
             refused[image] = str(err)
+        else:
+            if read_header(root / image)[0].startswith("I"):  # Pillow's modes of 16-bit grey
+                highest.append(int(pixels.max()))
     questions = (
         f"Are there images to be fixed first? {image}: {why}. Default: no; the validate stage refuses those that "
         "cannot be read"
         for image, why in refused.items()
         if (root / image).exists()
     )
-    return sizes, tuple(questions)[:1]
+    return sizes, (*tuple(questions)[:1], *_dim(max(highest, default=255)))
+
+
+def _dim(highest: int) -> tuple[str, ...]:
+    """Return a question about 16-bit images of which no value, as read in 8 bits, is above `highest`."""
+    if highest > _DIM:
+        return ()
+    return (
+        "Are the 16-bit images of a camera of fewer bits? No value of those looked at is above "
+        f"{(highest + 1) * 257:,}, and white is 65,535: they are read as nearly black. Default: no. If yes: scale them "
+        "to 16 bits, or convert them to 8",
+    )
 
 
 def _spread(images: Sequence[str], count: int) -> list[str]:

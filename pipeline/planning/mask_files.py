@@ -29,7 +29,7 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         pattern: glob of the masks, or their folder; below the data set's folder or elsewhere.
 
     Raises:
-        ValueError: no mask has an image of its name, or the pattern has too many alternatives.
+        ValueError: no mask has an image of its name, an image has several, or the pattern has too many alternatives.
     """
     if pattern is not None:
         masks = _matching(listing.root, pattern)
@@ -45,12 +45,32 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
             "--masks 'labels/*_mask.png'. Annotations are read of COCO, LabelMe, CVAT and, polygons alone, YOLO"
         )
     if pattern is not None:
-        return usual[0], _left_out(usual[0])
+        return _one_each(usual[0]), _left_out(usual[0])
     both = [*usual, *families.by_rarer_words(listing.pictures, usual)]
     alike = [each for each in both if families.is_second_best(each) <= families.is_second_best(usual[0])]
     if len(alike) == 1:
-        return usual[0], _left_out(usual[0])
-    return _most_likely(listing.root, alike)
+        return _one_each(usual[0]), _left_out(usual[0])
+    family, questions = _most_likely(listing.root, alike)
+    return _one_each(family), questions
+
+
+def _one_each(family: Family) -> Family:
+    """Return the family.
+
+    Raises:
+        ValueError: an image has several masks.
+    """
+    masks_of: dict[str | None, list[str]] = {}
+    for pair in family.pairs:
+        masks_of.setdefault(pair.image, []).append(str(pair.mask))
+    image, masks = max(masks_of.items(), key=lambda each: len(each[1]))
+    if len(masks) == 1:
+        return family
+    raise ValueError(
+        f"expected one mask for each image, got {len(masks)} for {image}: {', '.join(masks[:3])}; where each holds a "
+        "class or an object of its own, merge them into one, in which a pixel has the value of its class; or say which "
+        "are meant by --masks"
+    )
 
 
 def _most_likely(root: Path, alike: Sequence[Family]) -> tuple[Family, list[str]]:
@@ -109,8 +129,8 @@ def contents_of(listing: Listing, family: Family) -> Contents:
         if not str(family.pairs[0].mask).startswith("../"):
             raise
         raise ValueError(
-            f"expected masks in {listing.root}, got none, and pictures of the same names beside it that are no masks: "
-            f"{err}; or name the masks with --masks"
+            f"expected masks in {listing.root}, got none; pictures of its images' names beside it are no masks "
+            f"({str(err).partition(';')[0]}). Put the masks into it, or name them with --masks"
         ) from err
 
 

@@ -85,6 +85,8 @@ class TrainingLine:
 
     def left(self, done: float) -> str:
         """Return how long the rest takes, after `done` epochs."""
+        if done >= self._num_epochs:
+            return "0 s left"
         if self._measured_from is None or done <= self._measured_from[1]:
             return "time left: not known yet"
         began, first = self._measured_from

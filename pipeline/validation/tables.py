@@ -66,13 +66,21 @@ def _described(images: pd.DataFrame) -> pd.DataFrame:
             "missing": np.select([images["image"] == "", images["mask"] == ""], ["image", "mask"], ""),
             "image_size": _sizes(images["width"], images["height"]),
             "mask_size": _sizes(images["mask_width"], images["mask_height"]),
-            "turned": ("; " + _orientations(images)).where(images["orientation"] != images["mask_orientation"], ""),
+            "turned": _turned(images),
             "in_doubt": _orientations(images).where(is_in_doubt(images), ""),
             "outside": images["outside"],
             "labels_outside": images["labels_outside"],
             "contrast": images["contrast"],
         }
     )
+
+
+def _turned(images: pd.DataFrame) -> "pd.Series[str]":
+    """Return the orientations where image and mask differ in them, and what to do where they fit but for that."""
+    fits = (images["width"] == images["mask_height"]) & (images["height"] == images["mask_width"])
+    todo = np.where(fits, ": they fit as they are stored; if they match so, remove the tag", "")
+    differ = images["orientation"] != images["mask_orientation"]
+    return ("; " + _orientations(images) + todo).where(differ, "")
 
 
 def _orientations(images: pd.DataFrame) -> "pd.Series[str]":

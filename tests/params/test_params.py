@@ -114,6 +114,7 @@ def test_a_wrong_key_or_value_is_named(tmp_path, old, new, line):
     [
         ("title: fields", "title: My Fields", "dataset.title: expected the pattern '^[a-z0-9][a-z0-9-]*$', got \"My"),
         ("test: 0.15, seed", "test: 0.25, seed", "dataset.splits: expected train + val + test = 1, got 1.1;"),
+        ("test: 0.15, seed", "test: null, seed", "dataset.splits: expected train + val + test = 1, got 0.85;"),
         ("by: ratio", "by: luck", "dataset.splits.by: expected one of 'folder', 'list', 'ratio', got 'luck'; correct"),
         (
             "value: 1",

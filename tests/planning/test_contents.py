@@ -119,7 +119,8 @@ def test_soft_borders_are_asked_about(masks, in_colour):
     table = table_of(masks(Image.fromarray(np.stack([values] * 3, 1)[None] if in_colour else values[None])))
     what = "colours" if in_colour else "values"
     question = f"10 {what} have 1.96% of the pixels together: were the masks drawn with soft borders?"
-    assert f"{question} Default: no, each is a class" in table.questions
+    remedy = "If yes: write the masks anew with hard borders, those of two classes by a threshold, and run segnet init"
+    assert f"{question} Default: no, each is a class. {remedy} again" in table.questions
 
 
 # 24 values have 0.45% each, a tenth together; of four there are no more than twice the others, of five there are.

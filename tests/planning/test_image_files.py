@@ -1,5 +1,6 @@
 """A look at images tells their sizes, and says what the pipeline would refuse."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -69,6 +70,19 @@ def test_further_channels_of_nnunets_cases_are_asked_about(tmp_path, names, seco
         "not used. Default: yes. If no: merge three channels of each case into one RGB image, and run segnet init again"
     )
     assert asked == ((question,) if second else ())
+
+
+@pytest.mark.parametrize(("highest", "told"), [(6_253, "6,425"), (16_383, "16,705"), (16_900, ""), (65_535, "")])
+def test_16_bit_images_that_are_read_as_nearly_black_are_asked_about(tmp_path, highest, told):
+    Image.fromarray(np.array([[0, 5_000], [0, highest]], np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray(np.array([[0, 20]], np.uint8)).save(tmp_path / "dark.png")
+    sizes, questions = image_files.look_at(tmp_path, ["a.png", "dark.png"])
+    assert sizes == [(2, 2), (1, 2)]
+    question = (
+        f"Are the 16-bit images of a camera of fewer bits? No value of those looked at is above {told}, and white is "
+        "65,535: they are read as nearly black. Default: no. If yes: scale them to 16 bits, or convert them to 8"
+    )
+    assert questions == ((question,) if told else ())
 
 
 def test_masks_of_another_size_than_their_images_are_told(tmp_path):

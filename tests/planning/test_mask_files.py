@@ -98,9 +98,12 @@ def test_photos_beside_a_folder_without_masks_are_not_taken_for_its_faulty_masks
         (tmp_path / path).parent.mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / path)
     expected = (
-        r"^expected masks in .*photos, got none, and pictures .* beside it that are no masks: .*labels_2023/1\.jpg: "
+        r"^expected masks in .*photos, got none; pictures of its images' names beside it are no masks "
+        r"\(.*labels_2023/1\.jpg: "
     )
-    with pytest.raises(ValueError, match=expected + r"expected a mask in lossless .*; or name the masks with --masks$"):
+    with pytest.raises(
+        ValueError, match=expected + r"expected a mask in lossless [^;]*\). Put .* into it, or name .*$"
+    ):
         propose(tmp_path / "photos", "photos", Machine(cores=2, gpus=0, gpu_bytes=0))
 
 
@@ -188,6 +191,17 @@ def test_what_is_no_picture_is_no_mask_though_a_pattern_matches_it(tmp_path):
     (tmp_path / "masks/notes.png").mkdir(parents=True)
     family, _ = look(tmp_path, "images/1.png", "images/notes.png", "masks/1.png", "masks/notes.txt", pattern="masks/*")
     assert [pair.mask for pair in family.pairs] == ["masks/1.png"]
+
+
+@pytest.mark.parametrize("pattern", [None, "masks"])
+def test_several_masks_of_an_image_are_refused(tmp_path, pattern):
+    expected = (
+        r"^expected one mask for each image, got 2 for images/0.jpg: masks/liver/0.png, masks/spleen/0.png; where each "
+        "holds a class or an object of its own, merge them into one, in which a pixel has the value of its class; or "
+        "say which are meant by --masks$"
+    )
+    with pytest.raises(ValueError, match=expected):
+        look(tmp_path, "images/0.jpg", *(f"masks/{organ}/0.png" for organ in ("liver", "spleen")), pattern=pattern)
 
 
 @pytest.mark.parametrize("pattern", ["masks/liver", "masks/liver/*.png", "masks/l*r"])

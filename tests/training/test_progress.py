@@ -55,6 +55,10 @@ def test_before_an_epoch_is_seen_no_time_is_estimated(capsys):
     assert "time left: not known yet" in capsys.readouterr().out
 
 
+def test_after_the_last_epoch_nothing_is_left():
+    assert TrainingLine(4).left(4.0) == "0 s left"
+
+
 @pytest.mark.parametrize(("done", "left"), [(0.0, "time left: not known yet"), (0.25, "2 min left")])
 def test_the_time_left_is_known_once_something_was_done(capsys, monkeypatch, done, left, clock):
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -107,7 +107,10 @@ def test_sizes_that_differ_for_the_orientation_say_so(manifest):
     turned = change(manifest, ["val/2"], orientation=6, height=40, width=32)
     (finding,) = validate.run(turned, settings()).errors
     detail = "image 32 x 40, mask 40 x 32 pixels; EXIF orientation 6 of the image, 1 of the mask"
-    assert (finding.check, finding.offenders[0].detail) == ("size_mismatch", detail)
+    todo = ": they fit as they are stored; if they match so, remove the tag"
+    assert (finding.check, finding.offenders[0].detail) == ("size_mismatch", detail + todo)
+    (finding,) = validate.run(change(turned, ["val/2"], width=31), settings()).errors
+    assert finding.offenders[0].detail == detail.replace("32 x 40", "31 x 40")
 
 
 def test_an_orientation_in_doubt_says_what_to_look_at_and_what_to_do(manifest):
