@@ -36,7 +36,7 @@ def find(listing: Listing) -> Annotated | None:
     """Return the annotations in a folder; None: none are known, or they name no image that is there.
 
     Raises:
-        ValueError: there are YOLO's boxes, and neither other annotations nor masks.
+        ValueError: there are YOLO's or COCO's boxes, and neither other annotations nor masks.
     """
     cvat = [path for path in listing.named(".xml") if _MARK in _start(listing, path, 4096)]
     if cvat:
@@ -51,7 +51,7 @@ def find(listing: Listing) -> Annotated | None:
         if files and (of_images := families.find([*listing.pictures, *files], files)):
             asked = _asked_of_boxes(listing, files) if kind == "yolo" else ()
             return Annotated(kind, *globs.of(of_images[0]), of_images[0], asked)
-    _refuse_boxes(listing)
+    _refuse_boxes(listing, [path for path, each in kinds.items() if each == "boxes"])
     return None
 
 
@@ -72,12 +72,14 @@ def _texts(listing: Listing) -> tuple[list[str], list[bytes]]:
     return named, list(islice(filter(bytes.strip, (_start(listing, path, -1) for path in named)), _LOOKED_AT))
 
 
-def _refuse_boxes(listing: Listing) -> None:
+def _refuse_boxes(listing: Listing, of_coco: Sequence[str]) -> None:
     named, contents = _texts(listing)
-    if contents and all(map(yolo.are_boxes, contents)) and not families.find(listing.pictures):
+    of_yolo = named if contents and all(map(yolo.are_boxes, contents)) else []
+    if (of_yolo or of_coco) and not families.find(listing.pictures):
+        whose, first = ("YOLO's", of_yolo[0]) if of_yolo else ("COCO's", of_coco[0])
         raise ValueError(
-            f"expected masks or outlines of objects, got YOLO's boxes, as in {named[0]}, which do not say which of "
-            "their pixels belong to an object; export polygons (YOLO's segmentation), or name masks with --masks"
+            f"expected masks or outlines of objects, got {whose} boxes, as in {first}, which do not say which of their "
+            f"pixels belong to an object; export polygons ({whose} segmentation), or name masks with --masks"
         )
 
 
@@ -105,7 +107,10 @@ def _start(listing: Listing, path: str, size: int) -> bytes:
 
 
 def _kinds(listing: Listing) -> Mapping[str, str]:
-    """Return the kind of each JSON file of annotations; of LabelMe's, whose files are many, one a folder is read."""
+    """Return the kind of each JSON file of annotations; of LabelMe's, whose files are many, one a folder is read.
+
+    COCO's is "boxes" if it holds nothing else.
+    """
     kinds: dict[str, str] = {}
     of_folder: dict[str, str] = {}
     for path in listing.named(".json"):
@@ -135,7 +140,9 @@ def _kind(listing: Listing, path: str) -> str | None:
     held = [each for each in annotated if isinstance(each, dict)]
     if any("segments_info" in each for each in held):
         return "panoptic"
-    return "coco" if any(each.get("segmentation") for each in held) else None
+    if any(each.get("segmentation") for each in held):
+        return "coco"
+    return "boxes" if any("bbox" in each for each in held) else None
 
 
 def _best(files: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What lies in a folder that somebody wants to train on."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -8,6 +9,12 @@ from pathlib import Path, PurePosixPath
 from pipeline.files.decoding import suffixes
 
 _MOST = 2_000_000  # files: more would be a wrong folder, such as a home
+_HOLDERS = (
+    *(".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar"),
+    *(".parquet", ".arrow", ".tfrecord", ".h5", ".hdf5", ".npy", ".npz", ".mat", ".pt", ".pkl", ".dcm", ".nii"),
+    *(".json", ".jsonl", ".xml", ".csv", ".svg", ".geojson", ".shp"),
+)
+"""Suffixes of files that may hold images, masks or outlines."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,10 @@ class Listing:
     def named(self, *suffixes: str) -> list[str]:
         """Return the files that are no pictures and have one of the suffixes, such as .json."""
         return [path for path in self.others if PurePosixPath(path).suffix.lower() in suffixes]
+
+    def unread(self) -> str:
+        """Say which other files may hold what is looked for, one of each kind; "" if there are none."""
+        return _unread(self.others)
 
 
 def read(root: Path) -> Listing:
@@ -44,8 +55,16 @@ def read(root: Path) -> Listing:
     kinds = suffixes()
     pictures = tuple(sorted(path for path in paths if PurePosixPath(path).suffix.lower() in kinds))
     if not pictures:
-        raise ValueError(f"expected images in {root}, got none of {', '.join(sorted(kinds))}; correct the path")
+        raise ValueError(
+            f"expected images in {root}, got none of {', '.join(sorted(kinds))}{_unread(paths)}; correct the path"
+        )
     return Listing(root, pictures, tuple(sorted(set(paths) - set(pictures))))
+
+
+def _unread(paths: Iterable[str]) -> str:
+    of_kind = {PurePosixPath(path).suffix.lower(): path for path in sorted(paths, reverse=True)}
+    examples = sorted(path for kind, path in of_kind.items() if kind in _HOLDERS)[:3]
+    return f", but {', '.join(examples)}: what such files hold must first be files of images" if examples else ""
 
 
 def _check_links(root: Path, paths: list[Path]) -> None:

@@ -35,14 +35,17 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         masks = _matching(listing.root, pattern)
         usual = families.find([*listing.pictures, *(set(masks) - set(listing.pictures))], masks)
     else:
-        usual = families.find(listing.pictures) or families.find(
-            [*listing.pictures, *(near := _beside(listing.root))], near
-        )
+        usual = families.find(listing.pictures)
+        if not usual and (beside := _families_beside(listing)):
+            mask = beside[0].pairs[0].mask
+            where = f"Are the masks those beside the data set's folder, such as {mask}? Default: yes"
+            return beside[0], [where, *_left_out(beside[0])]
     if not usual:
         asked = f"that --masks {pattern} matches" if pattern is not None else "recognised by their names or folders"
         raise ValueError(
             f"expected masks {asked}, with images of the same names in {listing.root}, got none; name the masks, as in "
             "--masks 'labels/*_mask.png'. Annotations are read of COCO, LabelMe, CVAT and, polygons alone, YOLO"
+            f"{listing.unread()}"
         )
     if pattern is not None:
         return _one_each(usual[0]), _left_out(usual[0])
@@ -54,16 +57,21 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
     return _one_each(family), questions
 
 
+def _most_masks(family: Family) -> tuple[str, list[str]]:
+    """Return the image that has the most masks, and these."""
+    masks_of: dict[str, list[str]] = {}
+    for pair in family.pairs:
+        masks_of.setdefault(str(pair.image), []).append(str(pair.mask))
+    return max(masks_of.items(), key=lambda each: len(each[1]))
+
+
 def _one_each(family: Family) -> Family:
     """Return the family.
 
     Raises:
         ValueError: an image has several masks.
     """
-    masks_of: dict[str | None, list[str]] = {}
-    for pair in family.pairs:
-        masks_of.setdefault(pair.image, []).append(str(pair.mask))
-    image, masks = max(masks_of.items(), key=lambda each: len(each[1]))
+    image, masks = _most_masks(family)
     if len(masks) == 1:
         return family
     raise ValueError(
@@ -156,6 +164,12 @@ def _within(root: Path, path: str) -> str:
     if place.is_absolute() and place.is_relative_to(root.absolute()):
         return place.relative_to(root.absolute()).as_posix()
     return place.as_posix()
+
+
+def _families_beside(listing: Listing) -> list[Family]:
+    """Return the families of masks in folders beside the data set's, the most likely first."""
+    near = _beside(listing.root)
+    return [each for each in families.find([*listing.pictures, *near], near) if len(_most_masks(each)[1]) == 1]
 
 
 def _beside(root: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Which files are annotations, where some cannot be read or hold nothing."""
 
+import json
 import re
 from collections import Counter
 
@@ -113,6 +114,21 @@ def test_boxes_are_refused_as_such(root):
     )
     with pytest.raises(ValueError, match=expected + "; export polygons .*, or name masks with --masks$"):
         propose(root, str(root), MACHINE)
+
+
+@pytest.mark.parametrize("outline", [{}, {"segmentation": []}])
+def test_boxes_of_coco_are_refused_as_such(tmp_path, outline):
+    layouts.picture(tmp_path / "images/a.png", 1)
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], **outline}
+    tree = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 8, "width": 8}],
+        "annotations": [annotation],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(tree))
+    expected = r"^expected masks or outlines of objects, got COCO's boxes, as in boxes.json, which do not say .*"
+    with pytest.raises(ValueError, match=expected + r"; export polygons \(COCO's segmentation\), or name masks with"):
+        propose(tmp_path, str(tmp_path), MACHINE)
 
 
 @pytest.mark.parametrize("text", ["0 0.5 0.5 0.2", "0 0.5 0.5 0.2 1.5", "0.5 0.5 0.5 0.2 0.1", "a 0 0 0 0", "\xff"])

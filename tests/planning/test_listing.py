@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.planning import listing
+from pipeline.planning import listing, mask_files
 
 
 @pytest.fixture
@@ -43,3 +43,16 @@ def test_other_links_are_not_followed_and_a_link_to_the_data_set_is(root):
     (root.parent / "link").symlink_to(root)
     found = listing.read(root.parent / "link")
     assert (found.pictures, found.others) == (("gone.png", "masks/a.png"), ("read.txt",))
+
+
+def test_files_that_may_hold_masks_or_images_are_named(tmp_path):
+    root = tmp_path / "own"
+    root.mkdir()
+    for name in ("1.npy", "2.npy", "train.csv", "README.md", "data.zip", "via.json", "x.xml"):
+        (root / name).touch()
+    others = ", but 1.npy, data.zip, train.csv: what such files hold must first be files of images"
+    with pytest.raises(ValueError, match=rf"^expected images in .*, got none of .*{others}; correct the path$"):
+        listing.read(root)
+    (root / "1.jpg").touch()
+    with pytest.raises(ValueError, match=rf"^expected masks recognised by .* YOLO{others}$"):
+        mask_files.find(listing.read(root), None)

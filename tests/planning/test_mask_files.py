@@ -7,8 +7,6 @@ from PIL import Image
 from pipeline.data import pairing
 from pipeline.data.pairing import Pair
 from pipeline.planning import globs, listing, mask_files, mask_words
-from pipeline.planning.proposal import propose
-from pipeline.planning.sizes import Machine
 
 
 def touch(root, *paths):
@@ -84,27 +82,6 @@ def test_a_folder_of_images_without_masks_is_no_folder_of_masks(tmp_path, folder
 @pytest.mark.parametrize("folder", ["run_labels", "sun_masks", "Unified_labels", "segmentation_masks", "canola_mask"])
 def test_words_that_only_look_like_a_negation_are_none(folder):
     assert mask_words.is_named_after_masks(folder)
-
-
-def test_a_folder_beside_with_images_of_its_own_is_another_data_set(tmp_path):
-    touch(tmp_path, "labeled/images/1.jpg", "labeled/masks/1.png", "unlabeled/images/1.jpg")
-    with pytest.raises(ValueError, match="expected masks recognised"):
-        mask_files.find(listing.read(tmp_path / "unlabeled"), None)
-    assert mask_files.find(listing.read(tmp_path / "labeled"), None)[0].pairs == (Pair("images/1.jpg", "masks/1.png"),)
-
-
-def test_photos_beside_a_folder_without_masks_are_not_taken_for_its_faulty_masks(tmp_path):
-    for path in ("photos/1.jpg", "labels_2023/1.jpg"):
-        (tmp_path / path).parent.mkdir()
-        Image.new("RGB", (8, 8)).save(tmp_path / path)
-    expected = (
-        r"^expected masks in .*photos, got none; pictures of its images' names beside it are no masks "
-        r"\(.*labels_2023/1\.jpg: "
-    )
-    with pytest.raises(
-        ValueError, match=expected + r"expected a mask in lossless [^;]*\). Put .* into it, or name .*$"
-    ):
-        propose(tmp_path / "photos", "photos", Machine(cores=2, gpus=0, gpu_bytes=0))
 
 
 def test_files_that_are_no_pictures_are_none_of_the_images(tmp_path):
