@@ -52,6 +52,8 @@ class Case:
     room: str
     path: str
     """Relative to the tree."""
+    text: str
+    """Of the file, which may be edited meanwhile where the tree was copied from."""
     mutant: Any
     tests: tuple[str, ...]
     """The fastest first."""
@@ -115,8 +117,8 @@ def sampled(room: str, part: str, tree: Path, *, sample: int, seed: int) -> list
     if undisturbed.killed:
         sys.exit(f"tests/{room}: expected its fast tests to pass without a mutant, got\n{undisturbed.output[-3000:]}")
     seconds, lines = undisturbed.seconds, undisturbed.lines
-    paths = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "pipeline" / room).rglob("*.py"))]
-    found = [(path, mutant) for path in paths if part in path for mutant in mutants((ROOT / path).read_text())]
+    paths = [path.relative_to(tree).as_posix() for path in sorted((tree / "pipeline" / room).rglob("*.py"))]
+    found = [(path, mutant) for path in paths if part in path for mutant in mutants((tree / path).read_text())]
     if sample and len(found) > sample:
         found = random.Random(seed).sample(found, sample)
     cases = []
@@ -128,7 +130,16 @@ def sampled(room: str, part: str, tree: Path, *, sample: int, seed: int) -> list
         if "" in ours:
             ours = set[str]().union(*by_line.values()) - {""} or set(seconds)
         tests = tuple(sorted(ours, key=lambda test: (seconds[test], test)))
-        cases.append(Case(room, path, mutant, tests, limit=60 + 5 * sum(seconds[test] for test in tests)))
+        cases.append(
+            Case(
+                room,
+                path,
+                (tree / path).read_text(),
+                mutant,
+                tests,
+                limit=60 + 5 * sum(seconds[test] for test in tests),
+            )
+        )
     return cases
 
 
@@ -139,14 +150,14 @@ def tried(cases: list[Case], trees: list[Path]) -> Iterator[tuple[Case, bool]]:
         for tree in trees:
             if tree in running and running[tree][1].has_ended():
                 case, process = running.pop(tree)
-                (tree / case.path).write_text((ROOT / case.path).read_text())
+                (tree / case.path).write_text(case.text)
                 yield case, process.killed
             while tree not in running and waiting:
                 case = waiting.pop()
                 if not case.tests:
                     yield case, False
                     continue
-                (tree / case.path).write_text(case.mutant.applied((ROOT / case.path).read_text()))
+                (tree / case.path).write_text(case.mutant.applied(case.text))
                 running[tree] = case, Forked(tree, list(case.tests), limit=case.limit)
         time.sleep(0.02)
 

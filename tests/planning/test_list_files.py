@@ -28,6 +28,14 @@ def test_a_list_of_images_without_masks_is_left_out_and_the_others_are_used(tmp_
     assert asked == ("No line of test.txt is an image with a mask. Default: left out",)
 
 
+def test_a_list_of_pairs_alone_is_not_used(tmp_path):
+    files = write(tmp_path, {"train.txt": "images/001_image.png masks/1.png\n", "test.txt": "images/004_image.png\n"})
+    for path in ("images/001_image.png", "masks/1.png"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    assert list_files.of_pairs(files) == ({}, [], ())
+
+
 def test_a_train_list_alone_is_not_used(tmp_path):
     files = write(tmp_path, {"splits.yaml": "train: [a, b, c]\nval: [f]\ntest: [d, e]"})
     lists, asked = list_files.of_images(files, [Pair(f"images/{name}.png", "m.png") for name in "abc"])
