@@ -53,7 +53,7 @@ test-all: setup
 torture: setup # 40 minutes on 2 cores: kills every process at every moment, and checks that dvc repro resumes
 	python benchmarks/torture.py
 
-mutants: setup # half an hour on 2 cores: puts small faults into the program, and lists those that no fast test notices
+mutants: setup # about an hour on 2 cores: puts small faults into the program, and lists those that no fast test notices
 	OMP_WAIT_POLICY=PASSIVE python benchmarks/mutants.py
 
 check: setup

@@ -27,15 +27,16 @@ def test_imports_in_functions_count_and_those_for_type_checkers_do_not(tmp_path)
         "program/room/__init__.py": "from program import of_the_package",
         "program/room/start.py": "from typing import TYPE_CHECKING\nimport other\n"
         "if TYPE_CHECKING:\n    from program import types\ndef f():\n    from program.room import inner",
-        **{f"program/{name}.py": "" for name in ("of_the_package", "types", "unused")},
-        "program/room/inner.py": "import program.room.start",
+        **{f"program/{name}.py": "" for name in ("of_the_package", "by_name", "types", "unused")},
+        "program/room/inner.py": "import program.room.start, program.by_name as other",
         "other.py": "",
     }
     for name, text in texts.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     files = imported_files("program.room.start", root=tmp_path)
-    names = ["program", "program.of_the_package", "program.room", "program.room.inner", "program.room.start"]
+    names = ["program", "program.by_name", "program.of_the_package", "program.room"]
+    names += ["program.room.inner", "program.room.start"]
     assert list(files) == names
     assert files["program.room"] == tmp_path / "program/room/__init__.py"
 

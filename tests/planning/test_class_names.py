@@ -145,3 +145,11 @@ def test_a_palettes_colours_are_named_by_a_file_of_colours_before_the_layout(tmp
     contents = Contents("index", {"a": Counter({0: 5, 1: 3, 2: 1, 255: 1})}, 1, palette)
     table = class_table.propose(contents, listing.read(tmp_path), "SegmentationClass/a.png")
     assert (table.source, [row.name for row in table.rows if row.label != 255]) == (source, names)
+
+
+def test_a_palettes_colours_are_named_by_a_file_of_colours_where_no_layout_is_known(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "labelmap.txt").write_text(LABELMAP)
+    contents = Contents("index", {"a": Counter({0: 5, 1: 3, 2: 1})}, 1, {0: (0, 0, 0), 1: ROAD, 2: HUMAN})
+    table = class_table.propose(contents, listing.read(tmp_path), "masks/a.png")
+    assert (table.source, [row.name for row in table.rows]) == ("labelmap.txt", ["background", "road", "human"])

@@ -66,6 +66,12 @@ def test_a_palette_with_a_transparent_entry_is_one(masks):
     assert masks(*images, transparency=0).palette[1] == RED
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_tell_the_classes_of_an_opaque_mask_in_colour(masks, mode):
+    found = masks(coloured((0, 0, 0), RED).convert(mode))
+    assert (found.kind, found.pixels) == ("colour", {0: 1, 0xFA3253: 1})
+
+
 @pytest.mark.parametrize(("dtype", "suffix"), [(np.uint16, ".png"), (np.uint16, ".tif"), (np.int32, ".tif")])
 def test_values_of_more_than_8_bits_are_read_where_they_are_small(masks, dtype, suffix):
     found = masks(Image.fromarray(np.array([[0, 1, 2]], dtype)), suffix=suffix)

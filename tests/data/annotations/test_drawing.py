@@ -54,6 +54,12 @@ def test_runs_go_row_by_row_and_begin_with_what_is_not_covered():
     assert whole(drawing.runs([2, 3, 1], 2, 3), 2, 3).tolist() == [[0, 0, 1], [1, 1, 0]]
 
 
+@pytest.mark.parametrize("counts", [[6], [6, 0], [2, 0, 4], [0, 0, 6, 0]])
+def test_runs_without_pixels_cover_none(counts):
+    assert not whole(drawing.runs(counts, 2, 3), 2, 3).any()
+    assert drawing.runs(counts, 2, 3).pixels.size == 0
+
+
 @pytest.mark.parametrize("counts", [[2, 3], [7, -1], [], [2**62, 1]])
 def test_runs_of_another_length_are_refused(counts):
     with pytest.raises(ValueError, match="expected runs of 6 pixels together, got "):
