@@ -25,7 +25,8 @@ def read(wanted: Sequence[str]) -> tuple[Params, bytes]:
         try:
             return params.load(path), text
         except params.ParamsError as err:
-            raise params.ParamsError(*(str(line).replace(f"{folder}/", "") for line in err.args)) from err
+            name = f"{params.PATH} with {' '.join(f'-S {each}' for each in wanted)}"
+            raise params.ParamsError(*(str(line).replace(str(path), name) for line in err.args)) from err
 
 
 def _has_sections(path: Path) -> bool:

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.core.arrays import Pixels
 from pipeline.files import atomic, video
-from pipeline.files.decoding import read_software, suffixes
+from pipeline.files.decoding import read_header, read_software, suffixes
 from pipeline.files.images import encode_png
 
 SOFTWARE = "segnet predict"
@@ -112,12 +114,23 @@ def planned(
 def _refuse_foreign(files: Mapping[str, Path], read: Collection[Path]) -> None:
     """Raise ValueError if one of the files is there and is no earlier output, or is one that is read."""
     for path in filter(Path.exists, files.values()):
-        marked = files["mask"] if path.suffix == ".npy" else path  # which has no room for a mark
-        if path.resolve() in read or not is_output(marked):
+        is_ours = _is_of_mask(path, files["mask"]) if path.suffix == ".npy" else is_output(path)
+        if path.resolve() in read or not is_ours:
             raise ValueError(
                 f"expected no file that segnet predict would replace but its own, got {path}, which it did not "
                 "write; name another folder by --out; nothing was written"
             )
+
+
+def _is_of_mask(path: Path, mask: Path) -> bool:
+    """Return whether an array, which has no room for a mark, is as an earlier call writes it beside its mask."""
+    if not is_output(mask):
+        return False
+    try:
+        values, (_, height, width) = np.lib.format.open_memmap(path, mode="r"), read_header(mask)
+    except (OSError, ValueError):
+        return False
+    return values.dtype == np.float32 and values.ndim == 3 and values.shape[1:] == (height, width)
 
 
 def write(pixels: Pixels, path: Path) -> None:

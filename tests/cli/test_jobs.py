@@ -109,7 +109,7 @@ def test_params_that_a_stage_would_refuse_are_refused_before_anything_is_sent(cl
     error = segnet("submit", "--storage", "file:///a", "-S", "train.epochs=-1").exception
     assert isinstance(error, ParamsError)
     assert error.args == (
-        "params.yaml is invalid:",
+        "params.yaml with -S train.epochs=-1 is invalid:",
         "  train.epochs: expected greater than or equal to 1, got -1; correct the value",
     )
     assert cluster.submitted is None

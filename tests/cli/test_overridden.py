@@ -23,9 +23,10 @@ def test_values_replace_those_of_the_file_which_stays(here):
     assert (here / "params.yaml").read_bytes() == text
 
 
-def test_a_value_that_the_params_refuse_is_told_as_of_params_yaml(here):
+def test_a_value_that_the_params_refuse_is_told_as_one_of_the_command_line(here):
     (here / "params.yaml").write_bytes(SCENES.read_bytes())
-    with pytest.raises(params.ParamsError, match=r"^params\.yaml is invalid:\n  train\.epochs: expected .*, got 0; "):
+    expected = r"^params\.yaml with -S train\.epochs=0 is invalid:\n  train\.epochs: expected .*, got 0; "
+    with pytest.raises(params.ParamsError, match=expected):
         overridden.read(["train.epochs=0"])
 
 

@@ -59,6 +59,20 @@ def test_nor_is_one_beside_which_nothing_of_its_own_lies(folder, model, tmp_path
     assert contents(tmp_path / "out") == {name: b"the user's"}
 
 
+OF_ANOTHER_SIZE, OF_ANOTHER_TYPE = np.zeros((2, 32, 41), np.float32), np.zeros((2, 32, 40))
+
+
+@pytest.mark.parametrize("users", [b"the user's", b"", OF_ANOTHER_SIZE, OF_ANOTHER_TYPE, OF_ANOTHER_SIZE[0]])
+def test_nor_is_an_array_beside_a_mask_of_its_own(folder, model, tmp_path, users):
+    out, array = tmp_path / "out", tmp_path / "out/b_probabilities.npy"
+    assert run(folder / "b.png", "--model", model, "--out", out).exit_code == 0
+    array.write_bytes(users) if isinstance(users, bytes) else np.save(array, users)
+    before = contents(out)
+    with pytest.raises(ValueError, match=REFUSED.format(array)):
+        raise run(folder / "b.png", "--probabilities", "--model", model, "--out", out).exception
+    assert contents(out) == before
+
+
 def test_an_image_is_not_replaced_by_its_own_outputs(folder, model):
     (folder / "b_overlay.png").write_bytes((folder / "b.png").read_bytes())
     with pytest.raises(ValueError, match=REFUSED.format(folder / "b_overlay.png")):
