@@ -1,7 +1,7 @@
 """Which family of masks of a data set is meant: told by a pattern, or the most likely one."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -147,15 +147,19 @@ def _matching(root: Path, pattern: str) -> list[str]:
     kinds = suffixes()
     for base in (root, Path.cwd()):
         globs_of = [glob.escape(pattern)] if (base / pattern).is_dir() else pairing.alternatives(pattern)
-        matching = (glob.iglob(each, root_dir=base, recursive=True) for each in globs_of)  # noqa: PTH207  # as pairing.py
-        paths = set(chain.from_iterable(matching))
-        paths |= {f"{path}/{below.relative_to(base / path)}" for path in paths for below in (base / path).rglob("*")}
+        paths = _glob(base, globs_of)
+        paths |= _glob(base, [f"{glob.escape(path)}/**/*" for path in paths if (base / path).is_dir()])
         files = sorted(path for path in paths if Path(path).suffix.lower() in kinds and (base / path).is_file())
         if files and base == root:
             return [_within(root, path) for path in files]
         if files:
             return [_within(root, str((base / path).absolute())) for path in files]
     return []
+
+
+def _glob(base: Path, patterns: Iterable[str]) -> set[str]:
+    matching = (glob.iglob(each, root_dir=base, recursive=True) for each in patterns)  # noqa: PTH207  # as pairing.py
+    return set(chain.from_iterable(matching))
 
 
 def _within(root: Path, path: str) -> str:

@@ -13,6 +13,7 @@ from pipeline.planning.split_words import WORDS, named_by, split_of_folder
 _OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
 _EACH_ALONE = "(.+)"
 _BY_NAME = r"([^/]+?)[_-](?:frame|image|img|slice)?[_-]?\d+[^/]*$"
+_BY_LAST_NUMBER = r"([^/]+)[_-]\d+[^/]*$"
 _FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -135,7 +136,9 @@ class _Groups:
 
 def _sequence(images: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
     """Return dataset.sequence, its reason, and what is to be asked."""
-    by_name = _groups(_BY_NAME, "what is before the number in a name", images)
+    by_name = _groups(_BY_NAME, "what is before the number in a name", images) or _groups(
+        _BY_LAST_NUMBER, "what is before the last number in a name", images
+    )
     by_folder = next(filter(None, (_groups(each, "the folder", images) for each in _folders(images))), None)
     found = [each for each in (by_name, by_folder) if each is not None]
     if not found:
@@ -150,7 +153,7 @@ def _sequence(images: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
         chosen = found[1]
         asked = (
             f"Are images of one folder alike, or those of all folders whose names begin as {found[0].of_images[0]}? "
-            f"Default: those of a folder, such as {found[1].of_images[0]}; if not: sequence: {_BY_NAME}",
+            f"Default: those of a folder, such as {found[1].of_images[0]}; if not: sequence: {found[0].pattern}",
         )
     return chosen.pattern, f"{chosen.what}: {len(chosen)} sequences, each of which stays in one split", asked
 

@@ -192,7 +192,8 @@ def test_other_masks_than_a_pattern_names_are_no_images(tmp_path, pattern):
 
 @pytest.mark.parametrize("pattern", ["*_seg_x", "a_seg_x", "[ab]_seg_x"])
 def test_a_pattern_that_matches_folders_means_what_is_below_them(tmp_path, pattern):
-    family, _ = look(tmp_path, "photos/1.jpg", "a_seg_x/1.png", "a_seg_x/more/1.txt", pattern=pattern)
+    others = ("a_seg_x/more/1.txt", "a_seg_x/.hidden/1.png", "a_seg_x/._1.png")
+    family, _ = look(tmp_path, "photos/1.jpg", "a_seg_x/1.png", *others, pattern=pattern)
     assert [pair.mask for pair in family.pairs] == ["a_seg_x/1.png"]
 
 

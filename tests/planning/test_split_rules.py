@@ -45,6 +45,8 @@ def test_what_a_data_set_lacks_is_taken_from_train_or_asked():
     [
         ([f"x/{place}_{n:03}_rgb.png" for place in "abcdef" for n in range(2)], BY_NAME),
         ([f"{place}{end}{n}.png" for place in "abcdef" for n in range(2) for end in ("_frame", "-img_")], BY_NAME),
+        ([f"volume-{place}_{n}.png" for place in range(6) for n in range(2)], r"([^/]+)[_-]\d+[^/]*$"),
+        ([f"liver_{place}_0000.png" for place in range(60)], "(.+)"),
         ([f"{place}/{n}.png" for place in "abcdef" for n in range(2)], "^([^/]+)/"),
         ([f"x/{place}/rgb/{n}.png" for place in "abcdef" for n in range(2)], "^[^/]+/([^/]+)/"),
         ([f"{place}/study{m}/rgb/{n}.png" for place in "abcdef" for m in "12" for n in "12"], "^([^/]+)/"),
