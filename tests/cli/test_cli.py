@@ -118,6 +118,7 @@ def test_version_is_that_of_the_installed_package():
     assert result.stdout == f"segnet {pyproject['project']['version']}\n"
 
 
+@pytest.mark.slow
 def test_a_model_in_a_folder_is_exported(tmp_path):
     folder = write_model(tmp_path / "model")
     target = tmp_path / "model.pt2"

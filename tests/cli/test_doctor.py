@@ -54,7 +54,9 @@ def test_a_machine_in_order_passes_every_check(project):
     assert lines[2] == "ok     data set: scenes, which the program draws"
 
 
-@pytest.mark.parametrize(("words", "environment"), [((), {"RAY_ADDRESS": ""}), (("--address", ""), {})])
+@pytest.mark.parametrize(
+    ("words", "environment"), [((), {"RAY_ADDRESS": ""}), pytest.param(("--address", ""), {}, marks=pytest.mark.slow)]
+)
 def test_an_empty_address_is_this_machine(project, words, environment):
     assert [line[7:].partition(":")[0] for line in doctor(*words, **environment).stdout.splitlines()] == NAMES
 
@@ -70,6 +72,11 @@ def test_what_fails_is_named_with_its_fix_and_the_others_are_still_checked(proje
     done = doctor(code=1)
     assert "FAILS  data set: no folder nowhere\n       fix: correct dataset.path in params.yaml\n" in done.stdout
     assert done.stderr == "segnet: 1 of 11 checks fail: data set\n"
+
+
+@pytest.mark.slow
+def test_what_fails_is_in_the_json(project):
+    preset("folder", path="nowhere")
     tree = json.loads(doctor("--json", code=1).stdout)
     assert tree["ok"] is False
     assert [check["name"] for check in tree["checks"] if not check["ok"]] == ["data set"]
@@ -143,7 +150,12 @@ def test_a_store_that_does_not_answer_is_found(project, monkeypatch):
 @pytest.mark.parametrize(
     ("address", "detail", "fix"),
     [
-        ("sqlite:///{here}/params.yaml", "DatabaseError: ", "correct MLFLOW_TRACKING_URI, or look after the store"),
+        pytest.param(
+            "sqlite:///{here}/params.yaml",
+            "DatabaseError: ",
+            "correct MLFLOW_TRACKING_URI, or look after the store",
+            marks=pytest.mark.slow,
+        ),
         ("postgresql+absent://u:secret@127.0.0.1:9/x", "NoSuchModuleError: ", "correct MLFLOW_TRACKING_URI, or look"),
     ],
 )
@@ -161,7 +173,10 @@ def test_whatever_a_store_is_all_checks_are_told(project, monkeypatch, address, 
     assert done.stderr.endswith("segnet: 1 of 12 checks fail: MLflow\n")
 
 
-@pytest.mark.parametrize(("address", "name"), [("127.0.0.1:9", "cluster"), ("http://127.0.0.1:9", "jobs")])
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [pytest.param("127.0.0.1:9", "cluster", marks=pytest.mark.slow), ("http://127.0.0.1:9", "jobs")],
+)
 def test_a_cluster_is_not_asked_with_params_that_are_invalid_and_this_is_told(project, monkeypatch, address, name):
     monkeypatch.setenv("RAY_ADDRESS", "")  # which the program sets, and which is restored after the test
     (project / "params.yaml").write_text("a: 1")

@@ -45,7 +45,7 @@ def test_neighbouring_places_are_unrelated():
         assert abs(mean) < 0.01, lag  # of so many pairs, 1 / sqrt(400 * 1000) = 0.0016 by chance
 
 
-@pytest.mark.parametrize(("size", "num_keys"), [(3, 1200), (4, 4800), (5, 6000)])
+@pytest.mark.parametrize(("size", "num_keys"), [(3, 1200), (4, 4800), pytest.param(5, 6000, marks=pytest.mark.slow)])
 def test_every_order_of_a_few_numbers_is_equally_frequent(size, num_keys):
     seen = Counter(tuple(whole(size, 1, number).tolist()) for number in range(num_keys))
     orders = list(permutations(range(size)))
