@@ -10,7 +10,6 @@ from pipeline.artifacts import scores, validation
 from pipeline.artifacts.spec import read_spec
 from pipeline.artifacts.verdict import Verdict
 from pipeline.files import atomic, safe_yaml
-from pipeline.files.digest import content_sha256
 from pipeline.files.printable import json_escaped
 from pipeline.registry import card, champion, evidence, file_record, model_files, versions
 from pipeline.registry.decision_log import Entry
@@ -35,7 +34,7 @@ def keep(version: Version, entry: Entry) -> None:
         markdown, page = card.rendered(describe(version, entry.verdict))
         atomic.write_text(folder / "card.md", markdown)
         atomic.write_text(folder / "card.html", page)
-        tags = {file_record.DECISION_TAG: content_sha256(folder)}
+        tags = {file_record.DECISION_TAG: file_record.decision_tag(entry.number, folder)}
         model_files.upload(version, folder, folder_of(entry))
     status = "forced" if entry.kind == "forced" else entry.verdict.outcome.status
     tags["validation_status"] = status

@@ -2,7 +2,8 @@
 
 files.json lies beside the model and lists every file that was registered with its SHA-256; the version's tag `files` is
 the SHA-256 of files.json. Evidence and decisions come later: a folder of evidence is named by its own digest, and the
-tag `decision_files` is the digest of the newest decision's folder.
+tag `decision_files` names the newest decision's folder and its digest: in one tag, since a kill between two would leave
+the one of a decision with the digest of another.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,11 @@ def write(model: Path, into: Path) -> str:
 def evidence_name(folder: Path) -> str:
     """Return the digest of a folder of evidence, over names and contents: 32 hexadecimal digits."""
     return content_sha256(folder)[:32]
+
+
+def decision_tag(number: int, folder: Path) -> str:
+    """Return the tag `decision_files` for the files in `folder`, those of decision `number`: NUMBER:SHA-256."""
+    return f"{number:06}:{content_sha256(folder)}"
 
 
 def check(files: Path, tags: Mapping[str, str]) -> str:
@@ -96,7 +102,9 @@ def _others(files: Path, tags: Mapping[str, str]) -> list[str]:
         name = path.relative_to(files / DECISIONS)
         if len(name.parts) != 2 or name.name not in DECISION_FILES:
             wrong.append(f"an added {DECISIONS}/{name.as_posix()}")
-    newest = files / DECISIONS / tags.get("decision", "").zfill(6)
-    if DECISION_TAG in tags and content_sha256(newest) != tags[DECISION_TAG]:
-        wrong.append(f"a changed {DECISIONS}/{newest.name}")
+    if DECISION_TAG in tags:
+        number, _, digest = tags[DECISION_TAG].rpartition(":")
+        newest = number or tags.get("decision", "").zfill(6)  # earlier programs kept the digest alone
+        if not newest.isdecimal() or content_sha256(files / DECISIONS / newest) != digest:
+            wrong.append(f"a changed {DECISIONS}/{newest}")
     return wrong

@@ -200,12 +200,12 @@ def remove_alias(model: RegisteredModel, alias: str) -> None:
 
 
 def describe(version: Version, tags: Mapping[str, str], description: str | None = None) -> None:
-    """Set tags of a version and, if given, its description, truncated to the length that MLflow can store."""
+    """Set, if given, the description of a version, truncated to the length that MLflow can store; then tags, in order."""
     client, name = store.client(version.model.uri), version.model.name
-    for key, value in tags.items():
-        _put(partial(client.set_model_version_tag, name, version.number, key, value))
     if description is not None:
         client.update_model_version(name, version.number, description[:_LONGEST_DESCRIPTION])
+    for key, value in tags.items():
+        _put(partial(client.set_model_version_tag, name, version.number, key, value))
 
 
 def _put(write: Callable[[], object]) -> None:

@@ -69,7 +69,7 @@ def test_a_decision_is_kept_with_the_log_until_then(kept, number, status, promot
     assert (folder / "card.md").read_text() == "# HOLD"
     assert (folder / "card.html").read_text() == "<html>"
     assert list(tags.items()) == [
-        ("decision_files", content_sha256(folder)),
+        ("decision_files", f"00000{number}:{content_sha256(folder)}"),
         ("validation_status", status),
         *promoted.items(),
         ("decision", str(number)),

@@ -29,7 +29,7 @@ def version(tmp_path):
         (files / "decisions" / number).mkdir(parents=True)
         for name in ("verdict.json", "promotions.jsonl", "card.md", "card.html"):
             (files / "decisions" / number / name).write_text(number)
-    return files, {**tags, "decision_files": content_sha256(files / "decisions" / "000002")}
+    return files, {**tags, "decision_files": f"000002:{content_sha256(files / 'decisions' / '000002')}"}
 
 
 def test_files_as_they_were_registered_pass(version):
@@ -90,6 +90,18 @@ def test_what_came_later_is_checked_too(version, name, detail):
     path.write_text("changed")
     with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got {detail}"):
         file_record.check(files, tags)
+
+
+def test_the_digest_of_the_newest_decision_names_it(version):
+    files, tags = version
+    assert file_record.decision_tag(2, files / "decisions" / "000002") == tags["decision_files"]
+    assert file_record.check(files, {**tags, "decision": "1"}) == "4 files"  # a kill came before this tag
+    alone = tags["decision_files"].partition(":")[2]  # as earlier programs kept it
+    assert file_record.check(files, {**tags, "decision_files": alone}) == "4 files"
+    with pytest.raises(ValueError, match="got a changed decisions/000001$"):
+        file_record.check(files, {**tags, "decision_files": alone, "decision": "1"})
+    with pytest.raises(ValueError, match="got a changed decisions//etc$"):
+        file_record.check(files, {**tags, "decision_files": f"/etc:{alone}"})
 
 
 def test_bytecode_is_said_once_with_its_fix(version):

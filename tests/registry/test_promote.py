@@ -1,6 +1,7 @@
 """Promotions, one after the other, of models whose scores are set by hand: 3 hits are mIoU 0.375, 4 are 1."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from pipeline import params
 from pipeline.artifacts.spec import read_spec
 from pipeline.artifacts.verdict import Outcome, Verdict
-from pipeline.registry import champion, promote, versions
+from pipeline.registry import champion, model_files, promote, versions
 from pipeline.registry.champion import OutrunError
 from pipeline.registry.decision_log import Entry, Reign
 from pipeline.registry.judge import Rule
@@ -96,6 +97,26 @@ def test_a_forced_promotion_is_logged_with_the_verdict_of_the_rule(registered):
     )
     assert champion.read(model)[1].reason == held["reasons"][0]
     assert versions.version(model, "2").tags["validation_status"] == "forced"
+
+
+def test_a_promotion_that_is_killed_between_two_tags_leaves_an_intact_version(registered, monkeypatch):
+    model = registered(3, 3)
+    describe = versions.describe
+    for number in range(6):
+
+        def killed(version, tags, description=None, *, number=number):
+            describe(version, dict(list(tags.items())[:number]), description)
+            if description is not None and number < len(tags):
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(versions, "describe", killed)
+            with pytest.raises(KeyboardInterrupt) if number < 5 else nullcontext():
+                promote.force(versions.version(model, "2"), "it looks better", rule())
+        model_files.check(versions.version(model, "2"))
+    tags = versions.version(model, "2").tags
+    assert tags["decision_files"].startswith("000008:")
+    assert (tags["decision"], tags["decision_mark"]) == ("8", champion.read(model)[-1].mark)
 
 
 def test_a_version_that_was_rolled_back_is_promoted_again_on_the_same_evidence(registered):

@@ -112,10 +112,10 @@ def test_a_verdict_that_the_evidence_does_not_support_is_found(uri):
     client, path = store.client(uri), stored(uri, "2") / "decisions/000002/verdict.json"
     client.set_model_version_tag(LOG, "2", "entry", text)
     assert "expected the entry of the log to be" in links(uri, "2")["verdict"].detail
-    before = digest.content_sha256(path.parent)
+    before = f"000002:{digest.content_sha256(path.parent)}"
     with changed(path, lambda before: json.dumps({"number": 2, **json.loads(text)}).encode()):
         assert "a changed decisions/000002" in links(uri, "2")["files"].detail
-        client.set_model_version_tag(MODEL, "2", "decision_files", digest.content_sha256(path.parent))
+        client.set_model_version_tag(MODEL, "2", "decision_files", f"000002:{digest.content_sha256(path.parent)}")
         assert "the recomputed verdict's difference" in links(uri, "2")["verdict"].detail
     client.set_model_version_tag(LOG, "2", "entry", second.text)
     client.set_model_version_tag(MODEL, "2", "decision_files", before)
