@@ -81,7 +81,8 @@ def by_ours(one: Counts, other: Counts, resampling: Resampling) -> tuple[float, 
 def measure(images_per_block: int) -> dict[str, Any]:
     """Return the seconds that both take, and their intervals."""
     one, other = counts(0.82), counts(0.8)
-    clusters = bootstrap.blocks([f"s{2 * i // IMAGES}" for i in range(IMAGES)], images_per_block)
+    sequences, ids = [f"s{2 * i // IMAGES}" for i in range(IMAGES)], [f"{i:06}" for i in range(IMAGES)]
+    clusters = bootstrap.blocks(sequences, ids, images_per_block)
     resampling = Resampling(clusters, RESAMPLES, LEVEL, SEED)
     seconds: dict[str, list[float]] = {"scipy": [], "ours": []}
     intervals = {}

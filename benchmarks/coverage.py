@@ -191,7 +191,7 @@ def on_counts(pair: list[Scores], images_per_block: int, images: int) -> dict[st
             lengths.append(min(int(generator.integers(5, RUN + 1)), images - sum(lengths)))
         numbers = np.concatenate([generator.integers(len(pair[0].ids) - n + 1) + np.arange(n) for n in lengths])
         sequences = np.repeat([f"{i:04}" for i in range(len(lengths))], lengths).tolist()
-        blocks_N = bootstrap.blocks(sequences, images_per_block)
+        blocks_N = bootstrap.blocks(sequences, [f"{i:04}" for i in range(len(sequences))], images_per_block)
         num_blocks.append(blocks_N.max() + 1)
         swapped = (generator.random(num_blocks[-1]) < 0.5)[blocks_N, None, None]
         ours_NCC, theirs_NCC = (scores.counts[numbers] for scores in pair)
@@ -206,7 +206,7 @@ def on_counts(pair: list[Scores], images_per_block: int, images: int) -> dict[st
 
 def effects(pair: list[Scores], images_per_block: int) -> Floats:
     """Return how much each block adds to the gain in mIoU, minus the mean."""
-    blocks_N = bootstrap.blocks(pair[0].sequences, images_per_block)
+    blocks_N = bootstrap.blocks(pair[0].sequences, pair[0].ids, images_per_block)
     ours_KX, theirs_KX = (tallies.block_sums(tallies.tally(scores.counts), blocks_N) for scores in pair)
     without_K = (tallies.scores(ours_KX.sum(axis=0) - ours_KX) - tallies.scores(theirs_KX.sum(axis=0) - theirs_KX))[
         :, 2

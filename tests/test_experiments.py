@@ -89,7 +89,7 @@ def is_better(candidate, champion, settings, challenger):
     """Return whether the champion's challenger of that number shows a gain and no class loses more than allowed."""
     rule, gate = settings.evaluate, settings.registration
     alpha = (1 - rule.level) / 2 / (challenger * (challenger + 1))
-    blocks = bootstrap.blocks(candidate.sequences, rule.images_per_block)
+    blocks = bootstrap.blocks(candidate.sequences, candidate.ids, rule.images_per_block)
     gains = jackknife.paired_gains(candidate.counts, champion.counts, blocks)
     loses = any(gain.estimate < -gate.max_class_loss for gain in gains.class_ious)
     return gains.miou.interval(1 - 2 * alpha).low > gate.min_gain and not loses  # never with too few blocks

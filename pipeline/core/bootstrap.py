@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core import tallies
+from pipeline.core import frames, tallies
 from pipeline.core.arrays import Counts, Floats
 from pipeline.core.metrics import ratio
 
@@ -90,7 +90,7 @@ class ScoreDifferences:
     """One for each of the C classes."""
 
 
-def blocks(sequences: Sequence[str], images_per_block: int) -> Counts:
+def blocks(sequences: Sequence[str], ids: Sequence[str], images_per_block: int) -> Counts:
     """Return the cluster of each image: a run of consecutive images of one sequence.
 
     A few long sequences, such as the two of CamVid's test split, are too few clusters, so each is cut into blocks,
@@ -99,7 +99,8 @@ def blocks(sequences: Sequence[str], images_per_block: int) -> Counts:
     which images resemble each other.
 
     Args:
-        sequences: name of each image's sequence; the images of a sequence in chronological order.
+        sequences: name of each image's sequence.
+        ids: name of each image, which tells the order in time of those of a sequence (frames.py).
         images_per_block: the longest run; a sequence gets as few runs as that allows, with lengths that differ by at
             most one.
 
@@ -107,21 +108,23 @@ def blocks(sequences: Sequence[str], images_per_block: int) -> Counts:
         (N,) int64, 0..K-1, numbered by sequence name and then by time.
 
     Raises:
-        ValueError: `images_per_block` is not positive.
+        ValueError: `images_per_block` is not positive, or there is not one id for each image.
 
     Example:
-        >>> blocks(["a", "a", "a", "a", "a", "b"], 2).tolist()
-        [0, 0, 1, 1, 2, 3]
+        >>> blocks(["a", "a", "a", "a", "a", "b"], ["1", "10", "2", "3", "4", "1"], 2).tolist()
+        [0, 2, 0, 1, 1, 3]
     """
     if images_per_block < 1:
         raise ValueError(f"expected at least one image per block, got {images_per_block}; 1 resamples single images")
-    names, sequence_N = np.unique(np.asarray(sequences, np.str_), return_inverse=True)
-    blocks_N = np.empty(len(sequences), np.int64)
+    images_by_sequence: dict[str, list[int]] = {}
+    for image, (sequence, _) in enumerate(zip(sequences, ids, strict=True)):
+        images_by_sequence.setdefault(sequence, []).append(image)
+    blocks_N = np.empty(len(ids), np.int64)
     first = 0
-    for sequence in range(len(names)):
-        images = np.flatnonzero(sequence_N == sequence)
+    for _, images in sorted(images_by_sequence.items()):
+        images_T = np.asarray(images)[frames.in_time([ids[image] for image in images])]
         runs = -(-len(images) // images_per_block)
-        blocks_N[images] = first + np.arange(len(images)) * runs // len(images)
+        blocks_N[images_T] = first + np.arange(len(images)) * runs // len(images)
         first += runs
     return blocks_N
 

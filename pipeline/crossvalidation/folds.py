@@ -1,7 +1,5 @@
 """Folds: which images are held out in turn, so that none of a sequence is learnt from and held out at once."""
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,9 +7,10 @@ from statistics import median_low
 
 import numpy as np
 
+from pipeline.core import frames
+
 GAP = 5
 """Where a sequence is cut, what lies within so many of its usual steps of a held-out image is not learnt from."""
-_FRAME = re.compile(r"(\d+)\D*$")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,10 @@ def split(images: Sequence[Image], count: int) -> tuple[Fold, ...]:
         raise ValueError(f"expected at least 3 folds (to learn from, choose the epoch by, hold out), got {count}")
     if len(images) < count:
         raise ValueError(f"expected at least {count} images for {count} folds, got {len(images)}; use fewer folds")
-    sizes = Counter(image.sequence for image in images)
-    ticks = {name: _ticks([image.id for image in images if image.sequence == name]) for name in sorted(sizes)}
+    ids: dict[str, list[str]] = {}
+    for image in images:
+        ids.setdefault(image.sequence, []).append(image.id)
+    ticks = {name: _ticks(sorted(own)) for name, own in sorted(ids.items())}
     blocks = _whole(ticks, count) if len(ticks) >= count else _parts(ticks, count)
     folds = tuple(_fold(blocks, i) for i in range(count))
     for fold in folds:
@@ -77,21 +78,24 @@ def _ticks(ids: Sequence[str]) -> dict[str, int]:
 
     The last number of an id is its frame; the usual step is the median of the frames' distances. CamVid has a label
     every 30 frames, but in 0016E5 one every 2 frames for a while: these share a few ticks. Images without numbers, or
-    with equal ones, count 1 each, by name.
+    with equal ones, count 1 each, by name, whatever their split.
     """
-    numbers = {each: int(match[1]) for each in ids if (match := _FRAME.search(each))}
-    if len(set(numbers.values())) < len(ids):
-        return {each: tick for tick, each in enumerate(sorted(ids, key=lambda each: (each.rpartition("/")[2], each)))}
-    ordered = sorted(ids, key=numbers.__getitem__)
-    step = median_low([numbers[b] - numbers[a] for a, b in pairwise(ordered)] or [1])
-    return {each: (numbers[each] - numbers[ordered[0]]) // step for each in ordered}
+    names = [each.partition("/")[2] for each in ids]
+    order, numbers = frames.in_time(names), frames.numbers(names)
+    if numbers is None:
+        return {ids[i]: tick for tick, i in enumerate(order)}
+    times = [numbers[i] for i in order]
+    step = median_low([b - a for a, b in pairwise(times)] or [1])
+    return {ids[i]: (time - times[0]) // step for i, time in zip(order, times, strict=True)}
 
 
 def _whole(ticks: Mapping[str, Mapping[str, int]], count: int) -> list[_Block]:
     """Return blocks of whole sequences with about the same number of images."""
-    members: list[list[str]] = [[] for _ in range(count)]
+    members, sizes = [list[str]() for _ in range(count)], [0] * count
     for name in sorted(ticks, key=lambda name: (-len(ticks[name]), name)):
-        min(members, key=lambda names: sum(len(ticks[each]) for each in names)).append(name)
+        smallest = sizes.index(min(sizes))
+        members[smallest].append(name)
+        sizes[smallest] += len(ticks[name])
     own = [{each: (name, tick) for name in names for each, tick in ticks[name].items()} for names in members]
     return [_Block(", ".join(names), places) for names, places in zip(members, own, strict=True)]
 
@@ -115,13 +119,14 @@ def _parts(ticks: Mapping[str, Mapping[str, int]], count: int) -> list[_Block]:
 def _fold(blocks: Sequence[_Block], index: int) -> Fold:
     """Return the fold in which the block `index` is held out, and the next one chooses the epoch."""
     held, after = blocks[index], (index + 1) % len(blocks)
-    times: dict[str, list[int]] = {}
+    spans: dict[str, tuple[int, int]] = {}
     for sequence, tick in held.ticks.values():
-        times.setdefault(sequence, []).append(tick)
+        first, last = spans.get(sequence, (tick, tick))
+        spans[sequence] = min(first, tick), max(last, tick)
 
     def is_close(sequence: str, tick: int) -> bool:
-        own = times.get(sequence)
-        return own is not None and min(own) - GAP <= tick <= max(own) + GAP
+        span = spans.get(sequence)
+        return span is not None and span[0] - GAP <= tick <= span[1] + GAP
 
     others = {i: block.ticks for i, block in enumerate(blocks) if i != index}
     close = {each for ticks in others.values() for each, place in ticks.items() if is_close(*place)}

@@ -91,7 +91,7 @@ def in_words(scores: Scores) -> str:
 
 def intervals(scores: Scores, settings: Evaluate) -> Intervals:
     """Return how much the scores would vary with other test images; blocks of neighbouring images are resampled."""
-    clusters = bootstrap.blocks(scores.sequences, settings.images_per_block)
+    clusters = bootstrap.blocks(scores.sequences, scores.ids, settings.images_per_block)
     resampling = Resampling(clusters, settings.resamples, settings.level, settings.seed)
     pixel_scores = bootstrap.intervals(scores.counts, resampling)
     (boundary_f1,) = bootstrap.mean_intervals(boundary.scores(scores.boundaries).image_f1s[:, None], resampling)

@@ -175,7 +175,7 @@ def _gains(scores: Scores, champion: Champion, comparison: Comparison) -> dict[s
             f"{run} cannot be compared: expected the same images, classes and target pixels in the scores of both, got "
             f"others; evaluate both with the same data set params, {_BY_HAND}"
         )
-    blocks_N = bootstrap.blocks(ours.sequences, comparison.images_per_block)
+    blocks_N = bootstrap.blocks(ours.sequences, ours.ids, comparison.images_per_block)
     if (expected := comparison.too_few(len(np.unique(blocks_N)))) is not None:
         raise IncomparableError(f"{run} cannot be compared: {expected}, {_BY_HAND}")
     return comparison.gains(ours, theirs, blocks_N)

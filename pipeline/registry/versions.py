@@ -200,7 +200,7 @@ def remove_alias(model: RegisteredModel, alias: str) -> None:
 
 
 def describe(version: Version, tags: Mapping[str, str], description: str | None = None) -> None:
-    """Set, if given, the description of a version, truncated to the length that MLflow can store; then tags, in order."""
+    """Set a version's description, if given, truncated to the length that MLflow can store; then its tags, in order."""
     client, name = store.client(version.model.uri), version.model.name
     if description is not None:
         client.update_model_version(name, version.number, description[:_LONGEST_DESCRIPTION])

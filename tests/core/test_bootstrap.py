@@ -32,7 +32,7 @@ CLUSTERS = np.array([7, 7, 2, 2, 2, 4, 4, 9, 9, 9, 9, 5])  # of unequal size, nu
 
 
 def test_a_sequence_is_cut_into_the_fewest_runs_and_these_are_about_equally_long():
-    result = blocks(["Seq05VD"] * 171 + ["0001TP"] * 62, 10)
+    result = blocks(["Seq05VD"] * 171 + ["0001TP"] * 62, [f"{i:03}" for i in range(233)], 10)
     sizes = np.bincount(result)
     assert len(sizes) == 7 + 18  # ceil(62 / 10) + ceil(171 / 10)
     assert sorted(set(sizes[:7].tolist())) == [8, 9]
@@ -42,9 +42,19 @@ def test_a_sequence_is_cut_into_the_fewest_runs_and_these_are_about_equally_long
 
 
 def test_blocks_are_runs_of_neighbours_of_one_sequence_worked_by_hand():
-    assert blocks(["b", "a", "b", "a", "b", "b", "b"], 2).tolist() == [1, 0, 1, 0, 2, 2, 3]
-    assert blocks(["a", "b", "a"], 100).tolist() == [0, 1, 0]
-    assert blocks(["a", "a", "a"], 1).tolist() == [0, 1, 2]
+    assert blocks(["b", "a", "b", "a", "b", "b", "b"], list("1234567"), 2).tolist() == [1, 0, 1, 0, 2, 2, 3]
+    assert blocks(["a", "b", "a"], list("123"), 100).tolist() == [0, 1, 0]
+    assert blocks(["a", "a", "a"], list("123"), 1).tolist() == [0, 1, 2]
+
+
+def test_neighbours_are_so_in_time_where_names_in_order_of_text_are_not():
+    ids = ["test/v_1", "test/v_10", "test/v_11", "test/v_12", "test/v_2", "test/v_3", "test/v_4", "test/v_9"]
+    assert blocks(["v"] * 8, ids, 4).tolist() == [0, 1, 1, 1, 0, 0, 0, 1]
+
+
+def test_one_id_for_each_image_is_needed():
+    with pytest.raises(ValueError, match="zip"):
+        blocks(["a", "a"], ["1"], 1)
 
 
 def test_intervals_equal_those_of_a_plain_loop_that_draws_the_same_clusters(monkeypatch):
@@ -223,4 +233,4 @@ def test_no_resamples_and_impossible_levels_are_refused(resamples, level):
 
 def test_empty_blocks_are_refused():
     with pytest.raises(ValueError, match="expected at least one image per block, got 0; 1 resamples"):
-        blocks(["a"], 0)
+        blocks(["a"], ["1"], 0)

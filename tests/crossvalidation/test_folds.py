@@ -126,3 +126,10 @@ def test_more_parts_than_moments_are_an_error():
     dense = [*[Image(f"train/a_{frame}", "a") for frame in (0, 30, 60, 61, 62, 63)], Image("train/b_1", "b")]
     with pytest.raises(ValueError, match=r"; use fewer folds"):
         split(dense, 7)
+
+
+def test_numbers_in_names_count_as_such_where_frames_are_not_told_apart():
+    names = [f"v_{frame}_8bit" for frame in range(1, 31)]
+    folds = split([Image(f"train/{name}", "s") for name in names], 3)
+    held = [sorted(int(each.split("_")[1]) for each in fold.held_out) for fold in folds]
+    assert held == [[*range(1, 11)], [*range(11, 21)], [*range(21, 31)]]

@@ -24,7 +24,7 @@ def test_an_earlier_rule_is_the_percentile_bootstrap():
     assert {**found.rule, **found.spent} == {key: EARLIER[key] for key in EARLIER if key != "min_gain"}
     assert found.interval_name == "90% interval"
     ours, theirs = scores(*[(8, 4, 4), HALF] * 4), scores(*[HALF] * 8)
-    blocks = bootstrap.blocks(["a"] * 8, 2)
+    blocks = bootstrap.blocks(["a"] * 8, list("12345678"), 2)
     by_bootstrap = bootstrap.paired_difference(ours.counts, theirs.counts, Resampling(blocks, 100, 0.9, 3))
     gains = found.gains(ours, theirs, blocks)
     assert gains["miou"] == by_bootstrap.miou

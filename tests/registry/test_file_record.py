@@ -98,9 +98,9 @@ def test_the_digest_of_the_newest_decision_names_it(version):
     assert file_record.check(files, {**tags, "decision": "1"}) == "4 files"  # a kill came before this tag
     alone = tags["decision_files"].partition(":")[2]  # as earlier programs kept it
     assert file_record.check(files, {**tags, "decision_files": alone}) == "4 files"
-    with pytest.raises(ValueError, match="got a changed decisions/000001$"):
+    with pytest.raises(ValueError, match=r"got a changed decisions/000001$"):
         file_record.check(files, {**tags, "decision_files": alone, "decision": "1"})
-    with pytest.raises(ValueError, match="got a changed decisions//etc$"):
+    with pytest.raises(ValueError, match=r"got a changed decisions//etc$"):
         file_record.check(files, {**tags, "decision_files": f"/etc:{alone}"})
 
 
