@@ -27,21 +27,26 @@ class Sink(Protocol):
 def frames(path: Path) -> Iterator[tuple[Pixels, Fraction]]:
     """Yield the frames of a video's first picture track, (H, W, 3) uint8 RGB, upright, with their times in seconds.
 
+    Times rise from frame to frame. AVI keeps none, and a frame whose own does not come after the last one's follows it
+    at the track's mean rate.
+
     Raises:
         ValueError: PyAV is not installed.
         VideoError: it is not a video, or is damaged.
     """
     av = _av()
-    number = 0
+    number, time = 0, Fraction(0)
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise VideoError("expected a video, got a file without pictures; name another file")
             stream = container.streams.video[0]
             stream.codec_context.options = {"err_detect": "explode"}  # otherwise damage is painted over in silence
+            is_timed, step = container.format.name != "avi", 1 / (stream.average_rate or Fraction(_USUAL_RATE))
             for frame in container.decode(stream):
                 pixels = frame.to_ndarray(format="rgb24")
-                time = Fraction(frame.pts or 0) * (frame.time_base or Fraction(0))
+                own = Fraction(frame.pts) * frame.time_base if is_timed and frame.pts is not None else number * step
+                time = own if not number or own > time else time + step
                 yield np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))), time
                 number += 1
     except (av.error.FFmpegError, OSError) as err:
@@ -55,13 +60,15 @@ def frames(path: Path) -> Iterator[tuple[Pixels, Fraction]]:
 def writing(path: Path, comment: str = "") -> Iterator[Sink]:
     """Yield a function that writes frames to `path`, an MP4 file in H.264, with a comment; without sound.
 
-    Frames are shown at their own times. A last row or column of an odd number is repeated, as H.264 needs even sizes.
+    Frames are shown at their own times, which rise. A last row or column of an odd number is repeated, as H.264 needs
+    even sizes.
 
     Raises:
         ValueError: PyAV is not installed.
+        VideoError: the frames cannot be encoded.
     """
     av = _av()
-    with av.open(str(path), "w", format="mp4") as container:
+    with _encoded(), av.open(str(path), "w", format="mp4") as container:
         container.metadata["comment"] = comment
         stream: Any = None
 
@@ -82,6 +89,20 @@ def writing(path: Path, comment: str = "") -> Iterator[Sink]:
             container.mux(stream.encode(None))
 
 
+@contextmanager
+def _encoded() -> Iterator[None]:
+    """Turn what the encoder refuses into a VideoError; a disk that refuses stays an OSError."""
+    try:
+        yield
+    except _av().error.FFmpegError as err:
+        if isinstance(err, OSError):
+            raise
+        raise VideoError(
+            f"expected frames that H.264 can hold, got {err.strerror or err}; convert the video, or predict its frames "
+            "as images"
+        ) from err
+
+
 def read_comment(path: Path) -> str:
     """Return the comment of a video; "" if it has none, or is none."""
     av = _av()
@@ -92,6 +113,7 @@ def read_comment(path: Path) -> str:
         return ""
 
 
+_USUAL_RATE = 25  # frames per second, of a track that does not say
 _TICK = Fraction(1, 90_000)  # seconds; the usual rates have whole numbers of it
 
 

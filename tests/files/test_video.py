@@ -1,4 +1,5 @@
 import sys
+from contextlib import contextmanager
 from fractions import Fraction
 
 import av
@@ -30,6 +31,55 @@ def test_frames_come_back_at_their_times(clip):
     for i, frame in enumerate(pixels):
         assert frame.shape == (48, 64, 3)
         assert abs(frame.astype(int) - 40 * i).max() <= 2  # H.264 is lossy
+
+
+def test_frames_of_an_avi_file_follow_each_other_at_its_rate(tmp_path):
+    """H.264 stores frames in another order than they are shown in, and AVI keeps no times."""
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("libx264", rate=20, options={"bf": "3", "b-adapt": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(20):
+            grey = np.full((48, 64, 3), 12 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(stream.encode(None))
+    pixels, times = zip(*video.frames(tmp_path / "a.avi"), strict=True)
+    assert list(times) == [Fraction(i, 20) for i in range(len(times))]
+    greys = [round(float(frame.mean())) for frame in pixels]
+    assert greys == sorted(greys)
+    write(tmp_path / "again.mp4", pixels, times)
+    assert [time for _, time in video.frames(tmp_path / "again.mp4")] == list(times)
+
+
+def test_a_time_that_does_not_come_after_the_last_ones_follows_at_the_mean_rate(monkeypatch, clip):
+    opened = av.open
+
+    class Disordered:
+        def __init__(self, container):
+            self.container, self.streams, self.format = container, container.streams, container.format
+
+        def decode(self, stream):
+            for frame, pts in zip(self.container.decode(stream), (9000, 1, None, 27000, 18000), strict=True):
+                frame.pts, frame.time_base = pts, Fraction(1, 90_000)
+                yield frame
+
+    @contextmanager
+    def disordered(path):
+        with opened(path) as container:
+            yield Disordered(container)
+
+    monkeypatch.setattr(av, "open", disordered)
+    with opened(str(clip)) as container:
+        step = 1 / container.streams.video[0].average_rate
+    times = [time for _, time in video.frames(clip)]
+    tenth = Fraction(1, 10)
+    assert times == [tenth, tenth + step, max(tenth + 2 * step, 2 * step), 3 * tenth, 3 * tenth + step]
+
+
+def test_frames_that_cannot_be_encoded_are_an_error(tmp_path):
+    frame = np.zeros((32, 48, 3), np.uint8)
+    message = r"expected frames that H.264 can hold, got .*; convert the video, or predict its frames as images$"
+    with pytest.raises(VideoError, match=message):
+        write(tmp_path / "a.mp4", [frame] * 2, [Fraction(1), Fraction(1)])
 
 
 def test_the_file_is_h264_that_every_browser_plays(clip):
