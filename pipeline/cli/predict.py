@@ -1,15 +1,15 @@
 """`segnet predict`."""
 
 import os
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.text import Text
 
 from pipeline.cli import model as models, predict_files
@@ -21,6 +21,10 @@ from pipeline.files.terminal import error_line, say, say_json
 from pipeline.files.video import VideoError
 from pipeline.inference.predict import PLAIN, Predictor, load
 from pipeline.registry.model_files import located
+
+
+Report = Callable[[float], None]
+"""Is told which share of an image or a video is predicted, in [0, 1]."""
 
 
 def predict(
@@ -56,14 +60,16 @@ def predict(
         predictor = load(folder, **{**PLAIN, **options, **wanted})
     console = Console(stderr=True)
     done: list[dict[str, Any]] = []
-    for name, path in track(paths_by_name.items(), "predict", console=console, disable=not console.is_terminal):
-        try:
-            _write(predictor, path, files_of[name])
-        except (ImageError, VideoError) as err:
-            done.append({"image": str(path), "error": str(err)})
-            console.print(Text(error_line(f"segnet: {path}: {err}")), style="red", soft_wrap=True)
-            continue
-        done.append({"image": str(path), **{kind: str(file) for kind, file in files_of[name].items()}})
+    with _progress(console, len(paths_by_name)) as report:
+        for name, path in paths_by_name.items():
+            try:
+                _write(predictor, path, files_of[name], lambda share: report(len(done) + share))
+            except (ImageError, VideoError) as err:
+                done.append({"image": str(path), "error": str(err)})
+                console.print(Text(error_line(f"segnet: {path}: {err}")), style="red", soft_wrap=True)
+            else:
+                done.append({"image": str(path), **{kind: str(file) for kind, file in files_of[name].items()}})
+            report(len(done))
     failed = sum("error" in each for each in done)
     if json:
         say_json({"classes": predictor.spec.classes.names, "images": done})
@@ -73,12 +79,20 @@ def predict(
         raise typer.Exit(1)
 
 
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Report]:
+    """Yield what shows how many images are predicted, and how much of the next, if the console is a terminal."""
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("predict", total=total)
+        yield lambda completed: progress.update(task, completed=completed)
+
+
 def _kind(paths: Collection[Path]) -> str:
     videos = sum(map(is_video, paths))
     return "images" if not videos else "videos" if videos == len(paths) else "images and videos"
 
 
-def _write(predictor: Predictor, path: Path, files: Mapping[str, Path]) -> None:
+def _write(predictor: Predictor, path: Path, files: Mapping[str, Path], report: Report) -> None:
     """Predict an image or a video and write its files, which are given by kind.
 
     Raises:
@@ -86,12 +100,19 @@ def _write(predictor: Predictor, path: Path, files: Mapping[str, Path]) -> None:
         VideoError: likewise.
     """
     if is_video(path):
-        _write_video(predictor, path, files["overlay"])
+        _write_video(predictor, path, files["overlay"], report)
     else:
-        _write_image(predictor, read_image(path), files)
+        _write_image(predictor, _read(path), files, report)
 
 
-def _write_image(predictor: Predictor, image: Pixels, files: Mapping[str, Path]) -> None:
+def _read(path: Path) -> Pixels:
+    try:
+        return read_image(path)
+    except OSError as err:
+        raise ImageError(f"expected an image that can be read: {err.strerror or err}; correct its permissions") from err
+
+
+def _write_image(predictor: Predictor, image: Pixels, files: Mapping[str, Path], report: Report) -> None:
     """Predict an image and write its files. At most one band of probabilities is in memory."""
     size, classes = image.shape[:2], predictor.spec.classes
     mask, shades = np.empty(size, np.uint8), np.empty(size, np.uint8)
@@ -103,9 +124,11 @@ def _write_image(predictor: Predictor, image: Pixels, files: Mapping[str, Path])
             _reserve(temporary)
         for band in predictor.bands(image):
             mask[band.rows] = band.mask.cpu().numpy()
-            shades[band.rows] = (255 * band.shade).round().cpu().numpy()
+            if "uncertainty" in files:
+                shades[band.rows] = (255 * band.shade).round().cpu().numpy()
             if table is not None:
                 table[:, band.rows] = band.probabilities.cpu().numpy()
+            report(band.rows.stop / size[0])
     shown = {"mask": mask, "overlay": pictures.overlay(image, mask, classes), "uncertainty": shades}
     for kind in files.keys() & shown.keys():
         predict_files.write(shown[kind], files[kind])
@@ -122,8 +145,10 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _write_video(predictor: Predictor, path: Path, file: Path) -> None:
+def _write_video(predictor: Predictor, path: Path, file: Path, report: Report) -> None:
     """Predict each frame of a video and write the overlays as a video. One frame is in memory."""
     with atomic.replacing(file) as temporary, video.writing(temporary, predict_files.SOFTWARE) as write:
-        for frame, time in video.frames(path):
+        expected = video.num_frames(path)
+        for number, (frame, time) in enumerate(video.frames(path), 1):
             write(pictures.overlay(frame, predictor.mask(frame), predictor.spec.classes), time)
+            report(min(1, number / expected) if expected else 0)

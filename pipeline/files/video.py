@@ -56,6 +56,20 @@ def frames(path: Path) -> Iterator[tuple[Pixels, Fraction]]:
         ) from err
 
 
+def num_frames(path: Path) -> int:
+    """Return how many frames a video's first picture track has, as its header says; 0 if it does not, or is no video.
+
+    Raises:
+        ValueError: PyAV is not installed.
+    """
+    av = _av()
+    try:
+        with av.open(str(path)) as container:
+            return container.streams.video[0].frames if container.streams.video else 0
+    except (av.error.FFmpegError, OSError):
+        return 0
+
+
 @contextmanager
 def writing(path: Path, comment: str = "") -> Iterator[Sink]:
     """Yield a function that writes frames to `path`, an MP4 file in H.264, with a comment; without sound.

@@ -1,7 +1,9 @@
 """`segnet predict` on images and folders."""
 
+import errno
 import json
 import shutil
+from contextlib import contextmanager
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli import app, predict as command
 from pipeline.files import video
 from pipeline.files.images import read_image, read_mask
 from pipeline.files.pictures import overlay as overlaid
@@ -75,6 +77,46 @@ def test_a_bad_image_is_reported_and_the_others_are_predicted(pictures, model, t
     assert "bad.png" in result.stderr
     assert (tmp_path / "out/more/b_mask.png").exists()
     assert not list((tmp_path / "out").glob("bad*"))
+
+
+def test_an_image_that_may_not_be_read_is_reported_and_the_others_are_predicted(
+    pictures, model, tmp_path, monkeypatch
+):
+    def read(path):
+        if path.name == "a.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_image(path)
+
+    monkeypatch.setattr(command, "read_image", read)
+    result = run(pictures, "--model", model, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    said = "a.png: expected an image that can be read: Permission denied; correct its permissions\n"
+    assert result.stderr.endswith(said)
+    assert "1 of 2 images predicted" in result.stdout
+
+
+def test_progress_is_that_of_bands_and_frames(pictures, model, tmp_path, monkeypatch):
+    """Windows are 32 pixels high and share half of it: 96 rows are finished 16 at a time, the last 32 at once."""
+    shown = []
+
+    @contextmanager
+    def progress(console, total):
+        shown.append(total)
+        yield shown.append
+
+    monkeypatch.setattr(command, "_progress", progress)
+    with video.writing(tmp_path / "clip.mp4") as write:
+        for i in range(4):
+            write(np.zeros((40, 48, 3), np.uint8), Fraction(i, 10))
+    Image.new("RGB", (48, 96)).save(tmp_path / "high.png")
+    (tmp_path / "bad.png").write_text("no image")
+    files = ("bad.png", "high.png", "clip.mp4")
+    result = run(*(tmp_path / name for name in files), "--model", model, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    total, bad, *high, clip_1, clip_2, clip_3, clip_4, end = shown
+    assert (total, bad, end) == (3, 1, 3)
+    assert high == pytest.approx([7 / 6, 8 / 6, 9 / 6, 10 / 6, 2, 2])
+    assert (clip_1, clip_2, clip_3, clip_4) == (2.25, 2.5, 2.75, 3)
 
 
 @pytest.mark.parametrize(

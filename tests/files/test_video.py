@@ -82,6 +82,12 @@ def test_frames_that_cannot_be_encoded_are_an_error(tmp_path):
         write(tmp_path / "a.mp4", [frame] * 2, [Fraction(1), Fraction(1)])
 
 
+def test_the_header_says_how_many_frames_there_are(clip, tmp_path):
+    assert video.num_frames(clip) == 5
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    assert video.num_frames(tmp_path / "a.mp4") == 0
+
+
 def test_the_file_is_h264_that_every_browser_plays(clip):
     with av.open(str(clip)) as container:
         context = container.streams.video[0].codec_context
