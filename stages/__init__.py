@@ -27,7 +27,7 @@ def execute(main: Callable[[], None]) -> None:
     except Exception as err:
         if disk.refuses(err):
             todo = f"make room or correct its permissions, then run {repository.AGAIN} again; no output is half-written"
-            terminal.fail("error: ", f"expected to write this stage's files, got {err}; {todo}")
+            terminal.fail("error: ", f"expected to read and write this stage's files, got {err}; {todo}")
         if terminal.is_told(err):
             terminal.fail("error: ", err)
         raise

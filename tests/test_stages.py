@@ -69,7 +69,7 @@ def test_what_the_disk_refuses_is_said_with_what_to_do(reason):
     def main():
         raise OSError(reason, os.strerror(reason), "data/tiles")
 
-    said = r"^error: expected to write this stage's files, got .*'data/tiles'; make room or correct its permissions"
+    said = r"^error: expected to read and write this stage's files, got .*'data/tiles'; make room or correct its perm"
     with pytest.raises(SystemExit, match=said):
         execute(main)
 

@@ -22,7 +22,6 @@ from pipeline.files.video import VideoError
 from pipeline.inference.predict import PLAIN, Predictor, load
 from pipeline.registry.model_files import located
 
-
 Report = Callable[[float], None]
 """Is told which share of an image or a video is predicted, in [0, 1]."""
 

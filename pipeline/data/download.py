@@ -42,8 +42,8 @@ def run(dataset: Dataset, limits: Download, raw: Path, on_all: OnAll = on_all_co
     """Write the data set's images, index masks, licence and manifest into the folder `raw`.
 
     Each image and mask is a file, or if there are more than `limits.files_up_to` images, they are in shards.
-    Missing and unreadable images are recorded in the manifest, which `validate` judges. The same data set gives the
-    same bytes, whatever `on_all` works on its images.
+    Missing images, and those that cannot be decoded, are recorded in the manifest, which `validate` judges. The same
+    data set gives the same bytes, whatever `on_all` works on its images.
 
     Returns:
         the data set, and the number of images of each split.

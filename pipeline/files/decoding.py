@@ -69,7 +69,7 @@ def read_header(source: Path | bytes) -> tuple[str, int, int]:
     """Return Pillow's mode, the height and the width of an image as stored, without decoding its pixels.
 
     Raises:
-        ImageError: not an image, no pixels, or more than 20,000 x 20,000.
+        ImageError: not an image, no pixels, or more than 20,000 x 20,000. OSError: the file cannot be opened.
     """
     with _opened(source) as image:
         return image.mode, image.height, image.width

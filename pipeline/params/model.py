@@ -46,6 +46,11 @@ class Vgg16(Section):
             raise ValueError(
                 f"expected a file outside {written}, whose content this pipeline replaces, got {self.path}; move it"
             )
+        if "://" in self.path and not self.path.startswith(("https://", "http://")):
+            raise ValueError(
+                f"expected a file, or an address that begins with https:// or http://, got {self.path}; download it, "
+                "and name its path"
+            )
         if "://" in self.path and self.sha256 is None:
             raise ValueError(f"expected the sha256 of {self.path}, got null; add the file's SHA-256")
         return self

@@ -157,10 +157,10 @@ def _globs(listing: Listing, kind: str, files: Sequence[str]) -> Annotated | Non
         segments = {panoptic.folder_of(listing.root / path).relative_to(listing.root).as_posix() for path in files}
         pictures = {path for path in pictures if str(PurePosixPath(path).parent) not in segments}
     pairs, drawings = annotations.read_files(listing.root, pictures, files, kind)
-    named = sorted(str(pair.image) for pair in drawings if pair.image in pictures)
+    named = {pair.image for pair in drawings if pair.image in pictures}
     if not named:
         return None
-    family = Family(tuple(pair for pair in pairs if pair.image in set(named)))
+    family = Family(tuple(pair for pair in pairs if pair.image in named))
     return Annotated(kind, globs.of_images(family.pairs), alternatives(files))
 
 

@@ -105,14 +105,13 @@ def _annotated(listing: Listing) -> _Layout | None:
     if which is None:
         return None
     pairs, drawings = annotations.read(listing.root, which.images, which.masks, which.kind)
-    there = {pair: drawing for pair, drawing in drawings.items() if pair.image in set(listing.pictures)}
+    pictures = set(listing.pictures)
+    there = {pair: drawing for pair, drawing in drawings.items() if pair.image in pictures}
     held = contents.of_drawings(listing.root, there, which.kind)
     files = {str(pair.mask) for pair in pairs} if which.family is None else set()
     named = tuple(sorted(file for file in files if split_files.is_named_after_split(file)))
-    annotated_pairs = tuple(pair for pair in pairs if pair in there)
-    return _Layout(
-        which.images, which.masks, annotated_pairs, held, {}, which.questions, files=named, family=which.family
-    )
+    own = tuple(pair for pair in pairs if pair in there)
+    return _Layout(which.images, which.masks, own, held, {}, which.questions, files=named, family=which.family)
 
 
 def _listed(listing: Listing) -> _Layout | None:

@@ -79,9 +79,7 @@ def test_a_bad_image_is_reported_and_the_others_are_predicted(pictures, model, t
     assert not list((tmp_path / "out").glob("bad*"))
 
 
-def test_an_image_that_may_not_be_read_is_reported_and_the_others_are_predicted(
-    pictures, model, tmp_path, monkeypatch
-):
+def test_an_image_that_may_not_be_read_is_reported_and_the_others_are_predicted(pictures, model, tmp_path, monkeypatch):
     def read(path):
         if path.name == "a.png":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))

@@ -154,6 +154,13 @@ def test_a_url_of_weights_needs_a_digest(tmp_path):
     assert load(tmp_path, changed(TEXT, "vgg16: null", vgg16.replace("null", "a" * 64))).model.vgg16 is not None
 
 
+@pytest.mark.parametrize("path", ["s3://bucket/vgg16.pth", "HTTPS://example.org/vgg16.pth", "file:///data/vgg16.pth"])
+def test_weights_come_from_a_file_or_by_http(tmp_path, path):
+    vgg16 = f"vgg16: {{path: '{path}', sha256: {'a' * 64}, trained_on: torchvision}}"
+    said = f"expected a file, or an address that begins with https:// or http://, got {path}; download it, and name its"
+    assert said in refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
+
+
 def test_a_url_of_weights_holds_no_login_since_params_are_recorded(tmp_path):
     vgg16 = f"vgg16: {{path: 'https://me:secret@example.org/vgg16.pth', sha256: {'a' * 64}, trained_on: torchvision}}"
     message = refusal(tmp_path, changed(TEXT, "vgg16: null", vgg16))
