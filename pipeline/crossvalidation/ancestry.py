@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 Recorded = Callable[[str], Mapping[str, str] | None]
-"""Returns the params that a training recorded, by its name; None: they are not to be had."""
+"""Returns the params that a training recorded, by its name; None: they are unavailable."""
 
 
 def check(held_out: str, dataset: str, run: str, recorded: Recorded) -> str | None:

@@ -21,6 +21,7 @@ from pipeline.files.images import (
     read_mask,
 )
 from pipeline.files.threads import Images, largest, on_all_cores
+from pipeline.planning.evenly import evenly
 
 Label = int | str | None
 """A value, a colour as red * 65536 + green * 256 + blue, or an annotation's label; None: without any."""
@@ -71,12 +72,7 @@ class Contents:
 
 def sampled(pairs: Sequence[Pair]) -> list[Pair]:
     """Return at most 200 of the images with a mask, evenly spread."""
-    return _spread([pair for pair in pairs if pair.image is not None and pair.mask is not None])
-
-
-def _spread(whole: Sequence[Pair]) -> list[Pair]:
-    step = max(1, len(whole) / _SAMPLE)
-    return [whole[int(i * step)] for i in range(min(_SAMPLE, len(whole)))]
+    return evenly([pair for pair in pairs if pair.image is not None and pair.mask is not None], _SAMPLE)
 
 
 def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
@@ -125,7 +121,7 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
     Raises:
         ValueError: an annotation cannot be drawn.
     """
-    chosen = _spread([pair for pair in drawings if pair.image is not None])
+    chosen = evenly([pair for pair in drawings if pair.image is not None], _SAMPLE)
     images = Images(len(chosen), largest((root / str(pair.image) for pair in chosen), len(chosen)))
     counted = on_all_cores(partial(_drawn, root, drawings), chosen, "drawing annotations", images)
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})

@@ -10,6 +10,7 @@ from pipeline.data.pairing import Pair
 from pipeline.files.decoding import read_header, read_turned
 from pipeline.files.images import ImageError, read_image
 from pipeline.planning.contents import Contents
+from pipeline.planning.evenly import evenly
 from pipeline.planning.listing import Listing
 
 _HEADERS = 300  # images whose size is read
@@ -93,7 +94,7 @@ def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], t
         ValueError: none can be read.
     """
     sizes, there, highest, refused = [], [], list[int](), dict[str, str]()
-    for image in _spread(images, _HEADERS):
+    for image in evenly(images, _HEADERS):
         try:
             sizes.append(read_turned(root / image)[:2])
             there.append(image)
@@ -102,7 +103,7 @@ def look_at(root: Path, images: Sequence[str]) -> tuple[list[tuple[int, int]], t
     if not sizes:
         problem = next((f": {image}: {why}" for image, why in refused.items()), "")
         raise ValueError(f"expected images that can be read, got none{problem}; fix them, or name another folder")
-    for image in _spread(there, _DECODED):
+    for image in evenly(there, _DECODED):
         try:
             pixels = read_image(root / image)
         except (ImageError, OSError) as err:
@@ -128,8 +129,3 @@ def _dim(highest: int) -> tuple[str, ...]:
         f"{(highest + 1) * 257:,}, and white is 65,535: they are read as nearly black. Default: no. If yes: scale them "
         "to 16 bits, or convert them to 8",
     )
-
-
-def _spread(images: Sequence[str], count: int) -> list[str]:
-    step = max(1, len(images) / count)
-    return [images[int(i * step)] for i in range(min(count, len(images)))]

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,10 +9,10 @@ from tempfile import TemporaryDirectory
 from pipeline.artifacts import manifest
 from pipeline.artifacts.manifest import SPLITS, Head, Manifest
 from pipeline.data import assignment, download, folder
-from pipeline.data.assignment import Job
 from pipeline.data.scenes import dataset as scenes
 from pipeline.data.source import Source
 from pipeline.params.dataset import CamvidDataset, Dataset, FolderDataset, ScenesDataset, SplitCounts
+from pipeline.planning.evenly import evenly
 
 _EACH = 4  # images of a split
 _CAMVID = {"train": 367, "val": 101, "test": 233}
@@ -71,14 +70,8 @@ def _of_folder(dataset: FolderDataset) -> tuple[Source, Counter[str]]:
     jobs = assignment.jobs(dataset, root)
     whole = [job for job in jobs if assignment.is_whole(root, job)]
     counts = Counter(job.split for job in whole)
-    chosen = [job for split in sorted(SPLITS) for job in _spread([job for job in whole if job.split == split])]
+    chosen = [job for split in sorted(SPLITS) for job in evenly([job for job in whole if job.split == split], _EACH)]
     return folder.source_of(dataset, root, chosen), counts
-
-
-def _spread(jobs: Sequence[Job]) -> list[Job]:
-    """Return up to four jobs from all over the list."""
-    step = max(1, len(jobs) / _EACH)
-    return [jobs[int(i * step)] for i in range(min(_EACH, len(jobs)))]
 
 
 def _starting(dataset: ScenesDataset | CamvidDataset, raw: Path) -> float:

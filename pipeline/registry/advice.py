@@ -7,7 +7,8 @@ from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.registry.versions import CHAMPION, Version
 
 WEAK_IOU = 0.2
-"""A class below it is hardly recognised: of what is its or is called so, less than a fifth is right."""
+"""A class below it is hardly recognised: of the pixels that are of it or were predicted as it, fewer than a fifth are
+both."""
 _NAMED = 12  # weak classes that the line names
 _MEANING = {
     Outcome.PROMOTE: "it is the champion now: predictions by models:/{name}@{champion} are its own",

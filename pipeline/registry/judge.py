@@ -116,7 +116,7 @@ def _candidate(version: Version, name: str | None) -> tuple[Standing, Scores]:
 
 
 def _current(version: Version, scores: Scores, rule: Rule) -> tuple[Champion, str | None]:
-    """Return the champion and the digest of its evidence on the test images of `scores`, None if that cannot be had."""
+    """Return the champion and the digest of its evidence on the test images of `scores`, None if there is none."""
     try:
         name = _evidence_on(version, scores, rule)
     except ValueError as err:

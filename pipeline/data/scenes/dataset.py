@@ -29,8 +29,8 @@ class _Scene(NamedTuple):
 def source(settings: ScenesDataset) -> Source:
     """Return the data set, whose images and masks are drawn as they are made.
 
-    An image depends on the seed, its size, its split and its index in the split: more training images do not change
-    the test images.
+    An image depends on the seed, its size, its split, its index in the split and the number of images per sequence:
+    more training images do not change the test images.
     """
     scenes = []
     for number, split in enumerate(SPLITS):
