@@ -96,10 +96,11 @@ class ListSplits(Section):
     """Splits by list files: UTF-8 text with one image per line; images that are in no list are left out.
 
     Or a list in a YAML or JSON file: splits.yaml#train is the one at the key train, splits_final.json#0.train the one
-    of the first of nnU-Net's folds. Or a folder, with / at its end: all images in it. An image is named by its path
-    relative to the data set's folder, its file name with or without suffix, its mask's name without suffix, or the only
-    number in its own; where `images` and `masks` are null, a line is the path of an image and that of its mask, of
-    which leading folders may be others.
+    of the first of nnU-Net's folds. Or a folder, with / at its end: all images in it; or a file that `masks` matches,
+    such as annotations/instances_train.json: all images that it annotates. An image is named by its path relative to
+    the data set's folder, its file name with or without suffix, its mask's name without suffix, or the only number in
+    its own; where `images` and `masks` are null, a line is the path of an image and that of its mask, of which leading
+    folders may be others.
     """
 
     by: Literal["list"]

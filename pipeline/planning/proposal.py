@@ -83,6 +83,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
     lists, asked = (layout.lists, ()) if layout.lists else list_files.of_images(listing, layout.pairs)
     folders = {} if lists else split_rules.by_folder(images)
     masks_of = {str(pair.mask) for pair in layout.pairs}
+    lists = lists or ({} if folders else split_files.of_annotations(layout.files, masks_of))
     files = [] if asked else layout.files or [path for path in split_files.unread(listing) if path not in masks_of]
     rule = split_rules.propose(folders, lists, images, files)
     dataset, lines = _dataset(path, root, layout, table, rule)

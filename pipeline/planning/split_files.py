@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
 from pipeline.planning.list_files import MOST_BYTES
@@ -35,5 +36,22 @@ def _is_monai(listing: Listing, path: str) -> bool:
 
 def is_named_after_split(path: str) -> bool:
     """Return whether a word of a file's name is a split's: instances_train2017.json, val.json."""
+    return bool(_splits(path))
+
+
+def of_annotations(named: Sequence[str], files: Collection[str]) -> dict[str, str]:
+    """Return the file of each split's annotations.
+
+    Nothing if a file is not named after one split, two are named after the same, or none after train.
+
+    Args:
+        named: the files that are named after splits.
+        files: all files of annotations.
+    """
+    found = {split: path for path in named if len(splits := _splits(path)) == 1 for split in splits}
+    return found if "train" in found and len(found) == len(files) > 1 else {}
+
+
+def _splits(path: str) -> set[str]:
     words = re.split(r"[_\-. ]", PurePosixPath(path).stem)
-    return any(pattern.fullmatch(word) for word in words for pattern in WORDS.values())
+    return {split for split, pattern in WORDS.items() for word in words if pattern.fullmatch(word)}

@@ -15,6 +15,7 @@ _EACH_ALONE = "(.+)"
 _BY_NAME = r"([^/]+?)[_-](?:frame|image|img|slice)?[_-]?\d+[^/]*$"
 _BY_LAST_NUMBER = r"([^/]+)[_-]\d+[^/]*$"
 _FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
+_ANNOTATIONS = re.compile(r".*\.(json|xml)").fullmatch  # a list in such a file has a key: splits.json#train
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
@@ -56,6 +57,7 @@ def propose(
         asked = (*_of_some_folders(images), *([_question(files)] if files else []), *questions)
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
+    what = "files of annotations" if lists and all(map(_ANNOTATIONS, lists.values())) else what
     source = _OF_FOLDS if list_files.is_fold(lists) else f"{what} of the data set"
     among = () if lists else _of_words(folders)
     if "val" in named and pattern == _EACH_ALONE:

@@ -234,3 +234,12 @@ def test_fewer_sequences_than_splits_are_an_error():
         ValueError, match="expected at least 3 sequences, one for each split, got s0, s1; change dataset"
     ):
         splits.by_ratio(*numbered(4, 4), SHARES, seed=1)
+
+
+def test_a_file_of_annotations_stands_for_the_images_that_it_annotates(tmp_path):
+    """One that is missing among them, and not those of another file or of none."""
+    pairs = [Pair("a.png", "t.json"), Pair("b.png", "v.json"), Pair("c.png", "t.json"), Pair("d.png", None)]
+    found = splits.by_list([*pairs, Pair(None, "t.json")], tmp_path, {"train": "t.json", "val": "v.json"})
+    assert found == {"train": [pairs[0], pairs[2]], "val": [pairs[1]]}
+    with pytest.raises(ValueError, match=r"dataset\.splits\.test: expected a readable UTF-8 list file: .*u\.json"):
+        splits.by_list(pairs, tmp_path, {"train": "t.json", "test": "u.json"})

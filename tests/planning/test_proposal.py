@@ -1,6 +1,7 @@
 """Each layout of the field, made small, comes in by `segnet init` alone."""
 
 import pickle
+import re
 from collections import Counter
 
 import pytest
@@ -11,7 +12,7 @@ from pipeline import params
 from pipeline.artifacts import manifest
 from pipeline.artifacts.tileset import Tileset
 from pipeline.cli import app
-from pipeline.data import folder
+from pipeline.data import assignment, folder
 from pipeline.files.images import read_mask
 from pipeline.planning import sample
 from stages import download, tile, validate
@@ -142,17 +143,41 @@ def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions
     assert "? Are these the masks" not in done.output
 
 
-def test_annotations_of_splits_over_one_folder_of_images_are_asked_about(project):
+@pytest.fixture
+def one_folder_of_coco(project):
+    """COCO's annotations of each split, and all images in one folder."""
     layouts.coco(project / "own")
-    for path in [*(project / "own/train2017").iterdir()]:
-        path.rename(project / "own" / f"{path.stem}_t.jpg")
-    file = project / "own/annotations/instances_train2017.json"
-    file.write_text(file.read_text().replace('.jpg"', '_t.jpg"'))
-    (project / "own/val2017").rename(project / "own/more")
+    (project / "own/images").mkdir()
+    for split in ("train2017", "val2017"):
+        for path in [*(project / "own" / split).iterdir()]:
+            path.rename(project / f"own/images/{split[0]}_{path.name}")
+        file = project / f"own/annotations/instances_{split}.json"
+        file.write_text(file.read_text().replace('"file_name": "', f'"file_name": "{split[0]}_'))
+        (project / "own" / split).rmdir()
     (project / "own/test2017").rename(project / "unlabelled")
+    return project / "own"
+
+
+def test_annotations_of_splits_over_one_folder_of_images_say_the_splits(one_folder_of_coco):
     done = run("own")
-    asked = "Does annotations/instances_train2017.json or annotations/instances_val2017.json say the splits?"
-    assert asked in " ".join(done.output.split())
+    assert "splits: train 5, val 3 images; files of annotations of the data set, which has no test" in done.output
+    rule = params.load().dataset.splits
+    files = [f"annotations/instances_{split}2017.json" for split in ("train", "val")]
+    assert (rule.by, [rule.train, rule.val], rule.test) == ("list", files, None)
+    jobs = assignment.jobs(params.load().dataset, one_folder_of_coco)
+    assert {(job.split, job.pair.image[:9]) for job in jobs} == {("train", "images/t_"), ("val", "images/v_")}
+
+
+@pytest.mark.parametrize("name", ["instances_more.json", "instances_train_2.json", "instances_train_test.json"])
+def test_annotations_of_which_a_file_is_of_no_split_of_its_own_are_asked_about(one_folder_of_coco, name):
+    layouts.picture(one_folder_of_coco / "images/another.jpg", 7)
+    layouts._coco(one_folder_of_coco / "annotations" / name, ["another.jpg"])
+    done = run("own")
+    assert re.search(
+        r"Does annotations/\S+ or annotations/\S+( or annotations/\S+)? say the splits\?",
+        done.output.replace("\n", " "),
+    )
+    assert params.load().dataset.splits.by == "ratio"
 
 
 def test_images_and_masks_without_the_other_are_not_counted(project):

@@ -49,6 +49,22 @@ def test_monais_lists_of_images_are_asked_about(tmp_path, tree, is_asked):
 
 
 @pytest.mark.parametrize(
+    ("named", "files", "found"),
+    [
+        (["a/train.json", "b_val.json"], 2, {"train": "a/train.json", "val": "b_val.json"}),
+        (["train.json", "test2017.json"], 2, {"train": "train.json", "test": "test2017.json"}),
+        (["train.json"], 1, {}),
+        (["train.json", "val.json"], 3, {}),  # one is named after none
+        (["train_1.json", "train_2.json"], 2, {}),
+        (["val.json", "test.json"], 2, {}),
+        (["train.json", "val_test.json"], 2, {}),
+    ],
+)
+def test_files_of_annotations_say_the_splits_if_each_is_of_one(named, files, found):
+    assert split_files.of_annotations(named, [*named, *"abc"[: files - len(named)]]) == found
+
+
+@pytest.mark.parametrize(
     ("path", "is_named"),
     [
         ("annotations/instances_train2017.json", True),
