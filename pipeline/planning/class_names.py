@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from pipeline.core.classes import CAMVID
 from pipeline.files import safe_yaml
 from pipeline.params.class_name import placeholder
+from pipeline.planning import json_names
 from pipeline.planning.contents import Label
 from pipeline.planning.listing import Listing
 
@@ -175,6 +176,10 @@ def _of_colours(text: str, kind: str) -> dict[Label, Name]:
     return named if kind == "colour" else {}
 
 
+def _of_json(text: str, kind: str) -> dict[Label, Name]:
+    return {label: _named(name) for label, name in json_names.read(text, kind).items()}
+
+
 def _of_ade20k(text: str, kind: str) -> dict[Label, Name]:
     """Read objectInfo150.txt: the number first, the name last, of which the first synonym is taken."""
     rows = [row for row in csv.reader(text.splitlines(), delimiter="\t" if "\t" in text else ",") if row]
@@ -220,6 +225,7 @@ _READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
     r".*classes.*\.csv": _of_table,
     r"objectinfo150\.(txt|csv)": _of_ade20k,
     _LIST: _of_lines,
+    json_names.PATTERN: _of_json,
 }
 
 
