@@ -13,7 +13,7 @@ from typing import TypeVar
 from pipeline.files.redact import redact
 from pipeline.tracking import records, store
 from pipeline.tracking.clone import clone_id
-from pipeline.tracking.outbox import Origin, Outbox, unsent
+from pipeline.tracking.outbox import Destination, Outbox, unsent
 from pipeline.tracking.records import Record, Writer
 
 _PAUSE_SECONDS = 20  # between attempts: each can block the caller for 5 s, and waiting records are safe
@@ -62,7 +62,7 @@ class Delivery:
                 with suppress(store.UnreachableError):
                     self._reach(lambda writer: writer.write(record))
                     return
-            self._outbox.append(record, Origin(redact(self._uri), self._experiment))
+            self._outbox.append(record, Destination(redact(self._uri), self._experiment))
 
     def finish(self, record: Record) -> None:
         """Post the last record, however recent the last attempt, and log what could not be sent."""
@@ -132,13 +132,13 @@ def sync(folder: Path, uri: str) -> Iterator[Sent]:
         waiting, error = dict[str, int](), None
         try:
             waiting = outbox.kinds()
-            origin = outbox.origin()
-            if origin.store != redact(uri):
+            destination = outbox.destination()
+            if destination.store != redact(uri):
                 raise ValueError(
-                    f"expected MLFLOW_TRACKING_URI={origin.store}, where the training is recorded, got "
+                    f"expected MLFLOW_TRACKING_URI={destination.store}, where the training is recorded, got "
                     f"{redact(uri)}; set it, or if the store has moved, correct {outbox.folder}/origin.json"
                 )
-            Delivery(uri, origin.experiment, outbox).send_waiting()
+            Delivery(uri, destination.experiment, outbox).send_waiting()
         except Exception as err:  # of any kind: the other outboxes are still sent
             error = redact(str(err))
         left = outbox.kinds() if waiting else {}  # empty if there are no records or they cannot be read

@@ -22,11 +22,11 @@ from pipeline.tracking.records import KINDS, Record
 
 UNSENT = Path("runs/unsent")
 """The folder of the outboxes of all trainings."""
-_ORIGIN = "origin.json"
+_DESTINATION = "origin.json"
 
 
 @dataclass(frozen=True)
-class Origin:
+class Destination:
     """The store and experiment that the records of an outbox belong to."""
 
     store: str
@@ -52,15 +52,15 @@ class Outbox:
         self.folder = folder
         self._path = folder / "records.jsonl"
 
-    def origin(self) -> Origin:
-        """Return the origin of the records, as last given to `append`.
+    def destination(self) -> Destination:
+        """Return where the records belong, as last given to `append`.
 
         Raises:
             ValueError: origin.json is missing or broken.
         """
-        path = self.folder / _ORIGIN
+        path = self.folder / _DESTINATION
         try:
-            return strict_json.parse(path.read_bytes(), Origin)
+            return strict_json.parse(path.read_bytes(), Destination)
         except (OSError, ValueError) as err:
             raise ValueError(
                 f"{path}: expected the store and experiment of a training: {err}; write them, or remove the folder"
@@ -89,12 +89,12 @@ class Outbox:
         """Return the number of waiting records of each kind."""
         return dict(Counter(record.kind for record in self.records()))
 
-    def append(self, record: Record, origin: Origin) -> None:
+    def append(self, record: Record, destination: Destination) -> None:
         """Append a record, with a copy of its file; it is safely on disk once this returns."""
         with self._locked():
             self.folder.mkdir(exist_ok=True)
-            if not (self.folder / _ORIGIN).exists() or self.origin() != origin:
-                atomic.write_json(self.folder / _ORIGIN, asdict(origin))
+            if not (self.folder / _DESTINATION).exists() or self.destination() != destination:
+                atomic.write_json(self.folder / _DESTINATION, asdict(destination))
             tree = asdict(record) | {"file": record.file and self._copy(record.file)}
             with self._path.open("ab") as file:
                 file.truncate(len(self._complete_lines()))
@@ -155,4 +155,4 @@ class Outbox:
 
 def unsent(folder: Path) -> list[Outbox]:
     """Return the outboxes in `folder`, sorted by name."""
-    return [Outbox(path.parent) for path in sorted(folder.glob(f"*/{_ORIGIN}"))]
+    return [Outbox(path.parent) for path in sorted(folder.glob(f"*/{_DESTINATION}"))]

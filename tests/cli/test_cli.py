@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import COMMANDS, app
 from pipeline.files.redact import redact
-from pipeline.tracking.outbox import UNSENT, Origin, Outbox
+from pipeline.tracking.outbox import UNSENT, Destination, Outbox
 from pipeline.tracking.records import Record
 from tests.support.tiny_model import write_model
 from tests.support.tiny_version import registered
@@ -187,7 +187,7 @@ def test_no_command_prints_the_login_of_the_server(command, address, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / UNSENT).mkdir(parents=True)
-    Outbox(tmp_path / UNSENT / "a").append(Record("params", {"seed": "1"}), Origin(redact(address), "e"))
+    Outbox(tmp_path / UNSENT / "a").append(Record("params", {"seed": "1"}), Destination(redact(address), "e"))
     call = [SEGNET, *arguments.get(command, [command])]
     done = subprocess.run(call, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from pipeline.tracking.outbox import Origin, Outbox, unsent
+from pipeline.tracking.outbox import Destination, Outbox, unsent
 from pipeline.tracking.records import Record
 
-ORIGIN = Origin("http://127.0.0.1:5000", "tests")
+DESTINATION = Destination("http://127.0.0.1:5000", "tests")
 
 
 @pytest.fixture
@@ -24,27 +24,27 @@ def waiting(outbox):
 
 
 def test_records_wait_in_their_order(outbox):
-    outbox.append(Record("tags", {"a": "b"}, at=7), ORIGIN)
-    outbox.append(Record("metrics", {"metrics": {"val/miou": 0.1}, "step": 3}, at=5), ORIGIN)
+    outbox.append(Record("tags", {"a": "b"}, at=7), DESTINATION)
+    outbox.append(Record("metrics", {"metrics": {"val/miou": 0.1}, "step": 3}, at=5), DESTINATION)
     assert waiting(outbox) == [("tags", {"a": "b"}, 7), ("metrics", {"metrics": {"val/miou": 0.1}, "step": 3}, 5)]
     assert outbox.kinds() == {"tags": 1, "metrics": 1}
-    assert outbox.origin() == ORIGIN
+    assert outbox.destination() == DESTINATION
     assert [each.folder for each in unsent(outbox.folder.parent)] == [outbox.folder]
 
 
 def test_a_record_is_on_disk_once_append_returns(outbox, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file)))
-    outbox.append(Record("tags", {"a": "b"}, at=7), ORIGIN)
+    outbox.append(Record("tags", {"a": "b"}, at=7), DESTINATION)
     written = (outbox.folder / "records.jsonl").stat()
     assert (synced[-1].st_ino, synced[-1].st_size) == (written.st_ino, written.st_size)
 
 
 def test_a_training_that_resumes_at_another_store_takes_its_outbox_along(outbox):
-    other = Origin("http://127.0.0.1:6000", "tests")
-    outbox.append(Record("tags", {}), ORIGIN)
+    other = Destination("http://127.0.0.1:6000", "tests")
+    outbox.append(Record("tags", {}), DESTINATION)
     outbox.append(Record("tags", {}), other)
-    assert outbox.origin() == other
+    assert outbox.destination() == other
 
 
 def test_files_and_folders_wait_as_they_were(outbox, tmp_path):
@@ -52,9 +52,9 @@ def test_files_and_folders_wait_as_they_were(outbox, tmp_path):
     for name in ("scores.json", "plots/a.png"):
         (tmp_path / name).write_text("old")
     for name in ("scores.json", "plots"):
-        outbox.append(Record("file", {"folder": ""}, file=tmp_path / name), ORIGIN)
+        outbox.append(Record("file", {"folder": ""}, file=tmp_path / name), DESTINATION)
         (tmp_path / "scores.json").write_text("new")
-    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "scores.json"), ORIGIN)
+    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "scores.json"), DESTINATION)
     first, plots, second = [record.file for record in outbox.records()]
     assert (first.read_text(), (plots / "a.png").read_text(), second.read_text()) == ("old", "old", "new")
     assert first.name == second.name == "scores.json"
@@ -62,18 +62,18 @@ def test_files_and_folders_wait_as_they_were(outbox, tmp_path):
 
 @pytest.mark.parametrize("torn", ['{"kind": "ta', '{"kind": "tags", "content": {}, "at": 2, "file": null}'])
 def test_a_line_that_a_kill_truncated_is_ignored_and_spoils_no_other(outbox, torn):
-    outbox.append(Record("tags", {"n": "1"}, at=1), ORIGIN)
+    outbox.append(Record("tags", {"n": "1"}, at=1), DESTINATION)
     with (outbox.folder / "records.jsonl").open("a") as file:
         file.write(torn)
     assert waiting(outbox) == [("tags", {"n": "1"}, 1)]
-    outbox.append(Record("tags", {"n": "3"}, at=3), ORIGIN)
+    outbox.append(Record("tags", {"n": "3"}, at=3), DESTINATION)
     assert waiting(outbox) == [("tags", {"n": "1"}, 1), ("tags", {"n": "3"}, 3)]
 
 
 def test_what_was_sent_is_removed_with_its_files(outbox, tmp_path):
     (tmp_path / "a").write_text("a")
     for _ in range(2):
-        outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), ORIGIN)
+        outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), DESTINATION)
     sent = []
 
     def send(record):
@@ -92,7 +92,7 @@ def test_what_was_sent_is_removed_with_its_files(outbox, tmp_path):
 
 def test_a_drain_that_is_killed_leaves_no_record_without_its_file(outbox, tmp_path, monkeypatch):
     (tmp_path / "a").write_text("a")
-    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), ORIGIN)
+    outbox.append(Record("file", {"folder": ""}, file=tmp_path / "a"), DESTINATION)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda path: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception, match="killed"):
@@ -111,11 +111,11 @@ def test_an_empty_outbox_leaves_nothing_on_disk(outbox):
 WRITES = """
 import sys
 from pathlib import Path
-from pipeline.tracking.outbox import Origin, Outbox
+from pipeline.tracking.outbox import Destination, Outbox
 from pipeline.tracking.records import Record
 outbox = Outbox(Path(sys.argv[1]))
 for n in range(int(sys.argv[2])):
-    outbox.append(Record("tags", {"n": n}), Origin("s", "e"))
+    outbox.append(Record("tags", {"n": n}), Destination("s", "e"))
     print(n, flush=True)
 """
 
@@ -130,7 +130,7 @@ def test_a_killed_process_has_lost_nothing_that_it_queued(outbox):
     numbers = [record.content["n"] for record in outbox.records()]
     assert numbers == list(range(len(numbers)))
     assert last < len(numbers) <= last + 2
-    outbox.append(Record("tags", {"n": "next"}), ORIGIN)  # the lock was released with its holder
+    outbox.append(Record("tags", {"n": "next"}), DESTINATION)  # the lock was released with its holder
     assert outbox.records()[-1].content == {"n": "next"}
 
 
@@ -146,7 +146,7 @@ def test_processes_that_write_at_once_lose_nothing(outbox):
 
 
 def test_what_is_sent_of_one_training_does_not_hold_up_another(outbox):
-    outbox.append(Record("tags", {"a": "b"}), ORIGIN)
+    outbox.append(Record("tags", {"a": "b"}), DESTINATION)
     other, done = Outbox(outbox.folder.with_name("run-b")), []
 
     def send(record):  # an upload of many minutes
@@ -170,7 +170,7 @@ def test_what_is_sent_of_one_training_does_not_hold_up_another(outbox):
     ],
 )
 def test_a_broken_record_is_refused_and_no_file_outside_is_sent(outbox, changes, fault):
-    outbox.append(Record("tags", {}, at=7), ORIGIN)
+    outbox.append(Record("tags", {}, at=7), DESTINATION)
     path = outbox.folder / "records.jsonl"
     path.write_text(
         path.read_text() + json.dumps({"kind": "tags", "content": {}, "at": 8, "file": None} | changes) + "\n"
@@ -181,17 +181,17 @@ def test_a_broken_record_is_refused_and_no_file_outside_is_sent(outbox, changes,
         outbox.records()
 
 
-def test_a_broken_origin_is_refused(outbox):
-    outbox.append(Record("tags", {}), ORIGIN)
+def test_a_broken_destination_is_refused(outbox):
+    outbox.append(Record("tags", {}), DESTINATION)
     message = r"origin\.json: expected the store and experiment of a training: .*; write them, or remove the folder"
     (outbox.folder / "origin.json").write_text("[]")
     with pytest.raises(ValueError, match=message):
-        outbox.origin()
+        outbox.destination()
     (outbox.folder / "origin.json").unlink()
     with pytest.raises(ValueError, match=message):
-        outbox.origin()
+        outbox.destination()
 
 
 def test_a_score_that_is_nan_waits_too(outbox):
-    outbox.append(Record("scores", {"test/miou": float("nan")}), ORIGIN)
+    outbox.append(Record("scores", {"test/miou": float("nan")}), DESTINATION)
     assert repr(outbox.records()[0].content) == "{'test/miou': nan}"
