@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from pipeline.core import tallies
@@ -84,23 +85,17 @@ def paired_gains(challenger_NCC: Counts, champion_NCC: Counts, blocks_N: Counts)
         ValueError: the counts have another shape or dtype, or the two differ in target pixels.
     """
     tallies.check_pair(challenger_NCC, champion_NCC, len(blocks_N))
-    sums = [tallies.block_sums(tallies.tally(counts), blocks_N) for counts in (challenger_NCC, champion_NCC)]
-    whole_X, without_KX = (
-        tallies.scores(ours) - tallies.scores(theirs)
-        for ours, theirs in (
-            [part_KX.sum(axis=0, keepdims=True) for part_KX in sums],
-            [part_KX.sum(axis=0) - part_KX for part_KX in sums],
-        )
+    ours_KX, theirs_KX = (
+        tallies.block_sums(tallies.tally(counts_NCC), blocks_N) for counts_NCC in (challenger_NCC, champion_NCC)
     )
-    _, targets_KC, predictions_KC = np.split(sums[0] + sums[1], 3, axis=1)
+    ours_X, theirs_X = ours_KX.sum(axis=0), theirs_KX.sum(axis=0)
+    (gains_X,) = tallies.scores(ours_X[None]) - tallies.scores(theirs_X[None])
+    without_KX = tallies.scores(ours_X - ours_KX) - tallies.scores(theirs_X - theirs_KX)
+    _, targets_KC, predictions_KC = np.split(ours_KX + theirs_KX, 3, axis=1)
     shown_KC = targets_KC + predictions_KC > 0
-    _, _, miou, *ious = (
-        _gain(estimate, without_K[shown_K])
-        for estimate, without_K, shown_K in zip(
-            whole_X[0], without_KX.T, np.column_stack([shown_KC.any(axis=1)] * 3 + [shown_KC]).T, strict=True
-        )
-    )
-    return Gains(miou, tuple(ious))
+    is_any_K = shown_KC.any(axis=1)
+    _, _, miou, *ious = zip(gains_X, without_KX.T, (is_any_K, is_any_K, is_any_K, *shown_KC.T), strict=True)
+    return Gains(_gain(*miou), tuple(_gain(*iou) for iou in ious))
 
 
 def standard_errors(without_KX: Floats) -> Floats:
@@ -121,6 +116,8 @@ def standard_errors(without_KX: Floats) -> Floats:
     return errors_X
 
 
-def _gain(estimate: float, without_K: Floats) -> Gain:
+def _gain(estimate: float, without_K: Floats, shown_K: npt.NDArray[np.bool_]) -> Gain:
+    """Return a score's gain, given those without each block, of which the blocks count that show its class."""
+    without_K = without_K[shown_K]
     error = standard_errors(without_K[:, None]).item() if len(without_K) > 1 else nan
     return Gain(float(estimate), error, len(without_K))

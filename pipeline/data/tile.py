@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -97,14 +97,14 @@ def _shards(manifest: Rows, settings: Tile) -> tuple[Items[_Shard], Images]:
             rows[split].append(start + here)
             sizes[split].append(images[["height", "width"]].to_numpy()[here])
         start += len(images)
-    spans, largest = list[dict[str, Any]](), 0
+    spans, largest, begin = list[dict[str, Any]](), 0, 0
     for split, parts in sizes.items():
         of_split = np.concatenate(parts)
         largest = max(largest, int(of_split.prod(axis=1).max(initial=0)))
-        begin = spans[-1]["last"] if spans else 0
-        ends = (begin + np.array(_ends(of_split, settings), np.int64)).tolist()
-        for number, (first, last) in enumerate(zip([begin, *ends[:-1]], ends, strict=False)):
+        ends = [begin, *(begin + end for end in _ends(of_split, settings))]
+        for number, (first, last) in enumerate(pairwise(ends)):
             spans.append({"name": f"{split}-{number:05d}.arrow", "first": first, "last": last})
+        begin = ends[-1]
     of_all = np.concatenate([numbers for parts in rows.values() for numbers in parts])
     shards = Items(
         pa.Table.from_pylist(spans, _SPANS),
