@@ -66,11 +66,11 @@ def settled(model: RegisteredModel) -> Log:
         log = read(model)
         aliases = reign(model)
         newest = log[-1] if log else None
-        if aliases == (newest.reign if newest else Reign(None, None)):
-            return log
-        if newest is not None and newest.kind != "lost" and not _is_settled(model, newest):
+        if newest is not None and newest.kind != "lost" and not is_settled(model, newest):
             settle(model)
             continue
+        if aliases == (newest.reign if newest else Reign(None, None)):
+            return log
         reason = _what_happened(model, newest, aliases)
         draft = Entry("found", aliases.champion, aliases, now(), user(), reason, None, {})
         try:
@@ -163,7 +163,8 @@ def _what_happened(model: RegisteredModel, newest: Entry | None, aliases: Reign)
     return f"the alias {alias} was moved from {_named(before)} to {_named(now)} outside segnet"
 
 
-def _is_settled(model: RegisteredModel, entry: Entry) -> bool:
+def is_settled(model: RegisteredModel, entry: Entry) -> bool:
+    """Return whether the aliases were moved to what an entry says, whatever became of them since."""
     return versions.version(log_of(model), str(entry.number)).tags.get(_SETTLED) == "true"
 
 

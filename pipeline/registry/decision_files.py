@@ -35,7 +35,8 @@ def keep(version: Version, entry: Entry) -> None:
         atomic.write_text(folder / "card.md", markdown)
         atomic.write_text(folder / "card.html", page)
         tags = {file_record.DECISION_TAG: file_record.decision_tag(entry.number, folder)}
-        model_files.upload(version, folder, folder_of(entry))
+        if tags.items() - version.tags.items():  # a complete folder is not written again: a kill would damage it
+            model_files.upload(version, folder, folder_of(entry))
     status = "forced" if entry.kind == "forced" else entry.verdict.outcome.status
     tags["validation_status"] = status
     if entry.reign.champion == version.number:

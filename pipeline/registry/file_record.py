@@ -1,12 +1,13 @@
 """The record of a version's files: loading the version runs its code, so none may be changed, missing or added.
 
 files.json lies beside the model and lists every file that was registered with its SHA-256; the version's tag `files` is
-the SHA-256 of files.json. Evidence and decisions come later: a folder of evidence is named by its own digest, and the
-tag `decision_files` names the newest decision's folder and its digest: in one tag, since a kill between two would leave
-the one of a decision with the digest of another.
+the SHA-256 of files.json. Evidence and decisions come later. A folder of evidence is called by its own digest, and once
+it is complete, a tag or a decision names it; an upload that was killed leaves one that none names. The tag
+`decision_files` names the newest decision's folder and its digest: in one tag, since a kill between two would leave the
+one of a decision with the digest of another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from pipeline.files.digest import content_sha256, file_sha256
 
 FILE = "files.json"
 EVIDENCE, DECISIONS = "evidence", "decisions"
+EVIDENCE_FILES = (
+    *("params.yaml", "lineage.json", "dataset.json", "model.json", "train.json", "validation.json"),
+    *("scores.json", "images.parquet", "intervals.json", "reliability.csv"),
+)
 DECISION_FILES = ("verdict.json", "promotions.jsonl", "card.md", "card.html")
 TAG, DECISION_TAG = "files", "decision_files"
 BYTECODE = "__pycache__"
@@ -45,8 +50,13 @@ def decision_tag(number: int, folder: Path) -> str:
     return f"{number:06}:{content_sha256(folder)}"
 
 
-def check(files: Path, tags: Mapping[str, str]) -> str:
+def check(files: Path, tags: Mapping[str, str], named: Collection[str]) -> str:
     """Return in words what was compared: the files of a version, all that it has, with the record in its tags.
+
+    Args:
+        files: a copy of them.
+        tags: of the version.
+        named: digests of evidence that must be complete, if the version has it, beside those in the tags.
 
     Raises:
         ValueError: a file was changed, removed or added; or the version has no record.
@@ -61,7 +71,8 @@ def check(files: Path, tags: Mapping[str, str]) -> str:
         raise ValueError(f"expected {FILE} to have the SHA-256 {tags[TAG]}, got {actual}")
     recorded, present = _read(record), _listed(files)
     names = sorted(name for name in recorded.keys() | present.keys() if recorded.get(name) != present.get(name))
-    others = [*_others(files, tags)]
+    evidence = {*named, *(value for key, value in tags.items() if key == EVIDENCE or key.startswith(f"{EVIDENCE}_on_"))}
+    others = [*_changed_evidence(files, evidence), *_others(files, tags)]
     if names or others:
         differences = [*dict.fromkeys(_difference(name, recorded, present) for name in names), *others]
         raise ValueError(f"expected the {len(recorded)} files that were registered, got {', '.join(differences[:5])}")
@@ -94,10 +105,23 @@ def _difference(name: str, recorded: Mapping[str, str], present: Mapping[str, st
     return f"an added {name}"
 
 
+def _changed_evidence(files: Path, named: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong in the folders of evidence, in words: one that is `named` has all files of its digest.
+
+    Another, which a killed upload left, may lack some, and the last may be cut off.
+    """
+    for path in sorted((files / EVIDENCE).glob("*")):
+        is_whole = path.is_dir() and evidence_name(path) == path.name
+        if path.is_file() or (path.name in named and not is_whole):
+            yield f"a changed {EVIDENCE}/{path.name}"
+        elif not is_whole:
+            added = [file for file in path.rglob("*") if file.is_dir() or file.name not in EVIDENCE_FILES]
+            yield from (f"an added {file.relative_to(files).as_posix()}" for file in sorted(added))
+
+
 def _others(files: Path, tags: Mapping[str, str]) -> list[str]:
-    """Return what is wrong in the folders of evidence and decisions, in words."""
-    kept = sorted((files / EVIDENCE).glob("*"))
-    wrong = [f"a changed {EVIDENCE}/{path.name}" for path in kept if path.is_file() or evidence_name(path) != path.name]
+    """Return what is wrong in the folders of decisions, in words."""
+    wrong = []
     for path in sorted(path for path in (files / DECISIONS).rglob("*") if not path.is_dir()):
         name = path.relative_to(files / DECISIONS)
         if len(name.parts) != 2 or name.name not in DECISION_FILES:

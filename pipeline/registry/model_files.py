@@ -65,7 +65,7 @@ def check(version: Version) -> None:
         return
     with TemporaryDirectory() as temporary:
         try:
-            file_record.check(fetch(version, "", Path(temporary)), version.tags)
+            file_record.check(fetch(version, "", Path(temporary)), version.tags, ())
         except ValueError as err:
             raise ValueError(
                 f"version {version.number} of {version.model.name} is not what was registered: {err}; restore its "

@@ -49,6 +49,8 @@ def _decide(candidate: Version, rule: Rule, *, attempts: int) -> tuple[Entry, Ve
 def force(candidate: Version, reason: str, rule: Rule) -> Entry:
     """Make a version champion whatever the rule says, and log that with the rule's verdict; return the log's entry.
 
+    If the same was begun and killed, it is completed.
+
     Raises:
         ValueError: no reason is given, the evidence of the version is incomplete, or a file of it was changed.
         OutrunError: somebody else decided in the meantime; nothing was changed.
@@ -56,16 +58,28 @@ def force(candidate: Version, reason: str, rule: Rule) -> Entry:
     if not reason.strip():
         raise ValueError("expected a reason for a forced promotion, got none; say why in a sentence")
     log = champion.settled(candidate.model)
-    draft, _ = _judge(candidate, log, rule)
-    _check_files(candidate.number, log, candidate.model)
-    reign = _promoted(candidate.number, _reign(log))
-    entry = champion.append(candidate.model, replace(draft, kind="forced", reason=reason, reign=reign), log)
+    if log and _is_begun(log[-1], candidate, reason):
+        entry = log[-1]
+    else:
+        draft, _ = _judge(candidate, log, rule)
+        _check_files(candidate.number, log, candidate.model)
+        reign = _promoted(candidate.number, _reign(log))
+        entry = champion.append(candidate.model, replace(draft, kind="forced", reason=reason, reign=reign), log)
     decision_files.keep(candidate, entry)
     return entry
 
 
+def _is_begun(newest: Entry, candidate: Version, reason: str) -> bool:
+    """Return whether the newest entry is this forced promotion, and its files or tags are incomplete."""
+    is_same = newest.kind == "forced" and (newest.version, newest.reason) == (candidate.number, reason)
+    has_evidence = newest.evidence.get("candidate") == candidate.tags.get("evidence")
+    return is_same and has_evidence and candidate.tags.get("decision_mark") != newest.mark
+
+
 def roll_back(model: RegisteredModel) -> Entry:
     """Swap the champion and the previous champion, or restore the latter where there is no champion; return the entry.
+
+    If a rollback was begun and killed, it is completed: a second one would undo it.
 
     Raises:
         ValueError: there is no previous champion, or it is the champion, or a file of it was changed.
@@ -73,6 +87,11 @@ def roll_back(model: RegisteredModel) -> Entry:
     """
     log = champion.settled(model)
     reign = _reign(log)
+    if log and log[-1].kind == "rolled back" and reign.champion is not None:
+        restored = versions.version(model, reign.champion)
+        if restored.tags.get("promoted_at") != log[-1].at:  # it is written last
+            versions.describe(restored, {"promoted_at": log[-1].at})
+            return log[-1]
     if reign.previous_champion is None or reign.previous_champion == reign.champion:
         raise ValueError(
             f"expected a champion of {model.name} and another, previous one to roll back to, got "

@@ -15,11 +15,11 @@ from pipeline.params import ParamsError
 from pipeline.registry import (
     champion,
     decision_files,
-    decision_log,
     evidence,
     file_record,
     judge,
     model_files,
+    verify_log,
     verify_source,
     versions,
 )
@@ -98,7 +98,9 @@ def _files(subject: Subject) -> str:
     """The version has exactly the files that were registered: loading it runs its code."""
     if file_record.TAG not in subject.version.tags:
         raise AbsentError("an earlier program registered it, and kept no list of its files")
-    return file_record.check(subject.files, subject.version.tags)
+    log = champion.read(subject.version.model)
+    named = {digest for entry in log for digest in entry.evidence.values() if digest is not None}
+    return file_record.check(subject.files, subject.version.tags, named)
 
 
 def _scores(subject: Subject) -> str:
@@ -201,15 +203,7 @@ def _data(subject: Subject) -> str:
 
 def _log(subject: Subject) -> str:
     """Each entry of the decision log is bound to the one before it, and the aliases agree with the newest."""
-    log = champion.read(subject.version.model)
-    if (entry := decision_log.broken(log)) is not None:
-        if entry.kind == "lost":
-            raise BrokenError(f"expected entry {entry.number} of the log, got none: {entry.reason}")
-        raise BrokenError(f"expected entry {entry.number} of the log as the next one recorded it, got a changed text")
-    aliases = champion.reign(subject.version.model)
-    if log:
-        agree("the aliases", log[-1].reign, aliases)
-    return "1 entry" if len(log) == 1 else f"{len(log)} entries"
+    return verify_log.check(subject.version.model)
 
 
 def _verdict(subject: Subject) -> str:

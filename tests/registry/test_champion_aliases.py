@@ -87,3 +87,18 @@ def test_a_user_without_a_name_is_unknown(monkeypatch, error):
 def test_the_time_is_in_utc_to_the_second():
     before = datetime.now(UTC).replace(microsecond=0)
     assert before <= datetime.strptime(champions.now(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) <= datetime.now(UTC)
+
+
+def test_a_promoter_that_died_before_its_last_tags_is_completed(mlflow_store, model, monkeypatch):
+    """Without these, a log whose newest entry is deleted later seems whole."""
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "describe_model", lambda model, tags: None)  # killed before the tag `newest`
+        entry = champions.append(model, draft("1", "1"), ())
+    with monkeypatch.context() as patch:
+        patch.setattr(champions, "is_settled", lambda model, entry: False)  # and before `settled`
+        patch.setattr(champions, "settle", lambda model: patch.undo() or champions.settle(model))
+        assert champions.settled(model) == (entry,)
+    assert versions.model_tags(champions.log_of(model))["newest"] == "1"
+    store.client(mlflow_store).delete_model_version(champions.log_of(model).name, "1")
+    (lost,) = champions.read(model)
+    assert (lost.kind, lost.number) == ("lost", 1)

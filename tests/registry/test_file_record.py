@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from pipeline.files.digest import content_sha256
-from pipeline.registry import file_record
+from pipeline.registry import evidence, file_record
 
 NAMES = ("MLmodel", "requirements.txt", "code/pipeline/core.py", "artifacts/segnet/model.safetensors")
 
@@ -24,7 +24,8 @@ def version(tmp_path):
     scores = files / "evidence" / "new" / "scores.json"
     scores.parent.mkdir(parents=True)
     scores.write_text("{}")
-    scores.parent.rename(scores.parent.with_name(file_record.evidence_name(scores.parent)))
+    tags["evidence"] = file_record.evidence_name(scores.parent)
+    scores.parent.rename(scores.parent.with_name(tags["evidence"]))
     for number in ("000001", "000002"):
         (files / "decisions" / number).mkdir(parents=True)
         for name in ("verdict.json", "promotions.jsonl", "card.md", "card.html"):
@@ -33,9 +34,9 @@ def version(tmp_path):
 
 
 def test_files_as_they_were_registered_pass(version):
-    assert file_record.check(*version) == "4 files"
+    assert file_record.check(*version, ()) == "4 files"
     files, tags = version
-    assert file_record.check(files, {key: tags[key] for key in ("files", "decision")}) == "4 files"
+    assert file_record.check(files, {key: tags[key] for key in ("files", "decision")}, ()) == "4 files"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,10 +44,10 @@ def test_a_file_that_was_changed_or_removed_is_named(version, name):
     files, tags = version
     (files / name).write_text("")
     with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got a changed {name}$"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
     (files / name).unlink()
     with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got no {name}$"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_file_that_was_added_is_named(version, name):
     (files / name).parent.mkdir(exist_ok=True)
     (files / name).touch()
     with pytest.raises(ValueError, match=f"got an added {name}$"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
 
 
 def test_a_link_in_place_of_a_file_that_is_missing_is_named(version):
@@ -65,7 +66,7 @@ def test_a_link_in_place_of_a_file_that_is_missing_is_named(version):
     (files / "MLmodel").rename(files.parent / "MLmodel")
     (files / "MLmodel").symlink_to(files.parent / "nothing")
     with pytest.raises((ValueError, OSError), match=r"MLmodel|nothing"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,8 @@ def test_a_link_in_place_of_a_file_that_is_missing_is_named(version):
     [
         ("evidence/start.pth", "a changed evidence/start.pth"),
         (f"evidence/{NOTHING}", f"a changed evidence/{NOTHING}"),
+        ("evidence/begun/start.pth", "an added evidence/begun/start.pth"),
+        ("evidence/begun/scores.json/scores.json", "an added evidence/begun/scores.json"),
         ("evidence/*/more.py", "a changed evidence/[0-9a-f]{32}$"),
         ("decisions/start.py", "an added decisions/start.py"),
         ("decisions/000001/start.py", "an added decisions/000001/start.py"),
@@ -86,22 +89,37 @@ def test_what_came_later_is_checked_too(version, name, detail):
     files, tags = version
     place = name.split("*")
     path = next(files.glob("evidence/*")) / "more.py" if len(place) > 1 else files / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text("changed")
     with pytest.raises(ValueError, match=f"expected the 4 files that were registered, got {detail}"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
 
 
 def test_the_digest_of_the_newest_decision_names_it(version):
     files, tags = version
     assert file_record.decision_tag(2, files / "decisions" / "000002") == tags["decision_files"]
-    assert file_record.check(files, {**tags, "decision": "1"}) == "4 files"  # a kill came before this tag
+    assert file_record.check(files, {**tags, "decision": "1"}, ()) == "4 files"  # a kill came before this tag
     alone = tags["decision_files"].partition(":")[2]  # as earlier programs kept it
-    assert file_record.check(files, {**tags, "decision_files": alone}) == "4 files"
+    assert file_record.check(files, {**tags, "decision_files": alone}, ()) == "4 files"
     with pytest.raises(ValueError, match=r"got a changed decisions/000001$"):
-        file_record.check(files, {**tags, "decision_files": alone, "decision": "1"})
+        file_record.check(files, {**tags, "decision_files": alone, "decision": "1"}, ())
     with pytest.raises(ValueError, match=r"got a changed decisions//etc$"):
-        file_record.check(files, {**tags, "decision_files": f"/etc:{alone}"})
+        file_record.check(files, {**tags, "decision_files": f"/etc:{alone}"}, ())
+
+
+def test_evidence_that_nothing_names_may_be_of_an_upload_that_was_killed(version):
+    files, tags = version
+    begun = files / "evidence/begun"
+    begun.mkdir()
+    (begun / "scores.json").write_text('{"half')
+    assert file_record.check(files, tags, ["another"]) == "4 files"
+    for named, by in ((["begun"], {}), ([], {"evidence": "begun"}), ([], {"evidence_on_ab": "begun"})):
+        with pytest.raises(ValueError, match="got a changed evidence/begun"):
+            file_record.check(files, tags | by, named)
+
+
+def test_the_files_of_evidence_are_known():
+    assert set(file_record.EVIDENCE_FILES) == {*evidence.SOURCES, evidence.LINEAGE}
 
 
 def test_bytecode_is_said_once_with_its_fix(version):
@@ -111,20 +129,20 @@ def test_bytecode_is_said_once_with_its_fix(version):
         (files / name).touch()
     fix = r"got added bytecode, as Python writes when it loads a model \(delete the folders named __pycache__\)$"
     with pytest.raises(ValueError, match=fix):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
     (files / "start.pth").touch()
     with pytest.raises(ValueError, match=r"__pycache__\), an added start\.pth$"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
 
 
 def test_the_record_itself_is_bound_by_its_tag(version):
     files, tags = version
     (files / "files.json").write_text('{"files": {}}')
     with pytest.raises(ValueError, match=r"expected files.json to have the SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
     (files / "files.json").unlink()
     with pytest.raises(ValueError, match=r"expected files.json to have the SHA-256 [0-9a-f]{64}, got none"):
-        file_record.check(files, tags)
+        file_record.check(files, tags, ())
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"files": {"a": 1}}', "["])
@@ -132,9 +150,9 @@ def test_what_is_no_record_is_refused(version, text):
     files, tags = version
     (files / "files.json").write_text(text)
     with pytest.raises(ValueError, match=r"expected files.json as the register stage writes it: "):
-        file_record.check(files, {**tags, "files": file_record.file_sha256(files / "files.json")})
+        file_record.check(files, {**tags, "files": file_record.file_sha256(files / "files.json")}, ())
 
 
 def test_a_version_without_a_record_says_so(version):
     with pytest.raises(ValueError, match="expected a version with the tag files, got none: an earlier program made it"):
-        file_record.check(version[0], {})
+        file_record.check(version[0], {}, ())

@@ -115,8 +115,9 @@ def test_a_promotion_that_is_killed_between_two_tags_leaves_an_intact_version(re
                 promote.force(versions.version(model, "2"), "it looks better", rule())
         model_files.check(versions.version(model, "2"))
     tags = versions.version(model, "2").tags
-    assert tags["decision_files"].startswith("000008:")
-    assert (tags["decision"], tags["decision_mark"]) == ("8", champion.read(model)[-1].mark)
+    assert tags["decision_files"].startswith("000003:")
+    assert (tags["decision"], tags["decision_mark"]) == ("3", champion.read(model)[-1].mark)
+    assert [entry.kind for entry in champion.read(model)] == ["decided", "decided", "forced"]
 
 
 def test_a_version_that_was_rolled_back_is_promoted_again_on_the_same_evidence(registered):

@@ -1,6 +1,7 @@
 """Each thing that a link of a version compares, changed one at a time; no store is needed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -10,7 +11,7 @@ from pipeline.artifacts import scores, validation
 from pipeline.artifacts.validation import Finding, Validation
 from pipeline.files import atomic
 from pipeline.files.digest import directory_md5, file_md5
-from pipeline.registry import evidence, file_record, model_files
+from pipeline.registry import champion, evidence, file_record, model_files
 from pipeline.registry.evidence import Lineage
 from pipeline.registry.standing import fingerprint
 from pipeline.registry.verify_checks import LINKS, AbsentError, BrokenError, Subject
@@ -182,11 +183,18 @@ def test_a_score_may_differ_by_rounding(subject):
     assert LINKS["scores"](subject) == "mIoU 0.775000 of 2 images"
 
 
-def test_a_version_of_an_earlier_program_has_no_list_of_files(subject):
+def test_a_version_of_an_earlier_program_has_no_list_of_files(subject, monkeypatch):
+    log = [SimpleNamespace(evidence={"candidate": None, "champion": "other"})]
+    monkeypatch.setattr(champion, "read", lambda model: log)
     with pytest.raises(AbsentError, match="an earlier program registered it, and kept no list of its files"):
         LINKS["files"](subject)
     subject.version.tags["files"] = file_record.write(subject.files, subject.files)
     assert LINKS["files"](subject) == "3 files"
+    (subject.files / "evidence/begun").mkdir()
+    assert LINKS["files"](subject) == "3 files"
+    log.append(SimpleNamespace(evidence={"candidate": "begun", "champion": None}))
+    with pytest.raises(ValueError, match=r"got a changed evidence/begun$"):
+        LINKS["files"](subject)
 
 
 def test_the_files_at_the_commit_are_compared_except_those_that_differed(subject, monkeypatch):

@@ -31,8 +31,9 @@ THIRD = entry((FIRST, SECOND), "2", "2")
 def store(monkeypatch):
     """Return a function that gives the model this log, these aliases and the versions 1 and 2."""
 
-    def start(*log, reign=None):
+    def start(*log, reign=None, settled=True):
         monkeypatch.setattr(champion, "read", lambda model: log)
+        monkeypatch.setattr(champion, "is_settled", lambda model, entry: settled)
         monkeypatch.setattr(champion, "reign", lambda model: reign or Reign(None, None))
         monkeypatch.setattr(versions, "versions", lambda model: [Version(model, number, {}) for number in "12"])
 
@@ -77,6 +78,15 @@ def test_a_log_that_was_changed_is_broken(subject, store, log, message):
     store(*log, reign=Reign("1", None))
     with pytest.raises(BrokenError, match=message):
         LINKS["log"](subject)
+
+
+def test_an_interrupted_decision_is_named_with_what_completes_it(subject, store):
+    said = "expected the aliases that entry 3 gives, got those before it: a decision was interrupted; run segnet status"
+    store(FIRST, SECOND, THIRD, reign=Reign("1", None), settled=False)
+    with pytest.raises(BrokenError, match=f"{said}, which completes it$"):
+        LINKS["log"](subject)
+    store(FIRST, SECOND, THIRD, reign=Reign("2", None), settled=False)
+    assert LINKS["log"](subject) == "3 entries"
 
 
 @pytest.fixture
