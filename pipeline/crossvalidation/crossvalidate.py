@@ -162,11 +162,11 @@ class _Work:
         Raises:
             StageError: a stage failed, or scored other images than those held out, or the data were changed meanwhile.
         """
-        done = self.place / f"{number}.json"
+        done, folder = self.place / f"{number}.json", self.place / str(number)
         if done.exists():
+            workspace.remove(folder)  # which a kill may have left
             _log.info(f"fold {number}, {fold.name}: finished before")
             return
-        folder = self.place / str(number)
         learnt, chosen = len(fold.train), len(fold.val)
         if self.with_val:
             learnt, chosen = learnt + chosen, 0

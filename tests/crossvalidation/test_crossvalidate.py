@@ -193,8 +193,10 @@ def test_a_fold_that_failed_is_run_again_and_a_finished_one_is_not(raw, calls, m
     assert len(found.folds) == 3
     assert sorted(path.name for path in place.iterdir()) == ["1.json", "2.json", "3.json", "folds.json", "origin.json"]
     calls.clear()
+    (place / "1").mkdir()  # as a kill leaves it once the scores are written
     assert run(raw, recipe) == found
     assert calls == []
+    assert not (place / "1").exists()
 
 
 def test_a_fold_whose_scores_are_broken_is_named(raw, calls):
