@@ -7,6 +7,7 @@ from math import ceil, prod
 
 from pipeline.core.tiles import origins
 from pipeline.files import cores
+from pipeline.params.section import SMALLEST
 
 _SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
 _CPU_PIXELS = 250_000
@@ -14,7 +15,6 @@ _CPU_PIXELS = 250_000
 _CPU_SECONDS, _CPU_EPOCHS = 600, (10, 30, 100)  # the training's time; fewest, wanted and most epochs
 _GPU_STEPS, _GPU_EPOCHS = 6000, (20, 200)
 _BYTES_PER_PIXEL = 8000  # SegNet in training: 6803 MB for 5 images of 360 x 480 (the paper's Table 6)
-_SMALLEST = 32  # of a tile's side
 _WHOLE = {"cpu": 200_000, "gpu": 600_000}  # pixels up to which an image is one tile
 _TILE = {"cpu": 256, "gpu": 512}
 LEAST_SIDE = 96
@@ -112,13 +112,13 @@ def _tile(sizes: Sequence[tuple[int, int]], scale: float, machine: Machine) -> t
     scaled = Counter((max(1, round(height * scale)), max(1, round(width * scale))) for height, width in sizes)
     height, width = (max(size[axis] for size in scaled) for axis in (0, 1))
     if len(scaled) == 1 and height * width <= _WHOLE[machine.kind]:
-        return max(height, _SMALLEST), max(width, _SMALLEST), True
+        return max(height, SMALLEST), max(width, SMALLEST), True
     most = _TILE[machine.kind]
     return min(most, _up(height)), min(most, _up(width)), False
 
 
 def _up(side: int) -> int:
-    return max(_SMALLEST, ceil(side / 32) * 32)
+    return max(SMALLEST, ceil(side / 32) * 32)
 
 
 def _stride(sides: Sequence[int], scale: float, tile: int) -> int:

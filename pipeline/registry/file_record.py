@@ -111,10 +111,10 @@ def _changed_evidence(files: Path, named: Collection[str]) -> Iterator[str]:
     Another, which a killed upload left, may lack some, and the last may be cut off.
     """
     for path in sorted((files / EVIDENCE).glob("*")):
-        is_whole = path.is_dir() and evidence_name(path) == path.name
-        if path.is_file() or (path.name in named and not is_whole):
+        is_intact = path.is_dir() and evidence_name(path) == path.name
+        if path.is_file() or (path.name in named and not is_intact):
             yield f"a changed {EVIDENCE}/{path.name}"
-        elif not is_whole:
+        elif not is_intact:
             added = [file for file in path.rglob("*") if file.is_dir() or file.name not in EVIDENCE_FILES]
             yield from (f"an added {file.relative_to(files).as_posix()}" for file in sorted(added))
 

@@ -47,7 +47,7 @@ def add(
     """
     version = versions.with_tag(model, "fingerprint", tags["fingerprint"])
     is_same = version is not None and version.tags.get("evidence") == tags["evidence"]
-    if version is None or not _is_whole(version) or not (is_same or _serves_this_code(version)):
+    if version is None or not _is_intact(version) or not (is_same or _serves_this_code(version)):
         version = _add_version(run, model, folder, options, metadata, evidence=evidence, tags=tags)
     elif version.tags.get("evidence") != tags["evidence"]:
         upload(version, evidence, f"{EVIDENCE}/{tags['evidence']}")
@@ -73,7 +73,7 @@ def check(version: Version) -> None:
             ) from err
 
 
-def _is_whole(version: Version) -> bool:
+def _is_intact(version: Version) -> bool:
     try:
         check(version)
     except ValueError:
