@@ -23,10 +23,7 @@ from pipeline.files.strict_json import flat
 from pipeline.tracking import environment, records, store
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.outbox import UNSENT, Outbox
-from pipeline.tracking.records import (
-    NAME_TAG as NAME_TAG,  # part of this module's interface
-    Record,
-)
+from pipeline.tracking.records import NAME_TAG as NAME_TAG, Record  # NAME_TAG: part of this module's interface
 
 _LONGEST_PARAM = 6000  # characters; MLflow truncates or refuses longer ones
 _LONGEST_KEY = 250  # characters
@@ -109,7 +106,11 @@ def running(run: Run) -> Iterator[None]:
         status = "FAILED"
         raise
     finally:
-        _delivery(run).finish(Record("status", {"status": status}))
+        try:
+            _delivery(run).finish(Record("status", {"status": status}))
+        except KeyboardInterrupt:  # a signal came meanwhile; another one does not raise (files/signals.py)
+            _delivery(run).finish(Record("status", {"status": "KILLED"}))
+            raise
 
 
 @contextmanager

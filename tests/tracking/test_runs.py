@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.tracking import environment, runs
+from pipeline.tracking.delivery import Delivery
 from tests.support.recorded import curve, log_elsewhere, recorded
 
 
@@ -36,6 +37,19 @@ def test_an_error_fails_the_run_and_an_interrupt_kills_it(run, error, status):
     with pytest.raises(error), runs.running(run):
         raise error
     assert recorded(run).info.status == status
+
+
+def test_an_interrupt_while_the_last_records_are_sent_is_recorded(run, monkeypatch):
+    finish = Delivery.finish
+
+    def interrupted(self, record):
+        monkeypatch.setattr(Delivery, "finish", finish)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Delivery, "finish", interrupted)
+    with pytest.raises(KeyboardInterrupt), runs.running(run):
+        assert recorded(run).info.status == "RUNNING"
+    assert recorded(run).info.status == "KILLED"
 
 
 def test_a_continued_run_is_running_again_and_then_finished(run):
