@@ -58,6 +58,11 @@ def explained(err: Exception) -> Exception:
 def _said(uri: str, err: BaseException) -> ValueError | None:
     """Return what is raised in place of an error of a call; None: the error itself."""
     status = _status(err)
+    if status == 403 and "Invalid Host header" in str(err):
+        return ValueError(
+            f"{redact(uri)}: expected a server that answers to this host name, got status 403; start mlflow server "
+            "with --allowed-hosts 'HOST:*,localhost:*', HOST as in the address"
+        )
     if status in _LOGIN_REFUSED:
         login = "the credentials of the storage (AWS_ACCESS_KEY_ID ...)" if _is_storage(err) else " and ".join(LOGIN)
         return ValueError(f"{redact(uri)}: expected an authorised user, got status {status}; set {login}")
