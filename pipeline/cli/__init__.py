@@ -1,6 +1,6 @@
 """Predict, export, compare, promote and verify models; `dvc repro` trains and registers them.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 a job was stopped, 143 SIGTERM.
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 not promoted, 130 Ctrl-C, or a job was stopped, 143 SIGTERM.
 """
 
 import ast

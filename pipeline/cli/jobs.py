@@ -52,7 +52,7 @@ def submit(
     """Run the pipeline on a Ray cluster: what git tracks is sent, with params.yaml and dvc.lock as they are.
 
     The same submission again attaches to the job that runs, or resumes one that died or whose results are lost. Ctrl-C
-    leaves the job running. Exit codes: 0 the job succeeded, 1 it failed, 130 it was stopped.
+    leaves the job running. Exit codes: 0 the job succeeded or runs on, 1 it failed, 130 it was stopped.
     """
     place = _storage(storage, overridden.read(override or ())[0])
     job = submission.prepare(stages or (), override or (), place, job_id=job_id)
@@ -107,7 +107,7 @@ def jobs(
 def attach(job_id: Id, *, address: Address = None) -> None:
     """Follow a job to its end, from the first line of its log. Ctrl-C leaves the job running.
 
-    Exit codes: 0 the job succeeded, 1 it failed, 130 it was stopped.
+    Exit codes: 0 the job succeeded or runs on, 1 it failed, 130 it was stopped.
     """
     cluster = Jobs(address)
     _follow(cluster, cluster.find(job_id), address)

@@ -19,7 +19,7 @@ def prune(
 ) -> None:
     """Remove old runs and cross-validations below runs/, and copied weights that no run that stays began with.
 
-    So are temporary files that killed processes left behind over an hour ago.
+    Temporary files that killed processes left behind over an hour ago are removed too.
     """
     root = repository.checked_root()
     removable = step.find(root, keep)

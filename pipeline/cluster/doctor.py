@@ -223,7 +223,7 @@ def _output(*command: str) -> str | None:
     if shutil.which(command[0]) is None:
         return None
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)  # noqa: S603  no shell
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip()

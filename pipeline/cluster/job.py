@@ -160,7 +160,8 @@ def _begin(*arguments: str) -> subprocess.Popen[str]:
 
 def _dvc(*arguments: str) -> int:
     say(f"> dvc {' '.join(arguments)}")
-    return subprocess.run(("dvc", *arguments), env=dvc.environment(), check=False).returncode  # noqa: S603, S607
+    command = ("dvc", *arguments)  # found by the PATH of the environment
+    return subprocess.run(command, env=dvc.environment(), check=False).returncode  # noqa: S603  no shell
 
 
 def _pull(remote: str) -> None:
