@@ -4,12 +4,26 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.files.printable import json_escaped
+
+_TEMPORARY = re.compile(r"\.(.*)\.(\d+)(?:\.replaced)?\.partial", re.DOTALL)
+_MOST_FOLDERS = 64  # whose lists are held
+
+
+class _Listing(NamedTuple):
+    until: float
+    """When it is made anew, by time.monotonic."""
+    by_name: dict[str, list[tuple[int, Path]]]
+    """Process and path of each temporary file or folder, by the name of what it is to replace."""
+
+
+_listings: dict[Path, _Listing] = {}
 
 
 @contextmanager
@@ -57,11 +71,24 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def _leftovers(path: Path) -> list[Path]:
-    """Return the temporary paths beside `path` whose process has ended, or is this one."""
-    temporary = path.parent.glob(".*.partial")
-    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)(\.replaced)?\.partial")
-    matches = [(match, each) for each in temporary if (match := name.fullmatch(each.name))]
-    return [each for match, each in matches if (pid := int(match[1])) == os.getpid() or not _is_alive(pid)]
+    """Return the temporary paths beside `path` whose process has ended, or is this one.
+
+    Of a folder of very many files, a list of a while ago is used: at most a hundredth of the time is spent on listing.
+    """
+    listed = _listings.get(path.parent)
+    if listed is None or time.monotonic() > listed.until:
+        began = time.monotonic()
+        by_name: dict[str, list[tuple[int, Path]]] = {}
+        with os.scandir(path.parent) as entries:
+            matches = [match for entry in entries if (match := _TEMPORARY.fullmatch(entry.name)) is not None]
+        for match in matches:
+            by_name.setdefault(match[1], []).append((int(match[2]), path.parent / match[0]))
+        if len(_listings) >= _MOST_FOLDERS:
+            _listings.clear()
+        now = time.monotonic()
+        _listings[path.parent] = listed = _Listing(now + 100 * (now - began), by_name)
+    found = listed.by_name.pop(path.name, [])
+    return [temporary for pid, temporary in found if pid == os.getpid() or not _is_alive(pid)]
 
 
 def _is_alive(pid: int) -> bool:

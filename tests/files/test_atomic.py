@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -116,6 +117,22 @@ def test_what_others_are_writing_stays(tmp_path):
         temporary.touch()
 
     assert set(names(tmp_path)) == {"raw", *theirs}
+
+
+def test_a_folder_that_takes_long_to_list_is_not_listed_for_each_file(tmp_path, monkeypatch):
+    listed, scandir = [], os.scandir
+
+    def slow(path):
+        listed.append(path)
+        time.sleep(0.02)
+        return scandir(path)
+
+    (tmp_path / f".c.{GONE}.partial").touch()
+    monkeypatch.setattr(os, "scandir", slow)
+    for name in "abc":
+        atomic.write_text(tmp_path / name, "")
+    assert listed == [tmp_path]
+    assert set(names(tmp_path)) == {"a", "b", "c"}
 
 
 def test_a_pipe_or_device_is_not_replaced(tmp_path):
