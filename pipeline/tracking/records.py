@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,13 +43,30 @@ class Point(NamedTuple):
     value: float
 
 
+class Curve:
+    """What is known of a curve's points, of which a night has thousands."""
+
+    def __init__(self, points: Iterable[Point] = ()) -> None:
+        """Take the points that it has."""
+        self.steps, self.times, self.last = set[int](), set[int](), -1
+        for point in points:
+            self.add(point)
+
+    def add(self, point: Point) -> None:
+        """Note another point."""
+        self.steps.add(point.step)
+        self.times.add(point.at)
+        self.last = max(self.last, point.step)
+
+
 class Writer:
     """Writes records to a run."""
 
     def __init__(self, uri: str, run_id: str) -> None:
         """Write to the run `run_id` of the store `uri`."""
         self.client, self.run_id = store.client(uri), run_id
-        self._points: dict[str, set[Point]] = {}
+        self._curves: dict[str, Curve] = {}
+        self._begun: Collection[str] | None = None  # curves that the run had before this process wrote to it
 
     def write(self, record: Record) -> None:
         """Write a record; one that the run already has changes nothing.
@@ -71,12 +88,14 @@ class Writer:
         """Return the run's tags."""
         return dict(self.client.get_run(self.run_id).data.tags)
 
-    def points(self, key: str) -> set[Point]:
-        """Return a curve's points, which are fetched only once, since this process is the run's only writer."""
-        if key not in self._points:
-            history = self.client.get_metric_history(self.run_id, key)
-            self._points[key] = {Point(point.step, point.timestamp, point.value) for point in history}
-        return self._points[key]
+    def curve(self, key: str) -> Curve:
+        """Return a curve, whose points are fetched only once, since this process is the run's only writer."""
+        if key not in self._curves:
+            if self._begun is None:
+                self._begun = self.client.get_run(self.run_id).data.metrics.keys()
+            history = self.client.get_metric_history(self.run_id, key) if key in self._begun else ()
+            self._curves[key] = Curve(Point(point.step, point.timestamp, point.value) for point in history)
+        return self._curves[key]
 
     def add(self, points: Mapping[str, Point]) -> None:
         """Add a point to each curve."""
@@ -85,7 +104,7 @@ class Writer:
         metrics = [Metric(key, point.value, point.at, point.step) for key, point in points.items()]
         self.client.log_batch(self.run_id, metrics)
         for key, point in points.items():
-            self.points(key).add(point)
+            self.curve(key).add(point)
 
 
 def find(uri: str, experiment: str, name: str, clone: str | None = None) -> str | None:
@@ -141,15 +160,14 @@ def _write_params(writer: Writer, record: Record) -> None:
 def _write_metrics(writer: Writer, record: Record) -> None:
     """Add points at a step, except to curves that already have the step: MLflow would keep both points."""
     step, metrics = record.content["step"], record.content["metrics"]
-    new = [key for key in metrics if all(point.step != step for point in writer.points(key))]
+    new = [key for key in metrics if step not in writer.curve(key).steps]
     writer.add({key: Point(step, record.at, metrics[key]) for key in new})
 
 
 def _write_load(writer: Writer, record: Record) -> None:
     """Add points at each curve's next step, except to curves that already have a point at that time."""
-    curves = {key: writer.points(key) for key in record.content}
-    new = [key for key, points in curves.items() if all(point.at != record.at for point in points)]
-    steps = {key: 1 + max((point.step for point in curves[key]), default=-1) for key in new}
+    curves = {key: writer.curve(key) for key in record.content}
+    steps = {key: curve.last + 1 for key, curve in curves.items() if record.at not in curve.times}
     writer.add({key: Point(step, record.at, record.content[key]) for key, step in steps.items()})
 
 
@@ -157,7 +175,7 @@ def _write_scores(writer: Writer, record: Record) -> None:
     """Add points at step 0, except those that a curve already has or whose value is its latest."""
     known = writer.client.get_run(writer.run_id).data.metrics
     changed = {key: Point(0, record.at, value) for key, value in record.content.items() if known.get(key) != value}
-    writer.add({key: point for key, point in changed.items() if point not in writer.points(key)})
+    writer.add({key: point for key, point in changed.items() if record.at not in writer.curve(key).times})
 
 
 def _write_dataset(writer: Writer, record: Record) -> None:

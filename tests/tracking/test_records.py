@@ -38,6 +38,24 @@ def sent(monkeypatch):
     return metrics
 
 
+def test_only_curves_that_the_run_has_already_are_fetched(mlflow_store, request, monkeypatch):
+    run, asked, history = runs.start("tests", request.node.name), [], MlflowClient.get_metric_history
+    monkeypatch.setattr(
+        MlflowClient, "get_metric_history", lambda self, run, key: (asked.append(key), history(self, run, key))[1]
+    )
+    for step, keys, expected in ((1, "abc", ""), (2, "abcd", "abc"), (2, "abcd", "abcabcd"), (3, "", "abcabcd")):
+        Writer(mlflow_store, run.run_id).write(Record("metrics", {"step": step, "metrics": dict.fromkeys(keys, 0.5)}))
+        assert "".join(asked) == expected
+    assert [curve(run, key) for key in "ad"] == [[(1, 0.5), (2, 0.5)], [(2, 0.5)]]
+
+
+def test_a_record_of_the_load_that_is_sent_again_adds_nothing(mlflow_store, request):
+    run = runs.start("tests", request.node.name)
+    for at in (5, 9, 5, 9, 12):
+        Writer(mlflow_store, run.run_id).write(Record("load", {"system/cpu": float(at)}, at=at))
+    assert curve(run, "system/cpu") == [(0, 5.0), (1, 9.0), (2, 12.0)]
+
+
 def test_scores_that_the_run_has_are_not_sent_again(mlflow_store, request, sent):
     run_id = records.create(mlflow_store, "tests", request.node.name, "a-clone", at=1000)
     first, second = (Record("scores", {"test/miou": value}, at=at) for value, at in ((0.5, 2000), (0.25, 3000)))
