@@ -22,6 +22,7 @@ from pipeline.files import atomic, csv_table, strict_json, tables
 from pipeline.files.strict_json import null_or_number, number_or_null
 
 HEADLINE = ("test/miou", "test/class_accuracy", "test/global_accuracy", "test/boundary_f1")
+_LARGEST_OFFSET = 2**31 - 1  # counts: 33,025 images of 255 classes
 READ = ("scores.json", "images.parquet", "reliability.csv")  # the files that `read` needs
 
 
@@ -216,11 +217,12 @@ def _table(scores: Scores) -> pa.Table:
     return pa.table(columns, metadata={"classes": json.dumps(scores.names)})
 
 
-def _lists(counts: Counts) -> "pa.ListArray[Any]":
+def _lists(counts: Counts) -> Any:
     """Return an array (N, ...) as a list for each of N images."""
     ends = np.arange(len(counts) + 1) * prod(counts.shape[1:])
-    lists: pa.ListArray[Any] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(counts.reshape(-1)))
-    return lists
+    is_large = ends[-1] > _LARGEST_OFFSET
+    kind: Any = pa.LargeListArray if is_large else pa.ListArray
+    return kind.from_arrays(pa.array(ends, pa.int64() if is_large else pa.int32()), pa.array(counts.reshape(-1)))
 
 
 def _array(column: "pa.ChunkedArray[Any]", shape: tuple[int, int]) -> Counts:

@@ -25,12 +25,13 @@ def schema(columns: Mapping[str, str], lists: Mapping[str, int]) -> pa.Schema:
 def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     """Write a table as its rows come; about 65,536 of them are held, which are a row group."""
     with pq.ParquetWriter(path, schema) as writer:
-        held: list[pa.RecordBatch] = []
+        held, num_rows = list[pa.RecordBatch](), 0
         for batch in batches:
             held.append(batch)
-            if sum(map(len, held)) >= ROW_GROUP:
+            num_rows += len(batch)
+            if num_rows >= ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(held).combine_chunks())
-                held = []
+                held, num_rows = [], 0
         if held:
             writer.write_table(pa.Table.from_batches(held).combine_chunks())
 

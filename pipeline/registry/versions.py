@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
 _LONGEST_DESCRIPTION = 5000  # characters; the width of MLflow's column
 _PAGE = 200  # results per request
+_NAMED = 10  # newest versions that an error names
 _ATTEMPTS = 3
 _TWICE = re.compile("IntegrityError|UniqueViolation")  # what drivers call a second row of a key
 
@@ -78,7 +79,8 @@ def version(model: RegisteredModel, number: str) -> Version:
         return _version(model, client.get_model_version(model.name, number))
     except MlflowException as err:
         if err.error_code in store.NOT_THERE:
-            numbers = ", ".join(other.number for other in versions(model)) or "none"
+            known = [other.number for other in versions(model)]
+            numbers = ", ".join([*(["..."] if len(known) > _NAMED else []), *known[-_NAMED:]]) or "none"
             raise ValueError(
                 f"expected a version of {model.name} in {redact(model.uri)}, got {number}; its versions are {numbers}"
             ) from err

@@ -56,9 +56,10 @@ def find(root: Path, keep: int) -> list[Waste]:
     current = _model_run(root) if len(own) > keep else None
     unneeded = [each for each in own if each.name != current][keep:] + _of_folds(root, runs, folds)
     old = [folder for folder in unneeded if not is_in_use(folder)]
-    weights = _unused_weights(root, [folder for folder in runs if folder not in old])
+    weights = _unused_weights(root, sorted(set(runs) - set(old)))
     temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
-    outermost = [path for path in temporary if not {*path.parents} & {*temporary, *old, *folds, root / _UNSENT}]
+    inside = {*temporary, *old, *folds, root / _UNSENT}
+    outermost = [path for path in temporary if inside.isdisjoint(path.parents)]
     abandoned = sorted(path for path in outermost if _last_written(path) < time.time() - _TOO_OLD)
     kinds = {"run": old, "cross-validation": folds, "weights": weights, "temporary": abandoned}
     return [Waste(path.relative_to(root), _size(path), kind) for kind, paths in kinds.items() for path in paths]
@@ -83,11 +84,12 @@ def _model_run(root: Path) -> str | None:
 
 def _of_folds(root: Path, runs: Sequence[Path], removed: Sequence[Path]) -> list[Path]:
     """Return the runs of folds that are evaluated, or whose cross-validation is removed; others may be resumed."""
+    of_removed = set(removed)
     places = [(run, root / fold) for run in runs if (fold := fold_of(run)) is not None]
     return [
         run
         for run, place in places
-        if place.parent in removed or not place.parent.exists() or place.with_suffix(".json").exists()
+        if place.parent in of_removed or not place.parent.exists() or place.with_suffix(".json").exists()
     ]
 
 

@@ -27,6 +27,16 @@ def test_what_was_written_is_read(tmp_path):
             assert value == other
 
 
+def test_more_counts_than_32_bits_number_are_read_as_they_were_written(tmp_path, monkeypatch):
+    few, many = tmp_path / "few", tmp_path / "many"
+    files.write(few, scores(), INTERVALS)
+    monkeypatch.setattr(files, "_LARGEST_OFFSET", 3)
+    files.write(many, scores(), INTERVALS)
+    assert (few / "images.parquet").read_bytes() != (many / "images.parquet").read_bytes()
+    assert np.array_equal(files.read(many).counts, files.read(few).counts)
+    assert np.array_equal(files.read(many).boundaries, files.read(few).boundaries)
+
+
 def test_the_same_scores_are_the_same_bytes(tmp_path):
     written = []
     for name in ("a", "b"):

@@ -111,6 +111,8 @@ def test_all_versions_are_found_though_a_page_holds_few(mlflow_store, monkeypatc
     monkeypatch.setattr(versions, "_PAGE", 2)
     numbers = [version.number for version in versions.versions(model)]
     assert numbers == [str(number) for number in range(1, 12)]
+    with pytest.raises(ValueError, match=r"got 99; its versions are \.\.\., 2, 3, 4, 5, 6, 7, 8, 9, 10, 11$"):
+        versions.version(RegisteredModel(mlflow_store, "segnet-many"), "99")
     make(mlflow_store, "segnet-a-few", 0)
     names = versions.models(mlflow_store)
     assert names == sorted(names)
