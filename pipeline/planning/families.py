@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.data.pairing import Pair
-from pipeline.planning import mask_words, split_words
+from pipeline.planning import likeliest, mask_words, split_words
+from pipeline.planning.likeliest import OF_NNUNET, Affix, Candidate
 from pipeline.planning.mask_words import RARER, USUAL, Words, folders_of_masks
 
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)([_-](?=.)|(?=\d))")
 _START_OF_IMAGE = re.compile(r"(?i)(image|img|photo|picture|rgb|sat)([_-](?=.)|(?=\d))")
-_OF_NNUNET = re.compile(r"(?<=[a-z])(Tr|Ts)$")  # imagesTr, labelsTs: its splits
-_OF_IMAGES = re.compile(r"(?i)(jpeg)?(images?|imgs?|rgb|photos?|leftimg8bit|orig(inals?)?|raw|scans?|pictures?)")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
-_OF_INSTANCES = re.compile(r"(?i)(?<![a-z])(instances?|panoptic)(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _families(pictures: Sequence[str], kinds: Mapping[str, tuple[str, ...]], by:
 def _words(path: str, by: Words) -> tuple[str, ...]:
     """Return what the folders of a mask say of its kind."""
     told = [folder for folder in folders_of_masks(path, by) if not _glued(folder)]
-    return tuple(split_words.without_split(_OF_NNUNET.sub("", folder)) for folder in told)
+    return tuple(split_words.without_split(OF_NNUNET.sub("", folder)) for folder in told)
 
 
 def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object], by: Words) -> dict[str, _Name]:
@@ -177,13 +175,9 @@ def _lossless_twins(pictures: Sequence[str]) -> set[str]:
     return {each[".png"] for each in kinds.values() if ".png" in each and {".jpg", ".jpeg"} & each.keys()}
 
 
-_Affix = tuple[str, str]
-"""What is left out of an image's name: its start and its end, of which one is empty."""
-
-
-def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[tuple[str, _Affix]]]:
+def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[Candidate]]:
     """Return images, each with what is left out of its name, by what remains of it."""
-    by_core: dict[str, list[tuple[str, _Affix]]] = defaultdict(list)
+    by_core: dict[str, list[Candidate]] = defaultdict(list)
     for path in images:
         stem = PurePosixPath(path).stem
         by_core[stem].append((path, ("", "")))
@@ -194,19 +188,13 @@ def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[tuple[str, _
     return by_core
 
 
-def _family(
-    masks: Sequence[str], images: Mapping[str, list[tuple[str, _Affix]]], names: Mapping[str, _Name]
-) -> Family | None:
-    pairs: list[tuple[Pair, _Affix]] = []
-    named: set[str] = set()
-    for mask in masks:
-        candidates = images.get(names[mask].core, [])
-        if candidates:
-            image, affix = max(candidates, key=lambda each: _likelihood(each[0], each[1], mask))
-            pairs.append((Pair(image, mask), affix))
-            named.update(path for path, _ in candidates)
+def _family(masks: Sequence[str], images: Mapping[str, list[Candidate]], names: Mapping[str, _Name]) -> Family | None:
+    cores = {mask: names[mask].core for mask in masks}
+    chosen = likeliest.choose(cores, images)
+    pairs = [(Pair(chosen[mask][0], mask), chosen[mask][1]) for mask in masks if mask in chosen]
     if not pairs:
         return None
+    named = {path for core in set(cores.values()) for path, _ in images.get(core, ())}
     affixes = Counter(affix for _, affix in pairs)
     affix = max(affixes, key=lambda each: (affixes[each], each))  # as many _test as _training: no glob can have both
     name = names[masks[0]]
@@ -216,32 +204,5 @@ def _family(
     return Family(tuple(pair for pair, own in pairs if own == affix), *affix, start, tail, left_out)
 
 
-def _core_of(image: str, affix: _Affix) -> str:
+def _core_of(image: str, affix: Affix) -> str:
     return PurePosixPath(image).stem.removeprefix(affix[0]).removesuffix(affix[1])
-
-
-def _likelihood(image: str, affix: _Affix, mask: str) -> tuple[object, ...]:
-    """Return what is larger for the image that a mask is more likely of, given what its name has beyond the mask's.
-
-    First is whether it lies in no folder of masks or instances; then how many folders the two have in common, where one
-    that begins with the other's name counts as one; then how many are named after the same split.
-    """
-    ours, theirs = PurePosixPath(image).parent.parts, PurePosixPath(mask).parent.parts
-    same = sum(any(their.startswith(our) for their in theirs) for our in ours)
-    of_split = sum(any(_of_same_split(our, their) for their in theirs) for our in ours)
-    is_of_masks = any(map(mask_words.is_named_after_masks, ours)) and not any(
-        map(mask_words.is_named_after_images, ours)
-    )
-    is_picture = not is_of_masks and not any(map(_OF_INSTANCES.search, ours))
-    return is_picture, same, of_split, not any(affix), _is_of_images(image), image
-
-
-def _is_of_images(path: str) -> bool:
-    """Return whether a folder is named as those of images are: images, rgb."""
-    return any(_OF_IMAGES.fullmatch(_OF_NNUNET.sub("", folder)) for folder in PurePosixPath(path).parent.parts)
-
-
-def _of_same_split(ours: str, theirs: str) -> bool:
-    words = [match and match[1] for match in map(_OF_NNUNET.search, (ours, theirs))]
-    split = split_words.named_by(ours)
-    return (words[0] is not None and words[0] == words[1]) or bool(split and split == split_words.named_by(theirs))

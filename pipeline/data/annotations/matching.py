@@ -24,18 +24,24 @@ def image_of(names: Iterable[str], images: Iterable[str], file: str) -> dict[str
         >>> image_of(["7.jpg"], ["train/7.jpg", "val/7.jpg"], "annotations/polygons_val.json")
         {'7.jpg': 'val/7.jpg'}
     """
-    by_last: dict[str, list[str]] = {}
+    by_end: dict[str, list[str]] = {}  # by the last part, and by the last two: frames of many folders have one name
     for image in images:
-        by_last.setdefault(PurePosixPath(image).name, []).append(image)
+        for end in {PurePosixPath(image).name, _last_two(image)}:
+            by_end.setdefault(end, []).append(image)
     image_by_name: dict[str, str] = {}
     for name in names:
         path = name.replace("\\", "/")
-        image_by_name[name] = _choose(path, sorted(by_last.get(PurePosixPath(path).name, [])), file)
+        ends = [image for image in by_end.get(_last_two(path), []) if f"/{image}".endswith(f"/{path}")]
+        image_by_name[name] = _choose(path, sorted(ends or by_end.get(PurePosixPath(path).name, [])), file)
     if len(set(image_by_name.values())) < len(image_by_name):
         image, _ = Counter(image_by_name.values()).most_common(1)[0]
         same = [name for name, other in image_by_name.items() if other == image]
         raise ValueError(f"{file}: expected a name for each image, got {same[0]} and {same[1]}, which both are {image}")
     return image_by_name
+
+
+def _last_two(path: str) -> str:
+    return "/".join(path.rsplit("/", 2)[-2:])
 
 
 def _choose(name: str, images: list[str], file: str) -> str:

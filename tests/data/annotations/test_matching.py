@@ -39,3 +39,11 @@ def test_two_names_of_one_image_are_refused():
         ValueError, match=r"expected a name for each image, got 1.jpg and a/1.jpg, which both are a/1.jpg"
     ):
         image_of(["0.jpg", "1.jpg", "a/1.jpg", "2.jpg"], ["a/1.jpg", "0.jpg", "2.jpg"], "x.json")
+
+
+def test_a_name_of_three_parts_that_ends_no_path_is_told_by_its_last():
+    images = ["b/c/1.jpg", "d/e/2.jpg"]
+    assert image_of(["a/b/c/1.jpg", "x/y/2.jpg"], images, "a.json") == {
+        "a/b/c/1.jpg": "b/c/1.jpg",
+        "x/y/2.jpg": "d/e/2.jpg",
+    }
