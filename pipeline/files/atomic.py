@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,10 +79,10 @@ def _leftovers(path: Path) -> list[Path]:
     if listed is None or time.monotonic() > listed.until:
         began = time.monotonic()
         by_name: dict[str, list[tuple[int, Path]]] = {}
-        with os.scandir(path.parent) as entries:
-            matches = [match for entry in entries if (match := _TEMPORARY.fullmatch(entry.name)) is not None]
-        for match in matches:
-            by_name.setdefault(match[1], []).append((int(match[2]), path.parent / match[0]))
+        with suppress(PermissionError), os.scandir(path.parent) as entries:  # a folder may be written to, and not read
+            for entry in entries:
+                if (match := _TEMPORARY.fullmatch(entry.name)) is not None:
+                    by_name.setdefault(match[1], []).append((int(match[2]), path.parent / entry.name))
         if len(_listings) >= _MOST_FOLDERS:
             _listings.clear()
         now = time.monotonic()

@@ -135,6 +135,16 @@ def test_a_folder_that_takes_long_to_list_is_not_listed_for_each_file(tmp_path, 
     assert set(names(tmp_path)) == {"a", "b", "c"}
 
 
+def test_a_folder_that_may_be_written_to_and_not_read_takes_a_file(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        atomic.write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
 def test_a_pipe_or_device_is_not_replaced(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
