@@ -180,7 +180,7 @@ def outbox_cases():
 
 def read_outbox(folder):
     for box in outbox.unsent(folder):
-        assert isinstance(box.origin().store + box.origin().experiment, str)
+        assert isinstance(box.destination().store + box.destination().experiment, str)
         for record in box.records():
             assert record.kind in records.KINDS
             assert record.file is None or Path(os.path.normpath(record.file)).parent.parent == box.folder
