@@ -46,21 +46,19 @@ def by_list(pairs: Collection[Pair] | None, root: Path, lists: Mapping[str, str]
         ValueError: a list cannot be read, repeats a path, has one that leaves the folder, names none of the images, or
             has a stem that several images have; a folder has none of the images.
     """
-    named = {
-        split: _in_folder(pairs, split, file)
-        if file.endswith("/")
-        else _annotated(pairs, file) or split_lists.lines(root, split, file)
-        for split, file in lists.items()
-    }
+    named = {split: _named(pairs, root, split, file) for split, file in lists.items()}
     if pairs is None:
         return {split: split_lists.pairs(root, lists[split], lines) for split, lines in named.items()}
     paths = {split: split_lists.paths(root, lists[split], lines) for split, lines in named.items()}
     return {split: split_lists.images(pairs, root, lists[split], listed) for split, listed in paths.items()}
 
 
-def _annotated(pairs: Collection[Pair] | None, file: str) -> list[str]:
-    """Return the paths of the images that a file of annotations names; none if it is another file."""
-    return [pair.image for pair in pairs or () if pair.image is not None and pair.mask == file]
+def _named(pairs: Collection[Pair] | None, root: Path, split: str, file: str) -> list[str]:
+    """Return the images in a folder, those that a file of annotations names, or the lines of a list."""
+    if file.endswith("/"):
+        return _in_folder(pairs, split, file)
+    annotated = [pair.image for pair in pairs or () if pair.image is not None and pair.mask == file]
+    return annotated or split_lists.lines(root, split, file)
 
 
 def _in_folder(pairs: Collection[Pair] | None, split: str, folder: str) -> list[str]:

@@ -17,11 +17,13 @@ def read(text: str, kind: str) -> dict[Label, str]:
     Records without values are in their order.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError, TypeError: the file holds something else.
     """
     tree: Any = json.loads(text)
     if isinstance(tree, dict):
         tree = next((tree[key] for key in _WITHIN if isinstance(tree.get(key), dict | list)), tree)
+    if isinstance(tree, dict) and kind != "index":
+        return {}
     if isinstance(tree, dict):
         is_by_value = any(isinstance(name, str) for name in tree.values())
         pairs = [(int(key), name) if is_by_value else (name, key) for key, name in tree.items()]
@@ -29,8 +31,6 @@ def read(text: str, kind: str) -> dict[Label, str]:
         pairs = [(_of(each, _VALUES, i), _of(each, _NAMES, each)) for i, each in enumerate(tree)]
     else:
         pairs = [(_number(_of(each, _COLOURS, None)), _of(each, _NAMES, each)) for each in tree]
-    if isinstance(tree, dict) and kind != "index":
-        return {}
     most = 256 if kind == "index" else 1 << 24
     names = {label: name.strip() for label, name in pairs if isinstance(name, str) and name.strip()}
     if len(names) < len(pairs) or not all(type(label) is int and 0 <= label < most for label in names):
