@@ -50,6 +50,7 @@ def test_a_host_has_a_name_that_resolves_to_itself_alone_as_on_debian(network):
     assert host.run("getent", "hosts", "one").stdout.split() == ["127.0.1.1", "one"]
 
 
+@pytest.mark.slow
 def test_hosts_reach_each_other_until_one_is_unplugged(network, tmp_path):
     one, two = network.add("one"), network.add("two")
     one.start(sys.executable, "-u", "-c", LISTEN, log=tmp_path / "log")

@@ -102,6 +102,7 @@ def test_four(four):
 """
 
 
+@pytest.mark.slow
 def test_it_is_known_which_tests_run_a_line_and_an_endless_mutant_is_killed(tmp_path):
     for name, text in (("pipeline/room.py", ROOM), ("tests/test_room.py", TESTS), ("pipeline/__init__.py", "")):
         (tmp_path / name).parent.mkdir(exist_ok=True)

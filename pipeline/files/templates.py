@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -17,6 +18,7 @@ def shown(value: Any) -> Any:
     return printable(value, keep="\n\t") if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
+@cache  # it keeps what it compiled, which takes ten times as long as to fill a page in
 def environment(package: str, *, autoescape: bool = True, finalize: Callable[[Any], Any] = shown) -> jinja2.Environment:
     """Return the environment of the templates beside a package's modules, which may import those beside this one.
 

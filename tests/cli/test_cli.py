@@ -138,6 +138,7 @@ def test_a_registered_model_is_exported(tmp_path, mlflow_store):
     assert target.exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_database_is_one_line(tmp_path):
     (tmp_path / "a.db").write_text("no database" * 100)
     settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/a.db"}
@@ -147,6 +148,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_what_the_system_refuses_is_one_line(tmp_path):
     (tmp_path / "there").touch()
     folder = str(write_model(tmp_path / "model"))
@@ -157,6 +159,7 @@ def test_what_the_system_refuses_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_one_line(tmp_path):
     settings = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = subprocess.run([SEGNET, "status"], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)

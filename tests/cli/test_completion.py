@@ -49,6 +49,7 @@ def completed(*words):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_the_shell_completes_networks():
     assert completed("compare", "bayes") == ["bayesian_segnet", "bayesian_segnet_basic"]
     assert completion.networks("") == list(MODELS)

@@ -194,6 +194,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_dvc_is_asked_about_the_params_of_data_raw_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -82,6 +82,7 @@ def test_what_fails_is_in_the_json(project):
     assert [check["name"] for check in tree["checks"] if not check["ok"]] == ["data set"]
 
 
+@pytest.mark.slow
 def test_each_fault_of_params_is_told_once(project):
     (project / "params.yaml").write_text("a: 1\nb: 2")
     done = doctor(code=1)
@@ -93,12 +94,14 @@ def test_each_fault_of_params_is_told_once(project):
     assert "FAILS  data set: not known without params.yaml\n       fix: correct params.yaml first\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_images_of_a_folder_are_found(project):
     preset("folder", path="own")
     (project / "own").mkdir()
     assert "ok     data set: in own" in doctor().stdout
 
 
+@pytest.mark.slow
 def test_the_images_of_an_object_store_are_counted(project, bucket):
     preset("folder", path=bucket)
     assert (

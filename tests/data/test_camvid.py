@@ -71,6 +71,7 @@ def test_the_digest_is_the_one_that_the_shell_computes(tmp_path):
     assert camvid.digest(tmp_path) == FILES_DIGEST
 
 
+@pytest.mark.slow
 def test_the_real_camvid_has_the_splits_and_the_pixels_that_are_known_of_it(tmp_path, monkeypatch):
     if not (MIRROR / camvid.ARCHIVE).is_file():
         pytest.skip(f"needs {camvid.ARCHIVE} in the folder that SEGNET_MIRROR names")

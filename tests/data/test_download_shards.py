@@ -99,6 +99,7 @@ def test_the_tiles_are_the_same(both, tmp_path):
     assert len(tiles[0]) > 5
 
 
+@pytest.mark.slow
 def test_many_small_images_are_downloaded_and_cut_to_the_same_bytes_by_processes(dataset, both, tmp_path, monkeypatch):
     source = manifest.read(both[1])
     tile.run(source, both[1], tmp_path / "tiles", TILING)

@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("model") / "segnet")
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+@pytest.fixture(scope="module", params=["onnx", pytest.param("pt2", marks=pytest.mark.slow)])
 def exported(request, folder, tmp_path_factory):
     """An exported SegNet, which replaced another file: its format and its report."""
     target = tmp_path_factory.mktemp("exported") / f"segnet.{request.param}"

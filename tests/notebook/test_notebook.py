@@ -41,6 +41,7 @@ def cells():
     ]
 
 
+@pytest.mark.slow
 def test_the_example_notebook_runs(tree):
     program = "\n".join([*cells(), "assert mask.shape == image.shape[:2] == (40, 70)", "print(scores['share'].sum())"])
     done = subprocess.run(

@@ -149,6 +149,7 @@ def test_of_scenes_four_of_each_split_stand_for_all(tmp_path):
     assert taken.seconds > 0
 
 
+@pytest.mark.slow
 def test_camvid_is_not_downloaded_for_an_estimate(tmp_path, monkeypatch):
     drawn = sample._drawn(params.load(params_file.PRESETS / "camvid.yaml").dataset, 1)
     assert drawn[1] == Counter(train=367, val=101, test=233)

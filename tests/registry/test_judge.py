@@ -45,6 +45,7 @@ def test_a_verdict_is_recomputed_whole(registered):
             judge.judge_again(model, replace(entry, **unread), "1")
 
 
+@pytest.mark.slow
 def test_a_verdict_is_recomputed_without_measuring_latency(made, monkeypatch):
     spec, model = made(max_latency_ms=1e9)
     monkeypatch.setattr(predict, "latency_ms", lambda predictor, repeats: 10.0 * repeats)
@@ -66,6 +67,7 @@ def test_where_no_version_became_champion_there_is_none_to_compare_with(made):
     assert [entry.evidence.keys() for entry in champion.read(model)] == [{"candidate"}] * 2
 
 
+@pytest.mark.slow
 def test_a_megabyte_is_a_million_bytes(made, tmp_path):
     spec, _ = made()
     megabytes = (write_model(tmp_path / "as large", spec) / "model.safetensors").stat().st_size / 1e6

@@ -127,6 +127,7 @@ def test_a_model_that_cannot_predict_is_not_registered(mlflow_store, tmp_path):
     assert versions.versions(RegisteredModel(mlflow_store, "segnet-broken")) == []
 
 
+@pytest.mark.slow
 def test_loading_a_version_from_where_it_lies_adds_nothing_to_it(mlflow_store, tmp_path):
     load = "import mlflow, sys; print(mlflow.pyfunc.load_model(sys.argv[1]).metadata.flavors.keys())"
     settings = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_store, "PYTHONDONTWRITEBYTECODE": ""}

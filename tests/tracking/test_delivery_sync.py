@@ -65,6 +65,7 @@ def sync_and_die(after):
     assert subprocess.run(command).returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_sync_that_was_killed_and_is_run_again_duplicates_nothing(switch, project, request):
     name, switch.on = request.node.name, False
     run = runs.start("tests", name)

@@ -75,6 +75,7 @@ def test_clones_that_start_in_the_same_moment_get_a_run_each_and_find_it_again(c
         assert list(threads.map(lambda run: run.run_id, handles)) == ids
 
 
+@pytest.mark.slow
 def test_a_killed_clone_resumes_its_own_run_though_another_trained_meanwhile(clone, mlflow_store, request):
     name, folder = request.node.name, clone("a")
     command = [sys.executable, "-c", KILLED, str(ROOT), name]

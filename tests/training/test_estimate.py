@@ -37,6 +37,7 @@ def _peaks():
     return before, estimate.peak_bytes(CPU)
 
 
+@pytest.mark.slow
 def test_memory_is_the_most_that_was_held():
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         before, after = pool.submit(_peaks).result()

@@ -167,6 +167,7 @@ def test_without_a_storage_nothing_is_copied(machine, tiles, undisturbed, tmp_pa
     shutil.rmtree(tmp_path / "driver")
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_answered_by_what_is_kept_of_the_run(machine, tiles, bucket, tmp_path, caplog):
     caplog.set_level("INFO")
 
