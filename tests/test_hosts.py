@@ -32,6 +32,7 @@ def network():
         yield network
 
 
+@pytest.mark.slow
 def test_a_host_sees_what_it_may_and_nothing_that_another_wrote(network, tmp_path):
     (tmp_path / "shared").mkdir()
     one, two = network.add("one", sees=(tmp_path / "shared",)), network.add("two")

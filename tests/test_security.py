@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -111,12 +112,16 @@ def test_a_state_of_a_pickle_is_refused_and_not_run_though_its_digest_is_right(b
     assert not Path("owned").exists()
 
 
+@cache
+def calls_in(path):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
 def test_only_the_module_for_it_prints():
     for path in SOURCES:
         if path.relative_to(ROOT).as_posix() not in PRINTERS:
-            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-            names = {ast.unparse(call.func) for call in calls}
-            exits = {ast.unparse(c.args[0]) for c in calls if ast.unparse(c.func) == "sys.exit" and c.args}
+            names = {ast.unparse(call.func) for call in calls_in(path)}
+            exits = {ast.unparse(c.args[0]) for c in calls_in(path) if ast.unparse(c.func) == "sys.exit" and c.args}
             assert not names & PRINTING, path
             assert not exits, path
 
@@ -125,8 +130,8 @@ def test_what_a_rich_console_prints_is_text_or_printable():
     printed = {
         (path.relative_to(ROOT).as_posix(), ast.unparse(call.args[0]))
         for path in SOURCES
-        for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("console.print") and call.args
+        for call in calls_in(path)
+        if ast.unparse(call.func).endswith("console.print") and call.args
     }
     ours = {"f'{len(costs)}/{len(subjects)} {name}: forward {cost.forward_ms:.0f} ms'", "text", "table", "''"}
     assert {text for _, text in printed if not text.startswith(("printable(", "Text(error_line("))} <= ours
@@ -140,7 +145,7 @@ def test_pages_and_tables_are_written_by_the_module_that_escapes(made, place):
     makers = {
         path.relative_to(ROOT).as_posix()
         for path in SOURCES
-        for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == made
+        for call in calls_in(path)
+        if ast.unparse(call.func) == made
     }
     assert makers == ({allowed} if place else set())

@@ -54,9 +54,8 @@ def test_a_machine_in_order_passes_every_check(project):
     assert lines[2] == "ok     data set: scenes, which the program draws"
 
 
-@pytest.mark.parametrize(
-    ("words", "environment"), [((), {"RAY_ADDRESS": ""}), pytest.param(("--address", ""), {}, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "environment"), [((), {"RAY_ADDRESS": ""}), (("--address", ""), {})])
 def test_an_empty_address_is_this_machine(project, words, environment):
     assert [line[7:].partition(":")[0] for line in doctor(*words, **environment).stdout.splitlines()] == NAMES
 
@@ -176,9 +175,10 @@ def test_whatever_a_store_is_all_checks_are_told(project, monkeypatch, address, 
     assert done.stderr.endswith("segnet: 1 of 12 checks fail: MLflow\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "name"),
-    [pytest.param("127.0.0.1:9", "cluster", marks=pytest.mark.slow), ("http://127.0.0.1:9", "jobs")],
+    [("127.0.0.1:9", "cluster"), ("http://127.0.0.1:9", "jobs")],
 )
 def test_a_cluster_is_not_asked_with_params_that_are_invalid_and_this_is_told(project, monkeypatch, address, name):
     monkeypatch.setenv("RAY_ADDRESS", "")  # which the program sets, and which is restored after the test

@@ -13,7 +13,7 @@ from pipeline.core.recompute import Recipes, recomputing
 from pipeline.core.sync_batch_norm import synchronised
 from tests.support import alike_workers
 
-LAYOUTS = [torch.contiguous_format, torch.channels_last]
+LAYOUTS = [pytest.param(torch.contiguous_format, marks=pytest.mark.slow), torch.channels_last]
 
 
 def network(name="segnet", layout=torch.channels_last):

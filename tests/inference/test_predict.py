@@ -162,6 +162,7 @@ def test_a_model_is_loaded_from_its_folder(tmp_path):
     np.testing.assert_allclose(loaded.probabilities(pixels), expected, rtol=0, atol=1e-4)  # normalisation is folded
 
 
+@pytest.mark.slow
 def test_a_pickled_predictor_predicts_the_same_bits_and_leaves_its_original_as_it_is(tmp_path):
     original, pixels = predictor(network("segnet"), overlap=0.5, flip=True), image(70, 90)
     expected = original.probabilities(pixels)

@@ -84,7 +84,7 @@ class Slow:
             yield band
 
 
-@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("images", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_small_request_waits_for_a_band_of_a_large_one_and_not_for_all_of_it(served, folder, images):
     slow = served._predictor = Slow(predict.load(folder, **predict.PLAIN | OPTIONS))
     large = [np.zeros((201, 32, 3), np.uint8)] * images

@@ -20,7 +20,7 @@ def tiles(tmp_path_factory):
     return write_tiles(tmp_path_factory.mktemp("toy"))
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("average", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw"])
 def test_checkpoints_are_as_large_as_those_that_are_written(tiles, tmp_path, optimizer, average):
     settings = SETTINGS.model_copy(update={"optimizer": optimizer, "ema_decay": average, "keep_states": 2})

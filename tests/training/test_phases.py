@@ -85,7 +85,9 @@ def test_epochs_of_an_early_phase_are_validated_at_full_size(tiles):
     assert worker._count(worker.published().eval())[0].sum() == (masks != 2).sum()
 
 
-@pytest.mark.parametrize("killed_at", [1, 3, 4])  # within the early phase, at its end, within the last
+@pytest.mark.parametrize(
+    "killed_at", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 4))]
+)  # at the end of the early phase, within it, within the last
 def test_training_resumes_within_any_phase_as_if_uninterrupted(tiles, tmp_path, monkeypatch, killed_at):
     image_loss = ImageLoss(name="dice", share=0.5)  # whose sums a checkpoint holds, too
     settings = PHASES.model_copy(update={"checkpoint_minutes": 1e-9, "momentum": 0.9, "image_loss": image_loss})

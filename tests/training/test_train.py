@@ -48,7 +48,7 @@ def uninterrupted(tiles, tmp_path_factory):
         return fit(tiles, FORGETFUL, tmp_path_factory.mktemp("uninterrupted") / "run", network=DROPOUT).state
 
 
-@pytest.mark.parametrize("killed_at", [1, 3, 4, 6])  # after an epoch: 3; within the first, the second and the third
+@pytest.mark.parametrize("killed_at", [1, 3, 4, pytest.param(6, marks=pytest.mark.slow)])  # 3: after an epoch
 def test_training_resumes_from_any_checkpoint_as_if_uninterrupted(
     tiles, uninterrupted, tmp_path, monkeypatch, killed_at
 ):
