@@ -9,6 +9,15 @@ def test_yaml_is_read_as_1_2(tmp_path):
     assert safe_yaml.read(path) == {"rate": 0.001, "name": "no", "sizes": [1, 2], "nothing": None}
 
 
+def test_what_a_reader_changes_is_its_own_and_what_was_written_meanwhile_is_read(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("sizes: [1, 2]")
+    safe_yaml.read(path)["sizes"].append(3)
+    assert safe_yaml.read(path) == {"sizes": [1, 2]}
+    path.write_text("sizes: [4, 5]")
+    assert safe_yaml.read(path) == {"sizes": [4, 5]}
+
+
 @pytest.mark.parametrize(
     "text", [b"a: [1", b"\xff\xfe\xff", b"[" * 2000, b"- " * 30 + b"a", b"a: !!python/name:os.system ''"]
 )
