@@ -101,7 +101,7 @@ def images(pairs: Collection[Pair], root: Path, file: str, listed: Sequence[str]
             raise ValueError(f"{file}: expected a name of one image, got {path}, which is {which}; write its path")
         listed_pairs += candidates
     _refuse_repeated(file, listed_pairs)
-    if listed_pairs and names.by_image.keys().isdisjoint(pair.image for pair in listed_pairs):
+    if listed_pairs and not any(pair.image in names.by_image for pair in listed_pairs):
         example = min(names.by_image, default="none")
         raise ValueError(
             f"{file}: expected on each line the path of an image that dataset.images matches, relative to {root} and "
