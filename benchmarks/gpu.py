@@ -12,6 +12,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from benchmarks.device import CLASSES, LAST, Bench
 from pipeline import params
 from pipeline.core import pooling
 from pipeline.core.fuse import fold
+from pipeline.core.sync_batch_norm import synchronised
 from pipeline.files import atomic
 from pipeline.training import precision
 from pipeline.training.learner import Learner
@@ -89,7 +91,8 @@ def step_of(bench: Bench, name: str, num: int) -> Callable[[], object]:
         wanted = {"precision": "float32" if "float32" in name else "bfloat16", "ema_decay": 0.999, "batch_size": num}
         wanted |= {"compile": "compiled" in name and not bench.dry, "recompute": "recompute" in name}
         settings = params.load(Path(__file__).parents[1] / "presets" / "camvid.yaml").train.model_copy(update=wanted)
-        learner = Learner(bench.network(), settings, (1.0,) * CLASSES)
+        network = bench.network()
+        learner = Learner(synchronised(network) if "synchronised" in name else network, settings, (1.0,) * CLASSES)
         dropout = torch.zeros(num, device=bench.device)  # the network has none
         return lambda: learner.learn(images, masks, dropout=dropout, step=100, learning_rate=1e-3)
     model = bench.network("usual").train()
@@ -117,14 +120,22 @@ def step_of(bench: Bench, name: str, num: int) -> Callable[[], object]:
 STEPS = (
     *("usual, AMP", "usual, AMP, channels_last", "usual, AMP, channels_last, compiled"),
     *("ours", "ours, recompute", "ours, compiled", "ours, float32"),
+    *("ours, synchronised", "ours, synchronised, compiled"),
 )
+
+
+@contextmanager
+def settled(bench: Bench, name: str) -> Iterator[None]:
+    """Compute products as training does in that way; what is synchronised is so over a group of this process alone."""
+    group = bench.group() if "synchronised" in name else nullcontext()
+    with group, precision.products("float32" if "float32" in name else "bfloat16", are_timed=True):
+        yield
 
 
 def steps(bench: Bench, num: int) -> Iterator[Row]:
     """Whole training steps of batches of `num` beside the usual SegNet's; ours with a moving average."""
     for name in STEPS:
-        kind = "float32" if "float32" in name else "bfloat16"
-        with precision.products(kind, are_timed=True):
+        with settled(bench, name):
             step = step_of(bench, name, num)
             taken = bench.milliseconds(step)
             peak = bench.megabytes(step)
@@ -135,27 +146,33 @@ def steps(bench: Bench, num: int) -> Iterator[Row]:
 
 def waits(bench: Bench) -> Iterator[Row]:
     """Lines of a step of ours that wait for the device, which should be none, and how many kernels it starts."""
-    for name in ("ours", "ours, compiled"):
-        step = step_of(bench, name, 2 if bench.dry else 4)
+    for name in ("ours", "ours, compiled", "ours, synchronised", "ours, synchronised, compiled"):
+        with settled(bench, name):
+            yield from waits_of(bench, name)
+
+
+def waits_of(bench: Bench, name: str) -> Iterator[Row]:
+    """Return the rows of one way."""
+    step = step_of(bench, name, 2 if bench.dry else 4)
+    step()
+    if bench.dry:
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
         step()
-        if bench.dry:
-            continue
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            torch.cuda.set_sync_debug_mode("warn")
-            step()
-            torch.cuda.set_sync_debug_mode("default")
-        found = waiting(caught)
-        for place in found:
-            yield {"step": name, "waits": place}
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-            step()
-            bench.wait()
-        kernels = [event for event in profile.key_averages() if event.self_device_time_total]
-        yield {"step": name, "waits": f"{len(found)} in all", "kernels": sum(event.count for event in kernels)}
-        for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:12]:
-            taken = event.self_device_time_total / 1000
-            yield {"step": name, "waits": event.key[:80], "kernels": event.count, "ms": taken}
+        torch.cuda.set_sync_debug_mode("default")
+    found = waiting(caught)
+    for place in found:
+        yield {"step": name, "waits": place}
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        step()
+        bench.wait()
+    kernels = [event for event in profile.key_averages() if event.self_device_time_total]
+    yield {"step": name, "waits": f"{len(found)} in all", "kernels": sum(event.count for event in kernels)}
+    for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:12]:
+        taken = event.self_device_time_total / 1000
+        yield {"step": name, "waits": event.key[:80], "kernels": event.count, "ms": taken}
 
 
 def waiting(caught: Iterable[warnings.WarningMessage]) -> list[str]:

@@ -103,7 +103,7 @@ def test_all_phases_for_a_gpu_run_dry_with_the_packages_of_a_bare_machine(tmp_pa
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
     phases = ("probe", "pooling", "steps-4", "steps-16", "steps-32", "inference")
-    assert [len(found[name]) for name in phases] == [3, 1, 7, 7, 7, 6]
+    assert [len(found[name]) for name in phases] == [3, 1, 9, 9, 9, 6]
     assert found["pooling"][0]["same bits"]
     assert found["pooling"][0]["channels_last kept"]
     assert "## steps-4\n| step | batch | ms | images/s | TFLOP/s | MB an image, weights included |\n" in done.stdout

@@ -16,8 +16,9 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
 
     `nn.SyncBatchNorm` supports GPUs only, and there the host waits for the device in each layer, to leave out workers
     without values (torch 2.13: torch/nn/modules/_functions.py), which torch.compile cannot trace. Every worker must
-    call this one equally often, with at least one value; their batches may differ in size. Ioffe and Szegedy,
-    1502.03167, Algorithm 1.
+    call this one equally often, with at least one value; their batches may differ in size. In half precision, the
+    gradient is rounded three times, where that of `nn.BatchNorm2d` is rounded once. Ioffe and Szegedy, 1502.03167,
+    Algorithm 1.
     """
 
     # Optional in nn.BatchNorm2d, always set here.
@@ -62,13 +63,15 @@ class _Normalise(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, None]:
         x_NCHW, weight, mean_C, variance_C, count = ctx.saved_tensors
-        # As if mean and variance were constants.
+        inverse_C = (variance_C + ctx.eps).rsqrt()
+        # As if mean and variance were constants. CPUs read them as running statistics; GPUs, in channels_last, as saved
+        # ones, which they insist on (torch 2.13: aten/src/ATen/native/cuda/Normalization.cu).
         of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            grads[0], x_NCHW, weight, mean_C, variance_C, None, None, False, ctx.eps, [True, True, True]
+            grads[0], x_NCHW, weight, mean_C, variance_C, mean_C, inverse_C, False, ctx.eps, [True, True, True]
         )
         # Ioffe and Szegedy, Sec. 3: what the mean and the variance of all workers' values contribute.
         sums = _of_all_workers(torch.stack([of_weight, of_bias])).sum(dim=0)
-        scale_C, shift_C = -weight * (variance_C + ctx.eps).rsqrt() * sums / count
+        scale_C, shift_C = -weight * inverse_C * sums / count
         of_x += batch_norm(x_NCHW, mean_C, variance_C, scale_C, shift_C, eps=ctx.eps)
         return of_x, of_weight, of_bias, None
 

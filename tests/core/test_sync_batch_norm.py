@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.core.sync_batch_norm import SynchronisedBatchNorm2d, _Normalise, synchronised
 from tests.support import alike_workers
@@ -86,6 +87,41 @@ def test_half_precision_is_normalised_in_single_precision(two_workers, dtype):
     assert y.dtype == dtype
     torch.testing.assert_close(y, expected(torch.cat([x, x]).float())[:3].to(dtype))
     torch.testing.assert_close(ours.running_mean, expected.running_mean)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)])
+def test_a_gradient_in_half_precision_is_off_by_its_roundings_alone(two_workers, dtype, most):
+    torch.manual_seed(1)
+    x, weight = torch.randn(3, 4, 16, 16).to(dtype), torch.randn(3, 4, 16, 16)
+    ours, exact = synchronised(network(torch.float32)[1])[0], network(torch.float64)[1][0]
+    mine, precise = x.clone().requires_grad_(), torch.cat([x, x]).double().requires_grad_()
+    ours(mine).backward(weight.to(dtype))
+    exact(precise).backward(torch.cat([weight, weight]).to(dtype).double())
+    expected = precise.grad[:3]
+    assert mine.grad.dtype == dtype
+    assert (mine.grad.double() - expected).norm() < most * expected.norm()
+
+
+class Given(TorchDispatchMode):
+    """Records what is given to normalisation's own backward pass."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation is torch.ops.aten.native_batch_norm_backward.default:
+            self.running, self.saved, self.eps = args[3:5], args[5:7], args[8]
+        return operation(*args, **(kwargs or {}))
+
+
+def test_statistics_are_given_in_both_ways_since_a_kernel_reads_one_of_them(two_workers):
+    """That for CPUs the running ones, that for GPUs in channels_last the saved ones, without which it fails."""
+    x = torch.rand(3, 4, 8, 8).requires_grad_()
+    y = synchronised(network(torch.float32)[1])[0](x)
+    with Given() as given:
+        y.sum().backward()
+    (mean, variance), (saved_mean, saved_inverse) = given.running, given.saved
+    torch.testing.assert_close(mean, x.detach().mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(saved_mean, mean)
+    torch.testing.assert_close(saved_inverse, 1 / (variance + 0.01).sqrt())
+    assert given.eps == 0.01
 
 
 def test_only_batch_normalisation_of_images_is_synchronised(two_workers):

@@ -1,9 +1,15 @@
 """What only a GPU shows."""
 
+from contextlib import contextmanager
+from copy import deepcopy
+
 import pytest
 import torch
+import torch.distributed as dist
+from torch import nn
 
 from pipeline.core.augment import NUM_DRAWS
+from pipeline.core.sync_batch_norm import synchronised
 from pipeline.training import checkpoint
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
@@ -14,6 +20,37 @@ ON_A_GPU = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
     pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype"),
 ]
+
+
+@contextmanager
+def alone(backend):
+    """Be in a process group of one."""
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("device", "backend"), [("cpu", "gloo"), pytest.param("cuda", "nccl", marks=ON_A_GPU)], ids=["cpu", "gpu"]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_one_worker_normalises_together_with_itself_as_alone(device, backend, dtype, memory_format):
+    torch.manual_seed(1)
+    single, x = nn.Sequential(nn.BatchNorm2d(8)).to(device), torch.randn(4, 8, 12, 10).to(device, dtype)
+    x, weight = (each.contiguous(memory_format=memory_format) for each in (x, torch.randn_like(x)))
+    together, found = deepcopy(single), []
+    with alone(backend):
+        for model in (single, synchronised(together)):
+            mine = x.clone().requires_grad_()
+            y = model(mine)
+            y.backward(weight)
+            found.append([y.detach(), mine.grad, model[0].weight.grad, model[0].bias.grad, model[0].running_var])
+    atol = 1e-4 if dtype is torch.float32 else 0.05
+    for expected, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, expected, atol=atol, rtol=0.01)
 
 
 def steps(folder, device, **changes):
