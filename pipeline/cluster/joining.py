@@ -36,13 +36,14 @@ def set_environment(others: Mapping[str, str] = ON_A_CLUSTER) -> None:
         os.environ.setdefault(key, value)
 
 
-def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> None:
+def join(reads: Sequence[Path], folder: Path | None, placement: "Placement", *, on_gpus: bool = True) -> None:
     """Connect to the cluster that RAY_ADDRESS names, so that its nodes have this program's code.
 
     Args:
         reads: absolute paths that nodes must see as this machine does.
         folder: likewise, and which they write to; None: there is none.
         placement: which nodes are meant.
+        on_gpus: whether those with GPUs alone are, if there are some.
 
     Raises:
         ClusterError: nobody listens at the address, nodes lack something, or no node has the labels.
@@ -54,7 +55,8 @@ def join(reads: Sequence[Path], folder: Path | None, placement: "Placement") -> 
 
     connect()
     share.check_labels(ray.nodes(), placement.node_labels)
-    if nodes.code_is_missing(share.hosting(ray.nodes(), placement.node_labels), reads, folder):
+    hosts = share.hosting(ray.nodes(), placement.node_labels, on_gpus=on_gpus)
+    if nodes.code_is_missing(hosts, reads, folder):
         ray.shutdown()
         connect(runtime_env=_CODE)  # Ray sends code when a driver connects
 

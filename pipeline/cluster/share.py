@@ -28,9 +28,9 @@ class Share:
         return {"CPU": self.cpus, **({"GPU": 1} if self.use_gpu else {})}
 
 
-def hosting(nodes: Sequence[Node], labels: Mapping[str, str]) -> list[Node]:
-    """Return the live nodes with all `labels` on which workers may run: with GPUs or, if there are none, with CPUs."""
-    return having("GPU", nodes, labels) or having("CPU", nodes, labels)
+def hosting(nodes: Sequence[Node], labels: Mapping[str, str], *, on_gpus: bool = True) -> list[Node]:
+    """Return the live nodes with all `labels` on which work may run: with GPUs or, if none has or is meant to, CPUs."""
+    return (having("GPU", nodes, labels) if on_gpus else []) or having("CPU", nodes, labels)
 
 
 def having(kind: Literal["GPU", "CPU"], nodes: Sequence[Node], labels: Mapping[str, str]) -> list[Node]:

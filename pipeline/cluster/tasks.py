@@ -62,10 +62,12 @@ def on_nodes(
         os.environ.setdefault(key, value)
     _log.info(f"joining Ray at {os.environ['RAY_ADDRESS']}")
     try:
-        joining.join((), None, placement)
-        hosts = share.hosting(ray.nodes(), placement.node_labels)
+        joining.join((), None, placement, on_gpus=on_gpus)
+        hosts = share.hosting(ray.nodes(), placement.node_labels, on_gpus=on_gpus)
         kind, at_once = _room(hosts, on_gpus=on_gpus)
         _log.info(f"{len(hosts)} {'node' if len(hosts) == 1 else 'nodes'}, {at_once} at once")
+        # A process is kept for later tasks, and computes on the GPU of its first: `remote` itself, if it were told of
+        # GPUs, would start one for each task, which takes longer than the task.
         task = ray.remote(_call).options(
             **_NEEDS[kind],
             max_retries=_ATTEMPTS,

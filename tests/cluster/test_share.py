@@ -46,6 +46,7 @@ def test_workers_run_on_nodes_with_gpus_or_where_there_are_none_with_cpus():
     head, cpus, gpus, lost = node(), node(CPU=4.0), node(CPU=4.0, GPU=1.0), {"Alive": False, "Resources": {"CPU": 4.0}}
     assert hosting([head, cpus, lost], {}) == [cpus]
     assert hosting([head, cpus, gpus, lost], {}) == [gpus]
+    assert hosting([head, cpus, gpus, lost], {}, on_gpus=False) == [cpus, gpus]
     assert having("CPU", [head, cpus, gpus, lost], {}) == [cpus, gpus]
 
 

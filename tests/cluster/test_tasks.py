@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 from ray.exceptions import RayTaskError, WorkerCrashedError
 
-from pipeline.cluster import tasks
+from pipeline.cluster import nodes, tasks
 from pipeline.cluster.failures import ClusterError
 from tests.support.tiny_training import ANYWHERE
 
@@ -22,6 +22,18 @@ print(ray.init(
     address="local", num_cpus=2, include_dashboard=False, object_store_memory=150_000_000, logging_level="ERROR"
 ).address_info["gcs_address"], flush=True)
 sys.stdin.read()
+"""
+
+MIXED = """
+import sys
+from ray.cluster_utils import Cluster
+small = {"object_store_memory": 80_000_000, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args={**small, "num_cpus": 0, "num_gpus": 1})
+cluster.add_node(**small, num_cpus=2)
+cluster.wait_for_nodes()
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
 """
 
 
@@ -91,6 +103,29 @@ class TestTasks:
         placement = ANYWHERE.model_copy(update={"node_labels": {"kind": "large"}})
         with pytest.raises(ClusterError, match="expected a node with kind=large, got nodes with none"):
             list(on_nodes(abs, [1], placement))
+
+
+@pytest.fixture
+def mixed(monkeypatch):
+    """A cluster whose head has a GPU, by its own word, and no core; another node has two cores."""
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with subprocess.Popen([sys.executable, "-c", MIXED], env=environment, **pipes) as process:
+        monkeypatch.setenv("RAY_ADDRESS", process.stdout.readline().strip())
+        yield
+        process.communicate()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_work_that_needs_no_gpu_is_done_by_nodes_with_cores_whose_code_was_checked(mixed, monkeypatch, caplog):
+    asked, ask = [], nodes.code_is_missing
+    monkeypatch.setattr(nodes, "code_is_missing", lambda hosts, *rest: asked.append(hosts) or ask(hosts, *rest))
+    with caplog.at_level("INFO"), tasks.on_nodes(abs, [-1, -2], ANYWHERE, on_gpus=False) as results:
+        assert list(results) == [1, 2]
+    assert [[host["Resources"].get("CPU") for host in hosts] for hosts in asked] == [[2.0]]
+    assert "1 node, 2 at once" in caplog.messages
 
 
 class Started:
