@@ -30,7 +30,6 @@ from pipeline import params
 from pipeline.cluster.run import Place, Plan, workers
 from pipeline.files import atomic, signals
 from pipeline.training import train
-from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -51,9 +50,9 @@ class Row:
 def under_ray(job: Job, folder: Path) -> list[float]:
     """Train on Ray's workers."""
     speeds: list[float] = []
-    plan = Plan(
-        Place(folder, train.reads(job)), job.settings.num_workers, 0, TrainingError, params.load(PARAMS).placement
-    )
+    place, settings = Place(folder, train.reads(job)), job.settings
+    anywhere = params.load(PARAMS).placement
+    plan = Plan(place, settings.num_workers, 0, train.TrainingError, anywhere, settings.shared_tiles)
     listener = partial(_keep, speeds)
     with workers(train.fit, job, plan) as started:
         started.run(on_report=listener, on_progress=_ignore, on_pictures=_ignore)

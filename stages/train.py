@@ -19,8 +19,8 @@ def main(*, fresh: bool = False) -> None:
     job, tiles, made_of = train.prepare(TILES, settings.model, settings.train, run.all_runs(), registered.fetch)
     with remote.begun(settings.storage, made_of, fresh=fresh) as begun:
         job = begun.publish(job)
-        place = Place(begun.folder, train.reads(job), is_shared=begun.lease is None)
-        plan = Plan(place, job.settings.num_workers, job.settings.max_failures, train.TrainingError, settings.placement)
+        own, place = job.settings, Place(begun.folder, train.reads(job), is_shared=begun.lease is None)
+        plan = Plan(place, own.num_workers, own.max_failures, train.TrainingError, settings.placement, own.shared_tiles)
         with workers(train.fit, job, plan) as started:  # they start while MLflow does
             tracked = runs.start(settings.tracking.experiment, begun.folder.name)
             batches.write_page(REPORTS / "batches.html", job)

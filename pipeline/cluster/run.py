@@ -57,13 +57,16 @@ class Plan:
 
     place: Place
     num_workers: Number
-    """auto: one per GPU of the cluster, or one if it has none; (fewest, most): as many as there is room for."""
+    """auto: one per GPU of the cluster, as far as they can have equally many of `tiles`, or one if it has none.
+    (fewest, most): as many as there is room for."""
     max_failures: int
     """How many times failed workers are restarted."""
     certain: type[Exception]
     """An error that all workers raise, and would raise again; it ends the run at once."""
     placement: "Placement"
     """On which nodes."""
+    tiles: int
+    """Those of a step in one part, of which workers have equally many."""
 
 
 class Workers:

@@ -1,11 +1,13 @@
 """How a cluster's nodes are divided among the workers."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.cluster.failures import ClusterError
 
+_log = logging.getLogger(__name__)
 Number = int | Literal["auto"] | tuple[int, int]
 Node = dict[str, Any]
 """As ray.nodes() describes it."""
@@ -51,15 +53,34 @@ def check_labels(nodes: Sequence[Node], labels: Mapping[str, str]) -> None:
     )
 
 
-def share(hosts: Sequence[Node], num_workers: Number) -> Share:
+def automatic(gpus: int, tiles: int) -> int:
+    """Return how many workers `auto` is: as many as there are GPUs, and can have equally many tiles; one without GPUs.
+
+    >>> automatic(8, 8), automatic(8, 6), automatic(3, 4), automatic(0, 4)
+    (8, 6, 2, 1)
+    """
+    return next((number for number in range(gpus, 0, -1) if tiles % number == 0), 1)
+
+
+def share(hosts: Sequence[Node], num_workers: Number, tiles: int) -> Share:
     """Return how `hosting` nodes are divided among workers; of a range, the fewest must fit now.
+
+    Args:
+        hosts: the nodes.
+        num_workers: what the user wants.
+        tiles: those of a step in one part, of which workers have equally many.
 
     Raises:
         ClusterError: there is no room for them.
     """
     resources = [node["Resources"] for node in hosts]
     gpus = int(sum(node.get("GPU", 0) for node in resources))
-    wanted = (gpus or 1) if num_workers == "auto" else num_workers
+    wanted = automatic(gpus, tiles) if num_workers == "auto" else num_workers
+    if num_workers == "auto" and gpus > 1 and wanted != gpus:
+        _log.info(
+            f"{wanted} of {gpus} GPUs are used: no more workers can have equally many of the {tiles} tiles "
+            "(train.batch_size / train.accumulation); for all of them, make that a multiple of their number"
+        )
     fewest, most = wanted if isinstance(wanted, tuple) else (wanted, wanted)
     slots = [node.get("GPU" if gpus else "CPU", 0) for node in resources]
     if fewest > sum(slots):

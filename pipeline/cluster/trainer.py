@@ -44,7 +44,7 @@ class Training:
         """
         self._call, self._plan, self._is_local = call, plan, is_local
         self._hosts = share.hosting(ray.nodes(), plan.placement.node_labels)
-        self._part = share.share(self._hosts, plan.num_workers)
+        self._part = share.share(self._hosts, plan.num_workers, plan.tiles)
         self._queue = messages.queue()
         self._ahead = one_machine.start(self._part, plan.placement, call.func) if is_local else None
 

@@ -12,8 +12,9 @@ class Train(Section):
     """How the network is trained."""
 
     num_workers: Positive | Literal["auto"] | tuple[Positive, Positive]
-    """DDP workers. auto: one per GPU of the cluster, or one if there is none. [fewest, most]: as many as there is
-    room for at the time; when nodes join or leave, training resumes from the last checkpoint with another number."""
+    """DDP workers. auto: one per GPU of the cluster, or the most of them that can have equally many tiles; one if there
+    is no GPU. [fewest, most]: as many as there is room for at the time; when nodes join or leave, training resumes from
+    the last checkpoint with another number."""
     batch_size: Positive
     """Tiles per step, over all workers; divisible by any number of them, and a worker's share by accumulation."""
     accumulation: Positive
@@ -178,6 +179,11 @@ class Train(Section):
             if self.schedule == "constant" and rate != 1:
                 raise ValueError(f"expected {key} 1, as constant does not fall, got {rate:g}; set it to 1")
         return self
+
+    @property
+    def shared_tiles(self) -> int:
+        """Tiles that workers share equally: those of a step in one part."""
+        return self.batch_size // self.accumulation
 
     @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Self:

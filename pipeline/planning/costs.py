@@ -17,6 +17,7 @@ from pipeline.artifacts.manifest import Manifest
 from pipeline.artifacts.model import write_model
 from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.tileset import Tileset
+from pipeline.cluster import share
 from pipeline.core import sampler
 from pipeline.core.models import MODELS
 from pipeline.data import tile
@@ -82,7 +83,7 @@ def measure(settings: Params) -> Costs:
         if settings.train.with_val:
             num_tiles = {"train": sum(num_tiles.values()), "val": 0}
         workers = _workers(settings)
-        timing = steps.measure(tiles, settings.model, settings.train, max(1, settings.train.batch_size // workers))
+        timing = steps.measure(tiles, settings.model, settings.train, settings.train.batch_size // workers)
         times["evaluate"] = _evaluating(settings, sample, raw, tiles, model)
         sizes = {"data/raw": samples.written(raw), "data/tiles": samples.written(tiles)}
     return _total(settings, sample, timing, times, (num_tiles, sizes, workers))
@@ -108,7 +109,7 @@ def _workers(settings: Params) -> int:
     """Return how many workers train on this machine."""
     number = settings.train.num_workers
     if number == "auto":
-        return max(1, torch.cuda.device_count())
+        return share.automatic(torch.cuda.device_count(), settings.train.shared_tiles)
     return number[1] if isinstance(number, tuple) else number
 
 

@@ -14,7 +14,7 @@ def never(*_, **__):
 
 
 def train(folder):
-    plan = run.Plan(run.Place(folder, ()), "auto", 0, ValueError, ANYWHERE)
+    plan = run.Plan(run.Place(folder, ()), "auto", 0, ValueError, ANYWHERE, 4)
     with run.workers(never, None, plan):
         never()
 

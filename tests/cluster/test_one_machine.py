@@ -38,7 +38,7 @@ def workers(tiles, tmp_path):
     def workers(num_workers=1, function=train.fit):
         job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2}), (1.0, 1.0))
         place = Place(tmp_path / "toy", train.reads(job))
-        return cluster.workers(function, job, Plan(place, num_workers, 0, TrainingError, ANYWHERE))
+        return cluster.workers(function, job, Plan(place, num_workers, 0, TrainingError, ANYWHERE, 4))
 
     return workers
 

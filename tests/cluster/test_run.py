@@ -52,7 +52,7 @@ def run(tiles, tmp_path):
     def run(num_workers=1, *, function=train.fit, on_report=None, max_failures=0, **changes):
         reports, progress, pictures = [], [], []
         job = Job(tiles, TINY, SETTINGS.model_copy(update={"epochs": 2, **changes}), (1.0, 1.0))
-        plan = Plan(Place(tmp_path / "toy", train.reads(job)), num_workers, max_failures, TrainingError, ANYWHERE)
+        plan = Plan(Place(tmp_path / "toy", train.reads(job)), num_workers, max_failures, TrainingError, ANYWHERE, 4)
         listeners = {"on_report": on_report or reports.append, "on_progress": progress.append}
         with cluster.workers(function, job, plan) as workers:
             workers.run(**listeners, on_pictures=pictures.append)

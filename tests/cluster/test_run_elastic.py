@@ -81,7 +81,7 @@ def test_workers_join_and_leave_and_the_model_is_the_one_that_one_worker_trains(
             nodes("remove")
             seen.append("removed")
 
-    plan = Plan(Place(tmp_path / "elastic", train.reads(job)), (1, 2), 3, TrainingError, ANYWHERE)
+    plan = Plan(Place(tmp_path / "elastic", train.reads(job)), (1, 2), 3, TrainingError, ANYWHERE, 4)
     with cluster.workers(slowly, job, plan) as workers:
         workers.run(on_report=follow, on_progress=ignore, on_pictures=ignore)
     workers = [entry[1] for entry in seen if entry != "removed"]

@@ -22,8 +22,19 @@ def node(**resources):
     ],
 )
 def test_the_cluster_is_divided_evenly(nodes, asked, expected):
-    part = share(hosting(nodes, {}), asked)
+    part = share(hosting(nodes, {}), asked, 8)
     assert (part.workers, part.cpus, part.use_gpu) == expected
+
+
+@pytest.mark.parametrize(("gpus", "tiles", "workers"), [(8, 4, 4), (3, 4, 2), (6, 8, 4), (5, 7, 1), (7, 21, 7)])
+def test_automatically_workers_have_equally_many_tiles_and_idle_gpus_are_said(caplog, gpus, tiles, workers):
+    with caplog.at_level("INFO"):
+        part = share([node(CPU=2.0, GPU=1.0) for _ in range(gpus)], "auto", tiles)
+    assert (part.workers, part.use_gpu) == (workers, True)
+    assert caplog.messages == [
+        f"{workers} of {gpus} GPUs are used: no more workers can have equally many of the {tiles} tiles "
+        "(train.batch_size / train.accumulation); for all of them, make that a multiple of their number"
+    ] * (workers < gpus)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +44,13 @@ def test_the_cluster_is_divided_evenly(nodes, asked, expected):
 def test_workers_with_gpus_fit_wherever_there_is_a_gpu(nodes):
     hosts = [node(CPU=float(cpus), GPU=float(gpus)) for cpus, gpus in nodes]
     for number in range(1, sum(gpus for _, gpus in nodes) + 1):
-        part = share(hosts, number)
+        part = share(hosts, number, number)
         assert all(min(gpus, number) * part.cpus <= cpus for cpus, gpus in nodes)
 
 
 def test_more_workers_than_gpus_are_refused():
     with pytest.raises(ClusterError, match=r"train\.num_workers: expected at most the cluster's 2 GPUs, got 3"):
-        share([node(CPU=16.0, GPU=2.0)], 3)
+        share([node(CPU=16.0, GPU=2.0)], 3, 3)
 
 
 def test_workers_run_on_nodes_with_gpus_or_where_there_are_none_with_cpus():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from concurrent.futures import Future
+from contextlib import contextmanager
 from threading import Event
 
 import pytest
@@ -27,23 +28,28 @@ sys.stdin.read()
 MIXED = """
 import sys
 from ray.cluster_utils import Cluster
-small = {"object_store_memory": 80_000_000, "include_dashboard": False}
-cluster = Cluster(initialize_head=True, head_node_args={**small, "num_cpus": 0, "num_gpus": 1})
-cluster.add_node(**small, num_cpus=2)
-cluster.wait_for_nodes()
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 1})
+cluster.add_node(num_cpus=2)
 print(cluster.address, flush=True)
 sys.stdin.read()
 cluster.shutdown()
 """
 
 
-@pytest.fixture(scope="module")
-def address():
+@contextmanager
+def started(script):
+    """Yield the address of the cluster that a script starts."""
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", CLUSTER], env=environment, **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, **pipes) as process:
         yield process.stdout.readline().strip()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def address():
+    with started(CLUSTER) as address:
+        yield address
 
 
 @pytest.fixture
@@ -105,25 +111,17 @@ class TestTasks:
             list(on_nodes(abs, [1], placement))
 
 
-@pytest.fixture
-def mixed(monkeypatch):
-    """A cluster whose head has a GPU, by its own word, and no core; another node has two cores."""
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with subprocess.Popen([sys.executable, "-c", MIXED], env=environment, **pipes) as process:
-        monkeypatch.setenv("RAY_ADDRESS", process.stdout.readline().strip())
-        yield
-        process.communicate()
-
-
 @pytest.mark.ray
 @pytest.mark.slow
-def test_work_that_needs_no_gpu_is_done_by_nodes_with_cores_whose_code_was_checked(mixed, monkeypatch, caplog):
+def test_work_that_needs_no_gpu_is_done_by_nodes_with_cores_whose_code_was_checked(monkeypatch, caplog):
+    """Of a cluster whose head has a GPU, by its own word, and no core; another node has two cores."""
     asked, ask = [], nodes.code_is_missing
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setattr(nodes, "code_is_missing", lambda hosts, *rest: asked.append(hosts) or ask(hosts, *rest))
-    with caplog.at_level("INFO"), tasks.on_nodes(abs, [-1, -2], ANYWHERE, on_gpus=False) as results:
-        assert list(results) == [1, 2]
+    with started(MIXED) as address, caplog.at_level("INFO"):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with tasks.on_nodes(abs, [-1, -2], ANYWHERE, on_gpus=False) as results:
+            assert list(results) == [1, 2]
     assert [[host["Resources"].get("CPU") for host in hosts] for hosts in asked] == [[2.0]]
     assert "1 node, 2 at once" in caplog.messages
 

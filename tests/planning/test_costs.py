@@ -70,6 +70,15 @@ def test_epochs_of_small_tiles_take_a_part_of_the_time():
     )
 
 
+@pytest.mark.parametrize(
+    ("num_workers", "accumulation", "gpus", "workers"),
+    [("auto", 2, 8, 4), ("auto", 1, 3, 2), ("auto", 1, 0, 1), (4, 1, 0, 4), ((1, 2), 1, 0, 2)],
+)
+def test_as_many_workers_are_timed_as_would_train_here(monkeypatch, num_workers, accumulation, gpus, workers):
+    monkeypatch.setattr(costs.torch.cuda, "device_count", lambda: gpus)
+    assert costs._workers(settings(batch_size=8, num_workers=num_workers, accumulation=accumulation)) == workers
+
+
 def test_what_comes_from_the_network_is_not_timed(monkeypatch):
     monkeypatch.delitem(SECONDS, "download")
     assert costs.in_words(total())[2].startswith("stages: validate 12 s, tile 15 s, train 7 min, evaluate 30 s; 8 min")

@@ -42,7 +42,7 @@ def main(tiles, folder, failures, seconds):
     logging.getLogger("pipeline").handlers = [handler]
     changes = {"epochs": EPOCHS, "num_workers": 2, "precision": "float32"}
     job = Job(tiles, TINY, SETTINGS.model_copy(update=changes), (1.0, 1.0))
-    plan = Plan(Place(folder, train.reads(job)), 2, failures, TrainingError, ANYWHERE)
+    plan = Plan(Place(folder, train.reads(job)), 2, failures, TrainingError, ANYWHERE, 4)
     with cluster.workers(slowly, job, plan) as workers:
         workers.run(on_report=lambda epoch: say(f"epoch {epoch['epoch']:g}"), on_progress=ignore, on_pictures=ignore)
     say("ended")
