@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core.fuse import fold
-from pipeline.core.models import MODELS
+from pipeline.core.models import MODELS, on_gpus
 
 NUM_CLASSES = 11
 _INFERENCE_BATCH, _TRAINING_BATCH = 1, 4  # Table 6
@@ -106,6 +106,11 @@ def run(subjects: Mapping[str, Subject], setting: Setting) -> Iterator[tuple[str
 
 def measure(subject: Subject, setting: Setting) -> Cost:
     """Return what a network costs; call it in a process that has not computed anything before."""
+    with on_gpus.products():
+        return _measure(subject, setting)
+
+
+def _measure(subject: Subject, setting: Setting) -> Cost:
     torch.manual_seed(1)
     device = torch.device(setting.device)
     model = subject.build(NUM_CLASSES, setting.channels).to(device)

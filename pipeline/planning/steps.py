@@ -100,17 +100,16 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
 def _mean_seconds(work: Callable[[int], None], device: torch.device) -> float:
     """Return the time of a call, without that of the first."""
     times: list[float] = []
-    began = time.monotonic()
     for number in range(_WARM_UP + _MOST):
         start = time.monotonic()
         work(number)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        times.append(time.monotonic() - start)
-        if number >= _WARM_UP and time.monotonic() - began > _SECONDS:
+        if number >= _WARM_UP:
+            times.append(time.monotonic() - start)
+        if sum(times) > _SECONDS:
             break
-    rest = times[_WARM_UP:]
-    return sum(rest) / len(rest)
+    return sum(times) / len(times)
 
 
 def _name(device: torch.device) -> str:

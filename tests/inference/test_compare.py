@@ -54,6 +54,17 @@ def test_peak_memory_is_what_lives_at_once_above_the_model(toy):
     assert toy.training_mb < 40
 
 
+class OnGpus(Toy):
+    def forward(self, x):
+        assert not torch.backends.cudnn.allow_tf32  # PyTorch's default is to round convolutions' factors
+        return super().forward(x)
+
+
+def test_convolutions_are_measured_as_prediction_computes_them_and_like_the_product_of_matrices():
+    assert torch.backends.cudnn.allow_tf32
+    compare.measure(Subject(OnGpus, as_it_is, torch.contiguous_format), SMALL)
+
+
 def test_times_and_rate_are_measured(toy):
     assert toy.forward_ms > 0
     assert toy.backward_ms > 0

@@ -1,4 +1,4 @@
-"""Timing steps for which there is too little memory."""
+"""Timing steps, and those for which there is too little memory."""
 
 import os
 import signal
@@ -46,3 +46,15 @@ def test_another_error_stays_what_it_is(monkeypatch):
     loaded = params.load(SCENES)
     with pytest.raises(RuntimeError, match="no such device"):
         steps.measure(Path("tiles"), loaded.model, loaded.train, 64)
+
+
+@pytest.mark.parametrize(("seconds", "mean", "calls"), [((90, 1, 3, 5), 3.0, 4), ((90, 7, 1), 7.0, 2)])
+def test_the_time_of_the_first_step_which_compiles_is_neither_counted_nor_waited_for(monkeypatch, seconds, mean, calls):
+    clock, taken = [0.0], list(seconds)
+
+    def work(_):
+        clock[0] += taken.pop(0)
+
+    monkeypatch.setattr(steps.time, "monotonic", lambda: clock[0])
+    assert steps._mean_seconds(work, torch.device("cpu")) == mean  # until six seconds have passed
+    assert len(seconds) - len(taken) == calls
