@@ -61,11 +61,11 @@ class Train(Section):
     """The learning rate rises linearly over these epochs."""
     precision: Literal["auto", "float32", "tensorfloat32", "bfloat16"]
     """Data type of convolutions; weights stay float32. tensorfloat32: float32 whose factors a GPU rounds to 10 bits,
-    for speed. auto: bfloat16 if the device has instructions for it (GPUs since Ampere, CPUs with AMX or AVX512-BF16),
-    else float32. The log says which it is, and the metric precision_bits records it: 16, 19 or 32."""
+    for speed. auto: bfloat16 if every worker's device has instructions for it (GPUs since Ampere, CPUs with AMX or
+    AVX512-BF16), else float32. The log says which it is, and the metric precision_bits records it: 16, 19 or 32."""
     compile: Literal["auto"] | bool
     """Whether the network is compiled by torch.compile, which takes a minute or more at the start. auto: on GPUs, if
-    Triton runs, which needs a C compiler."""
+    Triton runs on all of them, which needs a C compiler."""
     sync_batch_norm: bool
     """True: batch statistics over the batches of all workers, so that N workers train as one does. False: over each
     worker's own share, which is faster, but small shares are normalised badly, and the model depends on num_workers."""

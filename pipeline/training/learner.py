@@ -34,7 +34,7 @@ class Learner:
         """Copy the first worker's weights to all workers; `model` is on the device that it is trained on."""
         self._settings = settings
         self._device = next(model.parameters()).device
-        self.precision = precision.resolved(settings.precision, self._device)
+        self.precision, self._is_compiled = _agreed(settings, self._device)
         self._pixel_loss = pixel_loss(settings.loss, settings.label_smoothing)
         self._class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=self._device)
         average = deepcopy(model) if settings.ema_decay else None
@@ -42,7 +42,6 @@ class Learner:
         self._world_size = dist.get_world_size() if dist.is_initialized() else 1
         self._model = self._replica = model
         self._exchanging: DistributedDataParallel | None = None
-        self._is_compiled = compilation.is_wanted(settings.compile, self._device)
         if self._world_size > 1:  # Ray creates a process group even for a single worker
             if settings.sync_batch_norm:
                 self._model = synchronised(model)
@@ -190,6 +189,17 @@ class Learner:
         optim.restore(self._optimizer, state.optimizer)
         if self._average is not None:
             self._average.network.load_state_dict(dict(state.average))
+
+
+def _agreed(settings: "Train", device: torch.device) -> tuple[str, bool]:
+    """Return what all workers compute in, a key of precision.BITS, and whether they compile: what each of them can."""
+    bits = precision.BITS[precision.resolved(settings.precision, device)]
+    is_compiled = compilation.is_wanted(settings.compile, device)
+    if dist.is_initialized():
+        most = torch.tensor([bits, not is_compiled], dtype=torch.int64, device=device)
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        bits, is_compiled = int(most[0]), not most[1]
+    return next(name for name in precision.BITS if precision.BITS[name] == bits), is_compiled
 
 
 def _in_pairs(totals: Tensor, divisors: Tensor) -> Tensor:

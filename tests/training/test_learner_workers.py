@@ -1,4 +1,4 @@
-"""What several workers publish when each has its own statistics of batch normalisation."""
+"""What several workers publish when each has its own statistics, and compute in when their devices differ."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
+from pipeline.training import compilation
 from pipeline.training.learner import Learner
 from tests.support.tiny_training import SETTINGS
 
@@ -26,6 +27,24 @@ def one_of(rank, world_size, address, folder):
             torch.save(learner.published().state_dict(), folder / f"{decay}-{rank}.pt")
     finally:
         dist.destroy_process_group()
+
+
+def one_of_two_kinds(rank, world_size, address, folder):
+    """Make learners of which the first worker's alone could compute in bfloat16 and compile."""
+    torch.cpu.get_capabilities = lambda: {"avx512_bf16": rank == 0}
+    compilation.is_wanted = lambda choice, device: rank == 0
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world_size)
+    try:
+        learner = Learner(nn.Conv2d(3, 2, 1), APART.model_copy(update={"precision": "auto"}), (1.0, 1.0))
+        (folder / f"{rank}.txt").write_text(f"{learner.precision} {learner._is_compiled}")
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_all_workers_compute_in_what_each_of_them_can(tmp_path):
+    mp.spawn(one_of_two_kinds, (2, f"file://{tmp_path}/meet", tmp_path), nprocs=2)
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in range(2)] == ["float32 False"] * 2
 
 
 @pytest.fixture(scope="module")
