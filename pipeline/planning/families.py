@@ -73,11 +73,14 @@ def _told(pictures: Sequence[str], by: Words) -> list[Family]:
 
 def _families(pictures: Sequence[str], kinds: Mapping[str, tuple[str, ...]], by: Words) -> list[Family]:
     """Return the families of the masks, each with what tells its kind."""
-    images = _by_core([path for path in pictures if path not in kinds], by)
+    others = [path for path in pictures if path not in kinds]
+    images, places = _by_core(others, by), _places(others)
     grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
     names = _names(kinds, images, by)
     for path, words in kinds.items():
-        grouped[(*words, names[path].start, names[path].end, PurePosixPath(path).suffix.lower())].append(path)
+        named = [(word, *mask_words.place_and_kind(word)) for word in words]
+        told = [" ".join(kind) if place in places else word for word, place, kind in named]  # gt of gt_north
+        grouped[(*told, names[path].start, names[path].end, PurePosixPath(path).suffix.lower())].append(path)
     families = [family for group in grouped.values() if (family := _family(group, images, names)) is not None]
     return sorted(families, key=lambda each: (is_second_best(each), -len(each.pairs), each.pairs[0].path))
 
@@ -86,6 +89,12 @@ def _words(path: str, by: Words) -> tuple[str, ...]:
     """Return what the folders of a mask say of its kind."""
     told = [folder for folder in folders_of_masks(path, by) if not _glued(folder)]
     return tuple(split_words.without_split(OF_NNUNET.sub("", folder)) for folder in told)
+
+
+def _places(images: Iterable[str]) -> set[tuple[str, ...]]:
+    """Return the places, cameras or days that folders of images are named after."""
+    folders = {folder for path in images for folder in PurePosixPath(path).parent.parts}
+    return {place for place, _ in map(mask_words.place_and_kind, folders) if place}
 
 
 def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object], by: Words) -> dict[str, _Name]:

@@ -1,6 +1,5 @@
 """From pairs of files to the two globs that find them."""
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -10,6 +9,7 @@ from pipeline.data.pairing import Pair
 from pipeline.planning.families import Family
 
 _MOST_WORDS = 30
+_WORD = re.compile(r"(?s)[A-Z]*[a-z]+|[A-Z]+|\d+|.")  # or a separator
 
 
 def of_images(pairs: Sequence[Pair]) -> str:
@@ -162,7 +162,9 @@ def _around_words(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     """
     parts = []
     for names in zip(*both, strict=True):
-        head, tail = _shared_start(names), _shared_start([name[::-1] for name in names])[::-1]
+        words_of = [_WORD.findall(name) for name in names]
+        head = _shared_start(words_of)
+        tail = _shared_start([[word[::-1] for word in reversed(words)] for words in words_of])[::-1]
         parts.append((head, [name[len(head) : max(len(head), len(name) - len(tail))] for name in names], tail))
     (head, words, tail), (their_head, same, their_tail) = parts
     if words != same or len(set(words)) < len(words) or not all(words):
@@ -171,10 +173,9 @@ def _around_words(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     return head + braces + tail, their_head + braces + their_tail
 
 
-def _shared_start(names: Sequence[str]) -> str:
-    """Return what all names begin with, up to the last separator of words."""
-    start = os.path.commonprefix(names)  # noqa: RUF071  # of characters, as wanted
-    return start[: max(start.rfind(each) for each in "_-. ") + 1]
+def _shared_start(names: Iterable[Sequence[str]]) -> str:
+    """Return the words that all names begin with, together."""
+    return "".join(words[0] for words in takewhile(lambda each: len(set(each)) == 1, zip(*names, strict=False)))
 
 
 def _heads_of_nnunet(both: Sequence[tuple[str, str]]) -> tuple[str, str] | None:

@@ -67,15 +67,21 @@ def _likelihood(images: str, masks: str) -> tuple[bool, int, int]:
     """Return what is larger for a folder whose images masks in another are more likely of.
 
     First is whether it is no folder of masks or instances; then how many folders the two have in common, where one that
-    begins with the other's name counts as one; then how many are named after the same split.
+    begins with the other's name counts as one, and so do rgb_north and gt_north; then how many are named after the same
+    split.
     """
     ours, theirs = PurePosixPath(images).parts, PurePosixPath(masks).parts
-    same = sum(any(their.startswith(our) for their in theirs) for our in ours)
+    same = sum(any(_are_alike(our, their) for their in theirs) for our in ours)
     of_split = sum(any(_of_same_split(our, their) for their in theirs) for our in ours)
     is_of_masks = any(map(mask_words.is_named_after_masks, ours)) and not any(
         map(mask_words.is_named_after_images, ours)
     )
     return not is_of_masks and not any(map(_OF_INSTANCES.search, ours)), same, of_split
+
+
+def _are_alike(ours: str, theirs: str) -> bool:
+    (of_images, _), (of_masks, _) = mask_words.place_and_kind(ours), mask_words.place_and_kind(theirs)
+    return theirs.startswith(ours) or (bool(of_images) and of_images == of_masks)
 
 
 def _is_of_images(path: str) -> bool:

@@ -12,6 +12,10 @@ _OF_MASKS = re.compile(
 _WITHOUT = re.compile(
     r"(?i)((?<![a-z])(un|no|non|not|without)|(?-i:(?<=[a-z])Un))[_\-. ]?(mask|label|annot|segm|ground.?truth|gt|seg)"
 )
+_KIND = re.compile(
+    r"(?i)(mask|label|annot|segm|ground.?truth)[a-z]*|(jpeg)?(images?|photos?|pictures?)(?![a-z])|"
+    r"(?<![a-z])((gt|seg|lbl|ann)(fine|coarse)?|(jpeg)?imgs?|frames?|rgb|orig(inals?)?|raw|scans?)(?![a-z])"
+)
 _WITH_IMAGES = re.compile(r"(?i)images?|imgs?|photos?|pictures?|frames?")
 _END_OF_MASK = r"(?i:gt\w*|masks?|label\w*|seg\w*|annot\w*|lbl|trimap)|L"
 _END_OF_IMAGE = r"leftImg8bit|0000|image|img|rgb|sat|photo"
@@ -49,6 +53,17 @@ def is_named_after_masks(folder: str) -> bool:
 def is_named_after_images(folder: str) -> bool:
     """Return whether a folder's name says that it holds images, as labeled_images does too."""
     return _WITH_IMAGES.search(folder) is not None
+
+
+@cache
+def place_and_kind(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a folder's name says of which place, camera or day its files are, and whether images or masks.
+
+    >>> place_and_kind("rgb_north"), place_and_kind("NorthMasks"), place_and_kind("labels"), place_and_kind("day_12")
+    ((('north',), ('rgb',)), (('north',), ('masks',)), ((), ('labels',)), (('day', '12'), ()))
+    """
+    kinds = tuple(each[0] for each in _KIND.finditer(folder.lower()))
+    return tuple(re.findall(r"[^\W_]+", _KIND.sub(" ", folder.lower()))), kinds
 
 
 def folders_of_masks(path: str, by: Words) -> list[str]:

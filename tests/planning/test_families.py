@@ -1,0 +1,47 @@
+"""Masks whose folders are named after a place, a camera or a day, as those of their images are."""
+
+import pytest
+
+from pipeline.planning import families, globs
+
+PLACES = [
+    ("rgb_north", "gt_north", "rgb_south", "gt_south"),
+    ("left", "mask_left", "right", "mask_right"),
+    ("images_day1", "masks_day1", "images_day10", "masks_day10"),
+    ("img1", "mask1", "img2", "mask2"),
+    ("NorthImages", "NorthMasks", "SouthImages", "SouthMasks"),
+    ("a/photos_7", "a/labels_7", "a/photos_8", "a/labels_8"),
+]
+
+
+@pytest.mark.parametrize("folders", PLACES, ids=lambda folders: folders[0])
+def test_frames_of_the_same_names_are_paired_within_their_place(folders):
+    ours, theirs = folders[::2], folders[1::2]
+    pictures = [f"{folder}/{frame:04}.png" for folder in folders for frame in range(3)]
+    found = families.find(pictures)
+    expected = {
+        (f"{ours[place]}/{frame:04}.png", f"{theirs[place]}/{frame:04}.png") for place in range(2) for frame in range(3)
+    }
+    assert {(pair.image, pair.mask) for family in found for pair in family.pairs} == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (PLACES[0], ("rgb_{north,south}/*.png", "gt_{north,south}/*.png")),
+        (PLACES[1], ("{left,right}/*.png", "mask_{left,right}/*.png")),
+        (PLACES[2], ("images_day{1,10}/*.png", "masks_day{1,10}/*.png")),
+        (PLACES[3], ("img{1,2}/*.png", "mask{1,2}/*.png")),
+        (PLACES[4], ("{North,South}Images/*.png", "{North,South}Masks/*.png")),
+        (PLACES[5], ("a/photos_{7,8}/*.png", "a/labels_{7,8}/*.png")),
+    ],
+)
+def test_the_masks_of_all_places_are_of_one_kind(folders, expected):
+    (family,) = families.find([f"{folder}/{frame:04}.png" for folder in folders for frame in range(3)])
+    assert globs.of(family) == expected
+
+
+def test_folders_of_masks_that_no_images_are_named_after_are_kinds_of_their_own():
+    kinds = ("masks_expert1", "masks_expert2")
+    found = families.find([f"{folder}/{frame}.png" for folder in ("images", *kinds) for frame in range(3)])
+    assert [family.pairs[0].mask for family in found] == ["masks_expert1/0.png", "masks_expert2/0.png"]
