@@ -134,9 +134,21 @@ def _masks(pictures: Sequence[str], by: Words) -> set[str]:
     below = {path: path.split("/", top)[-1] for path in pictures} | mask_words.images_beside_masks(pictures)
     for is_mask in (_is_mask, _is_in_folder_of_masks, _is_in_no_folder_of_images):
         chosen = {path for path, rest in below.items() if is_mask(rest, by)}
+        chosen -= _namesakes(chosen, below, by)
         if len(chosen) < len(pictures):
             return chosen or _lossless_twins(pictures)
     return set(pictures)
+
+
+def _namesakes(masks: Iterable[str], below: Mapping[str, str], by: Words) -> set[str]:
+    """Return those of the masks that are images: told by names alone, which masks in folders of masks have too.
+
+    Such are images/0001_L.png of left eyes, where masks/0001_L.png or masks/0001_L_mask.png is there.
+    """
+    in_folders = {path for path in masks if _is_in_folder_of_masks(below[path], by)}
+    stems = {PurePosixPath(path).stem for path in in_folders}
+    stems |= {re.sub(r"[_\-. ][^_\-. ]+$", "", stem) for stem in stems}
+    return {path for path in masks if path not in in_folders and PurePosixPath(path).stem in stems}
 
 
 def _glued(folder: str) -> bool:

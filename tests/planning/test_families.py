@@ -1,4 +1,4 @@
-"""Masks whose folders are named after a place, a camera or a day, as those of their images are."""
+"""Images and masks whose names, or whose folders, say more than what they are."""
 
 import pytest
 
@@ -45,3 +45,23 @@ def test_folders_of_masks_that_no_images_are_named_after_are_kinds_of_their_own(
     kinds = ("masks_expert1", "masks_expert2")
     found = families.find([f"{folder}/{frame}.png" for folder in ("images", *kinds) for frame in range(3)])
     assert [family.pairs[0].mask for family in found] == ["masks_expert1/0.png", "masks_expert2/0.png"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("left/0001_L", "right/0001_R"),
+        ("0001_L_CC", "0001_L_MLO", "0001_R_CC"),
+        ("face_mask_3", "street_4"),
+        ("0001_label_2", "0002"),
+        ("gt_racer_1", "gt_racer_2"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("images", "masks", "end"),
+    [("images", "masks", ""), ("a/photos", "a/gt", ""), (".", "labels", ""), ("images", "masks", "_mask")],
+)
+def test_an_image_whose_name_has_a_word_of_masks_is_no_mask_where_a_folder_has_its_mask(names, images, masks, end):
+    expected = {(f"{images}/{name}.jpg".removeprefix("./"), f"{masks}/{name}{end}.png") for name in names}
+    (family, *_) = families.find([path for pair in expected for path in pair])
+    assert {(pair.image, pair.mask) for pair in family.pairs} == expected
