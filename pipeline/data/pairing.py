@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -48,7 +49,8 @@ def find(root: Path, images: str, masks: str) -> Pairs:
 
     As in a shell, wildcards skip hidden files, and {a,b} stands for either word; a suffix matches in any case. A file
     that `masks` matches is not an image. Suffixes are otherwise ignored: images/*.jpg and masks/*.png are pairs if *
-    matches the same text, and so are images/* and masks/*.
+    matches the same text, and so are images/* and masks/*. Of an accented letter, both of Unicode's ways to write it
+    (NFC, and NFD as in archives made on a Mac) are the same text.
 
     Args:
         root: the data set's folder.
@@ -181,7 +183,8 @@ def _keyed(pattern: str, files: Texts) -> pa.Table:
                 raise ValueError(
                     f"expected a glob that ends in a suffix or *, got {pattern} for {path}; add its suffix"
                 )
-            yield path, _BETWEEN.join(text.strip("/") for text in match.groups())
+            key = _BETWEEN.join(text.strip("/") for text in match.groups())
+            yield path, unicodedata.normalize("NFC", key)
 
     keyed = columns.table(("path", "key"), rows()).sort_by([("key", "ascending"), ("path", "ascending")])
     repeated = keyed.filter(columns.equals_last(keyed["key"]))

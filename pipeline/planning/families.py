@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,12 +106,12 @@ def _names(kinds: Mapping[str, tuple[str, ...]], images: Mapping[str, object], b
     names: dict[str, _Name] = {}
     others: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for path, words in kinds.items():
-        stem = PurePosixPath(path).stem
+        stem = _stem(path)
         names[path] = _Name("", stem, "") if stem in images else _split(path, by)
         if names[path].core not in images:
             others[words].append(path)
     for paths in others.values():
-        stems = [PurePosixPath(path).stem for path in paths]
+        stems = [_stem(path) for path in paths]
         end = _common_end(stems, images)
         names |= {path: _Name("", stem.removesuffix(end), end) for path, stem in zip(paths, stems, strict=True) if end}
     return names
@@ -146,9 +147,9 @@ def _namesakes(masks: Iterable[str], below: Mapping[str, str], by: Words) -> set
     Such are images/0001_L.png of left eyes, where masks/0001_L.png or masks/0001_L_mask.png is there.
     """
     in_folders = {path for path in masks if _is_in_folder_of_masks(below[path], by)}
-    stems = {PurePosixPath(path).stem for path in in_folders}
+    stems = {_stem(path) for path in in_folders}
     stems |= {re.sub(r"[_\-. ][^_\-. ]+$", "", stem) for stem in stems}
-    return {path for path in masks if path not in in_folders and PurePosixPath(path).stem in stems}
+    return {path for path in masks if path not in in_folders and _stem(path) in stems}
 
 
 def _glued(folder: str) -> bool:
@@ -178,7 +179,7 @@ def _is_in_no_folder_of_images(path: str, _: Words) -> bool:
 
 
 def _split(path: str, by: Words) -> _Name:
-    stem = PurePosixPath(path).stem
+    stem = _stem(path)
     for part in re.finditer(r"[_\-. ]([^_\-. ]+)", stem):
         if part.start() and by.end_of_mask.fullmatch(part[1]):
             return _Name("", stem[: part.start()], stem[part.start() :])
@@ -200,7 +201,7 @@ def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[Candidate]]:
     """Return images, each with what is left out of its name, by what remains of it."""
     by_core: dict[str, list[Candidate]] = defaultdict(list)
     for path in images:
-        stem = PurePosixPath(path).stem
+        stem = _stem(path)
         by_core[stem].append((path, ("", "")))
         if (end := by.end_of_image.search(stem)) is not None:
             by_core[stem[: end.start()]].append((path, ("", end[0])))
@@ -225,5 +226,10 @@ def _family(masks: Sequence[str], images: Mapping[str, list[Candidate]], names: 
     return Family(tuple(pair for pair, own in pairs if own == affix), *affix, start, tail, left_out)
 
 
+def _stem(path: str) -> str:
+    """Return a name without its suffix, an accented letter in one character, whichever way it is written."""
+    return unicodedata.normalize("NFC", PurePosixPath(path).stem)
+
+
 def _core_of(image: str, affix: Affix) -> str:
-    return PurePosixPath(image).stem.removeprefix(affix[0]).removesuffix(affix[1])
+    return _stem(image).removeprefix(affix[0]).removesuffix(affix[1])

@@ -1,7 +1,11 @@
 """Images and masks whose names, or whose folders, say more than what they are."""
 
+import unicodedata
+
 import pytest
 
+from pipeline.data import pairing
+from pipeline.data.pairing import Pair
 from pipeline.planning import families, globs
 
 PLACES = [
@@ -65,3 +69,15 @@ def test_an_image_whose_name_has_a_word_of_masks_is_no_mask_where_a_folder_has_i
     expected = {(f"{images}/{name}.jpg".removeprefix("./"), f"{masks}/{name}{end}.png") for name in names}
     (family, *_) = families.find([path for pair in expected for path in pair])
     assert {(pair.image, pair.mask) for pair in family.pairs} == expected
+
+
+@pytest.mark.parametrize("written", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_an_accented_letter_is_the_same_however_it_is_written(tmp_path, written):
+    names = [unicodedata.normalize(form, "Gr\u00fcn\u00e9") for form in written]
+    paths = [f"images/{names[0]}.jpg", f"masks/{names[1]}_gt.png"]
+    for path in paths:
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).touch()
+    (family,) = families.find(paths)
+    assert family.pairs == (Pair(*paths),)
+    assert list(pairing.find(tmp_path, "images/*.jpg", "masks/*_gt.png")) == [Pair(*paths)]
