@@ -8,8 +8,8 @@ from os import path as os_path
 from pathlib import PurePosixPath
 
 from pipeline.data import annotations
-from pipeline.data.annotations import panoptic, yolo
-from pipeline.planning import class_names, families, globs
+from pipeline.data.annotations import labelme, panoptic, yolo
+from pipeline.planning import class_names, families, globs, mask_files
 from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing
 
@@ -48,11 +48,49 @@ def find(listing: Listing) -> Annotated | None:
             return globs_of_images
     labelme = [path for path in listing.named(".json") if kinds.get(path) == "labelme"]
     for kind, files in (("labelme", labelme), ("yolo", _yolo(listing))):
-        if files and (of_images := families.find([*listing.pictures, *files], files)):
+        pictures = _that_files_name(listing, files) if kind == "labelme" else listing.pictures
+        if files and (of_images := families.find([*pictures, *files], files)):
             asked = _asked_of_boxes(listing, files) if kind == "yolo" else ()
+            asked += (*mask_files.asked_of_left_out(of_images[0]), *_asked_of_masks(listing, of_images[0]))
             return Annotated(kind, *globs.of(of_images[0]), of_images[0], asked)
     _refuse_boxes(listing, [path for path, each in kinds.items() if each == "boxes"])
     return None
+
+
+def _that_files_name(listing: Listing, files: Sequence[str]) -> list[str]:
+    """Return the pictures without those beside the ones that LabelMe's files name as theirs: a.png beside a.jpg.
+
+    A few files are read. What is beside their images, by its suffix and its folder's name, is beside all others'.
+    """
+    of_stem: dict[str, set[str]] = {}
+    for path in listing.pictures:
+        of_stem.setdefault(PurePosixPath(path).stem, set()).add(path)
+    theirs, beside = set[tuple[str, str]](), set[tuple[str, str]]()
+    for path in files[:: max(1, len(files) // _LOOKED_AT)]:
+        named = labelme.image_of(listing.root / path)
+        image = os_path.normpath(PurePosixPath(path).parent / named.replace("\\", "/")) if named else ""
+        if image in (alike := of_stem.get(PurePosixPath(image).stem, set())):
+            theirs.add(_place(image))
+            beside |= set(map(_place, alike - {image}))
+    return [path for path in listing.pictures if _place(path) not in beside - theirs]
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Return the name of a file's folder, and its suffix."""
+    pure = PurePosixPath(path)
+    return pure.parent.name, pure.suffix.lower()
+
+
+def _asked_of_masks(listing: Listing, annotated: Family) -> tuple[str, ...]:
+    """Return a question where images that have annotations have masks, too."""
+    images = {pair.image for pair in annotated.pairs}
+    for family in families.find(listing.pictures):
+        if any(pair.image in images for pair in family.pairs):
+            return (
+                f"Are the labels the annotations, of {len(images):,} images? Default: yes; masks are there too, of "
+                f"{len(family.pairs):,}, such as {family.pairs[0].mask}: --masks says that they are meant",
+            )
+    return ()
 
 
 def _yolo(listing: Listing) -> list[str]:
@@ -156,12 +194,14 @@ def _globs(listing: Listing, kind: str, files: Sequence[str]) -> Annotated | Non
     if kind == "panoptic":
         segments = {panoptic.folder_of(listing.root / path).relative_to(listing.root).as_posix() for path in files}
         pictures = {path for path in pictures if str(PurePosixPath(path).parent) not in segments}
+    pictures -= {str(pair.mask) for family in families.find(sorted(pictures)) for pair in family.pairs}
     pairs, drawings = annotations.read_files(listing.root, pictures, files, kind)
     named = {pair.image for pair in drawings if pair.image in pictures}
     if not named:
         return None
     family = Family(tuple(pair for pair in pairs if pair.image in named))
-    return Annotated(kind, globs.of_images(family.pairs), alternatives(files))
+    asked = () if kind == "panoptic" else _asked_of_masks(listing, family)
+    return Annotated(kind, globs.of_images(family.pairs), alternatives(files), questions=asked)
 
 
 def alternatives(files: Sequence[str]) -> str:

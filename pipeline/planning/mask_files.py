@@ -1,6 +1,7 @@
 """Which family of masks of a data set is meant: told by a pattern, or the most likely one."""
 
 import glob
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -39,7 +40,7 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         if not usual and (beside := _families_beside(listing)):
             mask = beside[0].pairs[0].mask
             where = f"Are the masks those beside the data set's folder, such as {mask}? Default: yes"
-            return beside[0], [where, *_left_out(beside[0])]
+            return beside[0], [where, *asked_of_left_out(beside[0])]
     if not usual:
         asked = f"that --masks {pattern} matches" if pattern is not None else "recognised by their names or folders"
         raise ValueError(
@@ -48,11 +49,12 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
             f"{listing.unread()}"
         )
     if pattern is not None:
-        return _one_each(usual[0]), _left_out(usual[0])
+        return _one_each(usual[0]), asked_of_left_out(usual[0])
     both = [*usual, *families.by_rarer_words(listing.pictures, usual)]
     alike = [each for each in both if families.is_second_best(each) <= families.is_second_best(usual[0])]
+    _refuse_numbered(alike)
     if len(alike) == 1:
-        return _one_each(usual[0]), _left_out(usual[0])
+        return _one_each(usual[0]), asked_of_left_out(usual[0])
     family, questions = _most_likely(listing.root, alike)
     return _one_each(family), questions
 
@@ -74,7 +76,23 @@ def _one_each(family: Family) -> Family:
     image, masks = _most_masks(family)
     if len(masks) == 1:
         return family
-    raise ValueError(
+    raise _several(image, masks)
+
+
+def _refuse_numbered(alike: Iterable[Family]) -> None:
+    """Raise ValueError for masks that are others' with a number: the second object of a, in a_mask_1 beside a_mask."""
+    of_names = {(each.mask_start, each.mask_end): each for each in alike}
+    for (start, end), family in of_names.items():
+        first = of_names.get((start, re.sub(r"[_\-. ]?\d+$", "", end)))
+        if first is None or first is family:
+            continue
+        mask_of = {pair.image: str(pair.mask) for pair in first.pairs}
+        if both := next((pair for pair in family.pairs if pair.image in mask_of), None):
+            raise _several(str(both.image), [mask_of[both.image], str(both.mask)])
+
+
+def _several(image: str, masks: Sequence[str]) -> ValueError:
+    return ValueError(
         f"expected one mask for each image, got {len(masks)} for {image}: {', '.join(masks[:3])}; where each holds a "
         "class or an object of its own, merge them into one, in which a pixel has the value of its class; or say which "
         "are meant by --masks"
@@ -92,11 +110,11 @@ def _most_likely(root: Path, alike: Sequence[Family]) -> tuple[Family, list[str]
     named = [f"{each.pairs[0].mask} ({_counted(held[id(each)])})" for each in (best, *others[:4])]
     return best, [
         f"Are these the masks: {named[0]}? Default: yes; others could be {', '.join(named[1:])}: --masks says which",
-        *_left_out(best),
+        *asked_of_left_out(best),
     ]
 
 
-def _left_out(family: Family) -> list[str]:
+def asked_of_left_out(family: Family) -> list[str]:
     """Return a question about pictures with the names of images, if there are any: overlays, or another camera's."""
     if not family.left_out:
         return []

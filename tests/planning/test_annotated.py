@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from pipeline.data import annotations
 from pipeline.planning import annotated
 from pipeline.planning.contents import Contents
 from pipeline.planning.listing import read
@@ -87,6 +88,77 @@ def test_images_without_a_shape_are_told(tmp_path):
 def test_an_image_that_cannot_be_read_is_not_one_without_a_shape(kind, bare):
     held = {"a": Counter({None: 9}), "b": Counter({None: 9, "car": 1}), "c": Counter()}
     assert Contents(kind, held, 3, {}).bare == bare
+
+
+def shapes(image):
+    outline = {"label": "cow", "points": [[1, 1], [20, 1], [20, 12]], "shape_type": "polygon"}
+    tree = {"shapes": [outline], "imagePath": image, "imageData": None, "imageHeight": 48, "imageWidth": 64}
+    return json.dumps(tree)
+
+
+@pytest.mark.parametrize(
+    ("image", "other", "file", "named", "images"),
+    [
+        ("{}.jpg", "{}.png", "{}.json", "{}.jpg", "*.jpg"),
+        ("{}.png", "{}.jpg", "{}.json", "{}.png", "*.png"),
+        ("left/{}.jpg", "right/{}.jpg", "json/{}.json", "../left/{}.jpg", "left/*.jpg"),
+        ("left/{}.jpg", "right/{}.jpg", "json/{}.json", "..\\left\\{}.jpg", "left/*.jpg"),
+    ],
+)
+def test_the_image_of_labelmes_file_is_the_one_that_it_names(tmp_path, image, other, file, named, images):
+    for i in range(8):
+        layouts.picture(tmp_path / image.format(i), i)
+        layouts.picture(tmp_path / other.format(i), 99)
+        (tmp_path / file.format(i)).parent.mkdir(exist_ok=True)
+        (tmp_path / file.format(i)).write_text(shapes(named.format(i)))
+    found = annotated.find(read(tmp_path))
+    assert (found.images, len(found.family.pairs), found.family.left_out) == (images, 8, ())
+
+
+@pytest.mark.parametrize("named", ["", "elsewhere/{}.jpg"])
+def test_it_is_asked_which_of_two_images_of_a_name_is_meant_where_no_file_says(tmp_path, named):
+    for i in range(8):
+        for folder in ("left", "right"):
+            layouts.picture(tmp_path / f"{folder}/{i}.jpg", i)
+        (tmp_path / f"{i}.json").write_text(shapes(named.format(i)))
+    (question,) = annotated.find(read(tmp_path)).questions
+    assert question.startswith("Are these the images: right/0.jpg? Default: yes; pictures of the same names are left")
+
+
+def test_that_annotated_images_have_masks_too_is_asked(tmp_path):
+    for i in range(8):
+        layouts.picture(tmp_path / f"images/{i}.jpg", i)
+        layouts.picture(tmp_path / f"masks/{i}.png", 1)
+    for i in range(3):
+        (tmp_path / f"images/{i}.json").write_text(shapes(f"{i}.jpg"))
+    assert annotated.find(read(tmp_path)).questions == (
+        "Are the labels the annotations, of 3 images? Default: yes; masks are there too, of 8, such as masks/0.png: "
+        "--masks says that they are meant",
+    )
+
+
+def test_a_mask_of_the_name_that_a_file_gives_an_image_is_not_the_image(tmp_path):
+    for folder in ("images", "masks"):
+        layouts.picture(tmp_path / f"{folder}/7.png", 7)
+    (tmp_path / "outlines.json").write_text(outlines("7.png"))
+    found = annotated.find(read(tmp_path))
+    assert (found.kind, found.images, len(found.questions)) == ("coco", "images/*.png", 1)
+
+
+def outlines(name):
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 20, 1, 20, 12]]}
+    images = [{"id": 1, "file_name": name, "height": 48, "width": 64}]
+    return json.dumps({"images": images, "annotations": [annotation], "categories": [{"id": 1, "name": "car"}]})
+
+
+def test_of_images_of_one_name_those_near_a_file_are_its_own(tmp_path):
+    for task in ("a", "b"):
+        layouts.picture(tmp_path / f"task_{task}/images/0.png", ord(task))
+        (tmp_path / f"task_{task}/annotations").mkdir()
+        (tmp_path / f"task_{task}/annotations/instances_default.json").write_text(outlines("0.png"))
+    files = {f"task_{task}/images/0.png": f"task_{task}/annotations/instances_default.json" for task in ("a", "b")}
+    pairs, _ = annotations.read_files(tmp_path, set(files), list(files.values()), "coco")
+    assert {pair.image: pair.mask for pair in pairs} == files
 
 
 def test_a_split_without_a_single_label_is_left_out(root):

@@ -217,3 +217,21 @@ def test_a_folder_that_is_none_or_holds_no_images_is_refused(tmp_path):
         listing.read(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"expected images in .*, got none of .apng, .bmp, .*; correct the path"):
         listing.read(tmp_path)
+
+
+@pytest.mark.parametrize("further", ["_mask_1", "_mask-2", "_mask.10"])
+def test_a_numbered_mask_beside_one_without_a_number_is_a_further_object_of_its_image(tmp_path, further):
+    paths = ("a (1).png", "a (1)_mask.png", f"a (1){further}.png", "a (2).png", "a (2)_mask.png")
+    expected = (
+        rf"expected one mask for each image, got 2 for a \(1\)\.png: a \(1\)_mask\.png, a \(1\){further}\.png; where"
+    )
+    with pytest.raises(ValueError, match=expected):
+        look(tmp_path, *paths)
+    family, _ = look(tmp_path, pattern="*_mask.png")
+    assert len(family.pairs) == 2
+
+
+@pytest.mark.parametrize("ends", [("_mask_1", "_mask_2"), ("_mask", "_label_1")])
+def test_masks_by_two_people_are_no_two_objects(tmp_path, ends):
+    _, questions = look(tmp_path, *(f"{name}{end}.png" for name in "ab" for end in ("", *ends)))
+    assert len(questions) == 1

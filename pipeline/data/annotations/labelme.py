@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import math
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,16 @@ def drawing_of(path: Path) -> Drawing:
     circles and masks.
     """
     return Drawing(partial(_draw, path), path)
+
+
+def image_of(path: Path) -> str:
+    """Return the path of the image that a file is about, as the file gives it, from its folder; "" if it gives none."""
+    try:
+        tree = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    named = tree.get("imagePath") if isinstance(tree, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 def _draw(path: Path, content: bytes, _: Size) -> Labelled:

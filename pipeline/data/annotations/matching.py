@@ -10,7 +10,8 @@ def image_of(names: Iterable[str], images: Iterable[str], file: str) -> dict[str
     """Return the path of the image that each name means; of an image that does not exist, the name's last part.
 
     A name is a path's end, or its last part alone. Of several images of that name it is the one in the folder of the
-    file of annotations, or in a folder whose name is a word of the file's: of train2017 for instances_train2017.json.
+    file of annotations, or nearest above that has one below it, or in a folder whose name is a word of the file's: of
+    train2017 for instances_train2017.json.
 
     Args:
         names: as a file of annotations writes them.
@@ -44,6 +45,14 @@ def _last_two(path: str) -> str:
     return "/".join(path.rsplit("/", 2)[-2:])
 
 
+def _nearest(images: list[str], file: str) -> list[str]:
+    """Return the images below the nearest folder above a file that has any."""
+    for folder in PurePosixPath(file).parents:
+        if near := [image for image in images if folder in PurePosixPath(image).parents]:
+            return near
+    return []
+
+
 def _choose(name: str, images: list[str], file: str) -> str:
     if not images:
         return PurePosixPath(name).name
@@ -53,6 +62,7 @@ def _choose(name: str, images: list[str], file: str) -> str:
     for chosen in (
         ends,
         [image for image in ends if str(PurePosixPath(image).parent) == folder],
+        _nearest(ends, file),
         [image for image in ends if words & set(PurePosixPath(image).parent.parts)],
     ):
         if len(chosen) == 1:
