@@ -94,7 +94,7 @@ def _measure(tiles: Path, model: Model, settings: Train, share: int) -> Timing:
         with torch.inference_mode():
             forward_seconds = _mean_seconds(predict, device)
     kept = estimate.checkpoint_bytes(network, settings)
-    return Timing(step_seconds, forward_seconds, peak, kept, _name(device))
+    return Timing(step_seconds, forward_seconds, peak, kept, precision.hardware(device))
 
 
 def _mean_seconds(work: Callable[[int], None], device: torch.device) -> float:
@@ -110,10 +110,3 @@ def _mean_seconds(work: Callable[[int], None], device: torch.device) -> float:
         if sum(times) > _SECONDS:
             break
     return sum(times) / len(times)
-
-
-def _name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"

@@ -59,26 +59,18 @@ def fit(
         folder = copies.folder if copies else folder
         state = _resume(trainer, folder, copies, say)
         if trainer.rank == 0 and not _is_over(state, settings):
-            say(f"computing in {trainer.learner.precision} on {_hardware(device)}")
+            say(f"computing in {trainer.learner.precision} on {precision.hardware(device)}")
 
         def write(complete: Checkpoint) -> None:
             checkpoint.write(folder, complete, keep=settings.keep_states)
             if copies:
                 copies.push()
 
-        hardware = precision.products(trainer.learner.precision, are_timed=not settings.deterministic)
-        with hardware, Writer(write) as writer:
+        products = precision.products(trainer.learner.precision, are_timed=not settings.deterministic)
+        with products, Writer(write) as writer:
             _show_the_end(trainer, state, validated)
             _continue(trainer, state, writer, report=report, progress=progress, validated=validated)
             _finish(trainer, writer, copies)
-
-
-def _hardware(device: torch.device) -> str:
-    """Return a device's name, and how many threads a CPU computes with."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _continue(

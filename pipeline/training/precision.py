@@ -41,6 +41,14 @@ def products(precision: str, *, are_timed: bool) -> AbstractContextManager[None]
     return on_gpus.products(are_rounded=precision == "tensorfloat32", are_timed=are_timed)
 
 
+def hardware(device: torch.device) -> str:
+    """Return a device's name, and how many threads a CPU computes with."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'' if threads == 1 else 's'}"
+
+
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

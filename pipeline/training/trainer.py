@@ -241,8 +241,8 @@ def _check_finite(rows: Tensor, epoch: int, first: int) -> None:
     """Raise TrainingError if any step's losses, on the host, are not finite."""
     broken = (~rows.isfinite().all(dim=1)).nonzero()
     if len(broken):
-        step = first + int(broken[0])
+        step, row = first + int(broken[0]), rows[int(broken[0])]
         raise TrainingError(
-            f"expected a finite loss, got {rows[int(broken[0]), 0]:g} at epoch {epoch + 1}, step {step + 1}; "
+            f"expected a finite loss, got {row[~row.isfinite()][0]:g} at epoch {epoch + 1}, step {step + 1}; "
             "lower train.learning_rate, or lengthen train.warmup_epochs"
         )

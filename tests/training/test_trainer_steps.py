@@ -1,5 +1,6 @@
 """What each step of an epoch is given: its learning rate, and the draws of dropout."""
 
+import math
 from itertools import count
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.augment import DROPOUT_KEY, draw
 from pipeline.training import checkpoint, trainer
+from pipeline.training.errors import TrainingError
 from pipeline.training.trainer import Job, Trainer
 from tests.support.tiny_data import write_tiles
 from tests.support.tiny_training import CPU, SETTINGS, TINY
@@ -120,3 +122,10 @@ def test_every_validation_tile_is_scored_once(tiles, batch_size):
     counts, sums = worker._count(worker.published().eval())
     assert counts.sum(dim=1).tolist() == pixels
     assert sums[1::2].tolist() == [pixels[0] + 3 * pixels[1], sum(pixels)]
+
+
+def test_of_a_steps_losses_the_one_that_is_not_finite_is_named():
+    rows = torch.tensor([[2.0, 1.0, 3.0, 1.0], [5.0, 1.0, math.inf, 1.0]], dtype=torch.float64)
+    with pytest.raises(TrainingError, match=r"^expected a finite loss, got inf at epoch 3, step 12; lower"):
+        trainer._check_finite(rows, 2, 10)
+    trainer._check_finite(rows[:1], 2, 10)
