@@ -15,6 +15,8 @@ from pipeline.planning.mask_words import RARER, USUAL, Words, folders_of_masks
 
 _START_OF_MASK = re.compile(r"(?i)(mask|label|gt|seg)([_-](?=.)|(?=\d))")
 _START_OF_IMAGE = re.compile(r"(?i)(image|img|photo|picture|rgb|sat)([_-](?=.)|(?=\d))")
+_MASK = re.compile(r"(?i)masks?|labels?|gt|seg|segmentations?|annotations?|ground.?truth|lbl|trimap")
+_IMAGE = re.compile(r"(?i)images?|imgs?|photo|picture|rgb|sat|raw|orig(inal)?|input|scan")
 _SECOND_BEST = re.compile(r"(?i)instance|object|colou?r|edge|trainids|panoptic|preview|overlay|coarse|semantics?_rgb")
 
 
@@ -183,6 +185,8 @@ def _split(path: str, by: Words) -> _Name:
     for part in re.finditer(r"[_\-. ]([^_\-. ]+)", stem):
         if part.start() and by.end_of_mask.fullmatch(part[1]):
             return _Name("", stem[: part.start()], stem[part.start() :])
+    if _MASK.fullmatch(stem):  # the folder says which image it is of
+        return _Name("", "", stem)
     if (start := _START_OF_MASK.match(stem)) is not None:
         return _Name(start[0], stem[start.end() :], "")
     return _Name("", stem, "")
@@ -203,6 +207,8 @@ def _by_core(images: Sequence[str], by: Words) -> Mapping[str, list[Candidate]]:
     for path in images:
         stem = _stem(path)
         by_core[stem].append((path, ("", "")))
+        if _IMAGE.fullmatch(stem):
+            by_core[""].append((path, ("", stem)))
         if (end := by.end_of_image.search(stem)) is not None:
             by_core[stem[: end.start()]].append((path, ("", end[0])))
         if (start := _START_OF_IMAGE.match(stem)) is not None:

@@ -81,3 +81,24 @@ def test_an_accented_letter_is_the_same_however_it_is_written(tmp_path, written)
     (family,) = families.find(paths)
     assert family.pairs == (Pair(*paths),)
     assert list(pairing.find(tmp_path, "images/*.jpg", "masks/*_gt.png")) == [Pair(*paths)]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "others", "expected"),
+    [
+        ("case_{}/image.png", "case_{}/mask.png", (), ("*/image.png", "*/mask.png")),
+        ("a/{}_json/img.png", "a/{}_json/label.png", ("a/{}_json/label_viz.png",), ("a/*/img.png", "a/*/label.png")),
+        ("{}/images/raw.tif", "{}/masks/gt.png", (), ("*/images/raw.tif", "*/masks/gt.png")),
+        ("train/{}/rgb.jpg", "train/{}/seg.png", ("train/{}/depth.png",), ("train/*/rgb.jpg", "train/*/seg.png")),
+    ],
+)
+def test_folders_pair_files_whose_names_say_what_they_are_alone(tmp_path, image, mask, others, expected):
+    pairs = {(image.format(i), mask.format(i)) for i in range(3)}
+    paths = [*(path for pair in pairs for path in pair), *(other.format(i) for other in others for i in range(3))]
+    (family,) = families.find(paths)
+    assert {(pair.image, pair.mask) for pair in family.pairs} == pairs
+    assert globs.of(family) == expected
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert {(pair.image, pair.mask) for pair in pairing.find(tmp_path, *expected)} == pairs
