@@ -147,7 +147,7 @@ def _start(listing: Listing, path: str, size: int) -> bytes:
 def _kinds(listing: Listing) -> Mapping[str, str]:
     """Return the kind of each JSON file of annotations; of LabelMe's, whose files are many, one a folder is read.
 
-    COCO's is "boxes" if it holds nothing else.
+    COCO's is "boxes" if most have no outline.
     """
     kinds: dict[str, str] = {}
     of_folder: dict[str, str] = {}
@@ -178,7 +178,8 @@ def _kind(listing: Listing, path: str) -> str | None:
     held = [each for each in annotated if isinstance(each, dict)]
     if any("segments_info" in each for each in held):
         return "panoptic"
-    if any(each.get("segmentation") for each in held):
+    outlined = sum(bool(each.get("segmentation")) for each in held)
+    if outlined and 2 * outlined >= len(held):
         return "coco"
     return "boxes" if any("bbox" in each for each in held) else None
 

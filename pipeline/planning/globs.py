@@ -38,9 +38,7 @@ def of(
     image_folders, mask_folders = _folders(pairs, in_words=levels)
     stems = {(PurePosixPath(str(pair.image)).stem, PurePosixPath(str(pair.mask)).stem) for pair in pairs}
     alone = (f"{family.image_start}{family.image_end}", f"{family.mask_start}{family.mask_end}")
-    star = (
-        "" if stems == {alone} else "*"
-    )  # case_7/image.png, case_7/mask.png
+    star = "" if stems == {alone} else "*"  # case_7/image.png, case_7/mask.png
     ends = f"{family.image_start}{star}{family.image_end}", f"{family.mask_start}{star}{family.mask_end}"
     suffixes = _suffix(pair.image for pair in pairs), _suffix(pair.mask for pair in pairs)
     masks = "/".join([*mask_folders, ends[1] + suffixes[1]])

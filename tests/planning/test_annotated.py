@@ -151,6 +151,15 @@ def outlines(name):
     return json.dumps({"images": images, "annotations": [annotation], "categories": [{"id": 1, "name": "car"}]})
 
 
+def test_boxes_of_which_few_have_an_outline_are_boxes_and_masks_beside_them_count(tmp_path):
+    for folder in ("images", "masks"):
+        layouts.picture(tmp_path / f"{folder}/7.png", 7)
+    tree = json.loads(outlines("7.png"))
+    tree["annotations"] += [{"id": i, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]} for i in (2, 3)]
+    (tmp_path / "boxes.json").write_text(json.dumps(tree))
+    assert annotated.find(read(tmp_path)) is None
+
+
 def test_of_images_of_one_name_those_near_a_file_are_its_own(tmp_path):
     for task in ("a", "b"):
         layouts.picture(tmp_path / f"task_{task}/images/0.png", ord(task))
