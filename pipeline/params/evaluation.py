@@ -16,7 +16,7 @@ class Evaluate(Section):
     """Overlap of neighbouring windows, as a fraction of their side, where an image is larger than a tile."""
     precision: Literal["float32", "bfloat16"]
     """Data type of the network that predicts, here and once it is registered. bfloat16 takes about half the time and
-    memory on a processor or GPU that computes in it (AVX512-BF16, AMX, Ampere), and longer on others."""
+    memory on a processor or GPU that computes in it (AMX, AMD's AVX512-BF16, Ampere), and longer on others."""
     flip: bool
     """Average with the prediction for the mirror image; takes twice the time."""
     scales: Annotated[tuple[Annotated[float, Field(ge=0.25, le=4)], ...], Field(min_length=1)]

@@ -61,8 +61,9 @@ class Train(Section):
     """The learning rate rises linearly over these epochs."""
     precision: Literal["auto", "float32", "tensorfloat32", "bfloat16"]
     """Data type of convolutions; weights stay float32. tensorfloat32: float32 whose factors a GPU rounds to 10 bits,
-    for speed. auto: bfloat16 if every worker's device has instructions for it (GPUs since Ampere, CPUs with AMX or
-    AVX512-BF16), else float32. The log says which it is, and the metric precision_bits records it: 16, 19 or 32."""
+    for speed. auto: bfloat16 if every worker's device has fast instructions for it (GPUs since Ampere, CPUs with AMX
+    or AVX512-BF16, but not Intel's with that alone), else float32. The log says which it is, and the metric
+    precision_bits records it: 16, 19 or 32."""
     compile: Literal["auto"] | bool
     """Whether the network is compiled by torch.compile, which takes a minute or more at the start. auto: on GPUs, if
     Triton runs on all of them, which needs a C compiler."""

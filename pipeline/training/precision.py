@@ -16,7 +16,7 @@ def resolved(precision: str, device: torch.device) -> str:
     """Return what a network computes in: a key of BITS.
 
     Args:
-        precision: a key of BITS; or auto: bfloat16 if the device has instructions for it, else float32.
+        precision: a key of BITS; or auto: bfloat16 if the device has fast instructions for it, else float32.
         device: where the network computes.
 
     Raises:
@@ -53,7 +53,10 @@ def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has = torch.cpu.get_capabilities()
-    return bool(has.get("amx_bf16") or has.get("avx512_bf16") or has.get("arm_bf16"))
+    # Intel's since Sapphire Rapids compute it by AMX. Where a virtual machine hides that, AVX512-BF16 takes longer than
+    # float32: docs/performance.md.
+    is_slow = has.get("avx512_fp16") and str(has.get("cpu_name", "")).startswith("Intel")
+    return bool(has.get("amx_bf16") or has.get("arm_bf16") or (has.get("avx512_bf16") and not is_slow))
 
 
 def _has_tensorfloat32(device: torch.device) -> bool:

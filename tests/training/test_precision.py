@@ -28,9 +28,13 @@ def test_the_configured_precision_is_used_on_any_device(name, expected, monkeypa
         ({"arm_bf16": True}, "bfloat16"),
         ({}, "float32"),
         ({"avx512_bf16": False, "avx2": True}, "float32"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "avx512_fp16": True}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "avx512_fp16": True, "amx_bf16": True}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "avx512_fp16": False}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "avx512_fp16": True, "amx_bf16": False}, "float32"),
     ],
 )
-def test_auto_is_bfloat16_where_the_processor_has_it(has, expected, monkeypatch):
+def test_auto_is_bfloat16_where_the_processor_is_fast_at_it(has, expected, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
     assert resolved("auto", CPU) == expected
 
