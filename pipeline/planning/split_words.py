@@ -6,12 +6,14 @@ from functools import cache
 from itertools import chain
 from pathlib import PurePosixPath
 
+_WITH_WORD = r"(?i)(images?[_-]?)?({})[_-]?(\d{{4}}|images?|(data)?set|data)?"
 WORDS = {
-    "train": re.compile(r"(?i)(images?[_-]?)?train(ing)?[_-]?(\d{4}|images?)?|imagesTr"),
-    "val": re.compile(r"(?i)(images?[_-]?)?val(id|idation)?[_-]?(\d{4}|images?)?"),
-    "test": re.compile(r"(?i)(images?[_-]?)?test(ing)?[_-]?(\d{4}|images?)?|imagesTs"),
+    "train": re.compile(f"{_WITH_WORD.format('train(ing)?|trn')}|imagesTr|(?-i:TR)"),
+    "val": re.compile(_WITH_WORD.format("val(id|idation)?")),
+    "test": re.compile(f"{_WITH_WORD.format('test(ing)?|tst')}|imagesTs|(?-i:TE)"),
 }
-_SEPARATOR = r"([_\-. ])"
+_SEPARATOR = r"((?<!T[RE])[_\-. ]|[_\-. ](?!\d))"  # TE_30 is a scanner's echo time
+_JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?<!T[RE])(?=\d)|(?<=\d)(?=[A-Za-z])")
 
 
 def split_of_folder(path: str) -> tuple[str, str] | None:
@@ -28,16 +30,30 @@ def split_of_folder(path: str) -> tuple[str, str] | None:
 @cache
 def without_split(folder: str) -> str:
     """Return a folder's name without the words that are a split's, such as 2018_Training_GroundTruth's."""
-    return "".join(part for part in re.split(_SEPARATOR, folder) if not _splits([part]))
+    return "".join(word for word in _words(folder) if not _splits([word]))
 
 
 @cache
 def named_by(folder: str) -> str:
-    """Return the one split of which a folder's name has a word; "" if there is none, or several."""
+    """Return the one split of which a folder's name has a word; "" if there is none, or several.
+
+    >>> [named_by(folder) for folder in ("uavid_train", "TestDataset", "SBUTrain4K", "trainstation", "train_test")]
+    ['train', 'test', 'train', '', '']
+    """
     if re.fullmatch(r"(?i)train(ing)?[_\-. ]?val(idation)?", folder):
         return "train"
-    splits = _splits(re.split(_SEPARATOR, folder))
+    splits = _splits(_words(folder))
     return splits.pop() if len(splits) == 1 else ""
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name with what separates them; one that is no split's is cut as in SBU Train 4 K.
+
+    >>> _words("SBUTrain4K_train2017")
+    ['SBU', 'Train', '4', 'K', '_', 'train2017']
+    """
+    parts = re.split(_SEPARATOR, name)
+    return [*chain.from_iterable([part] if _splits([part]) else _JOINT.split(part) for part in parts)]
 
 
 def _splits(words: Sequence[str]) -> set[str]:
