@@ -65,12 +65,64 @@ def test_lists_of_something_else_are_none(tmp_path):
 NUMBERED = [Pair(f"images/{number:03}_image.png", "m.png") for number in range(1, 5)]
 
 
+SPLITS_OF_SEMI_SUPERVISED = {
+    "splits/1_8/train.txt": "0\n1\n",
+    "splits/1_8/val.txt": "8\n9\n",
+    "splits/full/train.txt": "0\n1\n2\n3\n4\n5\n6\n7\n",
+    "splits/full/val.txt": "8\n9\n",
+}
+WHICH = (
+    "Are train: splits/full/train.txt, val: splits/full/val.txt the lists that are meant? Default: yes, they name 10 "
+    "images; train: splits/1_8/train.txt, val: splits/1_8/val.txt name 4. If those are: name them as dataset.splits"
+)
+
+
+def test_of_lists_that_are_all_right_those_of_most_images_are_taken_and_the_others_are_asked_about(tmp_path):
+    expected = {"train": "splits/full/train.txt", "val": "splits/full/val.txt"}
+    pairs = [Pair(f"images/{i}.png", f"masks/{i}.png") for i in range(10)]
+    files = write(tmp_path, SPLITS_OF_SEMI_SUPERVISED)
+    assert list_files.of_images(files, pairs) == (expected, (WHICH,))
+    write(tmp_path, {path: "" for pair in pairs for path in (pair.image, pair.mask)})
+    lists = {
+        path: "".join(f"images/{i}.png masks/{i}.png\n" for i in text.split())
+        for path, text in SPLITS_OF_SEMI_SUPERVISED.items()
+    }
+    assert list_files.of_pairs(write(tmp_path, lists)) == (expected, pairs, (WHICH,))
+
+
+def test_lists_that_say_the_same_are_not_asked_about(tmp_path):
+    lists = {f"{folder}/{split}.txt": line for folder in "xy" for split, line in (("train", "a\nb"), ("val", "c"))}
+    pairs = [Pair(f"images/{name}.png", "m.png") for name in "abc"]
+    assert list_files.of_images(write(tmp_path, lists), pairs)[1] == ()
+
+
+@pytest.mark.parametrize(("num_images", "is_asked"), [(8, False), (9, True), (32, True)])
+def test_images_that_no_list_names_are_asked_about_where_they_are_many(tmp_path, num_images, is_asked):
+    """Eight patients of four images each, whose numbers the lists give: they are those of the first eight images."""
+    files = write(tmp_path, {"train.txt": "1\n2\n3\n4\n5\n6\n", "val.txt": "7", "test.txt": "8"})
+    pairs = [Pair(f"images/p{'abcdefgh'[i // 4]}_{i + 1}.png", "m.png") for i in range(num_images)]
+    lists, questions = list_files.of_images(files, pairs)
+    assert lists == {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
+    asked = (
+        f"Are {num_images - 8} of the {num_images} images that have masks to be left out, as the data set's lists "
+        "(train: train.txt, val: val.txt, test: test.txt) do not name them? Default: yes. If the lines mean something "
+        "else, such as patients: write an image's path or name without suffix on each line, and run segnet init again"
+    )
+    assert questions == ((asked,) if is_asked else ())
+
+
+def test_lists_with_a_line_that_may_mean_several_images_are_not_used(tmp_path):
+    files = write(tmp_path, {"train.txt": "1\n2", "val.txt": "3"})
+    pairs = [Pair(f"images/{patient}_{i}.png", "m.png") for patient in "abc" for i in range(1, 5)]
+    assert list_files.of_images(files, pairs) == ({}, ())
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("train_test_split.yaml", "train: [1, 2, 3]\ntest: [4]\n"),
-        ("meta/splits.json", '{"train": ["001_image", "002_image"], "test": ["images/004_image.png"], "seed": 3}'),
-        ("Split.yml", 'train: ["001_image.png"]\ntest: ["004"]\nnames: {0: soil}\n'),
+        ("meta/splits.json", '{"train": ["001_image", "002_image", 3], "test": ["images/004_image.png"], "seed": 3}'),
+        ("Split.yml", 'train: ["001_image.png", 2, "images/003_image.png"]\ntest: ["004"]\nnames: {0: soil}\n'),
     ],
 )
 def test_lists_in_one_yaml_or_json_file_are_recognised(tmp_path, name, text):
