@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from pipeline.data import split_document, split_lists
 from pipeline.data.pairing import Pair
 from pipeline.planning.listing import Listing
-from pipeline.planning.split_words import WORDS, split_of_folder
+from pipeline.planning.split_words import WORDS, split_of_folder, split_of_list
 
 _DOCUMENT = re.compile(r"(?i).*(split|train|val|test|partition|subset).*")
 MOST_BYTES = 5_000_000  # of a file of splits; annotations are larger, and take long to read
@@ -176,12 +176,12 @@ def _shown(lists: Mapping[str, str]) -> str:
 
 
 def _list_files(listing: Listing) -> list[dict[str, str]]:
-    """Return, of each folder, the text files that are named after splits."""
-    lists: dict[str, dict[str, str]] = {}
+    """Return the text files that are named after splits, those of one folder and with the same other words together."""
+    lists: dict[tuple[str, str], dict[str, str]] = {}
     for path in listing.named(".txt", ".lst"):
-        for split, word in WORDS.items():
-            if word.fullmatch(PurePosixPath(path).stem):
-                lists.setdefault(str(PurePosixPath(path).parent), {})[split] = path
+        if (named := split_of_list(PurePosixPath(path).stem)) is not None:
+            split, others = named
+            lists.setdefault((str(PurePosixPath(path).parent), others), {})[split] = path
     return [{split: each[split] for split in WORDS if split in each} for each in lists.values()]
 
 
@@ -207,6 +207,6 @@ def _documents(listing: Listing) -> list[dict[str, str]]:
 
 def _lines(listing: Listing, split: str, path: str) -> list[str]:
     try:
-        return split_lists.lines(listing.root, split, path)
+        return [str(PurePosixPath(line)) for line in split_lists.lines(listing.root, split, path)]  # ./a.png is a.png
     except ValueError:
         return []

@@ -7,18 +7,62 @@ from pathlib import PurePosixPath
 
 from pipeline.planning.list_files import MOST_BYTES
 from pipeline.planning.listing import Listing
-from pipeline.planning.split_words import WORDS
+from pipeline.planning.split_words import WORDS, split_of_list, splits_in
 
-_UNREAD = {".txt", ".lst", ".csv", ".json", ".yaml", ".yml"}  # suffixes of files that may say the splits
+_TABLES = (".csv", ".tsv")
+_UNREAD = (".txt", ".lst", *_TABLES, ".json", ".yaml", ".yml")  # suffixes of files that may say the splits
 _SPLIT = re.compile(r"(?i)(.*[_-])?splits?([_-].*)?")
+_COLUMN = re.compile(rf"{_SPLIT.pattern}|subset|partition|fold")
+_UNSURE = re.compile(r"(?i)(?<![a-z])(dev(el(opment)?)?|h[eo]ld[_-]?out|eval(uation)?)(?![a-z])")
+_LOOKED_AT = 100_000  # characters of a file
 
 
 def unread(listing: Listing) -> list[str]:
-    """Return files that are named after splits: to be asked about, where no list or folder says the splits."""
-    words = (_SPLIT, *WORDS.values())
-    paths = listing.named(*_UNREAD)
-    named = [path for path in paths if any(word.fullmatch(PurePosixPath(path).stem) for word in words)]
-    return named or [path for path in paths if _is_monai(listing, path)]
+    """Return files that may say the splits: to be asked about, where no list or folder does.
+
+    They are named after splits, name pictures and have a word of a split, such as fold0_train.txt, or are tables with a
+    column of splits.
+    """
+    stems = frozenset(PurePosixPath(path).stem for path in listing.pictures)
+    named = [path for path in listing.named(*_UNREAD) if _may_say_splits(listing, path, stems)]
+    return named or [path for path in listing.named(".json") if _is_monai(listing, path)]
+
+
+def _may_say_splits(listing: Listing, path: str, stems: Collection[str]) -> bool:
+    name = PurePosixPath(path)
+    if any(word.fullmatch(name.stem) for word in (_SPLIT, *WORDS.values())):
+        return True
+    if name.stem in stems:  # what is known of one picture
+        return False
+    if split_of_list(name.stem) is not None:
+        return True
+    if name.suffix.lower() not in (".txt", ".lst", *_TABLES):
+        return False
+    lines = _first_lines(listing, path)
+    if name.suffix.lower() in _TABLES and any(map(_COLUMN.fullmatch, _cells("".join(lines[:1])))):
+        return True
+    return bool(splits_in(name.stem) or _UNSURE.search(name.stem)) and _name_pictures(lines, stems)
+
+
+def _first_lines(listing: Listing, path: str) -> list[str]:
+    try:
+        with (listing.root / path).open(encoding="utf-8-sig") as file:
+            return [line for line in file.read(_LOOKED_AT).splitlines() if line.strip()]
+    except (OSError, ValueError):
+        return []
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip("\"' ") for cell in re.split(r"[,;\t]", line)]
+
+
+def _name_pictures(lines: Sequence[str], stems: Collection[str]) -> bool:
+    """Return whether most lines have the name of a picture; a number is one where it is alone."""
+    named = 0
+    for line in lines:
+        words = [word for cell in _cells(line) for word in cell.split()]
+        named += any(PurePosixPath(word).stem in stems for word in words if len(words) == 1 or not word.isdigit())
+    return 2 * named > len(lines)
 
 
 def _is_monai(listing: Listing, path: str) -> bool:
@@ -36,7 +80,7 @@ def _is_monai(listing: Listing, path: str) -> bool:
 
 def is_named_after_split(path: str) -> bool:
     """Return whether a word of a file's name is a split's: instances_train2017.json, val.json."""
-    return bool(_splits(path))
+    return bool(splits_in(PurePosixPath(path).stem))
 
 
 def of_annotations(named: Sequence[str], files: Collection[str]) -> dict[str, str]:
@@ -48,10 +92,7 @@ def of_annotations(named: Sequence[str], files: Collection[str]) -> dict[str, st
         named: the files that are named after splits.
         files: all files of annotations.
     """
-    found = {split: path for path in named if len(splits := _splits(path)) == 1 for split in splits}
+    found = {
+        split: path for path in named if len(splits := splits_in(PurePosixPath(path).stem)) == 1 for split in splits
+    }
     return found if "train" in found and len(found) == len(files) > 1 else {}
-
-
-def _splits(path: str) -> set[str]:
-    words = re.split(r"[_\-. ]", PurePosixPath(path).stem)
-    return {split for split, pattern in WORDS.items() for word in words if pattern.fullmatch(word)}

@@ -14,6 +14,9 @@ WORDS = {
 }
 _SEPARATOR = r"((?<!T[RE])[_\-. ]|[_\-. ](?!\d))"  # TE_30 is a scanner's echo time
 _JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?<!T[RE])(?=\d)|(?<=\d)(?=[A-Za-z])")
+_OF_LISTS = re.compile(
+    r"(?i)(auto)?splits?|lists?|ids?|(data)?sets?|data|images?|imgs?|files?|(file|image)?names?|stems?|paths?|samples?"
+)
 
 
 def split_of_folder(path: str) -> tuple[str, str] | None:
@@ -42,8 +45,29 @@ def named_by(folder: str) -> str:
     """
     if re.fullmatch(r"(?i)train(ing)?[_\-. ]?val(idation)?", folder):
         return "train"
-    splits = _splits(_words(folder))
+    splits = splits_in(folder)
     return splits.pop() if len(splits) == 1 else ""
+
+
+def splits_in(name: str) -> set[str]:
+    """Return the splits that words of a name are of."""
+    return _splits(_words(name))
+
+
+def split_of_list(name: str) -> tuple[str, str] | None:
+    """Return the split that a list is named after, with its other words, each of which says but that it is a list.
+
+    >>> split_of_list("train_list"), split_of_list("valIds"), split_of_list("val2017"), split_of_list("fold0_train")
+    (('train', 'list'), ('val', 'ids'), ('val', ''), None)
+    """
+    for split, pattern in WORDS.items():
+        if pattern.fullmatch(name):
+            return split, ""
+    others = [word for word in _words(name) if word and not _splits([word]) and not re.fullmatch(_SEPARATOR, word)]
+    splits = splits_in(name)
+    if len(splits) != 1 or not all(map(_OF_LISTS.fullmatch, others)):
+        return None
+    return splits.pop(), " ".join(others).lower()
 
 
 def _words(name: str) -> list[str]:

@@ -65,6 +65,36 @@ def test_lists_of_something_else_are_none(tmp_path):
 NUMBERED = [Pair(f"images/{number:03}_image.png", "m.png") for number in range(1, 5)]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train_list.txt", "val_list.txt", "test_list.txt"),  # PaddleSeg's
+        ("autosplit_train.txt", "autosplit_val.txt", "autosplit_test.txt"),  # Ultralytics'
+        ("list_train.txt", "list_val.txt", "list_test.txt"),
+        ("train_set.txt", "val_set.txt", "test_set.txt"),
+        ("lists/trn.txt", "lists/val.txt", "lists/tst.txt"),  # AeroScapes'
+        ("trainIds.lst", "validationIds.lst", "testIds.lst"),
+        ("x/train-image-names.txt", "x/valid-image-names.txt", "x/test-image-names.txt"),
+    ],
+)
+def test_lists_whose_names_say_that_they_are_lists_are_recognised(tmp_path, names):
+    listed = dict(zip(("train", "val", "test"), names, strict=True))
+    pairs = [Pair(f"images/{name}.png", f"masks/{name}.png") for name in "abc"]
+    files = write(tmp_path, dict(zip(names, ("./images/a.png", "b", "c.png"), strict=True)))
+    assert list_files.of_images(files, pairs) == (listed, ())
+    for pair in pairs:
+        write(tmp_path, {pair.image: "", pair.mask: ""})
+    write(tmp_path, {path: f"images/{name}.png masks/{name}.png" for path, name in zip(names, "abc", strict=True)})
+    assert list_files.of_pairs(files) == (listed, pairs, ())
+
+
+@pytest.mark.parametrize("name", ["fold0_{}", "{}_1", "{}_log", "my{}", "{}val", "{}_mask_list"])
+def test_lists_whose_names_say_something_else_are_not_used(tmp_path, name):
+    files = write(tmp_path, {f"{name.format(split)}.txt": line for split, line in (("train", "a\nb"), ("test", "c"))})
+    pairs = [Pair(f"images/{name}.png", "m.png") for name in "abc"]
+    assert list_files.of_images(files, pairs) == ({}, ())
+
+
 SPLITS_OF_SEMI_SUPERVISED = {
     "splits/1_8/train.txt": "0\n1\n",
     "splits/1_8/val.txt": "8\n9\n",

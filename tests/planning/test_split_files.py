@@ -34,6 +34,37 @@ def test_a_file_that_may_say_the_splits_is_asked_about(tmp_path, path, is_asked)
 
 
 @pytest.mark.parametrize(
+    ("path", "text", "is_asked"),
+    [
+        ("train_list.csv", "image,mask\n", True),
+        ("training_ids.json", "[]", True),
+        ("train_ids.txt", "patient 7", True),
+        ("fold0_train.txt", "a\nb", True),
+        ("kitti_val.txt", "images/a.png masks/a.png\nimages/b.png masks/b.png", True),
+        ("train_1.csv", 'image;mask\n"images/a.png";"x"\n"images/b.png";"x"', True),
+        ("train_2.lst", "7\n8", True),
+        ("development.txt", "a.png", True),
+        ("holdout.txt", "b.png", True),
+        ("metadata.csv", 'image,"split"\n', True),
+        ("meta.tsv", "image\tdata_split", True),
+        ("train_log.txt", "epoch 7 loss 0.3\nepoch 8 loss 0.2", False),
+        ("test_1.txt", "0 0.5 0.5 1 1", False),
+        ("test_1.txt", b"\xff", False),
+        ("train_config.yaml", "train: a", False),
+        ("instances_train.json", "[]", False),
+        ("metadata.csv", "image,width\n", False),
+        ("names.txt", "a\nb", False),
+        ("images/train_a.txt", "train_a.png", False),  # beside a picture of that name
+    ],
+)
+def test_a_file_that_names_pictures_of_a_split_is_asked_about(tmp_path, path, text, is_asked):
+    pictures = {f"images/{stem}.png": "" for stem in ("a", "b", "7", "8", "train_a")}
+    write(tmp_path, {**pictures, path: ""})
+    (tmp_path / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert split_files.unread(listing.read(tmp_path)) == ([path] if is_asked else [])
+
+
+@pytest.mark.parametrize(
     ("tree", "is_asked"),
     [
         ({"training": [{"image": "a", "label": "b"}], "validation": [{"image": "c", "label": "d"}]}, True),
