@@ -46,7 +46,7 @@ def jobs(settings: FolderDataset, root: Path) -> Collection[Job]:
         ValueError: the globs, the lists, the splits or the files of annotations do not match.
     """
     pairs, drawings = _pairs(settings, root)
-    assigned = _assigned(settings, root, pairs)
+    assigned = _assigned(settings, root, pairs, drawings)
     del pairs
     texts = columns.table(_COLUMNS, _rows(assigned, root, settings.sequence))
     del assigned
@@ -102,26 +102,37 @@ def _pairs(settings: FolderDataset, root: Path) -> tuple[Collection[Pair] | None
     return pairing.find(root, settings.images, settings.masks), {}
 
 
-def _assigned(settings: FolderDataset, root: Path, pairs: Collection[Pair] | None) -> splits.Assignment:
+def _assigned(
+    settings: FolderDataset, root: Path, pairs: Collection[Pair] | None, drawings: Mapping[Pair, Drawing]
+) -> splits.Assignment:
     """Return the pairs of each split; a share of the training images is taken out where `val` says so."""
     rule = settings.splits
     given = {split: getattr(rule, split) for split in splits_of(rule)}
+
+    def drawn(members: Collection[Pair], shares: Mapping[str, float], seed: int) -> splits.Assignment:
+        sequences = [_sequence(root, pair, settings.sequence) for pair in members]
+        usable = [_is_usable(root, pair, drawings) for pair in members]
+        return splits.by_ratio(members, sequences, shares, seed, is_usable=usable)
+
     if isinstance(rule, RatioSplits):
-        sequences = [_sequence(root, pair, settings.sequence) for pair in pairs or ()]
-        return splits.by_ratio(pairs or (), sequences, given, rule.seed)
+        return drawn(pairs or (), given, rule.seed)
     named = {split: value for split, value in given.items() if not isinstance(value, Carved)}
     if isinstance(rule, FolderSplits):
         assigned = splits.by_folder(pairs or (), named)
     else:
         assigned = splits.by_list(pairs, root, named)
     if isinstance(rule.val, Carved):
-        train = assigned["train"]
         shares = {"train": 1 - rule.val.share, "val": rule.val.share}
-        carved = splits.by_ratio(
-            train, [_sequence(root, pair, settings.sequence) for pair in train], shares, rule.val.seed
-        )
+        carved = drawn(assigned["train"], shares, rule.val.seed)
         assigned = {**carved, **{split: members for split, members in assigned.items() if split != "train"}}
     return assigned
+
+
+def _is_usable(root: Path, pair: Pair, drawings: Mapping[Pair, Drawing]) -> bool:
+    """Return whether an image and its mask are there, as far as is known without a look at files that globs matched."""
+    if pair in drawings:  # a file of annotations may name images that are not there
+        return pair.image is not None and is_file(root / pair.image)
+    return pair.image is not None and pair.mask is not None
 
 
 def _sequence(root: Path, pair: Pair, pattern: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -76,29 +77,39 @@ def _in_folder(pairs: Collection[Pair] | None, split: str, folder: str) -> list[
     return within
 
 
-def by_ratio(pairs: Collection[Pair], sequences: Sequence[str], shares: Mapping[str, float], seed: int) -> Assignment:
+def by_ratio(
+    pairs: Collection[Pair],
+    sequences: Sequence[str],
+    shares: Mapping[str, float],
+    seed: int,
+    *,
+    is_usable: Sequence[bool] | None = None,
+) -> Assignment:
     """Assign entire sequences, so that the splits' shares of the images come close to `shares`.
 
     In an order determined by `seed`, each sequence goes to the split that lacks the most images; the last ones go to
-    splits that are still empty. The order of the images does not matter.
+    splits that are still empty. The order of the images does not matter. Where some images are usable, only they count,
+    and a sequence without any is in the first split.
 
     Args:
         pairs: the images.
         sequences: sequence of each image.
         shares: fraction of the images for each split; they add up to 1.
         seed: determines which sequence goes where.
+        is_usable: whether each image has a mask; None: all have.
 
     Raises:
         ValueError: there are fewer sequences than splits.
     """
-    sizes = Counter(sequences)
+    counted = is_usable if is_usable is not None and any(is_usable) else [True] * len(sequences)
+    sizes = Counter(compress(sequences, counted))
     if len(sizes) < len(shares):
         raise ValueError(
             f"expected at least {len(shares)} sequences, one for each split, got {', '.join(sorted(sizes))}; change "
             f"dataset.sequence, or split by folder or list"
         )
     names = sorted(sizes)
-    lacking = {split: shares[split] * len(pairs) for split in shares}
+    lacking = {split: shares[split] * sizes.total() for split in shares}
     empty = list(shares)
     split_of = {}
     for rank, i in enumerate(np.random.default_rng(seed).permutation(len(names))):
@@ -108,7 +119,8 @@ def by_ratio(pairs: Collection[Pair], sequences: Sequence[str], shares: Mapping[
         lacking[split] -= sizes[names[i]]
         if split in empty:
             empty.remove(split)
-    return _dealt(pairs, [split_of[sequence] for sequence in sequences], shares)
+    first = next(iter(shares))
+    return _dealt(pairs, [split_of.get(sequence, first) for sequence in sequences], shares)
 
 
 def _dealt(pairs: Collection[Pair], split_of: Sequence[str], splits: Iterable[str]) -> Assignment:

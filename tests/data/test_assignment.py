@@ -1,6 +1,7 @@
 """Which images a user's data set has, and in which splits."""
 
 import json
+from collections import Counter
 
 import pytest
 from PIL import Image
@@ -54,6 +55,34 @@ def test_validation_images_are_carved_out_of_train_by_whole_sequences_and_test_s
     assert found == splits(root, splits={"by": by, "val": CARVED, **names})
     others = [splits(root, splits={"by": by, "val": CARVED | {"seed": seed}, **names})["val"] for seed in range(5)]
     assert len(set(map(tuple, others))) > 1
+
+
+SHARES = {"by": "ratio", "train": 0.5, "val": 0.25, "test": 0.25}
+OF_FOLDERS = {"by": "folder", "train": "train", "val": {"share": 0.25, "seed": 1}, "test": "test"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "expected"),
+    [
+        *((kind, SHARES | {"seed": seed}, (4, 2, 2)) for seed in range(5) for kind in ("index", "coco")),
+        ("index", OF_FOLDERS, (6, 2, 3)),
+    ],
+)
+def test_shares_are_of_the_images_that_have_masks(tmp_path, kind, rule, expected):
+    """Of four images one has a mask; of COCO's, three of four annotated images are not there."""
+    names = [f"train/a{i:02}.png" for i in range(32)] + [f"test/b{i}.png" for i in range(3)] * (rule is OF_FOLDERS)
+    with_masks = {name for i, name in enumerate(names) if i % 4 == 0 or name.startswith("test")}
+    files = [*with_masks, *([f"masks/{name}" for name in with_masks] + names if kind == "index" else [])]
+    for path in (tmp_path / name for name in files):
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.new("L", (5, 4), 20).save(path)
+    (tmp_path / "all.json").write_text(annotate(tmp_path, names))
+    of_kind = {"index": {"masks": "masks/{train,test}/*.png"}, "coco": {"masks": "all.json", "classes": LABELLED}}[kind]
+    changes = {"images": "{train,test}/*.png", "mask_kind": kind, "sequence": "(.+)", "splits": rule, **of_kind}
+    jobs = assignment.jobs(settings(tmp_path, **changes), tmp_path)
+    counts = Counter(job.split for job in jobs if assignment.is_whole(tmp_path, job))
+    assert tuple(counts[split] for split in ("train", "val", "test")) == expected
+    assert len(jobs) == len(names)
 
 
 @pytest.mark.parametrize(
