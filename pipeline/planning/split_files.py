@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
+from pipeline.planning import yolo_splits
 from pipeline.planning.list_files import MOST_BYTES
 from pipeline.planning.listing import Listing
 from pipeline.planning.split_words import WORDS, split_of_list, splits_in
@@ -20,12 +21,13 @@ _LOOKED_AT = 100_000  # characters of a file
 def unread(listing: Listing) -> list[str]:
     """Return files that may say the splits: to be asked about, where no list or folder does.
 
-    They are named after splits, name pictures and have a word of a split, such as fold0_train.txt, or are tables with a
-    column of splits.
+    They are named after splits, name pictures and have a word of a split, such as fold0_train.txt, are tables with a
+    column of splits, or are YOLO's data.yaml.
     """
     stems = frozenset(PurePosixPath(path).stem for path in listing.pictures)
     named = [path for path in listing.named(*_UNREAD) if _may_say_splits(listing, path, stems)]
-    return named or [path for path in listing.named(".json") if _is_monai(listing, path)]
+    monai = [path for path in listing.named(".json") if _is_monai(listing, path)]
+    return named or monai or yolo_splits.unread(listing)
 
 
 def _may_say_splits(listing: Listing, path: str, stems: Collection[str]) -> bool:
@@ -81,6 +83,11 @@ def _is_monai(listing: Listing, path: str) -> bool:
 def is_named_after_split(path: str) -> bool:
     """Return whether a word of a file's name is a split's: instances_train2017.json, val.json."""
     return bool(splits_in(PurePosixPath(path).stem))
+
+
+def named(listing: Listing, images: Sequence[str], files: Sequence[str], masks: Collection[str]) -> dict[str, str]:
+    """Return the file of each split's annotations, else the folder that YOLO's data.yaml names; nothing if none do."""
+    return of_annotations(files, masks) or yolo_splits.of_images(listing, images)
 
 
 def of_annotations(named: Sequence[str], files: Collection[str]) -> dict[str, str]:

@@ -50,15 +50,14 @@ def propose(
         files: files that are named after splits, and that are no such lists.
     """
     named = lists or folders
-    kind, what = ("list", "lists") if lists else ("folder", "folders")
+    kind = "list" if lists else "folder"
     pattern, reason, questions = _sequence(images)
     if not named:
         rule = {"by": "ratio", **_SHARES, "seed": 1}
         asked = (*_of_some_folders(images), *([_question(files)] if files else []), *questions)
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
-    what = "files of annotations" if lists and all(map(_ANNOTATIONS, lists.values())) else what
-    source = _OF_FOLDS if list_files.is_fold(lists) else f"{what} of the data set"
+    source = _source(lists)
     among = () if lists else _of_words(folders)
     if "val" in named and pattern == _EACH_ALONE:
         reason = _OWN
@@ -73,6 +72,15 @@ def propose(
         )
         return SplitRule(rule, pattern, f"{source}, which has no test images", reason, (*among, question))
     return SplitRule(rule, pattern, f"{source}; val is taken from train", reason, (*among, *questions))
+
+
+def _source(lists: Mapping[str, str]) -> str:
+    """Say what the splits are taken from."""
+    if list_files.is_fold(lists):
+        return _OF_FOLDS
+    if not lists or all(path.endswith("/") for path in lists.values()):
+        return "folders that the data set's YAML file names" if lists else "folders of the data set"
+    return "files of annotations of the data set" if all(map(_ANNOTATIONS, lists.values())) else "lists of the data set"
 
 
 def fits(rule: SplitRule, jobs: Collection[Job]) -> bool:
