@@ -1,20 +1,15 @@
 """How images are assigned to train, val and test: as folders, lists or the images' names suggest."""
 
-import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from pipeline.data.assignment import Job
-from pipeline.planning import list_files
+from pipeline.planning import list_files, sequences
 from pipeline.planning.split_words import WORDS, named_by, split_of_folder
 
 _OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
-_EACH_ALONE = "(.+)"
-_BY_NAME = r"([^/]+?)[_-](?:frame|image|img|slice)?[_-]?\d+[^/]*$"
-_BY_LAST_NUMBER = r"([^/]+)[_-]\d+[^/]*$"
-_FEWEST = 6  # sequences: with fewer, a split of 15 % would be far from that
+_OWN = "the splits are given"
 _ANNOTATIONS = re.compile(r".*\.(json|xml)").fullmatch  # a list in such a file has a key: splits.json#train
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -51,7 +46,7 @@ def propose(
     """
     named = lists or folders
     kind = "list" if lists else "folder"
-    pattern, reason, questions = _sequence(images)
+    pattern, reason, questions = sequences.propose(images)
     if not named:
         rule = {"by": "ratio", **_SHARES, "seed": 1}
         asked = (*_of_some_folders(images), *([_question(files)] if files else []), *questions)
@@ -59,7 +54,7 @@ def propose(
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     source = _source(lists)
     among = () if lists else _of_words(folders)
-    if "val" in named and pattern == _EACH_ALONE:
+    if "val" in named and pattern == sequences.EACH_ALONE:
         reason = _OWN
     if "val" in named and "test" in named:
         return SplitRule(rule, pattern, source, reason, among)
@@ -91,7 +86,7 @@ def fits(rule: SplitRule, jobs: Collection[Job]) -> bool:
 
 def without_sequences(rule: SplitRule) -> SplitRule:
     """Return the rule with each image as a sequence of its own."""
-    return replace(rule, sequence=_EACH_ALONE, sequence_reason=_OWN)
+    return replace(rule, sequence=sequences.EACH_ALONE, sequence_reason=_OWN)
 
 
 def _of_words(folders: Mapping[str, str]) -> tuple[str, ...]:
@@ -127,57 +122,3 @@ def _question(files: Sequence[str]) -> str:
         "read from it. Default: images are drawn at random. If yes: write train.txt and test.txt in the data set's "
         "folder, with an image's path or name without suffix on each line, and run segnet init again"
     )
-
-
-_OWN = "the splits are given"
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """The sequence of each image by a pattern."""
-
-    pattern: str
-    what: str
-    of_images: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(set(self.of_images))
-
-
-def _sequence(images: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """Return dataset.sequence, its reason, and what is to be asked."""
-    by_name = _groups(_BY_NAME, "what is before the number in a name", images) or _groups(
-        _BY_LAST_NUMBER, "what is before the last number in a name", images
-    )
-    by_folder = next(filter(None, (_groups(each, "the folder", images) for each in _folders(images))), None)
-    found = [each for each in (by_name, by_folder) if each is not None]
-    if not found:
-        question = (
-            "Are neighbouring images alike, such as frames of a film? Then let dataset.sequence name what they share, "
-            "or test images are too easy. Default: no, each image is on its own"
-        )
-        return _EACH_ALONE, "each image is on its own", (question,)
-    chosen = min(found, key=len)  # in larger sequences, more of what may be alike stays together
-    asked: tuple[str, ...] = ()
-    if len(set(zip(*(each.of_images for each in found), strict=True))) > max(map(len, found)):
-        chosen = found[1]
-        asked = (
-            f"Are images of one folder alike, or those of all folders whose names begin as {found[0].of_images[0]}? "
-            f"Default: those of a folder, such as {found[1].of_images[0]}; if not: sequence: {found[0].pattern}",
-        )
-    return chosen.pattern, f"{chosen.what}: {len(chosen)} sequences, each of which stays in one split", asked
-
-
-def _groups(pattern: str, what: str, images: Sequence[str]) -> _Groups | None:
-    """Return the sequences by a pattern; None: there are too few, or most have one image, or not all images match."""
-    matches = [re.search(pattern, image) for image in images]
-    found = _Groups(pattern, what, tuple(match[1] for match in matches if match is not None))
-    return found if all(matches) and _FEWEST <= len(found) <= len(images) / 2 else None
-
-
-def _folders(images: Sequence[str]) -> Iterator[str]:
-    """Yield patterns of the images' folders, from the highest in which they differ; its name begins with that."""
-    parents = [PurePosixPath(image).parent for image in images]
-    same = len(PurePosixPath(os.path.commonpath(parents)).parts) if parents else 0
-    for number in range(1, min((len(parent.parts) for parent in parents), default=0) - same + 1):
-        yield "^" + "[^/]+/" * same + "(" + "/".join(["[^/]+"] * number) + ")/"
