@@ -18,6 +18,7 @@ from PIL.MpoImagePlugin import MpoImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pipeline.core.arrays import Pixels
+from pipeline.files import bmp
 
 MAX_PIXELS = 20_000 * 20_000
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
@@ -159,8 +160,7 @@ def decode(source: Path | bytes) -> Decoded:
                 f"expected grey or RGB, got {bands} channels, of which only {len(image.getbands())} would be read; "
                 "save the channels that count as RGB"
             )
-        tiles = image.tile
-        codec, arguments = (tiles[0][0], tiles[0][3]) if tiles else ("", "")
+        codec, arguments = (tiles[0][0], tiles[0][3]) if (tiles := image.tile) else ("", "")
         if isinstance(arguments, tuple):
             arguments = arguments[-1] if codec.startswith("ppm") else arguments[0]
         if isinstance(image, TiffImageFile) and arguments == "L" and image.tag_v2.get(_SAMPLE_FORMAT) == (_SIGNED,):
@@ -186,8 +186,7 @@ def decode_leniently(source: Path | bytes) -> Image.Image:
 
 
 def _orientation(image: ImageFile) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
-    return value if value in range(1, 9) else 1
+    return value if (value := image.getexif().get(_ORIENTATION, 1)) in range(1, 9) else 1
 
 
 def _num_frames(image: ImageFile) -> int:
@@ -247,4 +246,5 @@ def _opened(source: Path | bytes) -> Iterator[ImageFile]:
             raise ImageError(
                 f"expected 1 to {MAX_PIXELS:,} pixels, got {image.width} x {image.height}; cut it into parts"
             )
+        bmp.restore_palette(image)
         yield image

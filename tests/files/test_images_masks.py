@@ -13,6 +13,7 @@ from tests.support.image_files import (
     UPRIGHT,
     bmp_file,
     gif_file,
+    grey_bmp_file,
     pbm_file,
     pgm_file,
     png_file,
@@ -54,6 +55,18 @@ def test_a_mask_that_tifffile_or_pillow_wrote_holds_what_tifffile_reads(compress
         names = {"lzw": "tiff_lzw", "packbits": "packbits"}
         Image.fromarray(array).save(path, compression=names[compression])
     assert read_mask(path).tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("greys", [(0, 255), (0,), tuple(range(5)), tuple(range(16))], ids=len)
+def test_a_bmp_whose_palette_is_grey_holds_the_stored_values_and_shows_the_palettes(bits, greys):
+    """Pillow takes pixels of 4 and 8 bits for such of 1 bit, or those of 4 for such of 8."""
+    stored = values(4) % len(greys)
+    content = grey_bmp_file(stored, bits, greys)
+    assert read_mask(content).tolist() == stored.tolist()
+    shown = np.array(greys, np.uint8)[stored][..., None].repeat(3, axis=2)
+    assert np.array_equal(read_colours(content), shown)
+    assert np.array_equal(read_image(content), shown)
 
 
 def rgb(mode="RGB"):

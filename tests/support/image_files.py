@@ -62,6 +62,22 @@ def bmp_file(array, bits):
     return head + info + palette + rows
 
 
+def grey_bmp_file(array, bits, greys):
+    """A BMP with a palette of greys, which has as many colours as it needs."""
+    content, start = bmp_file(array, bits), 54 + 4 * 2**bits
+    palette = b"".join(bytes((grey, grey, grey, 0)) for grey in greys)
+    size = struct.pack("<I", 54 + len(palette))
+    return (
+        content[:10]
+        + size
+        + content[14:46]
+        + struct.pack("<I", len(greys))
+        + content[50:54]
+        + palette
+        + content[start:]
+    )
+
+
 def gif_file(array):
     """A GIF whose LZW stream clears its table before a code would take more than nine bits (GIF89a, appendix F)."""
     codes = [code for i, value in enumerate(array.reshape(-1).tolist()) for code in ([256] * (i % 200 == 0) + [value])]
