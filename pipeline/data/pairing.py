@@ -48,9 +48,10 @@ def find(root: Path, images: str, masks: str) -> Pairs:
     """Return every image with its mask, and every image or mask without a partner, sorted by path.
 
     As in a shell, wildcards skip hidden files, and {a,b} stands for either word; a suffix matches in any case. A file
-    that `masks` matches is not an image. Suffixes are otherwise ignored: images/*.jpg and masks/*.png are pairs if *
-    matches the same text, and so are images/* and masks/*. Of an accented letter, both of Unicode's ways to write it
-    (NFC, and NFD as in archives made on a Mac) are the same text.
+    that `masks` matches is not an image; one behind a link to a folder is left out if the glob matches it there too.
+    Suffixes are otherwise ignored: images/*.jpg and masks/*.png are pairs if * matches the same text, and so are
+    images/* and masks/*. Of an accented letter, both of Unicode's ways to write it (NFC, and NFD as in archives made on
+    a Mac) are the same text.
 
     Args:
         root: the data set's folder.
@@ -117,7 +118,27 @@ def _files(root: Path, pattern: str, field: str) -> Texts:
     files = columns.table(["path"], ([path] for path in paths)).sort_by("path")["path"]
     if not len(files):
         raise ValueError(f"expected files that dataset.{field} matches, got none for {pattern} in {root}; correct it")
-    return files.filter(pc.invert(columns.equals_last(files)))
+    return _once(root, files.filter(pc.invert(columns.equals_last(files))))
+
+
+def _once(root: Path, files: Texts) -> Texts:
+    """Return the files without those in a linked folder, such as latest, that are there by their own path too."""
+    top = os.path.realpath(root)
+    places = {folder: str(Path(top, folder)) for folder, _ in _split(files)}
+    real = {folder: os.path.realpath(place) for folder, place in places.items()}
+    linked = {folder for folder, place in places.items() if os.path.normpath(place) != real[folder]}
+    if not linked:
+        return files
+    there = {f"{real[folder]}/{name}" for folder, name in _split(files) if folder not in linked}
+    is_first = (folder not in linked or f"{real[folder]}/{name}" not in there for folder, name in _split(files))
+    return files.filter(pa.array(is_first, pa.bool_()))
+
+
+def _split(files: Texts) -> Iterator[tuple[str, str]]:
+    """Yield the folder and the name of each file."""
+    for [path] in columns.rows(pa.table([files], ["path"])):
+        folder, _, name = path.rpartition("/")
+        yield folder, name
 
 
 def _below(root: Path, pattern: str, field: str) -> Iterator[str]:
