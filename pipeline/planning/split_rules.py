@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from pipeline.data.assignment import Job
 from pipeline.planning import list_files, sequences
@@ -11,6 +12,7 @@ from pipeline.planning.split_words import WORDS, named_by, split_of_folder
 _OF_FOLDS = "fold 0, the first in nnU-Net's splits_final.json of the data set"
 _OWN = "the splits are given"
 _ANNOTATIONS = re.compile(r".*\.(json|xml)").fullmatch  # a list in such a file has a key: splits.json#train
+_FOLD = re.compile(r"(?i)(.*[_\-. ])?(k?folds?|splits?|cv)[_\-. ]?\d+").fullmatch
 _CARVED = {"share": 0.15, "seed": 1}
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
@@ -53,7 +55,7 @@ def propose(
         return SplitRule(rule, pattern, "drawn: no usable folders or lists are named after splits", reason, asked)
     rule = {"by": kind, "train": named["train"], "val": named.get("val", _CARVED), "test": named.get("test")}
     source = _source(lists)
-    among = () if lists else _of_words(folders)
+    among = () if lists else (*_of_folds(images), *_of_words(folders))
     if "val" in named and pattern == sequences.EACH_ALONE:
         reason = _OWN
     if "val" in named and "test" in named:
@@ -87,6 +89,23 @@ def fits(rule: SplitRule, jobs: Collection[Job]) -> bool:
 def without_sequences(rule: SplitRule) -> SplitRule:
     """Return the rule with each image as a sequence of its own."""
     return replace(rule, sequence=sequences.EACH_ALONE, sequence_reason=_OWN)
+
+
+def _of_folds(images: Sequence[str]) -> tuple[str, ...]:
+    """Return a question about folders that are named after folds and hold several splits each, where there are some."""
+    splits_in: dict[str, set[str]] = {}
+    for image in images:
+        fold = next(filter(_FOLD, PurePosixPath(image).parent.parts), None)
+        split = split_of_folder(image)
+        if fold is not None and split is not None:
+            splits_in.setdefault(fold, set()).add(split[0])
+    folds = sorted(fold for fold, splits in splits_in.items() if len(splits) > 1)
+    if len(folds) < 2:
+        return ()
+    return (
+        f"Are {', '.join(folds[:4])} folds, which have the same images in other splits? Default: no, the images of all "
+        f"are taken. If yes, validation stops at repeated images: run segnet init on one folder, such as {folds[0]}",
+    )
 
 
 def _of_words(folders: Mapping[str, str]) -> tuple[str, ...]:

@@ -132,3 +132,26 @@ def test_folders_of_splits_that_are_not_used_are_asked_about(images, asked):
     assert split_rules.by_folder(images) == {}
     assert any(question.startswith(asked) for question in of({}, images).questions)
     assert any("say the splits" in question for question in of({}, images).questions) == bool(asked)
+
+
+@pytest.mark.parametrize(
+    ("images", "asked"),
+    [
+        (
+            [f"fold_{k}/{split}/images/{i}" for k in range(3) for split in GIVEN for i in range(2)],
+            "fold_0, fold_1, fold_2",
+        ),
+        ([f"x/{split}/CV{k}/{i}" for k in (1, 2) for split in ("train", "test") for i in range(2)], "CV1, CV2"),
+        ([f"my-split1/{split}/{i}" for split in GIVEN for i in range(2)], ""),
+        (["fold_0/train/a", "fold_1/val/b", "fold_2/test/c"], ""),
+        ([f"field_{k}/{split}/{i}" for k in range(3) for split in GIVEN for i in range(2)], ""),
+    ],
+)
+def test_folders_that_are_folds_are_asked_about(images, asked):
+    images = [f"{image}.png" for image in images]
+    questions = of(split_rules.by_folder(images), images).questions
+    expected = (
+        f"Are {asked} folds, which have the same images in other splits? Default: no, the images of all are taken. If "
+        f"yes, validation stops at repeated images: run segnet init on one folder, such as {asked.split(',')[0]}"
+    )
+    assert [question for question in questions if "folds" in question] == ([expected] if asked else [])
