@@ -74,7 +74,7 @@ class Carved(Section):
     """Validation images that are taken from the training images: entire sequences, drawn at random."""
 
     share: Share
-    """Fraction of the training images."""
+    """Fraction of the training images that have masks."""
     seed: Seed
     """Decides which sequences they are."""
 
@@ -119,11 +119,12 @@ class RatioSplits(Section):
     by: Literal["ratio"]
     """Split by ratio."""
     train: Share
-    """Fraction of the images for training."""
+    """Fraction of the images that have masks, for training."""
     val: Share
-    """Fraction of the images for validation."""
+    """Fraction of the images that have masks, for validation."""
     test: Share | None
-    """Fraction of the images for testing; null: there are none, and the validation images are scored in their place."""
+    """Fraction of the images that have masks, for testing; null: there are no test images, and the validation images
+    are scored in their place."""
     seed: Seed
     """Decides which sequence goes into which split."""
 
