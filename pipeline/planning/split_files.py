@@ -15,6 +15,7 @@ _UNREAD = (".txt", ".lst", *_TABLES, ".json", ".yaml", ".yml")  # suffixes of fi
 _SPLIT = re.compile(r"(?i)(.*[_-])?splits?([_-].*)?")
 _COLUMN = re.compile(rf"{_SPLIT.pattern}|subset|partition|fold")
 _UNSURE = re.compile(r"(?i)(?<![a-z])(dev(el(opment)?)?|h[eo]ld[_-]?out|eval(uation)?)(?![a-z])")
+_DECIMAL = re.compile(r"[-+]?\d*\.\d+")  # whose stem, the 0 of 0.5, may be a picture's
 _LOOKED_AT = 100_000  # characters of a file
 
 
@@ -63,7 +64,8 @@ def _name_pictures(lines: Sequence[str], stems: Collection[str]) -> bool:
     named = 0
     for line in lines:
         words = [word for cell in _cells(line) for word in cell.split()]
-        named += any(PurePosixPath(word).stem in stems for word in words if len(words) == 1 or not word.isdigit())
+        words = [word for word in words if not _DECIMAL.fullmatch(word) and (len(words) == 1 or not word.isdigit())]
+        named += any(PurePosixPath(word).stem in stems for word in words)
     return 2 * named > len(lines)
 
 
