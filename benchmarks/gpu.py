@@ -152,7 +152,7 @@ def waits(bench: Bench) -> Iterator[Row]:
 
 
 def waits_of(bench: Bench, name: str) -> Iterator[Row]:
-    """Return the rows of one way."""
+    """Yield the rows of one way."""
     step = step_of(bench, name, 2 if bench.dry else 4)
     step()
     if bench.dry:

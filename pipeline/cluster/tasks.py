@@ -67,7 +67,7 @@ def on_nodes(
         kind, at_once = _room(hosts, on_gpus=on_gpus)
         _log.info(f"{len(hosts)} {'node' if len(hosts) == 1 else 'nodes'}, {at_once} at once")
         # A process is kept for later tasks, and computes on the GPU of its first: `remote` itself, if it were told of
-        # GPUs, would start one for each task, which takes longer than the task.
+        # GPUs, would start one for each task, which imports torch anew.
         task = ray.remote(_call).options(
             **_NEEDS[kind],
             max_retries=_ATTEMPTS,

@@ -99,7 +99,7 @@ def of_yolo(listing: Listing) -> tuple[dict[Label, Name], str]:
     They are a list or a mapping of numbers, of which those that are no text are left out; nothing, "" if there is no
     such file.
     """
-    for path, tree in _yaml(listing):
+    for path, tree in yaml_mappings(listing):
         names = tree.get("names")
         numbered = dict(enumerate(names)) if isinstance(names, list) else names
         if isinstance(numbered, dict) and all(str(number).isdecimal() for number in numbered):
@@ -111,10 +111,10 @@ def of_yolo(listing: Listing) -> tuple[dict[Label, Name], str]:
 
 def are_poses(listing: Listing) -> bool:
     """Return whether a file of YAML says that YOLO's objects are poses, points that are no outline."""
-    return any("kpt_shape" in tree for _, tree in _yaml(listing))
+    return any("kpt_shape" in tree for _, tree in yaml_mappings(listing))
 
 
-def _yaml(listing: Listing) -> Iterator[tuple[str, Mapping[str, object]]]:
+def yaml_mappings(listing: Listing) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield the files of YAML that hold a mapping; others are not YOLO's."""
     for path in listing.named(".yaml", ".yml"):
         try:

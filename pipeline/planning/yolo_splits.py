@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from pathlib import PurePosixPath
 
-from pipeline.files import safe_yaml
+from pipeline.planning import class_names
 from pipeline.planning.listing import Listing
 
 _SPLITS = ("train", "val", "test")
@@ -39,12 +39,8 @@ def unread(listing: Listing) -> list[str]:
 
 def _files(listing: Listing) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield the files of YAML that have names of classes and two splits that differ, and what they hold."""
-    for path in listing.named(".yaml", ".yml"):
-        try:
-            tree = safe_yaml.read(listing.root / path)
-        except ValueError:
-            continue
-        if not isinstance(tree, dict) or "names" not in tree or not tree.get("train"):
+    for path, tree in class_names.yaml_mappings(listing):
+        if "names" not in tree or not tree.get("train"):
             continue
         if any(tree.get(split) not in (None, "", tree["train"]) for split in ("val", "test")):
             yield path, tree
