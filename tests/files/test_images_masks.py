@@ -1,6 +1,7 @@
 """Labels are read as they are stored, or refused: against files built byte by byte, and other libraries' writers."""
 
 import io
+import struct
 
 import numpy as np
 import png
@@ -67,6 +68,15 @@ def test_a_bmp_whose_palette_is_grey_holds_the_stored_values_and_shows_the_palet
     shown = np.array(greys, np.uint8)[stored][..., None].repeat(3, axis=2)
     assert np.array_equal(read_colours(content), shown)
     assert np.array_equal(read_image(content), shown)
+
+
+def test_a_bmp_in_runs_whose_palette_is_black_and_white_holds_the_stored_values():
+    rows = ((1, 1, 0, 1), (0, 0, 1, 0))
+    runs = b"".join(bytes(byte for value in row for byte in (1, value)) + b"\0\0" for row in reversed(rows)) + b"\0\1"
+    palette = bytes((0, 0, 0, 0, 255, 255, 255, 0))
+    head = struct.pack("<2sIHHI", b"BM", 62 + len(runs), 0, 0, 62)
+    info = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, 8, 1, len(runs), 0, 0, 2, 0)
+    assert read_mask(head + info + palette + runs).tolist() == [list(row) for row in rows]
 
 
 def rgb(mode="RGB"):
