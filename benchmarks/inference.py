@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.models import UsualSegNet
 from benchmarks.options import natural, positive
-from benchmarks.train_step import write_tiles
+from benchmarks.tiles import write_tiles
 from pipeline.artifacts.model import write_model
 from pipeline.artifacts.spec import Spec
 from pipeline.artifacts.tileset import Tileset

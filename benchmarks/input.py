@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.options import natural
-from benchmarks.train_step import write_scenes
+from benchmarks.tiles import write_scenes
 from pipeline.artifacts.tileset import Tileset
 from pipeline.core.sampler import Order
 from pipeline.files import atomic, signals

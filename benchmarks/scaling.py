@@ -23,7 +23,7 @@ from torch.multiprocessing.spawn import spawn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.options import natural, positive
-from benchmarks.train_step import NUM_CLASSES, write_tiles
+from benchmarks.tiles import NUM_CLASSES, write_tiles
 from pipeline import params
 from pipeline.files import atomic, signals
 from pipeline.training import checkpoint

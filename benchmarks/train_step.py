@@ -3,11 +3,12 @@
     python benchmarks/train_step.py [--help]
 
 The plain loop has what training cannot do without: batches, augmentation, the weighted loss, SGD and the average of the
-weights. The usual step is SegNet as it is usually written (benchmarks/models.py), in the same precision. All train on
-the same random tiles and take turns, some steps each; the median over the rounds counts, of seconds and of each round's
-ratios. Without validation and checkpoints. Each has a process of its own: the stage's with the environment of its
-workers, the plain ones with that of this script. The processor's seconds are those of all threads; on a machine that
-computes something else too, only their ratios say anything.
+weights. The usual step is SegNet as it is usually written (benchmarks/models.py), in the same precision and, if that is
+not float32, in float32 too, which PyTorch computes in unless told otherwise. All train on the same random tiles and
+take turns, some steps each; the median over the rounds counts, of seconds and of each round's ratios. Without
+validation and checkpoints. Each has a process of its own: the stage's with the environment of its workers, the plain
+ones with that of this script. The processor's seconds are those of all threads; on a machine that computes something
+else too, only their ratios say anything.
 """
 
 import argparse
@@ -25,7 +26,6 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
-import pyarrow as pa
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -34,21 +34,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.models import UsualSegNet
 from benchmarks.options import natural, positive
+from benchmarks.tiles import NUM_CLASSES, write_tiles
 from pipeline import params
-from pipeline.artifacts import shard, tileset
 from pipeline.artifacts.tileset import Tileset
 from pipeline.cluster import allocator
-from pipeline.core.arrays import Pixels
 from pipeline.core.augment import Augmentation, augment, draw
-from pipeline.core.classes import ClassTable
 from pipeline.core.models import MODELS
-from pipeline.data import scenes
 from pipeline.files import atomic, signals
 from pipeline.training import checkpoint, precision
 from pipeline.training.trainer import Job, Trainer
 
 PRESET = Path(__file__).parents[1] / "presets" / "camvid_cpu.yaml"
-NUM_CLASSES, DECAY = 11, 0.999
+DECAY = 0.999
 AUGMENTATION = Augmentation(flip=0.5, zoom=(0.75, 1.5), colour_jitter=0.2)
 
 Steps = Callable[[int], object]
@@ -65,40 +62,7 @@ class Row:
     of_the_plain: tuple[float, float]
     """Median over the rounds of its seconds divided by the plain loop's, and of its processor's seconds."""
     of_the_usual: tuple[float, float]
-
-
-def write_tiles(folder: Path, count: int, height: int, width: int) -> Path:
-    """Write random tiles and return their folder; masks are of blocks, since neighbouring pixels are mostly alike."""
-    generator = np.random.default_rng(1)
-
-    def tile(_: int) -> tuple[Pixels, Pixels]:
-        image = generator.integers(0, 256, (height, width, 3), np.uint8)
-        blocks = generator.integers(0, NUM_CLASSES + 1, (-(-height // 12), -(-width // 12)), np.uint8)
-        return image, blocks.repeat(12, axis=0).repeat(12, axis=1)[:height, :width]
-
-    return _write(folder, count, height, width, tile)
-
-
-def write_scenes(folder: Path, count: int, height: int, width: int) -> Path:
-    """Write tiles of drawn scenes and return their folder."""
-    return _write(folder, count, height, width, lambda i: scenes.draw(1, i, 0, height=height, width=width))
-
-
-def _write(folder: Path, count: int, height: int, width: int, tile: Callable[[int], tuple[Pixels, Pixels]]) -> Path:
-    """Write tiles, the same for training and validation."""
-    pixel = tuple((i, i, i) for i in range(NUM_CLASSES))
-    classes = ClassTable(tuple(f"class {i}" for i in range(NUM_CLASSES)), pixel, (255, 255, 255), None)
-    header = shard.Header("random", classes, height, width, 1.0)
-    rows, drawn = [], [tile(i) for i in range(count)]
-    for split in ("train", "val"):
-        shard.write(folder / f"{split}.arrow", header, [(image[None], mask[None]) for image, mask in drawn])
-        common = {"split": split, "sequence": "", "top": 0, "left": 0, "height": height, "width": width}
-        for row, (_, mask) in enumerate(drawn):
-            pixels = np.bincount(mask.ravel(), minlength=NUM_CLASSES + 1).tolist()
-            place = {"source": f"{split}/{row}", "shard": f"{split}.arrow", "row": row, "pixels": pixels}
-            rows.append({**common, **place})
-    tileset.write_index(folder, header, [pa.RecordBatch.from_pylist(rows, tileset.schema(header))])
-    return folder
+    of_the_usual_in_float32: tuple[float, float]
 
 
 def stage(tiles: Path, options: argparse.Namespace) -> Steps:
@@ -160,10 +124,16 @@ def usual_plain(tiles: Path, options: argparse.Namespace) -> Steps:
     return plain(tiles, options, UsualSegNet(NUM_CLASSES, options.width))
 
 
+def usual_in_float32(tiles: Path, options: argparse.Namespace) -> Steps:
+    """Return the plain loop over the usual SegNet in float32."""
+    return usual_plain(tiles, argparse.Namespace(**vars(options) | {"precision": "float32"}))
+
+
 LOOPS: dict[str, tuple[Callable[[Path, argparse.Namespace], Steps], dict[str, str]]] = {
     "the train stage's loop": (stage, allocator.VARIABLES),
     "a plain loop over the same network": (our_plain, {}),
     "a plain loop over the usual SegNet": (usual_plain, {}),
+    "the same in float32": (usual_in_float32, {}),
 }
 """What makes the loops, and what their processes add to the environment."""
 
@@ -194,14 +164,15 @@ def _timed(epoch: int) -> tuple[float, float]:
 
 def measure(tiles: Path, options: argparse.Namespace) -> list[Row]:
     """Return a row per loop."""
-    pools = {name: process(name, tiles, options) for name in LOOPS}
+    names = list(LOOPS) if options.precision != "float32" else list(LOOPS)[:3]
+    pools = {name: process(name, tiles, options) for name in names}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in pools}
     for epoch in range(1, options.rounds + 1):
         for name, pool in pools.items():
             taken[name].append(pool.submit(_timed, epoch).result())
     for pool in pools.values():
         pool.shutdown()
-    _, base, usual = taken.values()
+    _, base, usual, *others = taken.values()
 
     def ratios(mine: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> tuple[float, float]:
         pairs = list(zip(mine, theirs, strict=True))
@@ -212,7 +183,8 @@ def measure(tiles: Path, options: argparse.Namespace) -> list[Row]:
     for name, times in taken.items():
         seconds, processor_seconds = zip(*times, strict=True)
         wall, processor = (statistics.median(each) / options.steps for each in (seconds, processor_seconds))
-        rows.append(Row(name, wall, processor, ratios(times, base), ratios(times, usual)))
+        compared = [ratios(times, theirs) for theirs in (base, usual, *(others or [usual]))]
+        rows.append(Row(name, wall, processor, *compared))
     return rows
 
 
@@ -231,14 +203,13 @@ def main() -> None:
     load = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
         rows = measure(write_tiles(Path(folder), options.batch * options.steps, *options.size), options)
-    print(
-        "| loop | ms a step | processor's ms | of the plain loop's | processor's | of the usual one's | processor's |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| loop | ms a step | of the plain loop's | of the usual one's | of the usual one's in float32 |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     for row in rows:
-        times = f"{1000 * row.seconds:.0f} | {1000 * row.processor_seconds:.0f}"
-        ratios = " | ".join(f"{ratio:.3f}" for ratio in (*row.of_the_plain, *row.of_the_usual))
-        print(f"| {row.name} | {times} | {ratios} |")
+        compared = (row.of_the_plain, row.of_the_usual, row.of_the_usual_in_float32)
+        ratios = " | ".join(f"{seconds:.3f} ({processor:.3f})" for seconds, processor in compared)
+        print(f"| {row.name} | {1000 * row.seconds:.0f} ({1000 * row.processor_seconds:.0f}) | {ratios} |")
+    print("in brackets, of the processor's time")
     print(f"{options.precision}, {options.threads} threads; the machine's load before: {load:.1f}")
     machine = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(), "load": load}
     setting = {key: value for key, value in vars(options).items() if key != "json"}

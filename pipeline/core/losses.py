@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -82,7 +83,8 @@ def hard_pixels(logits_NCHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor) -> 
 
 def _cross_entropies(logits_NCHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor, smoothing: float = 0.0) -> Tensor:
     """Return the cross entropy of each pixel, (N, H, W) of the dtype of the weights; 0 for void."""
-    logits = logits_NCHW.to(weight_NHW.dtype)
+    # In planes, as log-softmax wants them: in channels_last, it would copy its operands forward and backward.
+    logits = logits_NCHW.to(weight_NHW.dtype, memory_format=torch.contiguous_format)
     void = logits.shape[1]
     return F.cross_entropy(logits, target_NHW, ignore_index=void, reduction="none", label_smoothing=smoothing)
 

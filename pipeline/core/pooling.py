@@ -7,7 +7,7 @@ the last one is clipped (ceil mode, as in the Caffe release: 45 rows pool to 23)
 the first in its lowest bits. Nothing else is saved for the backward pass: that of pooling unpools the gradient, and
 that of unpooling gathers it at the places of the codes.
 
-The operations lie in three modules: pooling_cpu (PyTorch's own kernels), pooling_triton (a kernel each, on a GPU), and
+The operations lie in three modules: pooling_cpu (integers on a CPU), pooling_triton (a kernel each, on a GPU), and
 pooling_plain (anywhere, and for torch.compile).
 """
 
@@ -119,16 +119,14 @@ class _Gather(Function):
 def _operations(tensor: Tensor) -> ModuleType:
     """Return the module that pools a tensor: all give the same bits.
 
-    torch.compile gets the plain operations, since it can fuse them. So does deterministic mode on a CPU, where PyTorch
-    rejects its own unpooling.
+    torch.compile gets the plain operations, since it can fuse them.
     """
     if torch.compiler.is_compiling():
         return pooling_plain
     if tensor.is_cuda:
         kernels = _gpu_kernels()
         return kernels if kernels is not None and kernels.can_hold(tensor) else pooling_plain
-    is_fast = not torch.are_deterministic_algorithms_enabled() and pooling_cpu.can_hold(tensor)
-    return pooling_cpu if is_fast else pooling_plain
+    return pooling_cpu if pooling_cpu.can_hold(tensor) else pooling_plain
 
 
 def runs_triton() -> bool:

@@ -79,6 +79,21 @@ def test_tensors_of_several_strips_equal_pytorchs(shape):
     assert_equal_to_pytorchs(few_values(shape, "nan", torch.float32), torch.channels_last)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("first", [1, 2, 3, 4])
+def test_values_that_begin_anywhere_in_memory_equal_pytorchs(first, dtype):
+    """Four values of two bytes are taken for one integer, which cannot begin at any of them."""
+    count = 2 * 4 * 5 * 6
+    memory = few_values((count + first,), "nan", dtype)[first:].view(2, 5, 6, 4)
+    pooled = pool(memory.permute(0, 3, 1, 2))
+    expected, indices = F.max_pool2d(memory.permute(0, 3, 1, 2), 2, ceil_mode=True, return_indices=True)
+    assert_same_bits(pooled[0], expected)
+    moved = torch.empty(expected.numel() + first, dtype=dtype)[first:].view(2, 3, 3, 4).permute(0, 3, 1, 2)
+    assert_same_bits(
+        unpool(moved.copy_(expected), pooled[1], (5, 6)), F.max_unpool2d(expected, indices, 2, 2, 0, (5, 6))
+    )
+
+
 def test_no_images_are_pooled_to_none():
     y, codes = pool(torch.zeros(0, 4, 5, 6))
     assert y.shape == (0, 4, 3, 3)
