@@ -1,112 +1,79 @@
 """What the labels of masks are called: as files beside them say, or as known data sets have it."""
 
-import csv
-import json
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
-from pipeline.core.classes import CAMVID
 from pipeline.files import safe_yaml
-from pipeline.params.class_name import placeholder
-from pipeline.planning import json_names
-from pipeline.planning.contents import Label
+from pipeline.params.class_name import spelling
+from pipeline.planning import names_files, well_known
+from pipeline.planning.contents import Contents, Label
+from pipeline.planning.label_names import Name, is_ignored, is_rest, named
 from pipeline.planning.listing import Listing
+from pipeline.planning.names_files import NamesFile
 
-_AROUND = " \t,;:\"'"  # what may separate a name from its colour
-_IGNORED = re.compile(r"(?i)(void|ignored?|un-?labell?ed|unknown|dont.?care|other objects?)\W*")
-_REST = re.compile(r"(?i)_?(back.?ground|bg|none|other|rest)_?")
-_LIST = r"(classes|labels|names|class_names|codes)\.txt"
-_VOC = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-    "pottedplant sheep sofa train tvmonitor"
-)
-"""Pascal VOC's classes by value (host.robots.ox.ac.uk/pascal/VOC/voc2012, section 3)."""
-_CITYSCAPES = {
-    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
-    20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car", 27: "truck",
-    28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
-}  # fmt: skip
-"""The 19 classes that Cityscapes evaluates, by labelId (cityscapesScripts, helpers/labels.py); others are ignored."""
+_CORRECT = "Default: yes; if no, correct the names in dataset.classes"
 
 
 @dataclass(frozen=True)
-class Name:
-    """What a label is called."""
+class Known:
+    """Names of labels."""
 
-    text: str
-    ignore: bool
-
-
-def known(listing: Listing, kind: str, masks: str) -> tuple[dict[Label, Name], str]:
-    """Return the names of labels, and where they are from; nothing, "" if no source is known.
-
-    Args:
-        listing: the data set's files.
-        kind: index or colour.
-        masks: path of one mask.
-    """
-    for path in listing.others:
-        for pattern, reader in _READERS.items():
-            if re.fullmatch(pattern, PurePosixPath(path).name, re.IGNORECASE):
-                try:
-                    names = reader((listing.root / path).read_text("utf-8-sig"), kind)
-                except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError):
-                    continue  # another file of the same name
-                if names:
-                    return names, path
-    return _of_layout(masks) if kind == "index" else ({}, "")
+    names: Mapping[Label, Name]
+    source: str = ""
+    """Where they are from; "" if no source is known."""
+    questions: tuple[str, ...] = ()
+    """What could not be decided about them."""
 
 
-def counted(
-    names: Mapping[Label, Name], source: str, listing: Listing, values: Collection[Label]
-) -> tuple[Mapping[Label, Name], tuple[str, ...]]:
-    """Return the names of an index mask's values, and a question if they are from a list that counts from 1, or may.
+def of_pixels(contents: Contents, listing: Listing, mask: str) -> Known:
+    """Return the names of an index mask's values, or of a colour mask's colours.
 
-    A list of n names without numbers counts from 0, unless the masks hold 1 to n: there 0, if they hold it, is what
-    none of the names is about. Where they hold 0 and 255 alone, 255 is the last of one or two names.
+    A file of names counts for more than the layout. Of several files, the one counts that names most of the labels that
+    masks hold; of those, the one that says so without a doubt, and then the one nearest to the masks.
 
     Args:
-        names: as `known` returns them with their source.
-        source: likewise.
+        contents: what masks hold.
         listing: the data set's files.
-        values: those that masks hold.
+        mask: path of one mask.
     """
-    if not re.fullmatch(_LIST, PurePosixPath(source).name, re.IGNORECASE):
-        return names, ()
-    if _numbers_of(_entries((listing.root / source).read_text("utf-8-sig"))) is not None:
-        return names, ()
-    background = Name("background", ignore=False)
-    first, last = names[0].text, names[len(names) - 1].text
-    if set(values) == {0, 255} and (len(names) == 2 or (len(names) == 1 and not _REST.fullmatch(first))):
-        asked = f"Is value 255 {last}, the last name in {source}? Default: yes, the masks hold 0 and 255 alone"
-        return {0: names[0] if len(names) == 2 else background, 255: names[len(names) - 1]}, (asked,)
-    held = {int(value) for value in values if value is not None} - {255}
-    if max(held, default=0) < len(names):
-        return names, ()
-    if max(held) > len(names) or names[0].ignore or _REST.fullmatch(first):
-        asked = f"Is value 0 {first}, the first name in {source}? Default: yes; the masks hold values up to {max(held)}"
-        return names, (f"{asked}, and its last name is that of {len(names) - 1}",)
-    rest: dict[Label, Name] = {0: background} if 0 in held else {}
-    asked = f"Is value {len(names)} {last}, the last name in {source}? Default: yes, it counts from 1"
-    return {**rest, **{int(value or 0) + 1: name for value, name in names.items()}}, (asked,)
+    held = contents.pixels.keys()
+    known = [_counted(file, held) for file in names_files.read_all(listing, contents.kind)]
+    if contents.palette and not known:
+        known = _of_palette(contents, listing)
+    known = [each for each in known if each.names.keys() & held]
+    if known:
+        return _chosen(known, contents, listing, mask)
+    if contents.kind == "colour":
+        return Known({})
+    names, source, is_sure = well_known.of_layout(mask)
+    asked = f"Are the classes {source}? {_CORRECT}"
+    return Known(names, source, () if (is_sure and _are_many(names, held)) or not names else (asked,))
 
 
-def of_yolo(listing: Listing) -> tuple[dict[Label, Name], str]:
+def of_yolo(listing: Listing, contents: Contents, labels: str) -> Known:
     """Return the names of YOLO's classes by their numbers, as text, from data.yaml or a file of lines, and which it is.
 
-    They are a list or a mapping of numbers, of which those that are no text are left out; nothing, "" if there is no
-    such file.
+    They are a list or a mapping of numbers, of which those that are no text are left out.
+
+    Args:
+        listing: the data set's files.
+        contents: what files of labels hold.
+        labels: path of one of them.
     """
+    known = []
     for path, tree in yaml_mappings(listing):
         names = tree.get("names")
         numbered = dict(enumerate(names)) if isinstance(names, list) else names
         if isinstance(numbered, dict) and all(str(number).isdecimal() for number in numbered):
-            texts = {str(int(number)): name for number, name in numbered.items() if isinstance(name, str)}
-            return {number: _named(text.strip()) for number, text in texts.items() if text.strip()}, path
-    numbered_lines, source = known(listing, "index", "")
-    return {str(number): name for number, name in numbered_lines.items()}, source
+            texts = {str(int(number)): name.strip() for number, name in numbered.items() if isinstance(name, str)}
+            known.append(Known({number: named(text) for number, text in texts.items() if text}, path))
+    if not any(each.names for each in known):
+        files = names_files.read_all(listing, "index")
+        known = [Known({str(value): name for value, name in file.names.items()}, file.path) for file in files]
+    known = [each for each in known if each.names]
+    return _chosen(known, contents, listing, labels) if known else Known({})
 
 
 def are_poses(listing: Listing) -> bool:
@@ -125,111 +92,113 @@ def yaml_mappings(listing: Listing) -> Iterator[tuple[str, Mapping[str, object]]
             yield path, tree
 
 
-def _named(text: str) -> Name:
-    return Name(text, is_ignored(text))
+def _chosen(known: Sequence[Known], contents: Contents, listing: Listing, mask: str) -> Known:
+    """Return the names that count, with questions where other files say others, or these may be of other masks."""
+    held = contents.pixels.keys() - {None, 255}
+
+    def order(each: Known) -> tuple[int, int, int, str]:
+        return len(held - each.names.keys()), len(each.questions), _distance(each.source, mask), each.source
+
+    best = min(known, key=order)
+    questions = list(best.questions)
+    others = [each.source for each in known if _differ(each.names, best.names, held)]
+    if others:
+        questions.append(
+            f"Are the classes those in {best.source} or in {', '.join(others[:3])}? Default: those in {best.source}"
+        )
+    if not _is_beside(listing, best.source, [mask, *contents.by_mask]):
+        questions.append(f"Are the classes those in {best.source}, which lies with other images? {_CORRECT}")
+    elif contents.kind != "yolo" and not _are_many(best.names, held):
+        questions.append(f"Are the classes those in {best.source}, which names more than twice as many? {_CORRECT}")
+    return Known(best.names, best.source, tuple(questions))
 
 
-def _of_layout(masks: str) -> tuple[dict[Label, Name], str]:
-    """Return the names of the data set whose folders or file names a mask's path has."""
-    parts = PurePosixPath(masks).parts
-    if "SegmentationClass" in parts:
-        return _numbered(_VOC.split()), "Pascal VOC's, by the layout"
-    if masks.endswith("_gtFine_labelIds.png"):
-        ids = (*range(34), 255)
-        return {i: Name(_CITYSCAPES.get(i, "ignored"), i not in _CITYSCAPES) for i in ids}, "Cityscapes', by the layout"
-    if any(part in ("trainannot", "valannot", "testannot") for part in parts):
-        return _numbered([*CAMVID.names, "unlabelled"]), "CamVid's in the SegNet release, by the layout"
-    return {}, ""
+def _differ(names: Mapping[Label, Name], others: Mapping[Label, Name], held: Collection[Label]) -> bool:
+    both = names.keys() & others.keys() & set(held)
+    return any(spelling(names[label].text) != spelling(others[label].text) for label in both)
 
 
-def is_ignored(name: str) -> bool:
-    """Return whether a name is one that data sets give to pixels that do not count."""
-    return _IGNORED.fullmatch(name) is not None
+def _distance(path: str, mask: str) -> int:
+    """Return how many folders lead from one file to another."""
+    return len(PurePath(os.path.relpath(PurePath(path).parent, PurePath(mask).parent)).parts)
 
 
-def _numbered(names: list[str]) -> dict[Label, Name]:
-    return {i: Name(name, is_ignored(name)) for i, name in enumerate(names)}
+def _is_beside(listing: Listing, path: str, used: Sequence[str]) -> bool:
+    """Return whether a file's folder has images or masks that are used, or no pictures at all."""
+    folder = PurePosixPath(path).parent
+
+    def is_within(each: str) -> bool:
+        return PurePosixPath(each).is_relative_to(folder)
+
+    return any(map(is_within, used)) or not any(map(is_within, listing.pictures))
 
 
-def _of_nnunet(text: str, kind: str) -> dict[Label, Name]:
-    """Read dataset.json, labels by name (nnU-Net 2) or by number (1); labels of regions are not read."""
-    labels = json.loads(text)["labels"]
-    pairs = [(value, name) if isinstance(name, int) else (name, int(value)) for value, name in labels.items()]
-    return {number: Name(str(name), is_ignored(str(name))) for name, number in pairs} if kind == "index" else {}
+def _are_many(names: Mapping[Label, Name], held: Collection[Label]) -> bool:
+    """Return whether masks hold at least half of the labels that are named and not ignored."""
+    counted = {label for label, name in names.items() if not name.ignore}
+    return len(counted.intersection(held)) >= len(counted) / 2
 
 
-def _of_colours(text: str, kind: str) -> dict[Label, Name]:
-    """Read lines of three numbers and a name, or a name and three numbers, in any order of CamVid's and its copies."""
-    names: dict[Label, str] = {}
-    for line in text.splitlines():
-        numbers = re.search(r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})", line)
-        if numbers is None:
-            continue
-        name = (line[: numbers.start()] or line[numbers.end() :]).strip(_AROUND)
-        name = name or line[numbers.end() :].strip(_AROUND)
-        colour = tuple(map(int, numbers.groups()))
-        if name and max(colour) < 256 and not name.startswith("#"):
-            names[int.from_bytes(bytes(colour))] = name
-    numbered = _numbers_of(list(names.values())) or {}
-    texts = list(numbered.values()) or list(names.values())
-    named = {colour: Name(name, is_ignored(name)) for colour, name in zip(names, texts, strict=True)}
-    return named if kind == "colour" else {}
+def _of_palette(contents: Contents, listing: Listing) -> list[Known]:
+    """Return the names of values by files with the colours that the masks' palette gives to all of them."""
+    shown = {value: contents.palette.get(value) for value in contents.pixels if value != 255}
+    colours = {value: int.from_bytes(bytes(colour)) for value, colour in shown.items() if colour is not None}
+    return [
+        Known({value: file.names[colour] for value, colour in colours.items()}, file.path)
+        for file in names_files.read_all(listing, "colour")
+        if colours.keys() == shown.keys() and file.names.keys() >= set(colours.values())
+    ]
 
 
-def _of_json(text: str, kind: str) -> dict[Label, Name]:
-    return {label: _named(name) for label, name in json_names.read(text, kind).items()}
+def _counted(file: NamesFile, values: Collection[Label]) -> Known:
+    """Return the names of an index mask's values, with a question where a list without values may count otherwise.
+
+    A list of n names counts from 0, unless the masks hold 1 to n: there 0, if they hold it, is what none of the names
+    is about. LabelMe's counts from -1, which its masks have as 255. Where there are as many values as names, but others
+    than 0 to n - 1, they are taken in their order.
+    """
+    texts, held = list(file.names.values()), sorted(int(value) for value in values if value is not None)
+    if not file.is_list:
+        return Known(file.names, file.path)
+    most, below = len(texts) - 1, [value for value in held if value != 255]
+    first, last = texts[0].text, texts[-1].text
+    if first == "__ignore__" and max(below, default=0) < most:
+        return Known({255: texts[0], **dict(enumerate(texts[1:]))}, file.path)
+    if max(below, default=0) <= most and held != [0, 255]:
+        return _with_255(file, held)
+    if max(below) == most + 1 and not is_ignored(first) and not is_rest(first):
+        rest: dict[Label, Name] = {0: Name("background", ignore=False)} if 0 in held else {}
+        asked = f"Is value {len(texts)} {last}, the last name in {file.path}? Default: yes, it counts from 1"
+        return Known({**rest, **dict(enumerate(texts, 1))}, file.path, (asked,))
+    return _in_order(file, held)
 
 
-def _of_ade20k(text: str, kind: str) -> dict[Label, Name]:
-    """Read objectInfo150.txt: the number first, the name last, of which the first synonym is taken."""
-    rows = [row for row in csv.reader(text.splitlines(), delimiter="\t" if "\t" in text else ",") if row]
-    numbered = {int(row[0]): row[-1].replace(";", ",").split(",")[0].strip() for row in rows[1:]}
-    return {0: Name("other objects", ignore=True), **{i: Name(name, ignore=False) for i, name in numbered.items()}}
+def _with_255(file: NamesFile, held: Sequence[int]) -> Known:
+    """Return a list's names of the values from 0 on, and its last name's of 255 where that is void."""
+    texts, last = dict(file.names), len(file.names) - 1
+    if held[-1] != 255 or len(held) != len(texts) or held[-2] != last - 1:
+        return Known(texts, file.path)
+    if texts[last].ignore:
+        return Known({255: texts.pop(last), **texts}, file.path)
+    asked = f"Is value 255 {texts[last].text}, the last name in {file.path}? Default: no, it is ignored"
+    return Known(texts, file.path, (asked,))
 
 
-def _of_lines(text: str, kind: str) -> dict[Label, Name]:
-    """Read a name on each line, or all on one, parted by commas; numbers before all of them are their values."""
-    names = _entries(text)
-    if kind != "index" or len(names) > 256:
-        return {}
-    numbered = _numbers_of(names) or dict(enumerate(names))
-    return {value: Name(name, is_ignored(name)) for value, name in numbered.items()}
-
-
-def _entries(text: str) -> list[str]:
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(names) == 1 and "," in names[0]:
-        return [name.strip() for name in names[0].split(",") if name.strip()]
-    return names
-
-
-def _of_table(text: str, kind: str) -> dict[Label, Name]:
-    """Read lines of three numbers and a name, or of a value and a name, such as Roboflow's, below a line of titles."""
-    if kind == "colour":
-        return _of_colours(text, kind)
-    rows = [line.strip() for line in text.splitlines() if line.strip()]
-    numbered = _numbers_of(rows if rows[:1] and rows[0][0].isdigit() else rows[1:]) or {}
-    return {value: Name(name, is_ignored(name)) for value, name in numbered.items()}
-
-
-def _numbers_of(names: Sequence[str]) -> dict[int, str] | None:
-    """Return names by the numbers before them, as in "3: car"; None: not each has one of its own, up to 255."""
-    matches = [re.fullmatch(r"(\d{1,3})(?:\s*[:;,.)=-]\s*|\s+)(\D.*)", name) for name in names]
-    numbered = {int(match[1]): match[2] for match in matches if match is not None}
-    return numbered if len(numbered) == len(names) and max(numbered, default=256) < 256 else None
-
-
-_READERS: Mapping[str, Callable[[str, str], dict[Label, Name]]] = {
-    r"dataset\.json": _of_nnunet,
-    r"label_?colou?rs\.txt|class_dict\.csv|labelmap\.txt|.*colou?r_?map\.txt": _of_colours,
-    r".*classes.*\.csv": _of_table,
-    r"objectinfo150\.(txt|csv)": _of_ade20k,
-    _LIST: _of_lines,
-    json_names.PATTERN: _of_json,
-}
-
-
-def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
-    """Return names to fill in: class_3, or colour_ff0080."""
-    kind = "index" if kind == "yolo" else kind
-    return {label: Name(placeholder(int(label), kind), ignore=False) for label in labels if label is not None}
+def _in_order(file: NamesFile, held: Sequence[int]) -> Known:
+    """Return a list's names of values that are others than 0 to n - 1."""
+    texts, background = list(file.names.values()), Name("background", ignore=False)
+    first, last, is_of_rest = texts[0].text, texts[-1].text, texts[0].ignore or is_rest(texts[0].text)
+    if held == [0, 255] and (len(texts) == 2 or (len(texts) == 1 and not is_of_rest)):
+        asked = f"Is value 255 {last}, the last name in {file.path}? Default: yes, the masks hold 0 and 255 alone"
+        return Known({0: texts[0] if len(texts) == 2 else background, 255: texts[-1]}, file.path, (asked,))
+    below, above = [value for value in held if value != 255], [value for value in held if value or is_of_rest]
+    for values in (held, below, above):
+        if len(values) == len(texts) > 1 and values[-1] - values[0] >= len(values):
+            rest: dict[Label, Name] = {} if values[0] == held[0] else {held[0]: background}
+            shown = ", ".join(map(str, values[:10]))
+            asked = f"Are the names in {file.path} those of the values {shown} in this order? Default: yes"
+            return Known({**rest, **dict(zip(values, texts, strict=True))}, file.path, (asked,))
+    if held == [0, 255]:
+        return Known(file.names, file.path)
+    asked = f"Is value 0 {first}, the first name in {file.path}? Default: yes; the masks hold values up to {below[-1]}"
+    return Known(file.names, file.path, (f"{asked}, and its last name is that of {len(texts) - 1}",))

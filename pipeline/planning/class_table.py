@@ -3,16 +3,22 @@
 import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pipeline.files.printable import in_one_line
 from pipeline.params.class_name import spelling
 from pipeline.planning import class_names
-from pipeline.planning.class_names import Name
+from pipeline.planning.class_names import Known
 from pipeline.planning.contents import Colour, Contents, Label
+from pipeline.planning.label_names import Name, named, placeholders
 from pipeline.planning.listing import Listing
 
 _RARE, _BORDERS = 5e-3, 0.1  # shares of the pixels below which a label, and all such, are borders' that were smoothed
+_HARDEN = (
+    "If yes: write the masks anew with hard borders, those of two classes by a threshold, and run segnet init again"
+)
 _MANY = 255
+_FAR = 5  # values that lie so far apart are not classes counted from 0
 
 
 @dataclass(frozen=True)
@@ -50,79 +56,60 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     """
     pixels = contents.pixels
     total = max(1, pixels.total())
-    known, source, counted = _known(contents, listing, mask)
-    names = {label: replace(name, text=in_one_line(name.text)) for label, name in known.items()}
+    known = _known(contents, listing, mask)
+    names = {label: replace(name, text=in_one_line(name.text)) for label, name in known.names.items()}
     labels = sorted(pixels, key=lambda label: (label is not None, str(label) if isinstance(label, str) else label or 0))
     if contents.is_sample and len(names) <= _MANY:
         labels += [label for label in names if label not in pixels]
-    named = set(names)
-    unknown = [label for label in labels if label not in named]
-    names = {**class_names.placeholders(unknown, contents.kind), **names}
-    ignored, questions = _ignored(labels, names, contents, has_names=bool(source))
+    unknown = [label for label in labels if label not in known.names]
+    names = {**placeholders(unknown, contents.kind), **names}
+    ignored, questions = _ignored(labels, names, contents, known)
     names |= {255: names[1]} if _is_255_as_1(labels, contents) else {}
-    if source.endswith("by the layout") and len(named & pixels.keys()) < len(named) / 2:
-        questions = [f"Are the classes {source}? Default: yes; if no, correct the names in dataset.classes", *questions]
-    questions = [*contents.questions, *counted, *questions]
+    questions = [*contents.questions, *known.questions, *questions]
     colours = _colours(labels, contents)
-    names |= {label: Name("ignored", ignore=True) for label in ignored if label not in named}
+    names |= {label: Name("ignored", ignore=True) for label in ignored if label not in known.names}
     merged, asked = _merged({label: names[label] for label in labels if label not in ignored}, pixels)
     names, questions = names | merged, [*questions, *asked]
     rows = tuple(
         Row(label, names[label].text, colours[label], label in ignored, pixels[label] / total) for label in labels
     )
     num = len({row.name for row in rows if not row.ignore})
+    unknown = [label for label in unknown if label not in ignored]
+    soft = _borders(rows, unknown, contents.kind) if _is_of_pixels(contents) else ""
     if not 2 <= num <= _MANY:
         raise ValueError(
             f"expected 2 to {_MANY} classes in the masks, got {num} in {len(contents.by_mask)} masks such as {mask}: "
-            "are these masks? Say which are by --masks"
+            f"are these masks? Say which are by --masks{soft and f'. {soft} {_HARDEN}'}"
         )
-    unknown = [label for label in unknown if label not in ignored]
     if unknown:
         questions = [
             f"What are the classes called? Default: {', '.join(dict.fromkeys(names[each].text for each in unknown))}",
             *questions,
         ]
-    if _is_of_pixels(contents):
-        questions += _borders(rows, unknown, contents.kind)
-    return ClassTable(rows, source, tuple(questions))
+    if soft:
+        questions.append(f"{soft} Default: no, each is a class. {_HARDEN}")
+    return ClassTable(rows, known.source, tuple(questions))
 
 
 def _is_of_pixels(contents: Contents) -> bool:
     return contents.kind in ("index", "colour")
 
 
-def _known(contents: Contents, listing: Listing, mask: str) -> tuple[Mapping[Label, Name], str, tuple[str, ...]]:
-    """Return the names of labels, where they are from, and what is to be asked about them."""
+def _known(contents: Contents, listing: Listing, mask: str) -> Known:
+    """Return the names of labels."""
     if _is_of_pixels(contents):
-        names, source = class_names.known(listing, contents.kind, mask)
-        if contents.palette and (not source or source.endswith("by the layout")):
-            names, source = _of_palette(contents, listing, mask) or (names, source)
-        counted, asked = class_names.counted(names, source, listing, contents.pixels.keys())
-        return counted, source, asked
+        return class_names.of_pixels(contents, listing, mask)
     if contents.kind != "yolo":
-        return *_labels(contents.pixels), ()
-    names, source = class_names.of_yolo(listing)
-    return {None: Name("background", ignore=False), **names}, source, ()
+        return _labels(contents.pixels)
+    known = class_names.of_yolo(listing, contents, mask)
+    return replace(known, names={None: Name("background", ignore=False), **known.names})
 
 
-def _of_palette(contents: Contents, listing: Listing, mask: str) -> tuple[dict[Label, Name], str] | None:
-    """Return the names of values by a file with the colours that the masks' palette gives them; None: not of each."""
-    by_colour, source = class_names.known(listing, "colour", mask)
-    shown = {value: contents.palette.get(value) for value in contents.pixels if value != 255}
-    names = {
-        value: by_colour.get(int.from_bytes(bytes(colour))) for value, colour in shown.items() if colour is not None
-    }
-    known = {value: name for value, name in names.items() if name is not None}
-    return (known, source) if known and known.keys() == shown.keys() else None
-
-
-def _labels(pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], str]:
+def _labels(pixels: Mapping[Label, int]) -> Known:
     """Return the names of annotations' labels: their own, and background for what none covers."""
     rest = "background" if "background" not in pixels else "no annotation"
-    names: dict[Label, Name] = {
-        label: Name(str(label), class_names.is_ignored(str(label))) for label in pixels if label is not None
-    }
-    return names | {None: Name(rest, ignore=False)}, "the annotations'"
+    names: dict[Label, Name] = {label: named(str(label)) for label in pixels if label is not None}
+    return Known(names | {None: Name(rest, ignore=False)}, "the annotations'")
 
 
 def _merged(names: Mapping[Label, Name], pixels: Mapping[Label, int]) -> tuple[dict[Label, Name], list[str]]:
@@ -140,43 +127,56 @@ def _merged(names: Mapping[Label, Name], pixels: Mapping[Label, int]) -> tuple[d
     return {label: Name(chosen[spelling(name.text)], name.ignore) for label, name in names.items()}, questions
 
 
-def _borders(rows: Sequence[Row], unknown: Sequence[Label], kind: str) -> list[str]:
-    """Return a question about labels without a name that may be nothing but soft borders."""
+def _borders(rows: Sequence[Row], unknown: Sequence[Label], kind: str) -> str:
+    """Ask whether labels without a name are nothing but soft borders; "" if they hardly are."""
     rare = [row.share for row in rows if row.label in unknown and 0 < row.share < _RARE]
     if len(rare) <= 2 * (len(rows) - len(rare)) or sum(rare) >= _BORDERS:
-        return []
+        return ""
     what = "colours" if kind == "colour" else "values"
-    return [
-        f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders? "
-        "Default: no, each is a class. If yes: write the masks anew with hard borders, those of two classes by a "
-        "threshold, and run segnet init again"
-    ]
+    return f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders?"
 
 
 def _ignored(
-    labels: Sequence[Label], names: Mapping[Label, Name], contents: Contents, *, has_names: bool
+    labels: Sequence[Label], names: Mapping[Label, Name], contents: Contents, known: Known
 ) -> tuple[set[Label], list[str]]:
     """Return the labels that are ignored, and questions about those that may be."""
     ignored = {label for label in labels if names[label].ignore}
     if contents.kind == "panoptic":
         return ignored | {None}, []
     if contents.kind == "index":
-        others = [label for label in labels if isinstance(label, int) and label != 255]
-        if _is_255_as_1(labels, contents):
-            asked = "Are 1 and 255 the same class? Default: yes: some masks hold 0 and 1, others 0 and 255, none both"
-            return ignored, [asked]
-        if 255 in labels and len(others) > 1 and max(others) < 128:
-            beside = any(255 in held and held.keys() - {0, 255} for held in contents.by_mask.values())
-            asked = "Is 255 a class? Default: no, it is ignored, though no mask holds it beside another value than 0"
-            return ignored | {255}, [] if beside else [asked]
-        if not has_names and labels == [0, 255]:
-            return ignored, ["Is value 255 a class? Default: yes, the masks hold 0 and 255 alone"]
-        return ignored, []
+        is_void, questions = (False, []) if 255 in known.names else _is_void_255(labels, contents, known)
+        return ignored | ({255} if is_void else set()), questions
     black = {"colour": 0, "coco": None, "labelme": None, "cvat": None, "yolo": None}[contents.kind]
-    if not ignored and black in labels and (contents.kind != "colour" or not has_names):
+    if not ignored and black in labels and (contents.kind != "colour" or not known.source):
         what = "black" if contents.kind == "colour" else "what no annotation covers"
         return ignored, [f"Is {what} a class, or to be ignored? Default: the class {names[black].text}"]
     return ignored, []
+
+
+def _is_void_255(labels: Sequence[Label], contents: Contents, known: Known) -> tuple[bool, list[str]]:
+    """Return whether a 255 without a name is ignored, with questions where that is not clear.
+
+    It is a class where the values lie as far apart as it lies from them, such as 0, 127 and 255.
+    """
+    if _is_255_as_1(labels, contents):
+        return False, [
+            "Are 1 and 255 the same class? Default: yes: some masks hold 0 and 1, others 0 and 255, none both"
+        ]
+    if labels == [0, 255] and not known.source:
+        return False, ["Is value 255 a class? Default: yes, the masks hold 0 and 255 alone"]
+    others = sorted(label for label in contents.pixels if isinstance(label, int) and label != 255)
+    if 255 not in labels or len(others) < 2:
+        return False, []
+    gaps, rest = [later - value for value, later in pairwise(others)], 255 - others[-1]
+    shown = ", ".join(map(str, others[:6]))
+    if rest <= 2 * max(gaps):
+        asked = f"Is 255 a class? Default: yes, it is as far from the other values as they from each other: {shown}"
+        return False, [asked] if rest > max(gaps) else []
+    if min(gaps) >= _FAR:
+        return True, [f"Is 255 a class? Default: no, it is ignored; the other values are {shown}"]
+    if any(255 in held and held.keys() - {0, 255} for held in contents.by_mask.values()):
+        return True, []
+    return True, ["Is 255 a class? Default: no, it is ignored, though no mask holds it beside another value than 0"]
 
 
 def _is_255_as_1(labels: Sequence[Label], contents: Contents) -> bool:

@@ -11,10 +11,10 @@ _WITHIN = ("id2label", "label2id", "labels", "classes", "names", "categories")
 _NAMES, _VALUES, _COLOURS = ("readable", "name", "label", "title"), ("id", "value", "index"), ("color", "colour")
 
 
-def read(text: str, kind: str) -> dict[Label, str]:
+def read(text: str, kind: str) -> tuple[dict[Label, str], bool]:
     """Return the names of an index mask's values, or a colour mask's colours; nothing if there are none of the kind.
 
-    Records without values are in their order.
+    The second says whether they stand without values, in their order.
 
     Raises:
         ValueError, TypeError: the file holds something else.
@@ -23,7 +23,7 @@ def read(text: str, kind: str) -> dict[Label, str]:
     if isinstance(tree, dict):
         tree = next((tree[key] for key in _WITHIN if isinstance(tree.get(key), dict | list)), tree)
     if isinstance(tree, dict) and kind != "index":
-        return {}
+        return {}, False
     if isinstance(tree, dict):
         is_by_value = any(isinstance(name, str) for name in tree.values())
         pairs = [(int(key), name) if is_by_value else (name, key) for key, name in tree.items()]
@@ -35,7 +35,8 @@ def read(text: str, kind: str) -> dict[Label, str]:
     names = {label: name.strip() for label, name in pairs if isinstance(name, str) and name.strip()}
     if len(names) < len(pairs) or not all(type(label) is int and 0 <= label < most for label in names):
         raise ValueError("expected a name, and a value of its own, of each class")
-    return dict(names)
+    is_list = kind == "index" and isinstance(tree, list) and all(_of(each, _VALUES, None) is None for each in tree)
+    return dict(names), is_list
 
 
 def _of(record: object, keys: tuple[str, ...], default: object) -> Any:

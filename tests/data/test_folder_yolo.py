@@ -125,9 +125,10 @@ def test_a_text_file_without_an_image_is_none_of_the_set(root):
 )
 def test_names_are_those_of_the_numbers(root, file, text, expected):
     (root / file).write_text(text)
-    names, source = class_names.of_yolo(read_listing(root))
-    assert {label: name.text for label, name in names.items()} == expected
-    assert source == (file if expected else "")
+    held = contents.Contents("yolo", {"a": Counter({None: 5, "0": 5})}, 1, {})
+    known = class_names.of_yolo(read_listing(root), held, "labels/train/a.txt")
+    assert {label: name.text for label, name in known.names.items()} == expected
+    assert (known.source, known.questions) == (file if expected else "", ())
 
 
 def test_a_number_without_a_name_is_to_be_named(root):

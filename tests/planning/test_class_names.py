@@ -1,24 +1,32 @@
+"""Which names labels get: which file counts, how its lists count, and what is asked."""
+
 from collections import Counter
 
 import pytest
 
 from pipeline.planning import class_names, class_table, listing
-from pipeline.planning.class_names import Name
+from pipeline.planning.class_names import Known
 from pipeline.planning.contents import Contents
+from pipeline.planning.label_names import Name
 
 
-def known(root, files, kind="index", mask="masks/a.png"):
-    (root / "a.png").touch()
+def known(root, files, values, kind="index", mask="masks/a.png", pictures=("a.png",)):
+    for path in (*pictures, *files):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
     for path, text in files.items():
         (root / path).write_text(text)
-    return class_names.known(listing.read(root), kind, mask)
+    contents = Contents(kind, {"a.png": Counter(dict.fromkeys(values, 1))}, 1, {})
+    return class_names.of_pixels(contents, listing.read(root), mask)
 
 
-_OBJECTS = {0: "other objects", 1: "wall", 2: "edifice"}
-IGNORED = {"Void", "ignore", "other objects"}
+def texts(names):
+    return {label: name.text for label, name in names.names.items()}
 
 
 FROM_1 = ("Is value 2 tree, the last name in classes.txt? Default: yes, it counts from 1",)
+OF_VALUES = "Are the names in classes.txt those of the values {} in this order? Default: yes"
+OR_255 = "Is value 255 sky, the last name in classes.txt? Default: no, it is ignored"
 ALONE = "Is value 255 car, the last name in classes.txt? Default: yes, the masks hold 0 and 255 alone"
 UP_TO = (
     "Is value 0 {}, the first name in classes.txt? Default: yes; the masks hold values up to {}, and its last name is "
@@ -35,94 +43,101 @@ UP_TO = (
         ("car, tree", [0, 1, 2, 255], {0: "background", 1: "car", 2: "tree"}, FROM_1),
         ("background\ntree\n", [0, 1, 2], {0: "background", 1: "tree"}, (UP_TO.format("background", 2),)),
         ("void\ntree\n", [1, 2], {0: "void", 1: "tree"}, (UP_TO.format("void", 2),)),
-        ("car\ntree\n", [0, 3], {0: "car", 1: "tree"}, (UP_TO.format("car", 3),)),
+        ("car\ntree\n", [0, 5, 9, 11], {0: "car", 1: "tree"}, (UP_TO.format("car", 11),)),
+        ("car\ntree\n", [0, 3], {0: "car", 3: "tree"}, (OF_VALUES.format("0, 3"),)),
+        ("car\ntree\nsky", [0, 127, 255], {0: "car", 127: "tree", 255: "sky"}, (OF_VALUES.format("0, 127, 255"),)),
+        ("car\ntree\n", [0, 127, 255], {0: "car", 127: "tree"}, (OF_VALUES.format("0, 127"),)),
+        ("car\ntree", [0, 5, 9], {0: "background", 5: "car", 9: "tree"}, (OF_VALUES.format("5, 9"),)),
+        ("void\ncar\ntree", [0, 5, 9], {0: "void", 5: "car", 9: "tree"}, (OF_VALUES.format("0, 5, 9"),)),
         ("car\n", [0, 255], {0: "background", 255: "car"}, (ALONE,)),
         ("soil\ncar\n", [0, 255], {0: "soil", 255: "car"}, (ALONE,)),
         ("background\n", [0, 255], {0: "background"}, ()),
         ("car\n", [0], {0: "car"}, ()),
         ("car\n", [0, 1], {0: "background", 1: "car"}, (FROM_1[0].replace("2 tree", "1 car"),)),
         ("0 car\n1 tree\n", [0, 1, 2], {0: "car", 1: "tree"}, ()),  # it says how it counts
+        ("__ignore__\n_background_\ncar", [0, 1, 255], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
+        ("__ignore__\n_background_\ncar", [0, 1], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
+        ("__ignore__\n_background_\ncar", [0, 1, 2], {0: "__ignore__", 1: "_background_", 2: "car"}, ()),
+        ("car\ntree\nsky\n", [0, 1, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_255,)),
+        ("car\ntree\nvoid\n", [0, 1, 255], {0: "car", 1: "tree", 255: "void"}, ()),
+        ("car\ntree\nvoid\n", [0, 1, 2, 255], {0: "car", 1: "tree", 2: "void"}, ()),
     ],
 )
-def test_a_list_without_numbers_counts_from_1_where_the_masks_do(tmp_path, text, values, expected, asked):
-    names, source = known(tmp_path, {"classes.txt": text})
-    counted, questions = class_names.counted(names, source, listing.read(tmp_path), values)
-    assert ({value: name.text for value, name in counted.items()}, questions) == (expected, asked)
+def test_a_list_without_numbers_counts_as_the_masks_do(tmp_path, text, values, expected, asked):
+    found = known(tmp_path, {"classes.txt": text}, values)
+    assert (texts(found), found.questions) == (expected, asked)
 
 
-def test_what_is_no_list_is_not_counted_anew(tmp_path):
-    names, source = known(tmp_path, {"dataset.json": '{"labels": {"car": 0, "tree": 1}}'})
-    assert class_names.counted(names, source, listing.read(tmp_path), [0, 1, 2]) == (names, ())
-    assert class_names.counted({}, "", listing.read(tmp_path), [0, 1, 2]) == ({}, ())
+def test_a_list_in_json_counts_likewise_and_records_with_values_do_not(tmp_path):
+    found = known(tmp_path, {"classes.json": '["crop", "weed"]'}, [0, 1, 2])
+    assert (texts(found), found.questions) == (
+        {0: "background", 1: "crop", 2: "weed"},
+        ("Is value 2 weed, the last name in classes.json? Default: yes, it counts from 1",),
+    )
+    found = known(tmp_path, {"classes.json": '[{"id": 0, "name": "crop"}, {"id": 1, "name": "weed"}]'}, [0, 1, 2])
+    assert (texts(found), found.questions) == ({0: "crop", 1: "weed"}, ())
 
 
 @pytest.mark.parametrize("folder", ["SegmentationClass", "trainannot"])
 def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
     mask = f"{folder}/a.png"
-    assert known(tmp_path, {}, mask=mask)[1].endswith(", by the layout")
-    assert known(tmp_path, {"class_names.txt": "cat\ndog\n"}, mask=mask) == (
-        {0: Name("cat", ignore=False), 1: Name("dog", ignore=False)},
-        "class_names.txt",
+    assert known(tmp_path, {}, [0, 1], mask=mask).source.endswith(", by the layout")
+    assert known(tmp_path, {"class_names.txt": "cat\ndog\n"}, [0, 1], mask=mask) == Known(
+        {0: Name("cat", ignore=False), 1: Name("dog", ignore=False)}, "class_names.txt"
     )
+
+
+BESIDE = {"own/images/a.png", "own/masks/a.png", "detection/images/b.png"}
+BOTH = "Are the classes those in {} or in {}? Default: those in {}"
+OF_OTHERS = (
+    "Are the classes those in detection/classes.txt, which lies with other images? Default: yes; if no, correct the "
+    "names in dataset.classes"
+)
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "kind", "expected"),
+    ("files", "values", "source", "asked"),
     [
-        ("dataset.json", '{"labels": {"soil": 0, "ignore": 3}}', "index", {0: "soil", 3: "ignore"}),
-        ("dataset.json", '{"labels": {"0": "soil", "1": "weed"}}', "index", {0: "soil", 1: "weed"}),
-        ("label_colors.txt", "64 128 64\tAnimal\n0 0 0\t\tVoid\n", "colour", {0x408040: "Animal", 0: "Void"}),
-        ("class_dict.csv", "name,r,g,b\nAnimal,64,128,64\nVoid,0,0,0\n", "colour", {0x408040: "Animal", 0: "Void"}),
-        ("labelmap.txt", "# label:color_rgb:parts:actions\ncow:1,2,3::\n", "colour", {0x010203: "cow"}),
+        # the nearest, where each names all values
         (
-            "objectInfo150.txt",
-            "Idx\tName\n1\twall\n2\tedifice, building\n",
-            "index",
-            {0: "other objects", 1: "wall", 2: "edifice"},
+            {"detection/classes.txt": "a\nb", "own/classes.txt": "c\nd"},
+            [0, 1],
+            "own/classes.txt",
+            [BOTH.format("own/classes.txt", "detection/classes.txt", "own/classes.txt")],
         ),
-        ("classes.txt", "soil\nweed\n", "index", {0: "soil", 1: "weed"}),
-        ("labels.txt", "1: cat\n2: dog\n", "index", {1: "cat", 2: "dog"}),
-        ("labels.txt", "0 soil\n1 tall weed\n", "index", {0: "soil", 1: "tall weed"}),
-        ("labels.txt", "2 wheeler\ncar\n", "index", {0: "2 wheeler", 1: "car"}),
-        ("classes.txt", "sky, grass,car\n", "index", {0: "sky", 1: "grass", 2: "car"}),
+        # the one that names more of the values, as Mapillary's two versions
         (
-            "class_dict.csv",
-            "id,name,r,g,b\n0,Void,0,0,0\n1,Animal,64,128,64\n",
-            "colour",
-            {0: "Void", 0x408040: "Animal"},
+            {"config_v1.2.json": '["a", "b", "c"]', "config_v2.0.json": '["a", "x", "b", "c", "d"]'},
+            [0, 1, 2, 4],
+            "config_v2.0.json",
+            [BOTH.format("config_v2.0.json", "config_v1.2.json", "config_v2.0.json")],
         ),
-        ("label_colors.txt", "1 2 3\n4 5 256 far\n4 5 6 near\n", "colour", {0x040506: "near"}),
-        ("label_colors.txt", "128 0 0 1 grass\n0 0 0 0 Void\n", "colour", {0x800000: "grass", 0: "Void"}),
+        # of the same names nothing is to be asked, whatever others there are
+        ({"classes.txt": "a\nb", "own/labels.txt": "A\n b"}, [0, 1], "own/labels.txt", []),
+        ({"classes.txt": "a\nb", "own/labels.txt": "a\nb\nc"}, [0, 1], "own/labels.txt", []),
+        ({"detection/classes.txt": "a\nb"}, [0, 1], "detection/classes.txt", [OF_OTHERS]),
+        ({"meta/classes.txt": "a\nb"}, [0, 1], "meta/classes.txt", []),
+        (
+            {"classes.txt": "\n".join("abcdefg")},
+            [0, 1, 2],
+            "classes.txt",
+            [
+                "Are the classes those in classes.txt, which names more than twice as many? Default: yes; if no, "
+                "correct the names in dataset.classes"
+            ],
+        ),
+        ({"classes.txt": "\n".join("abcdef")}, [0, 1, 2], "classes.txt", []),
     ],
 )
-def test_names_are_read_from_the_files_that_data_sets_have(tmp_path, file, text, kind, expected):
-    names, source = known(tmp_path, {file: text}, kind)
-    assert ({label: name.text for label, name in names.items()}, source) == (expected, file)
-    assert {name.text for name in names.values() if name.ignore} <= {"Void", "ignore", "other objects"}
-    assert any(name.ignore for name in names.values()) == bool(
-        {"Void", "ignore", "other objects"} & set(expected.values())
-    )
+def test_of_several_files_one_counts_and_the_others_are_asked_about(tmp_path, files, values, source, asked):
+    found = known(tmp_path, files, values, mask="own/masks/a.png", pictures=BESIDE)
+    assert (found.source, list(found.questions)) == (source, asked)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"labels": 3}', '{"labels": {"a": [1, 2]}}', "\xff\xfe"])
-def test_another_file_of_that_name_is_passed_over(tmp_path, text):
-    (tmp_path / "dataset.json").write_bytes(text.encode("latin-1"))
-    assert known(tmp_path, {}) == ({}, "")
-
-
-def test_well_known_sets_are_recognised_by_their_names(tmp_path):
-    voc, _ = known(tmp_path, {}, mask="VOC2012/SegmentationClass/2007_1.png")
-    assert (voc[0].text, voc[15].text, voc[20].text, len(voc)) == ("background", "person", "tvmonitor", 21)
-    cities, _ = known(tmp_path, {}, mask="gtFine/train/ulm/ulm_1_2_gtFine_labelIds.png")
-    assert (cities[7], cities[33], cities[0]) == (Name("road", False), Name("bicycle", False), Name("ignored", True))
-    assert sum(not name.ignore for name in cities.values()) == 19
-    camvid, _ = known(tmp_path, {}, mask="trainannot/0001.png")
-    assert (camvid[0].text, camvid[11]) == ("Sky", Name("unlabelled", True))
-
-
-def test_placeholders_say_the_value_or_the_colour():
-    assert class_names.placeholders([3], "index") == {3: Name("class_3", False)}
-    assert class_names.placeholders([0xFF0080], "colour") == {0xFF0080: Name("colour_ff0080", False)}
+def test_a_file_of_other_colours_is_not_these_masks(tmp_path):
+    files = {"label_colors.txt": "64 128 64 Animal\n0 0 0 Void\n"}
+    assert known(tmp_path, files, [0x010203], "colour") == Known({})
+    assert known(tmp_path, files, [0, 0x010203], "colour").source == "label_colors.txt"
 
 
 HUMAN, ROAD = (250, 50, 83), (51, 221, 255)

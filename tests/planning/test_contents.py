@@ -138,10 +138,13 @@ def test_rare_classes_may_be_classes(masks, rare, pixels, is_asked):
     )
 
 
-@pytest.mark.parametrize(("values", "is_asked"), [(range(3), True), (range(21), False)])
-def test_names_that_the_layout_alone_suggests_are_asked_about(masks, values, is_asked):
+@pytest.mark.parametrize(
+    ("values", "mask", "is_asked"),
+    [(range(3), "2007_000032.png", True), (range(21), "2007_000032.png", False), (range(21), "0.png", True)],
+)
+def test_names_that_the_layout_alone_suggests_are_asked_about(masks, values, mask, is_asked):
     found = masks(coded(*values))
-    table = class_table.propose(found, Listing(None, (), ()), "SegmentationClass/0.png")
+    table = class_table.propose(found, Listing(None, (), ()), f"SegmentationClass/{mask}")
     assert [row.name for row in table.rows][:3] == ["background", "aeroplane", "bicycle"]
     question = "Are the classes Pascal VOC's, by the layout? Default: yes; if no, correct the names in dataset.classes"
     assert (question in table.questions) == is_asked

@@ -133,7 +133,7 @@ def test_the_file_says_a_reason_beside_each_choice_and_the_command_its_questions
         "images: JPEGImages/*.jpg # 6 of them have masks",
         "mask_kind: index # a pixel holds the value of its class",
         "{name: dog, value: 12, colour: [12, 243, 6], ignore: false} # 48.21%",
-        "{name: ignored, value: 255, colour: [255, 0, 127], ignore: true} # 1.79%",
+        "{name: void, value: 255, colour: [255, 0, 127], ignore: true} # 1.79%",
         "val: ImageSets/Segmentation/val.txt, test: null} # lists of the data set, which has no test images",
         "epochs: 100 # about 1 min of training",
     ):

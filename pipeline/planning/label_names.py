@@ -1,0 +1,53 @@
+"""What a label of a mask is called, and whether its pixels count."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.params.class_name import placeholder
+from pipeline.planning.contents import Label
+
+_VOID = (
+    r"void|ignored?( label| region| class| area)?|un ?labell?ed|not labell?ed|un ?known|un ?defined|un ?classified|"
+    r"un ?annotated|not annotated|no ?data|no ?label|don ?t ?care|do not care|invalid|other objects|out of roi"
+)
+_IGNORED = re.compile(rf"(the )?({_VOID})( ({_VOID}))*( pixels?| areas?| regions?)?")
+_REST = re.compile(r"back ?ground|bg|none|other|rest")
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a label is called."""
+
+    text: str
+    ignore: bool
+
+
+def named(text: str) -> Name:
+    """Return a label's name, which says too whether its pixels count."""
+    return Name(text, is_ignored(text))
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a name is one that data sets give to pixels that do not count.
+
+    Example:
+        >>> [is_ignored(name) for name in ("Void", "__ignore__", "don't care", "void/unlabelled", "no-data", "devoid")]
+        [True, True, True, True, True, False]
+    """
+    return _IGNORED.fullmatch(_words(name)) is not None
+
+
+def is_rest(name: str) -> bool:
+    """Return whether a name is one of what no other class is about, such as LabelMe's _background_."""
+    return _REST.fullmatch(_words(name)) is not None
+
+
+def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
+    """Return names to fill in: class_3, or colour_ff0080."""
+    kind = "index" if kind == "yolo" else kind
+    return {label: Name(placeholder(int(label), kind), ignore=False) for label in labels if label is not None}
+
+
+def _words(name: str) -> str:
+    return " ".join(re.split(r"[\W_]+", name.casefold())).strip()

@@ -1,0 +1,63 @@
+"""What becomes of a 255 that no file names, and of more values than there can be classes."""
+
+from collections import Counter
+
+import pytest
+
+from pipeline.planning import class_table, listing as files
+from pipeline.planning.contents import Contents
+
+
+def table_of(root, *held, names=""):
+    """Return the table of index masks with a pixel of each value, beside a file of names."""
+    (root / "a.png").touch()
+    (root / "classes.txt").write_text(names)
+    by_mask = {f"{i}.png": Counter(dict.fromkeys(values, 1)) for i, values in enumerate(held)}
+    return class_table.propose(Contents("index", by_mask, len(by_mask), {}), files.read(root), "masks/0.png")
+
+
+IGNORED = "Is 255 a class? Default: no, it is ignored"
+UNSEEN = f"{IGNORED}, though no mask holds it beside another value than 0"
+A_CLASS = "Is 255 a class? Default: yes, it is as far from the other values as they from each other: {}"
+
+
+@pytest.mark.parametrize(
+    ("held", "is_ignored", "asked"),
+    [
+        ([[0, 1, 255]], True, None),
+        ([[0, 1, 2], [0, 255]], True, UNSEEN),
+        ([[*range(150), 255]], True, None),
+        ([[0, 7, 26, 255]], True, f"{IGNORED}; the other values are 0, 7, 26"),
+        ([[0, 15, 255]], True, f"{IGNORED}; the other values are 0, 15"),
+        ([[0, 7, 8, 255]], True, None),
+        ([[0, 127, 255]], False, A_CLASS.format("0, 127")),
+        ([[0, 100, 255]], False, A_CLASS.format("0, 100")),
+        ([[0, 50, 100, 255]], True, f"{IGNORED}; the other values are 0, 50, 100"),
+        ([[0, 128, 255]], False, None),
+        ([[0, 85, 170, 255]], False, None),
+    ],
+)
+def test_a_255_is_a_class_where_the_values_are_spread_up_to_it(tmp_path, held, is_ignored, asked):
+    table = table_of(tmp_path, *held)
+    assert {row.label for row in table.rows if row.ignore} == ({255} if is_ignored else set())
+    assert [question for question in table.questions if "Is 255" in question] == ([asked] if asked else [])
+
+
+def test_a_255_that_a_file_names_is_what_it_says(tmp_path):
+    table = table_of(tmp_path, [0, 1, 255], names="0: soil\n1: crop\n255: weed\n")
+    assert [(row.name, row.ignore) for row in table.rows] == [("soil", False), ("crop", False), ("weed", False)]
+    table = table_of(tmp_path, [0, 1, 255], names="0: soil\n1: crop\n255: no data\n")
+    assert [(row.name, row.ignore) for row in table.rows] == [("soil", False), ("crop", False), ("no data", True)]
+
+
+def test_of_more_values_than_there_can_be_classes_it_is_said_that_borders_may_be_soft(tmp_path):
+    (tmp_path / "a.png").touch()
+    held = Counter({value: 500_000 if value in (0, 255) else 1 for value in range(256)})
+    contents = Contents("index", {"0.png": held}, 1, {})
+    said = (
+        r"expected 2 to 255 classes in the masks, got 256 in 1 masks such as masks/0.png: are these masks\? Say which "
+        r"are by --masks\. 254 values have 0\.03% of the pixels together: were the masks drawn with soft borders\? If "
+        "yes: write the masks anew with hard borders"
+    )
+    with pytest.raises(ValueError, match=said):
+        class_table.propose(contents, files.read(tmp_path), "masks/0.png")
