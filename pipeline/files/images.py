@@ -25,13 +25,13 @@ from pipeline.files.decoding import (
     explained,
     read_header as read_header,
 )
+from pipeline.files.stored_values import AS_PNG, check_range, stored_values, whole
 
 _AS_THEY_ARE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I")
 _TO_8_BITS = ((np.arange(65_536) + 128) // 257).astype(np.uint8)  # nearest: 65535 -> 255
 _STRIP = 1024  # rows
 _FEW_BITS, _FEW_OF_8_BITS = 4095, 16  # the highest value of 12-bit cameras, and what 8 bits would keep of it
-_AS_PNG = "save it as an 8-bit grey or palette PNG"
 
 
 @explained()
@@ -92,7 +92,8 @@ def read_preview(source: Path | bytes) -> Pixels:
 def read_mask(source: Path | bytes | Decoded) -> Pixels:
     """Return an index mask, (H, W) uint8: the stored values, palette indices included, upright by its EXIF orientation.
 
-    Grey and palette images of 1, 2, 4 and 8 bits are read, and wider grey where no value exceeds 255.
+    Grey and palette images of 1, 2, 4 and 8 bits are read, and wider grey and floating-point numbers where all values
+    are whole and none exceeds 255.
 
     Raises:
         ImageError: not a complete image of one channel and one frame; lossily compressed, as JPEG is; or of a kind
@@ -100,22 +101,23 @@ def read_mask(source: Path | bytes | Decoded) -> Pixels:
     """
     decoded = source if isinstance(source, Decoded) else decode(source)
     _refuse_lossy(decoded)
+    if decoded.image.mode == "F":
+        return decoded.upright(whole(np.asarray(decoded.image)))
     if decoded.image.mode not in ("1", "L", "P", *_SIXTEEN_BIT):
         bands = len(decoded.image.getbands())
         raise ImageError(
             f"expected an index mask of one channel, got {bands} ({decoded.image.mode}); is it a colour mask "
-            f"(dataset.mask_kind: colour)? Otherwise {_AS_PNG}"
+            f"(dataset.mask_kind: colour)? Otherwise {AS_PNG}"
         )
     pixels = np.asarray(decoded.image)
     if decoded.image.mode == "1":
         pixels = pixels.astype(np.uint8)
     narrow = pixels.dtype == np.uint8
     present = np.flatnonzero(histogram(pixels)) if narrow else np.array([pixels.min(), pixels.max()], np.int64)
-    stored = _stored(present, decoded)
-    if stored.min() < 0 or stored.max() > 255:
-        raise ImageError(f"expected mask values 0..255, got {stored.min()}..{stored.max()}; renumber the classes")
+    stored = stored_values(present, decoded)
+    check_range(stored)
     if not narrow:
-        return decoded.upright(_stored(pixels.astype(np.int64), decoded).astype(np.uint8))
+        return decoded.upright(stored_values(pixels.astype(np.int64), decoded).astype(np.uint8))
     table = np.zeros(256, np.uint8)
     table[present] = stored
     return decoded.upright(table[pixels])
@@ -195,30 +197,6 @@ def _refuse_unknown_white(decoded: Decoded) -> None:
             f"expected unsigned grey of up to 16 bits, got {decoded.layout}, whose white is unknown; convert it to "
             "8 bits"
         )
-
-
-def _stored(values: npt.NDArray[np.int64], decoded: Decoded) -> npt.NDArray[np.int64]:
-    """Return decoded values of an image of one channel as its file stores them.
-
-    Raises:
-        ImageError: they cannot be told from what Pillow decodes.
-    """
-    if decoded.codec == "gif":
-        return values
-    if decoded.codec.startswith("ppm") and decoded.layout.isdecimal():  # stretched, to 255 or 65535
-        white, highest = 65_535 if decoded.image.mode == "I" else 255, int(decoded.layout)
-        return (2 * values * highest + white) // (2 * white)
-    match = re.fullmatch(r"(1|L|P|I)(?:;(\d+)?([A-Z]*))?", decoded.layout)
-    if match is None:
-        raise ImageError(f"expected a mask whose stored values can be told, got {decoded.layout}; {_AS_PNG}")
-    kind, bits, flags = match[1], int(match[2] or 8), match[3] or ""
-    if kind == "L" and bits < 8:  # stretched to 255
-        values = values // (255 // (2**bits - 1))
-    if kind == "L" and "S" in flags:  # signed
-        values = values - 256 * (values > 127)
-    if kind in ("1", "L") and "I" in flags:  # inverted: white is 0
-        values = (1 if kind == "1" else 2**bits - 1) - values
-    return values
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

@@ -34,6 +34,7 @@ _ONE_SHAPE = 0.9
 A circle of 540 pixels, such as DRIVE's field of view, has 0.98 with one 5 pixels beside it; vessels that cover an
 eighth of two images have 0.07 by chance.
 """
+_MOST = 255  # labels
 _SAMPLE = 200  # masks; half a minute on two cores at 2 megapixels each
 
 
@@ -86,6 +87,7 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     images = Images(len(paths), largest(paths, len(paths)))
     names = [str(pair.image) for pair in chosen]
     questions: tuple[str, ...] = ()
+    refused: ImageError | None = None
     try:
         indexed = list(on_all_cores(_values, paths, "reading masks", images))
         palette, differing = _palette(paths, [colours for _, colours in indexed])
@@ -96,10 +98,14 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     except LossyError as err:
         raise ValueError(str(err)) from err
     except ImageError as err:
-        if read_header(paths[0])[0] not in _COLOURED:
+        if not _may_be_coloured(paths):
             raise ValueError(str(err)) from err
+        refused = err
     counted = dict(zip(names, on_all_cores(_colours, paths, "reading masks", images), strict=True))
-    return Contents("colour", counted, len(pairs), {}, questions)
+    found = Contents("colour", counted, len(pairs), {}, questions)
+    if refused is not None and _mode(paths[0]) not in _COLOURED and len(found.pixels) > _MOST:
+        raise ValueError(str(refused)) from refused  # a photograph among index masks
+    return found
 
 
 def are_of_one_shape(root: Path, pairs: Sequence[Pair]) -> bool:
@@ -147,6 +153,19 @@ def _colours(path: Path) -> Counter[Label]:
         raise ValueError(f"{path}: {err}") from err
     labels, counts = np.unique(codes, return_counts=True)
     return Counter(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+
+
+def _may_be_coloured(paths: Sequence[Path]) -> bool:
+    """Return whether the first mask has colours or a palette, or another has colours, among which some are grey."""
+    return _mode(paths[0]) in _COLOURED or any(_mode(path) in ("RGB", "RGBA") for path in paths)
+
+
+def _mode(path: Path) -> str:
+    """Return a picture's mode; "" if it cannot be read."""
+    try:
+        return read_header(path)[0]
+    except ImageError:
+        return ""
 
 
 def _drawn(root: Path, drawings: Mapping[Pair, Drawing], pair: Pair) -> Counter[Label]:

@@ -40,7 +40,7 @@ def read(root: Path) -> Listing:
 
     Raises:
         ValueError: there is no such folder, it holds no pictures, or more than two million files, or a link leads out
-            of it to pictures, which the download stage would refuse.
+            of it to pictures, which the download stage would refuse, or a picture is a link that leads nowhere.
     """
     if not root.is_dir():
         raise ValueError(f"expected a folder of images, got {root}; correct the path")
@@ -68,8 +68,13 @@ def _unread(paths: Iterable[str]) -> str:
 
 
 def _check_links(root: Path, paths: list[Path]) -> None:
-    """Raise ValueError for a link to pictures outside the folder `root`."""
+    """Raise ValueError for a link to pictures outside the folder `root`, and for a picture's that leads nowhere."""
     for path in paths:
+        if path.is_symlink() and not path.exists() and path.suffix.lower() in suffixes():
+            raise ValueError(
+                f"expected files in {root}, got {path.relative_to(root)}, a link that leads nowhere, to "
+                f"{path.readlink()}; fetch what it links to (git annex get, dvc pull), or remove the link"
+            )
         if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()) and _has_pictures(path):
             raise ValueError(
                 f"expected files in {root}, got {path.relative_to(root)}, a link that leads out of it to "

@@ -34,6 +34,7 @@ EXACT = {
     "GIF, palette, 8 bit": (8, gif_file(values(8))),
     **{f"PGM up to {highest}": (4, pgm_file(values(4), highest)) for highest in (15, 20, 255, 300, 65_535)},
     "TIFF, signed 8 bit": (7, tiff_of(values(7).astype(np.int8))),
+    "TIFF, 32-bit floating point": (8, tiff_of(values(8).astype(np.float32))),
     "PGM in digits, up to 15": (4, pgm_file(values(4), 15, plain=True)),
     "PBM, 1 bit": (1, pbm_file(values(1))),
     "PBM in digits, 1 bit": (1, pbm_file(values(1), plain=True)),
@@ -97,7 +98,19 @@ REFUSED = {
         r"expected mask values 0\.\.255, got -1\.\.-1; renumber the classes",
     ),
     "a negative value in 8 bits": (tiff_of(np.full((2, 2), -1, np.int8)), r"got -1\.\.-1; renumber the classes"),
-    "real numbers": (saved(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"), r"got 1 \(F\)"),
+    "numbers that are not whole": (
+        tiff_of(np.array([[1, 0.5]], np.float32)),
+        r"expected whole mask values, got 0\.5; write the number of its class for each pixel",
+    ),
+    "no numbers": (tiff_of(np.array([[1, np.nan]], np.float32)), r"expected whole mask values, got nan"),
+    "a whole number over 255": (
+        tiff_of(np.array([[1, 256]], np.float32)),
+        r"expected mask values 0\.\.255, got 1\.\.256",
+    ),
+    "a negative whole number": (
+        tiff_of(np.array([[-1, 2]], np.float32)),
+        r"expected mask values 0\.\.255, got -1\.\.2",
+    ),
     "two frames": (
         saved(GREY, "GIF", save_all=True, append_images=[Image.new("L", GREY.size, 3)]),
         "expected a single image, got 2 frames or pages; save the one that counts alone",

@@ -72,6 +72,18 @@ def test_colours_tell_the_classes_of_an_opaque_mask_in_colour(masks, mode):
     assert (found.kind, found.pixels) == ("colour", {0: 1, 0xFA3253: 1})
 
 
+def test_grey_masks_among_such_in_colour_are_colours(masks):
+    """As programs write them that save a mask of black and white alone in grey."""
+    found = masks(coded(0, 0), coloured((0, 0, 0), RED), coded(0, 255))
+    assert (found.kind, found.pixels) == ("colour", {0: 4, 0xFA3253: 1, 0xFFFFFF: 1})
+
+
+def test_a_photograph_among_index_masks_is_named(masks, tmp_path):
+    pixels = np.arange(300 * 3, dtype=np.uint16).reshape(1, 300, 3) // 4
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/1\.png: expected an index mask of one channel, got 3 \(RGB\)"):
+        masks(coded(0, 1), Image.fromarray(pixels.astype(np.uint8)), coded(1, 2))
+
+
 @pytest.mark.parametrize(("dtype", "suffix"), [(np.uint16, ".png"), (np.uint16, ".tif"), (np.int32, ".tif")])
 def test_values_of_more_than_8_bits_are_read_where_they_are_small(masks, dtype, suffix):
     found = masks(Image.fromarray(np.array([[0, 1, 2]], dtype)), suffix=suffix)

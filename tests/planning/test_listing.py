@@ -39,10 +39,20 @@ def test_a_link_to_pictures_elsewhere_is_refused_as_the_download_stage_would(roo
 def test_other_links_are_not_followed_and_a_link_to_the_data_set_is(root):
     (root / "read.txt").symlink_to(root.parent / "other/read.txt")
     (root / "again").symlink_to(root / "masks")
-    (root / "gone.png").symlink_to(root / "nowhere.png")
+    (root / "gone.txt").symlink_to(root / "nowhere.txt")
     (root.parent / "link").symlink_to(root)
     found = listing.read(root.parent / "link")
-    assert (found.pictures, found.others) == (("gone.png", "masks/a.png"), ("read.txt",))
+    assert (found.pictures, found.others) == (("masks/a.png",), ("gone.txt", "read.txt"))
+
+
+def test_a_picture_that_is_a_link_to_nowhere_is_refused(root):
+    (root / "masks/b.png").symlink_to("../annex/b.png")
+    said = (
+        rf"^expected files in {root}, got masks/b\.png, a link that leads nowhere, to \.\./annex/b\.png; fetch what it "
+        r"links to \(git annex get, dvc pull\), or remove the link$"
+    )
+    with pytest.raises(ValueError, match=said):
+        listing.read(root)
 
 
 def test_files_that_may_hold_masks_or_images_are_named(tmp_path):

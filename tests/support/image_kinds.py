@@ -141,7 +141,7 @@ def of_tiff() -> Iterator[Kind]:
     yield Kind("TIFF", "grey, labels up to 255", 32, partial(tiff_file, LABELS, 32, 1), index=LABELS)
     yield Kind("TIFF", "signed grey", 8, partial(tiff_of, LABELS // 2, kind="int8"), index=LABELS // 2)
     yield Kind("TIFF", "signed grey", 16, partial(tiff_of, LABELS, kind="int16"), index=LABELS)
-    yield Kind("TIFF", "real numbers", 32, partial(tiff_of, LABELS, kind="float32"))
+    yield Kind("TIFF", "whole real numbers", 32, partial(tiff_of, LABELS, kind="float32"), LABELS)
     for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "lzma", "zstd"):
         write = partial(by_pillow, "TIFF", "L", LABELS, compression=name)
         yield Kind("TIFF", f"grey, {name.split('_')[-1]}", 8, write, **holds(LABELS, grey(LABELS, 8)))
