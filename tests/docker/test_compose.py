@@ -21,7 +21,10 @@ from tests.support.repository import Repository
 pytestmark = [containers.needed, pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(2400)]
 COMPOSE = ROOT / "docker/compose.yaml"
 COMMIT = "0123456789abcdef" * 2 + "01234567"
-SECRET = ("POSTGRES_PASSWORD", "S3_SECRET_KEY", "MLFLOW_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN")
+SECRET = (
+    *("POSTGRES_PASSWORD", "S3_SECRET_KEY", "RAY_AUTH_TOKEN"),
+    *("MLFLOW_PASSWORD", "MLFLOW_READER_PASSWORD", "MLFLOW_SECRET_KEY"),
+)
 # The stand-ins have other commands than the public images.
 OVERRIDE = {
     "services": {
@@ -187,6 +190,23 @@ def test_up_ends_with_a_champion_in_postgresql_and_its_files_in_s3(stack, podman
 def test_mlflow_asks_for_a_login_and_knows_its_hosts(stack):
     assert stack.mlflow("experiments/get?experiment_id=0", login=False).status_code == 401
     assert stack.mlflow("experiments/get?experiment_id=0", Host="elsewhere.invalid").status_code == 403
+
+
+def test_the_model_server_may_read_the_registry_and_change_nothing(stack, podman):
+    held = podman("exec", stack.container("serve"), "env")
+    assert stack.secrets["MLFLOW_READER_PASSWORD"] in held
+    assert not any(stack.secrets[name] in held for name in SECRET if name != "MLFLOW_READER_PASSWORD")
+    code = """
+from mlflow import MlflowClient as Client
+print(Client().get_model_version_by_alias("segnet-scenes", "champion").version)
+for change, *words in (Client.set_registered_model_alias, "champion", "1"), (Client.delete_model_version, "1"):
+    try:
+        change(Client(), "segnet-scenes", *words)
+    except Exception as err:
+        print("refused:", err)"""
+    version, *refused = podman("exec", stack.container("serve"), "python", "-c", code).splitlines()
+    assert (version, len(refused)) == ("1", 2)
+    assert all("Permission denied" in each for each in refused)
 
 
 def test_only_mlflow_and_the_proxy_are_published_and_on_loopback(stack, podman):

@@ -51,10 +51,16 @@ def test_a_service_has_no_privileges_and_comes_back(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    ends = {"bucket": "on-failure", "path": "no"}
+    ends = {"bucket": "on-failure", "reader": "on-failure", "path": "no"}
     assert service["restart"] == ends.get(name, "unless-stopped")
     assert name in ends or "healthcheck" in service
     assert name in ends or "memory" in service["deploy"]["resources"]["limits"]
+
+
+def test_what_answers_strangers_has_no_login_but_the_readers():
+    facing = [service for service in SERVICES.values() if "front" in service["networks"]]
+    texts = [str(service.get("environment", {})) for service in facing]
+    assert sorted(name for text in texts for name in re.findall(r"\$\{(\w+)", text)) == ["MLFLOW_READER_PASSWORD"]
 
 
 def test_only_loopback_is_published_and_nothing_of_ray():
