@@ -39,9 +39,10 @@ def of_pixels(contents: Contents, listing: Listing, mask: str) -> Known:
         mask: path of one mask.
     """
     held = contents.pixels.keys()
-    known = [_counted(file, held) for file in names_files.read_all(listing, contents.kind)]
-    if contents.palette and not known:
-        known = _of_palette(contents, listing)
+    known = _of_palette(contents, listing) if contents.palette else []
+    if not known:
+        files = names_files.read_all(listing, contents.kind)
+        known = [_of_values(file, held) if contents.kind == "index" else Known(file.names, file.path) for file in files]
     known = [each for each in known if each.names.keys() & held]
     if known:
         return _chosen(known, contents, listing, mask)
@@ -148,6 +149,22 @@ def _of_palette(contents: Contents, listing: Listing) -> list[Known]:
         for file in names_files.read_all(listing, "colour")
         if colours.keys() == shown.keys() and file.names.keys() >= set(colours.values())
     ]
+
+
+def _of_values(file: NamesFile, values: Collection[Label]) -> Known:
+    """Return the names of an index mask's values, with a question where 0 may be none that is ignored.
+
+    COCO-Stuff's file says 0 is unlabeled and 1 a person, but its masks have 255 and 0.
+    """
+    known = _counted(file, values)
+    first = known.names.get(0)
+    if known.questions or first is None or not first.ignore or 255 in known.names or not {0, 255} <= set(values):
+        return known
+    asked = (
+        f"Is value 0 {first.text}, as {file.path} has it? Default: yes; but the masks hold 255 too, as where that is "
+        f"{first.text}, and each other value is one less than in the file"
+    )
+    return Known(known.names, known.source, (asked,))
 
 
 def _counted(file: NamesFile, values: Collection[Label]) -> Known:

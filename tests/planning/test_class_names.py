@@ -68,6 +68,32 @@ def test_a_list_without_numbers_counts_as_the_masks_do(tmp_path, text, values, e
     assert (texts(found), found.questions) == (expected, asked)
 
 
+@pytest.mark.parametrize(
+    ("text", "values", "is_asked"),
+    [
+        ("0: unlabeled\n1: person\n2: car", [0, 1, 2, 255], True),
+        ("unlabeled\nperson\ncar", [0, 1, 2, 255], True),
+        ("0: unlabeled\n1: person\n2: car", [0, 1, 2], False),
+        ("0: unlabeled\n1: person\n2: car", [1, 2, 255], False),
+        ("0: soil\n1: person\n2: car", [0, 1, 2, 255], False),
+        ("0: unlabeled\n1: person\n255: void", [0, 1, 255], False),
+    ],
+)
+def test_a_void_0_beside_255_is_asked_about(tmp_path, text, values, is_asked):
+    found = known(tmp_path, {"labels.txt": text}, values)
+    asked = (
+        "Is value 0 unlabeled, as labels.txt has it? Default: yes; but the masks hold 255 too, as where that is "
+        "unlabeled, and each other value is one less than in the file"
+    )
+    assert found.questions == ((asked,) if is_asked else ())
+
+
+def test_of_colours_black_and_blue_are_no_0_and_255(tmp_path):
+    files = {"label_colors.txt": "0 0 0 Void\n0 0 255 Sky\n1 1 1 Road"}
+    assert known(tmp_path, files, [0, 255, 0x010101], "colour").questions == ()
+    assert known(tmp_path, {"label_colors.txt": "0 0 0 Void\n1 1 1 Road"}, [0, 255, 0x010101], "colour").questions == ()
+
+
 def test_a_list_in_json_counts_likewise_and_records_with_values_do_not(tmp_path):
     found = known(tmp_path, {"classes.json": '["crop", "weed"]'}, [0, 1, 2])
     assert (texts(found), found.questions) == (
@@ -100,23 +126,26 @@ OF_OTHERS = (
     [
         # the nearest, where each names all values
         (
-            {"detection/classes.txt": "a\nb", "own/classes.txt": "c\nd"},
+            {"detection/classes.txt": "crop\nweed", "own/classes.txt": "soil\ntree"},
             [0, 1],
             "own/classes.txt",
             [BOTH.format("own/classes.txt", "detection/classes.txt", "own/classes.txt")],
         ),
         # the one that names more of the values, as Mapillary's two versions
         (
-            {"config_v1.2.json": '["a", "b", "c"]', "config_v2.0.json": '["a", "x", "b", "c", "d"]'},
+            {
+                "config_v1.2.json": '{"labels": ["e", "f", "g"]}',
+                "config_v2.0.json": '{"labels": ["e", "x", "f", "g", "h"]}',
+            },
             [0, 1, 2, 4],
             "config_v2.0.json",
             [BOTH.format("config_v2.0.json", "config_v1.2.json", "config_v2.0.json")],
         ),
         # of the same names nothing is to be asked, whatever others there are
-        ({"classes.txt": "a\nb", "own/labels.txt": "A\n b"}, [0, 1], "own/labels.txt", []),
-        ({"classes.txt": "a\nb", "own/labels.txt": "a\nb\nc"}, [0, 1], "own/labels.txt", []),
-        ({"detection/classes.txt": "a\nb"}, [0, 1], "detection/classes.txt", [OF_OTHERS]),
-        ({"meta/classes.txt": "a\nb"}, [0, 1], "meta/classes.txt", []),
+        ({"classes.txt": "crop\nweed", "own/labels.txt": "Crop\n weed"}, [0, 1], "own/labels.txt", []),
+        ({"classes.txt": "crop\nweed", "own/labels.txt": "crop\nweed\nsoil"}, [0, 1], "own/labels.txt", []),
+        ({"detection/classes.txt": "crop\nweed"}, [0, 1], "detection/classes.txt", [OF_OTHERS]),
+        ({"meta/classes.txt": "crop\nweed"}, [0, 1], "meta/classes.txt", []),
         (
             {"classes.txt": "\n".join("abcdefg")},
             [0, 1, 2],

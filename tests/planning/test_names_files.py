@@ -26,11 +26,8 @@ def read(root, files, kind="index"):
             "index",
             {0: "other objects", 1: "wall", 2: "edifice"},
         ),
-        ("classes.txt", "soil\nweed\n", "index", {0: "soil", 1: "weed"}),
         ("labels.txt", "1: cat\n2: dog\n", "index", {1: "cat", 2: "dog"}),
         ("labels.txt", "0 soil\n1 tall weed\n", "index", {0: "soil", 1: "tall weed"}),
-        ("labels.txt", "2 wheeler\ncar\n", "index", {0: "2 wheeler", 1: "car"}),
-        ("classes.txt", "sky, grass,car\n", "index", {0: "sky", 1: "grass", 2: "car"}),
         (
             "class_dict.csv",
             "id,name,r,g,b\n0,Void,0,0,0\n1,Animal,64,128,64\n",
@@ -44,9 +41,91 @@ def read(root, files, kind="index"):
 def test_names_are_read_from_the_files_that_data_sets_have(tmp_path, file, text, kind, expected):
     [found] = read(tmp_path, {file: text}, kind)
     assert ({label: name.text for label, name in found.names.items()}, found.path) == (expected, file)
-    assert found.is_list == ((file.endswith("s.txt") and text[0].isalpha()) or text.startswith("2 wh"))
+    assert not found.is_list
     ignored = {name.text for name in found.names.values() if name.ignore}
     assert ignored == {"Void", "ignore", "other objects"} & set(expected.values())
+
+
+CLASSES = {0: "soil", 1: "tall weed"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("classes.txt", "soil\ntall weed\n"),
+        ("class.txt", "soil, tall weed"),
+        ("CLASSES.TXT", "soil\ntall weed"),
+        ("label_list.txt", "\ufeffsoil\r\n\r\ntall weed"),
+        ("obj.names", "soil\ntall weed\n"),
+        ("class_names.csv", "soil\ntall weed\n"),
+        ("classes.csv", "class name\nsoil\ntall weed\n"),
+        ("class_dict.csv", "name,r,g,b\nsoil,1,2,3\ntall weed,4,5,6\n"),
+        ("classes.json", '["soil", "tall weed"]'),
+        ("data.yaml", "names: [soil, tall weed]\nnc: 2\n"),
+        ("labels.yml", "- soil\n- tall weed\n"),
+        ("meta.json", '{"classes": [{"title": "soil", "color": "#010203"}, {"title": "tall weed"}]}'),
+    ],
+)
+def test_names_without_values_are_lists(tmp_path, file, text):
+    [found] = read(tmp_path, {file: text})
+    assert ({label: name.text for label, name in found.names.items()}, found.is_list) == (CLASSES, True)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("_classes.csv", "Pixel Value, Class\n0, soil\n1, tall weed\n"),
+        ("classes.csv", "name,id\nsoil,0\ntall weed,1\n"),
+        ("class_dict.csv", "id,name,r,g,b\n0,soil,1,2,3\n1,tall weed,4,5,6\n"),
+        ("labels.csv", '0;soil;"the ground"\n1;tall weed;x\n'),
+        ("class_map.tsv", "0\tsoil\n1\ttall weed\n"),
+        (
+            "label_map.pbtxt",
+            'item {\n id: 0\n name: \'soil\'\n}\nitem {\n  name: "n"\n  id: 1\n display_name: "tall weed"\n}',
+        ),
+        ("data.yaml", "names: {0: soil, 1: tall weed}\n"),
+        ("ontology.yaml", "- {0: soil, 1: tall weed}\n- {0: [1, 2, 3], 1: [4, 5, 6]}\n"),
+    ],
+)
+def test_names_with_values_are_no_lists(tmp_path, file, text):
+    [found] = read(tmp_path, {file: text})
+    assert ({label: name.text for label, name in found.names.items()}, found.is_list) == (CLASSES, False)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("class_dict_seg.csv", "name, r, g, b\nsoil, 1, 2, 3\ntall weed, 4, 5, 6\n"),
+        ("class_list.json", '{"#010203": "soil", "#040506": "tall weed"}'),
+        (
+            "meta.json",
+            '{"classes": [{"title": "soil", "color": "#010203"}, {"title": "tall weed", "color": "#040506"}]}',
+        ),
+        ("palette.json", '{"soil": [1, 2, 3], "tall weed": [4, 5, 6]}'),
+    ],
+)
+def test_names_of_colours(tmp_path, file, text):
+    [found] = read(tmp_path, {file: text}, "colour")
+    assert {label: name.text for label, name in found.names.items()} == {0x010203: "soil", 0x040506: "tall weed"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("names.txt", "b.png\nc.png\n"),
+        ("names.txt", "a\ncrop\n"),  # a.png is a picture
+        ("labelmap.txt", "# label:color_rgb:parts:actions\ncow:1,2,3::\n"),
+        ("classes.csv", "0,soil\n0,weed\n"),
+        ("classes.csv", "0,soil\n1,\n"),
+        ("classes.csv", "0,soil\n300,weed\n"),
+        ("classes.csv", "0,soil\nweed\n2,tree\n"),
+        ("classes.csv", ""),
+        ("label_map.pbtxt", "item { id: 1 }"),
+        ("label_map.pbtxt", "item {\n name: 'soil'\n}"),
+    ],
+)
+def test_what_is_no_names_of_values_is_passed_over(tmp_path, file, text):
+    assert read(tmp_path, {file: text}) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"labels": 3}', '{"labels": {"a": [1, 2]}}', "\xff\xfe"])
@@ -55,7 +134,15 @@ def test_another_file_of_that_name_is_passed_over(tmp_path, text):
     assert read(tmp_path, {}) == []
 
 
+def test_numbers_in_some_names_are_no_values(tmp_path):
+    [found] = read(tmp_path, {"labels.txt": "2 wheeler\ncar\n"})
+    assert ({label: name.text for label, name in found.names.items()}, found.is_list) == (
+        {0: "2 wheeler", 1: "car"},
+        True,
+    )
+
+
 def test_all_files_are_read_in_order_of_their_paths(tmp_path):
-    files = {"labels.txt": "a\nb", "classes.json": '["c"]', "label_colors.txt": "1 2 3 d", "names.txt": " \n"}
+    files = {"labels.txt": "b\nc", "classes.json": '["c"]', "label_colors.txt": "1 2 3 d", "names.txt": " \n"}
     assert [file.path for file in read(tmp_path, files)] == ["classes.json", "labels.txt"]
     assert [file.path for file in read(tmp_path, files, "colour")] == ["label_colors.txt"]

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.planning import json_names
+from pipeline.planning import name_trees
 from pipeline.planning.label_names import Name
 from tests.planning.test_names_files import read
 
@@ -26,11 +26,16 @@ MAPILLARY = {
         (MAPILLARY, "colour", {0xA52A2A: "Bird", 0: "Unlabeled"}, False),
         ([{"id": 3, "name": "car"}, {"id": 1, "name": "bus"}], "index", {3: "car", 1: "bus"}, False),
         ({"classes": [{"title": "car", "value": 9}]}, "index", {9: "car"}, False),
-        ({"0": "wall"}, "colour", {}, False),
+        ({"#ff0000": "car", "00FF00": "bus"}, "colour", {0xFF0000: "car", 0x00FF00: "bus"}, False),
+        ({"car": [1, 2, 3], "bus": "#040506"}, "colour", {0x010203: "car", 0x040506: "bus"}, False),
+        ({"classes": [{"title": "car", "color": "#010203"}]}, "colour", {0x010203: "car"}, False),
+        ({"classes": [{"title": "car", "color": "#010203"}]}, "index", {0: "car"}, True),
+        ([{0: "void", 3: "grass"}, {0: [0, 0, 0], 3: [0, 255, 0]}], "index", {0: "void", 3: "grass"}, False),
+        ({"names": {0: "wall", 2: "floor"}, "nc": 2}, "index", {0: "wall", 2: "floor"}, False),
     ],
 )
 def test_names_by_value_by_name_in_order_or_as_records(tree, kind, expected, is_list):
-    assert json_names.read(json.dumps(tree), kind) == (expected, is_list)
+    assert name_trees.read(tree, kind, is_bare=True) == (expected, is_list)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +51,21 @@ def test_names_by_value_by_name_in_order_or_as_records(tree, kind, expected, is_
         ([{"name": "a", "color": [1, 2]}], "colour"),
         (3, "index"),
         (["wall"], "colour"),
+        ({"0": "wall"}, "colour"),
+        ({"wall": "#12345"}, "colour"),
+        ({"wall": [1, 2, 300]}, "colour"),
     ],
 )
 def test_another_file_is_passed_over(tmp_path, tree, kind):
     with pytest.raises((ValueError, TypeError)):
-        json_names.read(json.dumps(tree), kind)
+        name_trees.read(tree, kind, is_bare=True)
     assert read(tmp_path, {"labels.json": json.dumps(tree)}, kind) == []
+
+
+@pytest.mark.parametrize("tree", [{"epochs": 2, "batch": 1}, {"train": "images", "nc": 3}])
+def test_what_a_file_holds_besides_names_is_none(tmp_path, tree):
+    assert name_trees.read(tree, "index", is_bare=False) == ({}, False)
+    assert read(tmp_path, {"config.json": json.dumps(tree), "data.yaml": json.dumps(tree)}) == []
 
 
 @pytest.mark.parametrize("file", ["id2label.json", "config_v1.2.json", "config.json", "Label_Map.json"])
