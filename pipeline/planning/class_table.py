@@ -18,6 +18,7 @@ _HARDEN = (
     "If yes: write the masks anew with hard borders, those of two classes by a threshold, and run segnet init again"
 )
 _MANY = 255
+_OBJECTS = 5  # of the masks' values, from which on it is odd that none is without all that are below it
 _FAR = 5  # values that lie so far apart are not classes counted from 0
 
 
@@ -86,6 +87,8 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
             f"What are the classes called? Default: {', '.join(dict.fromkeys(names[each].text for each in unknown))}",
             *questions,
         ]
+    if not known.source:
+        questions += _objects(contents)
     if soft:
         questions.append(f"{soft} Default: no, each is a class. {_HARDEN}")
     return ClassTable(rows, known.source, tuple(questions))
@@ -134,6 +137,19 @@ def _borders(rows: Sequence[Row], unknown: Sequence[Label], kind: str) -> str:
         return ""
     what = "colours" if kind == "colour" else "values"
     return f"{len(rare)} {what} have {sum(rare):.2%} of the pixels together: were the masks drawn with soft borders?"
+
+
+def _objects(contents: Contents) -> list[str]:
+    """Return a question about index masks whose values may number the objects in each."""
+    held = [{value for value in each if isinstance(value, int)} - {0, 255} for each in contents.by_mask.values()]
+    numbers = {len(values) for values in held if values}
+    are_counted = contents.kind == "index" and all(values == set(range(1, len(values) + 1)) for values in held)
+    if not are_counted or len(numbers) < 3 or max(numbers) < _OBJECTS:
+        return []
+    return [
+        f"Do the values number objects, not classes? They are 1 to some number in each mask, up to {max(numbers)}. "
+        "Default: no, each is a class. If yes: write the masks anew, with one value for all objects of a class"
+    ]
 
 
 def _ignored(

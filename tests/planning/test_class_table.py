@@ -50,6 +50,27 @@ def test_a_255_that_a_file_names_is_what_it_says(tmp_path):
     assert [(row.name, row.ignore) for row in table.rows] == [("soil", False), ("crop", False), ("no data", True)]
 
 
+OBJECTS = (
+    "Do the values number objects, not classes? They are 1 to some number in each mask, up to 6. Default: no, each is "
+    "a class. If yes: write the masks anew, with one value for all objects of a class"
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "is_asked"),
+    [
+        ([[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3], [0, 1, 2], [0]], True),
+        ([[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 4], [0, 1, 2]], False),  # a value is missing
+        ([[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6], [0, 1, 2]], False),  # two numbers alone
+        ([[0, 1, 2, 3, 4], [0, 1, 2, 3], [0, 1, 2]], False),  # few
+    ],
+)
+def test_values_that_may_number_objects_are_asked_about(tmp_path, held, is_asked):
+    assert (OBJECTS in table_of(tmp_path, *held).questions) == is_asked
+    names = "\n".join(f"{i}: class {i}" for i in range(7))
+    assert OBJECTS not in table_of(tmp_path, *held, names=names).questions
+
+
 def test_of_more_values_than_there_can_be_classes_it_is_said_that_borders_may_be_soft(tmp_path):
     (tmp_path / "a.png").touch()
     held = Counter({value: 500_000 if value in (0, 255) else 1 for value in range(256)})
