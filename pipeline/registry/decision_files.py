@@ -40,10 +40,15 @@ def keep(version: Version, entry: Entry) -> None:
     status = "forced" if entry.kind == "forced" else entry.verdict.outcome.status
     tags["validation_status"] = status
     if entry.reign.champion == version.number:
-        tags["promoted_at"] = entry.at
+        tags |= promoted(entry)
     tags["decision"] = str(entry.number)
     tags["decision_mark"] = entry.mark  # last, as it marks the decision as complete
     versions.describe(version, tags, _summary(version, entry, entry.verdict))
+
+
+def promoted(entry: Entry) -> dict[str, str]:
+    """Return the tags of the version that an entry made champion; two entries of a second differ in the mark alone."""
+    return {"promoted_at": entry.at, "promotion_mark": entry.mark}
 
 
 def folder_of(entry: Entry) -> str:

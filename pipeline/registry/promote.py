@@ -89,8 +89,8 @@ def roll_back(model: RegisteredModel) -> Entry:
     reign = _reign(log)
     if log and log[-1].kind == "rolled back" and reign.champion is not None:
         restored = versions.version(model, reign.champion)
-        if restored.tags.get("promoted_at") != log[-1].at:  # it is written last
-            versions.describe(restored, {"promoted_at": log[-1].at})
+        if not _is_noted(restored, log[-1]):
+            versions.describe(restored, decision_files.promoted(log[-1]))
             return log[-1]
     if reign.previous_champion is None or reign.previous_champion == reign.champion:
         raise ValueError(
@@ -104,8 +104,14 @@ def roll_back(model: RegisteredModel) -> Entry:
     reason = f"rolled back from {before} to version {reign.previous_champion}"
     draft = _draft("rolled back", swapped, reign.previous_champion, reason, verdict=None, evidence={})
     entry = champion.append(model, draft, log)
-    versions.describe(versions.version(model, reign.previous_champion), {"promoted_at": entry.at})
+    versions.describe(versions.version(model, reign.previous_champion), decision_files.promoted(entry))
     return entry
+
+
+def _is_noted(restored: Version, entry: Entry) -> bool:
+    """Return whether a version's tags say that this entry made it champion; earlier releases noted the time alone."""
+    mark = restored.tags.get("promotion_mark")
+    return restored.tags.get("promoted_at") == entry.at if mark is None else mark == entry.mark
 
 
 def _judge(candidate: Version, log: Log, rule: Rule) -> tuple[Entry, Verdict]:

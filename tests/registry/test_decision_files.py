@@ -54,7 +54,8 @@ def kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "promoted"), [(2, "held", {}), (3, "forced", {"promoted_at": "2026-11-23T10:00:00Z"})]
+    ("number", "status", "promoted"),
+    [(2, "held", {}), (3, "forced", {"promoted_at": "2026-11-23T10:00:00Z", "promotion_mark": "mark 3"})],
 )
 def test_a_decision_is_kept_with_the_log_until_then(kept, number, status, promoted):
     entry = LOG[number - 1]

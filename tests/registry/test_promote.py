@@ -102,7 +102,7 @@ def test_a_forced_promotion_is_logged_with_the_verdict_of_the_rule(registered):
 def test_a_promotion_that_is_killed_between_two_tags_leaves_an_intact_version(registered, monkeypatch):
     model = registered(3, 3)
     describe = versions.describe
-    for number in range(6):
+    for number in range(7):
 
         def killed(version, tags, description=None, *, number=number):
             describe(version, dict(list(tags.items())[:number]), description)
@@ -111,7 +111,7 @@ def test_a_promotion_that_is_killed_between_two_tags_leaves_an_intact_version(re
 
         with monkeypatch.context() as patch:
             patch.setattr(versions, "describe", killed)
-            with pytest.raises(KeyboardInterrupt) if number < 5 else nullcontext():
+            with pytest.raises(KeyboardInterrupt) if number < 6 else nullcontext():
                 promote.force(versions.version(model, "2"), "it looks better", rule())
         model_files.check(versions.version(model, "2"))
     tags = versions.version(model, "2").tags

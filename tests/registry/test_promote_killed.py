@@ -70,7 +70,8 @@ def roll_back(model, requests):
         entry = promote.roll_back(model)
         after = Reign(before.previous_champion, before.champion)
         assert (champion.reign(model), champion.read(model)) == (after, (*log, entry))
-        assert versions.version(model, str(after.champion)).tags["promoted_at"] == entry.at
+        tags = versions.version(model, str(after.champion)).tags
+        assert (tags["promoted_at"], tags["promotion_mark"]) == (entry.at, entry.mark)
         check(model, "1")
     return bool(ended)
 
@@ -94,6 +95,13 @@ def test_a_rollback_is_completed_and_not_undone(registered):
     assert roll_back(registered(3, 4), 1)
 
 
+@pytest.mark.parametrize("requests", range(5))
+def test_so_it_is_in_the_second_of_the_promotion_before(registered, monkeypatch, requests):
+    """Times have a resolution of a second; which decision made a version champion is told by its mark."""
+    monkeypatch.setattr(champion, "now", lambda: "2026-12-01T09:00:00Z")
+    assert roll_back(registered(3, 4), requests)
+
+
 def test_a_forced_promotion_is_logged_once_with_what_the_rule_said_of_it(registered):
     model = registered(3, 3)
     assert force(model, 1)
@@ -101,7 +109,7 @@ def test_a_forced_promotion_is_logged_once_with_what_the_rule_said_of_it(registe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "hits", "least"), [(roll_back, (3, 4), 6), (force, (3, 3), 9)])
+@pytest.mark.parametrize(("command", "hits", "least"), [(roll_back, (3, 4), 7), (force, (3, 3), 10)])
 def test_it_may_be_killed_after_any_request(registered, command, hits, least):
     model = registered(*hits)
     assert next(requests for requests in count() if not command(model, requests)) >= least
