@@ -193,7 +193,7 @@ def _counted(file: NamesFile, values: Collection[Label]) -> Known:
 def _with_255(file: NamesFile, held: Sequence[int]) -> Known:
     """Return a list's names of the values from 0 on, and its last name's of 255 where that is void."""
     texts, last = dict(file.names), len(file.names) - 1
-    if held[-1] != 255 or len(held) != len(texts) or held[-2] != last - 1:
+    if held != [*range(last), 255]:
         return Known(texts, file.path)
     if texts[last].ignore:
         return Known({255: texts.pop(last), **texts}, file.path)

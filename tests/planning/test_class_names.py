@@ -59,6 +59,8 @@ UP_TO = (
         ("__ignore__\n_background_\ncar", [0, 1], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
         ("__ignore__\n_background_\ncar", [0, 1, 2], {0: "__ignore__", 1: "_background_", 2: "car"}, ()),
         ("car\ntree\nsky\n", [0, 1, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_255,)),
+        ("car", [255], {}, ()),
+        ("car\ntree\nsky\n", [1, 2, 255], {0: "car", 1: "tree", 2: "sky"}, ()),
         ("car\ntree\nvoid\n", [0, 1, 255], {0: "car", 1: "tree", 255: "void"}, ()),
         ("car\ntree\nvoid\n", [0, 1, 2, 255], {0: "car", 1: "tree", 2: "void"}, ()),
     ],
