@@ -13,6 +13,7 @@ from pipeline.planning.label_names import Name, is_ignored, is_rest, named
 from pipeline.planning.listing import Listing
 from pipeline.planning.names_files import NamesFile
 
+_FEW = 5  # files of a folder of names, with a licence and such
 _CORRECT = "Default: yes; if no, correct the names in dataset.classes"
 
 
@@ -108,7 +109,7 @@ def _chosen(known: Sequence[Known], contents: Contents, listing: Listing, mask: 
             f"Are the classes those in {best.source} or in {', '.join(others[:3])}? Default: those in {best.source}"
         )
     if not _is_beside(listing, best.source, [mask, *contents.by_mask]):
-        questions.append(f"Are the classes those in {best.source}, which lies with other images? {_CORRECT}")
+        questions.append(f"Are the classes those in {best.source}, which lies with other images or labels? {_CORRECT}")
     elif contents.kind != "yolo" and not _are_many(best.names, held):
         questions.append(f"Are the classes those in {best.source}, which names more than twice as many? {_CORRECT}")
     return Known(best.names, best.source, tuple(questions))
@@ -125,13 +126,13 @@ def _distance(path: str, mask: str) -> int:
 
 
 def _is_beside(listing: Listing, path: str, used: Sequence[str]) -> bool:
-    """Return whether a file's folder has images or masks that are used, or no pictures at all."""
+    """Return whether a file's folder has images or masks that are used, or no pictures and hardly another file."""
     folder = PurePosixPath(path).parent
 
-    def is_within(each: str) -> bool:
-        return PurePosixPath(each).is_relative_to(folder)
+    def num_within(paths: Sequence[str]) -> int:
+        return sum(PurePosixPath(each).is_relative_to(folder) for each in paths)
 
-    return any(map(is_within, used)) or not any(map(is_within, listing.pictures))
+    return num_within(used) > 0 or (not num_within(listing.pictures) and num_within(listing.others) <= _FEW)
 
 
 def _are_many(names: Mapping[Label, Name], held: Collection[Label]) -> bool:
@@ -179,8 +180,10 @@ def _counted(file: NamesFile, values: Collection[Label]) -> Known:
         return Known(file.names, file.path)
     most, below = len(texts) - 1, [value for value in held if value != 255]
     first, last = texts[0].text, texts[-1].text
-    if first == "__ignore__" and max(below, default=0) < most:
-        return Known({255: texts[0], **dict(enumerate(texts[1:]))}, file.path)
+    is_of_labelme = first == "__ignore__" and max(below, default=0) < most
+    if is_of_labelme or (is_ignored(first) and held == [*range(most), 255]):
+        asked = f"Is value 255 {first}, the first name in {file.path}, and 0 {texts[1].text}? Default: yes"
+        return Known({255: texts[0], **dict(enumerate(texts[1:]))}, file.path, () if is_of_labelme else (asked,))
     if max(below, default=0) <= most and held != [0, 255]:
         return _with_255(file, held)
     if max(below) == most + 1 and not is_ignored(first) and not is_rest(first):

@@ -26,6 +26,7 @@ def texts(names):
 
 FROM_1 = ("Is value 2 tree, the last name in classes.txt? Default: yes, it counts from 1",)
 OF_VALUES = "Are the names in classes.txt those of the values {} in this order? Default: yes"
+FROM_VOID = "Is value 255 void, the first name in classes.txt, and 0 car? Default: yes"
 OR_255 = "Is value 255 sky, the last name in classes.txt? Default: no, it is ignored"
 ALONE = "Is value 255 car, the last name in classes.txt? Default: yes, the masks hold 0 and 255 alone"
 UP_TO = (
@@ -58,6 +59,7 @@ UP_TO = (
         ("__ignore__\n_background_\ncar", [0, 1, 255], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
         ("__ignore__\n_background_\ncar", [0, 1], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
         ("__ignore__\n_background_\ncar", [0, 1, 2], {0: "__ignore__", 1: "_background_", 2: "car"}, ()),
+        ("void\ncar\ntree", [0, 1, 255], {255: "void", 0: "car", 1: "tree"}, (FROM_VOID,)),
         ("car\ntree\nsky\n", [0, 1, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_255,)),
         ("car", [255], {}, ()),
         ("car\ntree\nsky\n", [1, 2, 255], {0: "car", 1: "tree", 2: "sky"}, ()),
@@ -118,8 +120,8 @@ def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
 BESIDE = {"own/images/a.png", "own/masks/a.png", "detection/images/b.png"}
 BOTH = "Are the classes those in {} or in {}? Default: those in {}"
 OF_OTHERS = (
-    "Are the classes those in detection/classes.txt, which lies with other images? Default: yes; if no, correct the "
-    "names in dataset.classes"
+    "Are the classes those in detection/classes.txt, which lies with other images or labels? Default: yes; if no, "
+    "correct the names in dataset.classes"
 )
 
 
@@ -148,6 +150,13 @@ OF_OTHERS = (
         ({"classes.txt": "crop\nweed", "own/labels.txt": "crop\nweed\nsoil"}, [0, 1], "own/labels.txt", []),
         ({"detection/classes.txt": "crop\nweed"}, [0, 1], "detection/classes.txt", [OF_OTHERS]),
         ({"meta/classes.txt": "crop\nweed"}, [0, 1], "meta/classes.txt", []),
+        ({"meta/classes.txt": "crop\nweed", **{f"meta/{i}.md": "" for i in range(4)}}, [0, 1], "meta/classes.txt", []),
+        (
+            {"boxes/classes.txt": "crop\nweed", **{f"boxes/labels/{i}.txt": "0 1 1 1 1" for i in range(5)}},
+            [0, 1],
+            "boxes/classes.txt",
+            [OF_OTHERS.replace("detection", "boxes")],
+        ),
         (
             {"classes.txt": "\n".join("abcdefg")},
             [0, 1, 2],
