@@ -28,7 +28,8 @@ Strip = tuple[slice, slice, slice]  # images, pooled rows, rows
 def can_hold(x_NCHW: Tensor) -> bool:
     """Return whether these functions accept a tensor: on the CPU, unambiguously channels_last, and not too wide.
 
-    Where a tensor matches both memory formats, PyTorch's kernels may assume the other one.
+    Where a tensor matches both memory formats, PyTorch's kernels may assume the other one. Four values that are taken
+    as one integer begin at a multiple of four.
     """
     fits = x_NCHW.shape[1] % 4 == 0 and 4 * x_NCHW.shape[3] <= _LAST_PLACE
     is_aligned = x_NCHW.element_size() in _BITS and x_NCHW.storage_offset() % 4 == 0

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePath
 
 from pipeline.files import safe_yaml
 from pipeline.params.class_name import spelling
@@ -127,10 +127,10 @@ def _distance(path: str, mask: str) -> int:
 
 def _is_beside(listing: Listing, path: str, used: Sequence[str]) -> bool:
     """Return whether a file's folder has images or masks that are used, or no pictures and hardly another file."""
-    folder = PurePosixPath(path).parent
+    folder = path[: path.rfind("/") + 1]
 
     def num_within(paths: Sequence[str]) -> int:
-        return sum(PurePosixPath(each).is_relative_to(folder) for each in paths)
+        return sum(each.startswith(folder) for each in paths)
 
     return num_within(used) > 0 or (not num_within(listing.pictures) and num_within(listing.others) <= _FEW)
 

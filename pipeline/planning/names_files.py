@@ -37,8 +37,9 @@ def read_all(listing: Listing, kind: str) -> list[NamesFile]:
 
     Files of which half of the names are those of pictures are left out: they are lists of these.
     """
-    stems = {PurePosixPath(path).stem for path in listing.pictures}
-    files = [file for path in listing.others if (file := _read(listing, path, kind)) is not None]
+    likely = [path for path in listing.others if _LIKELY.search(path)]
+    files = [file for path in likely if (file := _read(listing, path, kind)) is not None]
+    stems = {path.rpartition("/")[2].rpartition(".")[0] for path in listing.pictures} if files else set()
     return [file for file in files if 2 * sum(name.text in stems for name in file.names.values()) < len(file.names)]
 
 
@@ -162,3 +163,5 @@ _READERS: Mapping[str, Callable[[Path, str], _Read]] = {
     r".*\.pbtxt": _of_label_map,
     rf"({_BARE}|data|dataset|meta|config(_v[\d.]+)?)\.(json|ya?ml)": _of_tree,
 }
+_LIKELY = re.compile(rf"(?i)(^|/)({'|'.join(_READERS)})$")
+"""Paths of such files: of a million others, each reader need not be asked about."""
