@@ -74,8 +74,7 @@ def _of_colours(path: Path, kind: str) -> _Read:
         numbers = _COLOUR.search(line)
         if numbers is None:
             continue
-        name = (line[: numbers.start()] or line[numbers.end() :]).strip(_AROUND)
-        name = name or line[numbers.end() :].strip(_AROUND)
+        name = line[: numbers.start()].strip(_AROUND) or line[numbers.end() :].strip(_AROUND)
         colour = tuple(map(int, numbers.groups()))
         if name and max(colour) < 256 and not name.startswith("#"):
             names[int.from_bytes(bytes(colour))] = name

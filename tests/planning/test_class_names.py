@@ -150,6 +150,7 @@ OF_OTHERS = (
         ({"classes.txt": "crop\nweed", "own/labels.txt": "crop\nweed\nsoil"}, [0, 1], "own/labels.txt", []),
         ({"detection/classes.txt": "crop\nweed"}, [0, 1], "detection/classes.txt", [OF_OTHERS]),
         ({"meta/classes.txt": "crop\nweed"}, [0, 1], "meta/classes.txt", []),
+        ({"det/classes.txt": "crop\nweed"}, [0, 1], "det/classes.txt", []),  # not the folder detection
         ({"meta/classes.txt": "crop\nweed", **{f"meta/{i}.md": "" for i in range(4)}}, [0, 1], "meta/classes.txt", []),
         (
             {"boxes/classes.txt": "crop\nweed", **{f"boxes/labels/{i}.txt": "0 1 1 1 1" for i in range(5)}},

@@ -43,6 +43,42 @@ def test_a_255_is_a_class_where_the_values_are_spread_up_to_it(tmp_path, held, i
     assert [question for question in table.questions if "Is 255" in question] == ([asked] if asked else [])
 
 
+def test_0_and_255_alone_are_classes_and_asked_about_unless_a_file_names_them(tmp_path):
+    asked = "Is value 255 a class? Default: yes, the masks hold 0 and 255 alone"
+    table = table_of(tmp_path, [0, 255])
+    assert [(row.label, row.ignore) for row in table.rows] == [(0, False), (255, False)]
+    assert asked in table.questions
+    assert table_of(tmp_path, [0, 255], names="0: soil\n255: crop").questions == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "what", "name"),
+    [
+        ("colour", [0, 0xFF0000], "black", "colour_000000"),
+        ("labelme", [None, "car"], "what no annotation covers", "background"),
+        ("coco", [None, "car"], "what no annotation covers", "background"),
+    ],
+)
+def test_what_may_be_void_is_asked_about(tmp_path, kind, labels, what, name):
+    (tmp_path / "a.png").touch()
+    contents = Contents(kind, {"0.png": Counter(dict.fromkeys(labels, 1))}, 1, {})
+    table = class_table.propose(contents, files.read(tmp_path), "masks/0.png")
+    assert f"Is {what} a class, or to be ignored? Default: the class {name}" in table.questions
+    named = contents.by_mask["0.png"] + Counter({"void" if kind != "colour" else 1: 1})
+    void = class_table.propose(Contents(kind, {"0.png": named}, 1, {}), files.read(tmp_path), "masks/0.png")
+    assert any("or to be ignored?" in question for question in void.questions) == (kind == "colour")
+
+
+def test_labels_that_a_sample_of_the_masks_does_not_hold_are_listed(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "classes.txt").write_text("0: soil\n1: crop\n2: weed\n")
+    held = {"0.png": Counter({0: 3, 1: 1})}
+    for num_masks, labels in ((1, [0, 1]), (2, [0, 1, 2])):
+        table = class_table.propose(Contents("index", held, num_masks, {}), files.read(tmp_path), "masks/0.png")
+        assert [row.label for row in table.rows] == labels
+        assert [row.share for row in table.rows] == [0.75, 0.25, 0.0][: len(labels)]
+
+
 def test_a_255_that_a_file_names_is_what_it_says(tmp_path):
     table = table_of(tmp_path, [0, 1, 255], names="0: soil\n1: crop\n255: weed\n")
     assert [(row.name, row.ignore) for row in table.rows] == [("soil", False), ("crop", False), ("weed", False)]

@@ -142,6 +142,25 @@ def test_numbers_in_some_names_are_no_values(tmp_path):
     )
 
 
+def test_a_comma_in_one_of_several_names_is_part_of_it(tmp_path):
+    [found] = read(tmp_path, {"labels.txt": "rock, bare\ncar\n"})
+    assert {label: name.text for label, name in found.names.items()} == {0: "rock, bare", 1: "car"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("dataset.json", '{"labels": {"soil": 0}}'),
+        ("objectInfo150.txt", "Idx\tName\n1\twall\n"),
+        ("classes.txt", "soil\nweed"),
+        ("label_map.pbtxt", "item {\n id: 1\n name: 'soil'\n}"),
+        ("classes.csv", "0,soil\n1,weed"),
+    ],
+)
+def test_names_of_values_are_none_of_colours(tmp_path, file, text):
+    assert read(tmp_path, {file: text}, "colour") == []
+
+
 def test_all_files_are_read_in_order_of_their_paths(tmp_path):
     files = {"labels.txt": "b\nc", "classes.json": '["c"]', "label_colors.txt": "1 2 3 d", "names.txt": " \n"}
     assert [file.path for file in read(tmp_path, files)] == ["classes.json", "labels.txt"]
