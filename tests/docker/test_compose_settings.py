@@ -51,7 +51,7 @@ def test_a_service_has_no_privileges_and_comes_back(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    ends = {"bucket": "on-failure", "reader": "on-failure", "path": "no"}
+    ends = {"bucket": "on-failure", "users": "on-failure", "path": "no"}
     assert service["restart"] == ends.get(name, "unless-stopped")
     assert name in ends or "healthcheck" in service
     assert name in ends or "memory" in service["deploy"]["resources"]["limits"]
