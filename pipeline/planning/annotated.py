@@ -99,20 +99,20 @@ def _yolo(listing: Listing) -> list[str]:
     There are none where pictures are masks, of which such files may be anything, or where data.yaml has poses.
     """
     named, contents = _texts(listing)
-    are_polygons = 2 * sum(map(yolo.is_polygons, contents)) > len(contents)
+    are_polygons = 2 * sum(map(yolo.is_polygons, contents.values())) > len(contents)
     return named if are_polygons and not families.find(listing.pictures) and not class_names.are_poses(listing) else []
 
 
-def _texts(listing: Listing) -> tuple[list[str], list[bytes]]:
+def _texts(listing: Listing) -> tuple[list[str], dict[str, bytes]]:
     """Return the text files that have the name of a picture, and the first contents of these that are not empty."""
     stems = {PurePosixPath(path).stem for path in listing.pictures}
     named = [path for path in listing.named(".txt") if PurePosixPath(path).stem in stems]
-    return named, list(islice(filter(bytes.strip, (_start(listing, path, -1) for path in named)), _LOOKED_AT))
+    contents = ((path, _start(listing, path, -1)) for path in named)
+    return named, dict(islice((each for each in contents if each[1].strip()), _LOOKED_AT))
 
 
 def _refuse_boxes(listing: Listing, of_coco: Sequence[str]) -> None:
-    named, contents = _texts(listing)
-    of_yolo = named if contents and all(map(yolo.are_boxes, contents)) else []
+    of_yolo = [path for path, content in _texts(listing)[1].items() if yolo.num_boxes(content)]
     if (of_yolo or of_coco) and not families.find(listing.pictures):
         whose, first = ("YOLO's", of_yolo[0]) if of_yolo else ("COCO's", of_coco[0])
         raise ValueError(

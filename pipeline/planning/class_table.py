@@ -10,7 +10,7 @@ from pipeline.params.class_name import spelling
 from pipeline.planning import class_names
 from pipeline.planning.class_names import Known
 from pipeline.planning.contents import Colour, Contents, Label
-from pipeline.planning.label_names import Name, named, placeholders
+from pipeline.planning.label_names import Name, may_be_ignored, named, placeholders
 from pipeline.planning.listing import Listing
 
 _RARE, _BORDERS = 5e-3, 0.1  # shares of the pixels below which a label, and all such, are borders' that were smoothed
@@ -65,7 +65,7 @@ def propose(contents: Contents, listing: Listing, mask: str) -> ClassTable:
     unknown = [label for label in labels if label not in known.names]
     names = {**placeholders(unknown, contents.kind), **names}
     ignored, questions = _ignored(labels, names, contents, known)
-    names |= {255: names[1]} if _is_255_as_1(labels, contents) else {}
+    names |= {255: names[1]} if 255 not in known.names and _is_255_as_1(labels, contents) else {}
     questions = [*contents.questions, *known.questions, *questions]
     colours = _colours(labels, contents)
     names |= {label: Name("ignored", ignore=True) for label in ignored if label not in known.names}
@@ -157,16 +157,18 @@ def _ignored(
 ) -> tuple[set[Label], list[str]]:
     """Return the labels that are ignored, and questions about those that may be."""
     ignored = {label for label in labels if names[label].ignore}
+    either = [name for name in dict.fromkeys(names[label].text for label in labels) if may_be_ignored(name)]
+    questions = [f"Is {name} to be ignored? Default: no, it is a class" for name in either]
     if contents.kind == "panoptic":
-        return ignored | {None}, []
+        return ignored | {None}, questions
     if contents.kind == "index":
-        is_void, questions = (False, []) if 255 in known.names else _is_void_255(labels, contents, known)
-        return ignored | ({255} if is_void else set()), questions
+        is_void, asked = (False, []) if 255 in known.names else _is_void_255(labels, contents, known)
+        return ignored | ({255} if is_void else set()), questions + asked
     black = {"colour": 0, "coco": None, "labelme": None, "cvat": None, "yolo": None}[contents.kind]
     if not ignored and black in labels and (contents.kind != "colour" or not known.source):
         what = "black" if contents.kind == "colour" else "what no annotation covers"
-        return ignored, [f"Is {what} a class, or to be ignored? Default: the class {names[black].text}"]
-    return ignored, []
+        questions.append(f"Is {what} a class, or to be ignored? Default: the class {names[black].text}")
+    return ignored, questions
 
 
 def _is_void_255(labels: Sequence[Label], contents: Contents, known: Known) -> tuple[bool, list[str]]:

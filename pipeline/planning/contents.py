@@ -90,9 +90,10 @@ def of_masks(root: Path, pairs: Sequence[Pair]) -> Contents:
     refused: ImageError | None = None
     try:
         indexed = list(on_all_cores(_values, paths, "reading masks", images))
-        palette, differing = _palette(paths, [colours for _, colours in indexed])
+        palette, differing = _palette(paths, [colours for _, colours, _ in indexed])
+        differing = differing or _negatives(paths, [is_negative for _, _, is_negative in indexed])
         if not differing:
-            counted = dict(zip(names, (values for values, _ in indexed), strict=True))
+            counted = dict(zip(names, (values for values, _, _ in indexed), strict=True))
             return Contents("index", counted, len(pairs), palette)
         questions = (differing,)
     except LossyError as err:
@@ -133,8 +134,11 @@ def of_drawings(root: Path, drawings: Mapping[Pair, Drawing], kind: str) -> Cont
     return Contents(kind, {str(pair.image): n for pair, n in zip(chosen, counted, strict=True)}, len(drawings), {})
 
 
-def _values(path: Path) -> tuple[Counter[Label], Mapping[Label, Colour]]:
-    """Return the pixels of each value of an index mask, and the colours that its palette, if any, gives to them."""
+def _values(path: Path) -> tuple[Counter[Label], Mapping[Label, Colour], bool | None]:
+    """Return the pixels of each value of an index mask, the colours that its palette, if any, gives to them.
+
+    The last says whether 0 is shown lighter than 1; None: in another colour.
+    """
     try:
         decoded = decode(path)
         counts = histogram(read_mask(decoded))
@@ -143,7 +147,11 @@ def _values(path: Path) -> tuple[Counter[Label], Mapping[Label, Colour]]:
     values = np.flatnonzero(counts).tolist()
     shown = decoded.palette
     colours: dict[Label, Colour] = {} if shown is None else {value: shown[value] for value in values}
-    return Counter({value: int(counts[value]) for value in values}), colours
+    is_negative: bool | None = "I" in decoded.layout.partition(";")[2]
+    if shown is not None:
+        are_grey = all(len(set(colour)) == 1 for colour in shown[:2]) and shown[0] != shown[1]
+        is_negative = shown[0] > shown[1] if are_grey else None
+    return Counter({value: int(counts[value]) for value in values}), colours, is_negative
 
 
 def _colours(path: Path) -> Counter[Label]:
@@ -196,3 +204,14 @@ def _palette(paths: Sequence[Path], of_masks: Sequence[Mapping[Label, Colour]]) 
             first.setdefault(value, path)
     grey = all(len(set(colour)) == 1 for colour in colours.values())
     return {} if grey else colours, ""
+
+
+def _negatives(paths: Sequence[Path], are_negative: Sequence[bool | None]) -> str:
+    """Return what to ask if 0 is shown lighter than 1 in some masks and darker in others; "" if not."""
+    if not {True, False} <= set(are_negative):
+        return ""
+    lighter, darker = (paths[are_negative.index(each)].name for each in (True, False))
+    return (
+        f"Do colours or values tell the classes? Value 0 is lighter than 1 in {lighter} and darker in {darker}. "
+        "Default: colours"
+    )

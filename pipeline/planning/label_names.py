@@ -9,10 +9,13 @@ from pipeline.planning.contents import Label
 
 _VOID = (
     r"void|ignored?( label| region| class| area)?|un ?labell?ed|not labell?ed|un ?known|un ?defined|un ?classified|"
-    r"un ?annotated|not annotated|no ?data|no ?label|don ?t ?care|do not care|invalid|other objects|out of roi"
+    r"un ?annotated|not annotated|not classified|un ?label|no ?data|no ?label|don ?t ?care|do not care|invalid|"
+    r"out of roi|n a"
 )
-_IGNORED = re.compile(rf"(the )?({_VOID})( ({_VOID}))*( pixels?| areas?| regions?)?")
-_REST = re.compile(r"back ?ground|bg|none|other|rest")
+_IGNORED = re.compile(rf"(the )?({_VOID})( ({_VOID}))*( (pixels?|areas?|regions?|class|label|index|value))?")
+_OF_REST = r"back ?ground|bg|none|other|rest"
+_REST = re.compile(_OF_REST)
+_EITHER = re.compile(rf"({_OF_REST}) (or |and )?({_VOID})|({_VOID}) (or |and )?({_OF_REST})")
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,17 @@ def is_ignored(name: str) -> bool:
         >>> [is_ignored(name) for name in ("Void", "__ignore__", "don't care", "void/unlabelled", "no-data", "devoid")]
         [True, True, True, True, True, False]
     """
-    return _IGNORED.fullmatch(_words(name)) is not None
+    return _IGNORED.fullmatch(words(name)) is not None
 
 
 def is_rest(name: str) -> bool:
     """Return whether a name is one of what no other class is about, such as LabelMe's _background_."""
-    return _REST.fullmatch(_words(name)) is not None
+    return _REST.fullmatch(words(name)) is not None
+
+
+def may_be_ignored(name: str) -> bool:
+    """Return whether a name is of both kinds, such as background/unlabelled."""
+    return _EITHER.fullmatch(words(name)) is not None
 
 
 def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
@@ -49,5 +57,6 @@ def placeholders(labels: Iterable[Label], kind: str) -> dict[Label, Name]:
     return {label: Name(placeholder(int(label), kind), ignore=False) for label in labels if label is not None}
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """Return a name in small letters, with a space for all that is neither letter nor digit."""
     return " ".join(re.split(r"[\W_]+", name.casefold())).strip()

@@ -1,19 +1,16 @@
 """Class names in JSON or YAML: by value, by name, in the values' order, or as records with values and colours."""
 
-import re
 from typing import Any
 
-from pipeline.planning.contents import Label
+from pipeline.planning import name_tables
+from pipeline.planning.label_names import words
+from pipeline.planning.name_tables import Reading, UnclearError
 
 _WITHIN = ("id2label", "label2id", "labels", "classes", "names", "categories")
-_NAMES, _VALUES = ("readable", "name", "label", "title"), ("id", "value", "index")
-_COLOURS = ("color", "colour", "rgb")
 
 
-def read(tree: Any, kind: str, *, is_bare: bool) -> tuple[dict[Label, str], bool]:
-    """Return the names of an index mask's values, or a colour mask's colours; nothing if there are none of the kind.
-
-    The second says whether they stand without values, in their order.
+def read(tree: Any, kind: str, *, is_bare: bool) -> list[Reading]:
+    """Return the readings of names of an index mask's values, or a colour mask's colours; none if it has no such.
 
     Args:
         tree: what a file holds.
@@ -21,45 +18,50 @@ def read(tree: Any, kind: str, *, is_bare: bool) -> tuple[dict[Label, str], bool
         is_bare: whether the names may be all that it holds; else they are below a key such as names or classes.
 
     Raises:
-        ValueError, TypeError: the file holds something else.
+        UnclearError, ValueError, TypeError: the file holds something else.
     """
     keys = _WITHIN if isinstance(tree, dict) else ()
     within = next((tree[key] for key in keys if isinstance(tree.get(key), dict | list)), None)
     if within is None and not is_bare:
-        return {}, False
+        return []
     tree = tree if within is None else within
     if isinstance(tree, list) and tree and isinstance(tree[0], dict) and all(type(key) is int for key in tree[0]):
         tree = tree[0]  # as RELLIS-3D's ontology.yaml, whose second mapping has the colours
-    pairs = _in_mapping(tree, kind) if isinstance(tree, dict) else _in_list(tree, kind)
-    most = 256 if kind == "index" else 1 << 24
-    names = {label: name.strip() for label, name in pairs if isinstance(name, str) and name.strip()}
-    if len(names) < len(pairs) or not all(type(label) is int and 0 <= label < most for label in names):
-        raise ValueError("expected a name, and a value of its own, of each class")
-    is_list = kind == "index" and isinstance(tree, list) and all(_of(each, _VALUES, None) is None for each in tree)
-    return dict(names), is_list
+    if isinstance(tree, dict):
+        return _of_mapping(tree, kind)
+    if all(isinstance(each, dict) for each in tree):
+        return _of_records(tree, kind)
+    if kind == "colour" or not all(isinstance(each, str) and each.strip() for each in tree):
+        raise UnclearError("expected a name, or a record with a name, of each class")
+    return [Reading({value: name.strip() for value, name in enumerate(tree)}, is_list=True)]
 
 
-def _in_mapping(tree: dict[Any, Any], kind: str) -> list[tuple[Any, Any]]:
-    """Return values or colours with their names, of which either may be the key."""
+def _of_mapping(tree: dict[Any, Any], kind: str) -> list[Reading]:
+    """Return the reading of values or colours with their names, of which either may be the key."""
     if kind == "colour":
-        colours = {key: _number(key) for key in tree}
-        return [(colours[key], each) if colours[key] >= 0 else (_number(each), key) for key, each in tree.items()]
-    is_by_value = any(isinstance(name, str) for name in tree.values())
-    return [(int(key), name) if is_by_value else (name, key) for key, name in tree.items()]
+        colours = {key: name_tables.colour(_text(key)) for key in tree}
+        pairs = [
+            (colours[key], each) if colours[key] is not None else (name_tables.colour(_text(each)), key)
+            for key, each in tree.items()
+        ]
+    elif any(isinstance(name, str) for name in tree.values()):
+        pairs = [(int(key), name) for key, name in tree.items()]
+    else:
+        pairs = [(value if type(value) is int else None, name) for name, value in tree.items()]
+    most = 256 if kind == "index" else 1 << 24
+    found = [(label, name.strip()) for label, name in pairs if label is not None and isinstance(name, str)]
+    if len(found) < len(pairs) or any(label >= most or not name for label, name in found):
+        raise UnclearError("expected a name, and a value or colour, of each class")
+    return [name_tables.reading((label if label >= 0 else None, name) for label, name in found)]
 
 
-def _in_list(tree: Any, kind: str) -> list[tuple[Any, Any]]:
-    if kind == "index":
-        return [(_of(each, _VALUES, i), _of(each, _NAMES, each)) for i, each in enumerate(tree)]
-    return [(_number(_of(each, _COLOURS, None)), _of(each, _NAMES, each)) for each in tree]
+def _of_records(tree: list[dict[Any, Any]], kind: str) -> list[Reading]:
+    titles = dict.fromkeys(key for record in tree for key in record)
+    return name_tables.of_columns(
+        {words(str(title)): [_text(record.get(title)) for record in tree] for title in titles}, kind
+    )
 
 
-def _of(record: object, keys: tuple[str, ...], default: object) -> Any:
-    return next((record[key] for key in keys if key in record), default) if isinstance(record, dict) else default
-
-
-def _number(colour: Any) -> int:
-    """Return a colour, of three numbers or in hexadecimal, as one number; -1: it is none."""
-    if isinstance(colour, str):
-        return int(colour.lstrip("#"), 16) if re.fullmatch("#?[0-9a-fA-F]{6}", colour) else -1
-    return int.from_bytes(bytes(colour)) if isinstance(colour, list) and len(colour) == 3 else -1
+def _text(value: object) -> str:
+    """Return a cell as a table would have it."""
+    return str(value).strip() if isinstance(value, str | int | float | list) and not isinstance(value, bool) else ""

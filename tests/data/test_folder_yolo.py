@@ -143,7 +143,6 @@ def test_a_number_without_a_name_is_to_be_named(root):
     [
         ({}, "yolo"),
         ({"labels/train/train_1.txt": "0 0.5 0.5 1 1\n"}, "yolo"),  # one of three has boxes: download says which
-        ({f"labels/{split}/{split}_1.txt": "0 0.5 0.5 1 1\n" for split in ("train", "val")}, None),
         ({"data.yaml": "kpt_shape: [4, 2]\nnames: [hand]\n"}, None),
     ],
 )
@@ -152,6 +151,13 @@ def test_most_files_must_be_polygons_of_no_poses(root, files, mask_kind):
         (root / name).write_text(text)
     found = annotated.find(read_listing(root))
     assert (found.kind if found else None) == mask_kind
+
+
+def test_where_most_files_are_boxes_they_are_refused(root):
+    for split in ("train", "val"):
+        (root / f"labels/{split}/{split}_1.txt").write_text("0 0.5 0.5 1 1\n")
+    with pytest.raises(ValueError, match=r"^expected masks or outlines of objects, got YOLO's boxes, as in labels/"):
+        annotated.find(read_listing(root))
 
 
 def test_masks_count_for_more_than_text_files(root):

@@ -187,9 +187,10 @@ def test_most_labels_may_hold_nothing(root, nothing):
     assert (found.kind, found.images, found.masks) == ("yolo", "images/*/*.jpg", "labels/*/*.txt")
 
 
-def test_boxes_are_refused_as_such(root):
+@pytest.mark.parametrize("text", ["0 0.5 0.5 0.2 0.25\n\n1 0.1 0.2 0.1 1\n", "0 0 0 0 1 1 1\n1 0.1 0.2 0.1 1\n"])
+def test_boxes_are_refused_as_such_also_among_polygons(root, text):
     for path in root.glob("labels/*/*.txt"):
-        path.write_text("0 0.5 0.5 0.2 0.25\n\n1 0.1 0.2 0.1 1\n")
+        path.write_text(text)
     expected = (
         r"^expected masks or outlines of objects, got YOLO's boxes, as in labels/train/a\.txt, which do not say .*"
     )

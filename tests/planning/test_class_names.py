@@ -29,6 +29,10 @@ OF_VALUES = "Are the names in classes.txt those of the values {} in this order? 
 FROM_VOID = "Is value 255 void, the first name in classes.txt, and 0 car? Default: yes"
 OR_255 = "Is value 255 sky, the last name in classes.txt? Default: no, it is ignored"
 ALONE = "Is value 255 car, the last name in classes.txt? Default: yes, the masks hold 0 and 255 alone"
+OR_FROM_1 = (
+    "Is value 0 car, the first name in classes.txt? Default: yes; but of the masks that were read none holds {}, which "
+    "would be {}"
+)
 UP_TO = (
     "Is value 0 {}, the first name in classes.txt? Default: yes; the masks hold values up to {}, and its last name is "
     "that of 1"
@@ -62,7 +66,12 @@ UP_TO = (
         ("void\ncar\ntree", [0, 1, 255], {255: "void", 0: "car", 1: "tree"}, (FROM_VOID,)),
         ("car\ntree\nsky\n", [0, 1, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_255,)),
         ("car", [255], {}, ()),
-        ("car\ntree\nsky\n", [1, 2, 255], {0: "car", 1: "tree", 2: "sky"}, ()),
+        ("car\ntree\nsky\n", [1, 2, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("0", "car"),)),
+        ("car\ntree\nsky\n", [1, 2], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("0", "car"),)),
+        ("car\ntree\nsky\n", [0, 1], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("2", "sky"),)),
+        ("car\ntree\nsky\n", [0, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("2", "sky"),)),
+        ("background\ntree\nsky\n", [0, 1], {0: "background", 1: "tree", 2: "sky"}, ()),
+        ("void\ntree\nsky\n", [1, 2], {0: "void", 1: "tree", 2: "sky"}, ()),
         ("car\ntree\nvoid\n", [0, 1, 255], {0: "car", 1: "tree", 255: "void"}, ()),
         ("car\ntree\nvoid\n", [0, 1, 2, 255], {0: "car", 1: "tree", 2: "void"}, ()),
     ],
@@ -118,7 +127,7 @@ def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
 
 
 BESIDE = {"own/images/a.png", "own/masks/a.png", "detection/images/b.png"}
-BOTH = "Are the classes those in {} or in {}? Default: those in {}"
+BOTH = "Are the classes those in {} or those in {}? Default: those in {}"
 OF_OTHERS = (
     "Are the classes those in detection/classes.txt, which lies with other images or labels? Default: yes; if no, "
     "correct the names in dataset.classes"
@@ -147,7 +156,7 @@ OF_OTHERS = (
         ),
         # of the same names nothing is to be asked, whatever others there are
         ({"classes.txt": "crop\nweed", "own/labels.txt": "Crop\n weed"}, [0, 1], "own/labels.txt", []),
-        ({"classes.txt": "crop\nweed", "own/labels.txt": "crop\nweed\nsoil"}, [0, 1], "own/labels.txt", []),
+        ({"classes.txt": "bg\nweed", "own/labels.txt": "bg\nweed\nsoil"}, [0, 1], "own/labels.txt", []),
         ({"detection/classes.txt": "crop\nweed"}, [0, 1], "detection/classes.txt", [OF_OTHERS]),
         ({"meta/classes.txt": "crop\nweed"}, [0, 1], "meta/classes.txt", []),
         ({"det/classes.txt": "crop\nweed"}, [0, 1], "det/classes.txt", []),  # not the folder detection
@@ -159,7 +168,7 @@ OF_OTHERS = (
             [OF_OTHERS.replace("detection", "boxes")],
         ),
         (
-            {"classes.txt": "\n".join("abcdefg")},
+            {"classes.txt": "none\nb\nc\nd\ne\nf\ng\nh"},
             [0, 1, 2],
             "classes.txt",
             [
@@ -167,7 +176,7 @@ OF_OTHERS = (
                 "correct the names in dataset.classes"
             ],
         ),
-        ({"classes.txt": "\n".join("abcdef")}, [0, 1, 2], "classes.txt", []),
+        ({"classes.txt": "none\nb\nc\nd\ne\nf"}, [0, 1, 2], "classes.txt", []),
     ],
 )
 def test_of_several_files_one_counts_and_the_others_are_asked_about(tmp_path, files, values, source, asked):

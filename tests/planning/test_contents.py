@@ -51,6 +51,38 @@ def test_where_each_mask_has_a_palette_of_its_own_the_colours_tell_the_classes(m
     assert question in table_of(found).questions
 
 
+def bit(*values):
+    return Image.fromarray(np.array([values], bool))
+
+
+def negative(*values):
+    image = coded(*values)
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    return image
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_where_0_is_black_in_some_masks_and_white_in_others_the_colours_tell_the_classes(masks, suffix):
+    found = masks(bit(0, 0, 1), negative(1, 1, 0), suffix=suffix)
+    assert (found.kind, found.pixels) == ("colour", {0: 4, 0xFFFFFF: 2})
+    assert found.questions == (
+        f"Do colours or values tell the classes? Value 0 is lighter than 1 in 1{suffix} and darker in 0{suffix}. "
+        "Default: colours",
+    )
+
+
+def test_a_tiff_may_store_white_as_0_too(masks, tmp_path):
+    assert masks(bit(0, 0, 1), suffix=".tif").kind == "index"
+    bit(0, 0, 1).save(tmp_path / "white.tif", tiffinfo={262: 0})
+    found = contents.of_masks(tmp_path, [Pair(name, name) for name in ("0.tif", "white.tif")])
+    assert (found.kind, found.pixels) == ("colour", {0: 4, 0xFFFFFF: 2})
+
+
+@pytest.mark.parametrize("images", [[negative(0, 1)] * 2, [bit(0, 1), coded(0, 1)]])
+def test_masks_that_agree_on_what_is_lighter_are_told_by_values(masks, images):
+    assert (masks(*images).kind, masks(*images).questions) == ("index", ())
+
+
 def test_a_palette_that_all_masks_share_gives_the_classes_their_colours(masks):
     images = [coded(0, 1), coded(0, 2)]
     for image in images:

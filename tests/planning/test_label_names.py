@@ -9,15 +9,18 @@ from pipeline.planning.label_names import Name
     [
         *("Void", "ignore", "Ignored", "__ignore__", "ignore_label", "ignore region", "Unlabelled", "un-labeled"),
         *("unknown", "not labeled", "undefined", "unclassified", "No Data", "no-data", "nodata", "NO_LABEL"),
-        *("don't care", "DontCare", "do not care", "invalid", "invalid pixels", "void/unlabelled", "Other objects"),
-        *("out_of_roi", "unannotated", "void (unlabeled)"),
+        *("don't care", "DontCare", "do not care", "invalid", "invalid pixels", "void/unlabelled", "unlabel"),
+        *("out_of_roi", "unannotated", "void (unlabeled)", "Not classified", "void class", "ignore_index", "N/A"),
+        "nodata value",
     ],
 )
 def test_names_of_pixels_that_do_not_count(name):
     assert label_names.named(name) == Name(name, ignore=True)
 
 
-@pytest.mark.parametrize("name", ["", "_", "devoid", "avoid", "background", "data", "label", "unknown car", "care"])
+@pytest.mark.parametrize(
+    "name", ["", "_", "devoid", "avoid", "background", "data", "label", "unknown car", "care", "other objects"]
+)
 def test_names_of_classes(name):
     assert label_names.named(name) == Name(name, ignore=False)
 

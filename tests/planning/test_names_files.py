@@ -9,7 +9,7 @@ def read(root, files, kind="index"):
     (root / "a.png").touch()
     for path, text in files.items():
         (root / path).write_text(text)
-    return names_files.read_all(listing.read(root), kind)
+    return names_files.read_all(listing.read(root), kind)[0]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def read(root, files, kind="index"):
             "objectInfo150.txt",
             "Idx\tName\n1\twall\n2\tedifice, building\n",
             "index",
-            {0: "other objects", 1: "wall", 2: "edifice"},
+            {0: "unlabelled", 1: "wall", 2: "edifice"},
         ),
         ("labels.txt", "1: cat\n2: dog\n", "index", {1: "cat", 2: "dog"}),
         ("labels.txt", "0 soil\n1 tall weed\n", "index", {0: "soil", 1: "tall weed"}),
@@ -43,7 +43,7 @@ def test_names_are_read_from_the_files_that_data_sets_have(tmp_path, file, text,
     assert ({label: name.text for label, name in found.names.items()}, found.path) == (expected, file)
     assert not found.is_list
     ignored = {name.text for name in found.names.values() if name.ignore}
-    assert ignored == {"Void", "ignore", "other objects"} & set(expected.values())
+    assert ignored == {"Void", "ignore", "unlabelled"} & set(expected.values())
 
 
 CLASSES = {0: "soil", 1: "tall weed"}
@@ -62,6 +62,7 @@ CLASSES = {0: "soil", 1: "tall weed"}
         ("class_dict.csv", "name,r,g,b\nsoil,1,2,3\ntall weed,4,5,6\n"),
         ("classes.json", '["soil", "tall weed"]'),
         ("data.yaml", "names: [soil, tall weed]\nnc: 2\n"),
+        ("data.yaml", "names: {0: soil, 1: tall weed}\n"),
         ("labels.yml", "- soil\n- tall weed\n"),
         ("meta.json", '{"classes": [{"title": "soil", "color": "#010203"}, {"title": "tall weed"}]}'),
     ],
@@ -83,7 +84,8 @@ def test_names_without_values_are_lists(tmp_path, file, text):
             "label_map.pbtxt",
             'item {\n id: 0\n name: \'soil\'\n}\nitem {\n  name: "n"\n  id: 1\n display_name: "tall weed"\n}',
         ),
-        ("data.yaml", "names: {0: soil, 1: tall weed}\n"),
+        ("labels.yaml", "names: {0: soil, 1: tall weed}\n"),
+        ("data.yaml", "names: {1: tall weed, 0: soil}\n"),
         ("ontology.yaml", "- {0: soil, 1: tall weed}\n- {0: [1, 2, 3], 1: [4, 5, 6]}\n"),
     ],
 )
@@ -115,7 +117,6 @@ def test_names_of_colours(tmp_path, file, text):
         ("names.txt", "b.png\nc.png\n"),
         ("names.txt", "a\ncrop\n"),  # a.png is a picture
         ("labelmap.txt", "# label:color_rgb:parts:actions\ncow:1,2,3::\n"),
-        ("classes.csv", "0,soil\n0,weed\n"),
         ("classes.csv", "0,soil\n1,\n"),
         ("classes.csv", "0,soil\n300,weed\n"),
         ("classes.csv", "0,soil\nweed\n2,tree\n"),

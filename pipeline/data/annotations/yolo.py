@@ -37,15 +37,15 @@ def is_polygons(content: bytes) -> bool:
         return False
 
 
-def are_boxes(content: bytes) -> bool:
-    """Return whether a file is YOLO's, and each of its objects, of which there are some, is a box."""
+def num_boxes(content: bytes) -> int:
+    """Return how many of a file's objects are boxes; 0 if the file is not YOLO's, of boxes and polygons."""
     try:
         rows = [[float(word) for word in line.split()] for line in content.decode("utf-8-sig").splitlines()]
     except ValueError:  # no numbers, or no text
-        return False
+        return 0
     rows = [row for row in rows if row]
-    are_alike = (len(row) == 1 + _BOX and row[0].is_integer() and min(row) >= 0 and max(row[1:]) <= 1 for row in rows)
-    return bool(rows) and all(are_alike)
+    are_objects = (len(row) >= 1 + _BOX and row[0].is_integer() and min(row) >= 0 and max(row[1:]) <= 1 for row in rows)
+    return sum(len(row) == 1 + _BOX for row in rows) if all(are_objects) else 0
 
 
 def have_four_corners(content: bytes) -> bool:

@@ -1,0 +1,127 @@
+"""Class names in the lines of a text file: alone in their order, with their values, or with their colours."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from pipeline.files.decoding import suffixes
+from pipeline.planning import name_tables
+from pipeline.planning.name_tables import Reading, UnclearError
+
+_COMMENT = r"#(?![0-9a-fA-F]{6}\b).*|//.*|%.*|[\W_]*"
+_BULLET = r"[-*] +"
+_BEFORE = r"(?P<value>-?\d{1,9})(\s*[:;,=]\s*(?=\S)|(\s*[.)-]\s*|\s+)(?=\D))(?P<name>.+)"
+_BEHIND = r"(?P<name>.*\S)(\s*[:;,=\t]\s*|\s{2,})(?P<value>-?\d{1,9})"
+_BEHIND_A_SPACE = r"(?P<name>.*\S) (?P<value>-?\d{1,9})"
+_SECTION = r"\[.*\]|.*:"
+_NUMBER, _BETWEEN = r"\d{1,3}", r"[\s,;]+"
+_THREE = rf"{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}"
+_CVAT = rf"(?P<name>[^:]+):(?P<numbers>{_THREE}):[^:]*:[^:]*"
+_AROUND = " \t,;:\"'()[]"  # what may separate a name from its colour
+_FIRST = rf"(?P<numbers>({_NUMBER}{_BETWEEN})?{_THREE})\b(?P<name>.*)"
+_LAST = rf"(?P<name>.*?)\b(?P<numbers>({_NUMBER}{_BETWEEN})?{_THREE})"
+
+
+def of_lines(lines: Sequence[str]) -> list[Reading]:
+    """Return the readings of lines with a name each, with or without its value before or behind it, or in columns.
+
+    Comments, titles, and a count of the names that stands before them are left out.
+
+    Raises:
+        UnclearError: only some have a value, or one is no value of a mask.
+    """
+    names = _without_comments(lines)
+    if len(names) == 1 and "," in names[0]:
+        names = [name.strip() for name in names[0].split(",") if name.strip()]
+    if any(PurePosixPath(name).suffix.lower() in suffixes() or re.search(_THREE, name) for name in names):
+        return []  # a list of pictures, or of colours
+    for delimiter in "\t;,":
+        rows = [name.split(delimiter) for name in names]
+        if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 and name_tables.are_titles(rows[0], rows[1:]):
+            return name_tables.of_rows(rows, "index")
+    return (_numbered(names) or _in_order(names)) if names else []
+
+
+def of_colours(lines: Sequence[str]) -> list[Reading]:
+    """Return the reading of lines of a colour and a name, or a name and a colour, as CamVid's, its copies and CVAT's.
+
+    Where all have four numbers, one is an id before the colour or behind it, or the opacity.
+    """
+    found = [
+        match
+        for line in _without_comments(lines)
+        for text in [line.strip(_AROUND)]
+        if (match := re.fullmatch(_CVAT, line) or re.fullmatch(_FIRST, text) or re.fullmatch(_LAST, text))
+    ]
+    of_lines = [[int(number) for number in re.findall(r"\d+", match["numbers"])] for match in found]
+    place = _place(of_lines)
+    pairs: list[tuple[int | None, str]] = []
+    for match, numbers in zip(found, of_lines, strict=True):
+        is_before = match.start("name") < match.start("numbers")
+        start = (len(numbers) - 3 if is_before else 0) if place is None else place
+        number = "" if place is not None else " ".join(map(str, numbers[:start] + numbers[start + 3 :]))
+        name = match["name"].strip(_AROUND)
+        name = name and (f"{name} {number}" if is_before else f"{number} {name}").strip()  # such as zone 1
+        colour = numbers[start : start + 3]
+        if name and max(colour) < 256:
+            pairs.append((int.from_bytes(bytes(colour)), name))
+    numbered = _matches(_BEFORE, [name for _, name in pairs])
+    if len(numbered) == len(pairs) == len({value for value, _ in numbered}):
+        pairs = [(colour, name) for (colour, _), (_, name) in zip(pairs, numbered, strict=True)]
+    return [name_tables.reading(pairs)] if pairs else []
+
+
+def _place(of_lines: Sequence[Sequence[int]]) -> int | None:
+    """Return where, of four numbers in each line, the colour begins; None: not each has four."""
+    if not of_lines or any(len(numbers) != 4 for numbers in of_lines):
+        return None
+    first, last = ({numbers[place] for numbers in of_lines} for place in (0, 3))
+    return int(_are_ids(first, len(of_lines)) and not _are_ids(last, len(of_lines)))
+
+
+def _are_ids(numbers: Collection[int], count: int) -> bool:
+    return len(numbers) == count and max(numbers) - min(numbers) == count - 1
+
+
+def _without_comments(lines: Sequence[str]) -> list[str]:
+    return [re.sub(rf"^{_BULLET}", "", line) for line in lines if not re.fullmatch(_COMMENT, line)]
+
+
+def _numbered(names: Sequence[str]) -> list[Reading]:
+    """Return the readings of one name or more with their values; none if they have none."""
+    for pattern in (_BEFORE, _BEHIND, _BEHIND_A_SPACE):
+        pairs = _matches(pattern, names)
+        values = [value for value, _ in pairs]
+        is_titled = len(pairs) == len(names) - 1 and not _matches(pattern, names[:1])
+        counts = len(set(values)) > 1 and min(values) <= 1
+        if len(pairs) == len(names) or (is_titled and counts):
+            if max(values) > 255:
+                raise UnclearError(f"expected values up to 255, got {max(values)}")
+            by_value = name_tables.reading((value if value >= 0 else None, name) for value, name in pairs)
+            if pattern == _BEFORE:
+                return [by_value]
+            if len({name for _, name in pairs}) < len(pairs):
+                continue  # zone 1, zone 2
+            in_order = Reading(dict(enumerate(names)), is_list=True, by="order")
+            return [by_value] if pattern == _BEHIND else [replace(by_value, by="number"), in_order]
+        if pattern == _BEFORE and counts and len(pairs) > len(names) / 2:
+            others = [name for name in names if not _matches(pattern, [name])]
+            raise UnclearError(f"expected a value before each name, got {others[0]!r}")
+    return []
+
+
+def _matches(pattern: str, names: Sequence[str]) -> list[tuple[int, str]]:
+    matches = [re.fullmatch(pattern, name) for name in names]
+    return [(int(match["value"]), match["name"]) for match in matches if match]
+
+
+def _in_order(names: Sequence[str]) -> list[Reading]:
+    if len(names) > 1 and names[0] == str(len(names) - 1):
+        names = names[1:]
+    sections = [name for name in names if re.fullmatch(_SECTION, name)]
+    if len(names) > 1 and (sections == [names[0]] or name_tables.is_title(names[0])):
+        names = names[1:]
+    if numbers := [name for name in names if re.fullmatch(r"-?[\d.]+", name)]:
+        raise UnclearError(f"expected names, got {numbers[0]!r}")
+    return [Reading(dict(enumerate(names)), is_list=True)] if 0 < len(names) <= 256 else []

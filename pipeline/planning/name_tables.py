@@ -1,0 +1,180 @@
+"""Class names in the rows or records of a file: which of their columns are names, values and colours."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from pipeline.files.decoding import suffixes
+from pipeline.planning.contents import Label
+from pipeline.planning.label_names import words
+
+_NAMES = (
+    r"readable",
+    r"((class|label|category|object|display|english) ?)?names?",
+    r"class(es)?|labels?|objects?|title|classes names",
+    r"categor(y|ies)|land ?(cover|use)( class)?|type|meaning|description",
+)
+"""Titles of names, of which the first count for more."""
+_VALUE = (
+    r"((mask|pixel|raster|label|class|category|train|grey|gray|colou?r)s? ?)?(value|id|ids|idx|index|code|number|num)|"
+    r"(train|label|class|category)id|gr[ae]y|no|nr|dn|key|class|label|category"
+)
+_PRIMARIES = (r"r|red", r"g|green", r"b|blue")
+_TITLE = r"readable|((class|label|category) ?)?(names?|title)|class(es)?|labels?|categor(y|ies)"
+_WHOLE, _DECIMAL = r"-?\d{1,9}(\.0*)?", r"-?\d+(\.\d*)?([eE][-+]?\d+)?%?"
+_COLOUR = r"(rgb|hex|colou?r)s?( ?(rgb|hex|code|value|list|map))?"
+
+
+class UnclearError(ValueError):
+    """A file of names does not say what each label is called; the message says why."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Names as one reading of a file has them."""
+
+    texts: Mapping[Label, str]
+    is_list: bool = False
+    """Whether the names stand without values, in their order."""
+    by: str = ""
+    """Title of the column whose values they are, where there are several."""
+    others: Mapping[Label, Sequence[str]] = field(default_factory=dict)
+    """Further names of a label, of which the first counts."""
+
+
+def reading(pairs: Iterable[tuple[int | None, str]], *, by: str = "") -> Reading:
+    """Return the names of labels, of which several may share one, as Cityscapes' black; those without are left out."""
+    found: dict[Label, list[str]] = {}
+    for label, text in pairs:
+        names = found.setdefault(label, []) if label is not None else []
+        if text not in names:
+            names.append(text)
+    others = {label: names[1:] for label, names in found.items() if len(names) > 1}
+    return Reading({label: names[0] for label, names in found.items()}, by=by, others=others)
+
+
+def of_rows(rows: Sequence[Sequence[str]], kind: str) -> list[Reading]:
+    """Return the readings of a table, whose first row may be of titles; several, where columns of values differ.
+
+    Args:
+        rows: cells.
+        kind: index or colour.
+
+    Raises:
+        UnclearError: it does not say which name belongs to which label.
+    """
+    width = max(map(len, rows), default=0)
+    filled = [[*(cell.strip() for cell in row), *[""] * (width - len(row))] for row in rows if any(row)]
+    if not filled:
+        return []
+    rest = filled[1:]
+    if are_titles(filled[0], rest):
+        return of_columns(dict(zip(map(words, filled[0]), zip(*rest, strict=True), strict=True)), kind)
+    columns: list[Sequence[str]] = list(zip(*filled, strict=True))
+    numeric = [cells for cells in columns if _are_numbers(cells)]
+    colours = [cells for cells in columns if all(colour(cell) is not None for cell in cells)]
+    texts = [cells for cells in columns if cells not in numeric and cells not in colours]
+    if len(numeric) not in (0, 1, 3, 4):
+        raise UnclearError(f"its {len(numeric)} columns of numbers have no titles")
+    titled = dict(zip(("name", "color"), (*texts[:1], *colours[:1]), strict=False)) if texts else {}
+    titled |= dict(zip("rgb", numeric[-3:], strict=True)) if len(numeric) > 1 else {}
+    titled |= {"value": numeric[0]} if len(numeric) in (1, 4) else {}
+    return of_columns(titled, kind)
+
+
+def are_titles(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Return whether a row is of titles: it has a known one, or numbers stand below it alone."""
+    if not rest or any(_number(cell) is not None for cell in first):
+        return False
+    return any(map(is_title, first)) or any(_are_numbers(cells) for cells in zip(*rest, strict=True))
+
+
+def is_title(text: str) -> bool:
+    """Return whether this is a title of a column or list of names, and hardly the name of a class."""
+    return re.fullmatch(_TITLE, words(text)) is not None
+
+
+def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]:
+    """Return the readings of columns by their titles in small letters; see of_rows."""
+    title = _title_of_names(columns)
+    if title is None or any(_are_pictures(cells) for cells in columns.values()):
+        return []
+    texts, rest = columns[title], {other: columns[other] for other in columns if other != title}
+    if numbers := [text for text in texts if _number(text) is not None]:
+        raise UnclearError(f"expected names, got {numbers[0]}")
+    if not all(texts):
+        raise UnclearError(f"number {list(texts).index('') + 1} of what it lists has no name")
+    colours = _colours(rest)
+    if kind == "colour":
+        return [reading(zip(colours, texts, strict=True))] if colours else []
+    values = {other: _values(cells) for other, cells in rest.items() if re.fullmatch(_VALUE, other)}
+    found = [
+        reading(zip(numbers, texts, strict=True), by=other)
+        for other, numbers in values.items()
+        if set(numbers) != {None}
+    ]
+    if found:
+        return found
+    known = "|".join((*_PRIMARIES, _COLOUR))
+    others = [other for other, cells in rest.items() if _are_numbers(cells) and not re.fullmatch(known, other)]
+    if others or len(set(texts)) < len(texts):
+        raise UnclearError(f"none of its columns' titles says that it has the values: {', '.join(columns)}")
+    in_order = Reading(dict(enumerate(texts)), is_list=True, by="order")
+    grey = {code & 255 for code in colours if code is not None and len(set(code.to_bytes(3))) == 1}
+    if len(grey) < len(texts):
+        return [in_order]
+    by_grey = reading(
+        [(code & 255, text) for code, text in zip(colours, texts, strict=True) if code is not None], by="colour"
+    )
+    return [by_grey, in_order]
+
+
+def _title_of_names(columns: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the title of the column of names: of several, one in which each is another, as a group's is not."""
+
+    def order(title: str) -> tuple[bool, int]:
+        rank = next(rank for rank, known in enumerate(_NAMES) if re.fullmatch(known, title))
+        return len(set(columns[title])) < len(columns[title]), rank
+
+    known = [title for title in columns if re.fullmatch("|".join(_NAMES), title) and not _are_numbers(columns[title])]
+    return min(known, key=order, default=None)
+
+
+def _are_pictures(cells: Sequence[str]) -> bool:
+    return any(PurePosixPath(cell).suffix.lower() in suffixes() for cell in cells)
+
+
+def _colours(columns: Mapping[str, Sequence[str]]) -> list[int | None]:
+    """Return the colour in each row, None where it is none; nothing if no column has them."""
+    parts = [next((columns[title] for title in columns if re.fullmatch(known, title)), None) for known in _PRIMARIES]
+    if None not in parts:
+        return [colour(" ".join(cells)) for cells in zip(*(part or () for part in parts), strict=True)]
+    cells = next((columns[title] for title in columns if re.fullmatch(_COLOUR, title)), ())
+    return [colour(cell) for cell in cells]
+
+
+def colour(text: str) -> int | None:
+    """Return a colour, of three numbers or in hexadecimal, as one number; None: it is none."""
+    if re.fullmatch("#?[0-9a-fA-F]{6}", text):
+        return int(text.removeprefix("#"), 16)
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    is_colour = len(numbers) == 3 and max(numbers) < 256 and not re.search(r"[^\d\s,;()\[\]]", text)
+    return int.from_bytes(bytes(numbers)) if is_colour else None
+
+
+def _values(cells: Sequence[str]) -> list[int | None]:
+    """Return the value in each row, None where it is none or below 0; all None if one is above 255."""
+    numbers = [_number(cell) for cell in cells]
+    if max((number for number in numbers if number is not None), default=0) > 255:
+        return [None] * len(cells)
+    return [number if number is not None and number >= 0 else None for number in numbers]
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return any(cells) and all(not cell or re.fullmatch(_DECIMAL, cell) for cell in cells)
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number; None: it is none."""
+    return int(float(text)) if re.fullmatch(_WHOLE, text) else None
