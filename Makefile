@@ -50,7 +50,7 @@ test: setup # three processes on two cores: one often waits
 test-all: setup
 	$(PYTEST) --numprocesses 2
 
-torture: setup # 40 minutes on 2 cores: kills every process at every moment, and checks that dvc repro resumes
+torture: setup # about half an hour on 2 cores: kills every process at every moment, and checks that dvc repro resumes
 	python benchmarks/torture.py
 
 mutants: setup # about an hour on 2 cores: puts small faults into the program, and lists those that no fast test notices
