@@ -16,6 +16,7 @@ from pipeline.planning.label_names import Name, named
 from pipeline.planning.listing import Listing
 from pipeline.planning.name_tables import Reading, UnclearError
 
+_LARGEST = 1 << 20  # bytes; a larger file, such as COCO's, lists images or objects
 _WORDS = r"(class(es)?|labels?|names|codes|categor(y|ies))([_-]?(names?|list|map|ids?))?"
 
 
@@ -39,7 +40,7 @@ def read_all(listing: Listing, kind: str) -> tuple[list[NamesFile], dict[str, st
     Files of which half of the names are those of pictures are left out: they are lists of these. The second are files
     of names that could not be read, with the reasons.
     """
-    likely = [path for path in listing.others if _LIKELY.search(path)]
+    likely = [path for path in listing.others if _LIKELY.search(path) and _is_small(listing.root / path)]
     files, unclear = list[NamesFile](), dict[str, str]()
     for path in likely:
         try:
@@ -49,6 +50,13 @@ def read_all(listing: Listing, kind: str) -> tuple[list[NamesFile], dict[str, st
     stems = {path.rpartition("/")[2].rpartition(".")[0] for path in listing.pictures} if files else set()
     are_names = [2 * sum(name.text in stems for name in file.names.values()) < len(file.names) for file in files]
     return list(compress(files, are_names)), unclear
+
+
+def _is_small(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= _LARGEST
+    except OSError:
+        return False
 
 
 def _read(listing: Listing, path: str, kind: str) -> list[NamesFile]:

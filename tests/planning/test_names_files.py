@@ -135,6 +135,13 @@ def test_another_file_of_that_name_is_passed_over(tmp_path, text):
     assert read(tmp_path, {}) == []
 
 
+def test_a_large_file_is_no_file_of_names(tmp_path):
+    assert (
+        read(tmp_path, {"classes.txt": "soil\nroad" + " " * (1 << 20), "labels.txt": "soil\nroad"})[0].path
+        == "labels.txt"
+    )
+
+
 def test_numbers_in_some_names_are_no_values(tmp_path):
     [found] = read(tmp_path, {"labels.txt": "2 wheeler\ncar\n"})
     assert ({label: name.text for label, name in found.names.items()}, found.is_list) == (
