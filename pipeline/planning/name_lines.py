@@ -9,15 +9,18 @@ from pipeline.files.decoding import suffixes
 from pipeline.planning import name_tables
 from pipeline.planning.name_tables import Reading, UnclearError
 
-_COMMENT = r"#(?![0-9a-fA-F]{6}\b).*|//.*|%.*|[\W_]*"
+_HEX = r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})\b"
+_COMMENT = rf"(?!{_HEX})#.*|//.*|%.*|[-=_*~+|.\s{{}}]*"
 _BULLET = r"[-*] +"
-_BEFORE = r"(?P<value>-?\d{1,9})(\s*[:;,=]\s*(?=\S)|(\s*[.)-]\s*|\s+)(?=\D))(?P<name>.+)"
-_BEHIND = r"(?P<name>.*\S)(\s*[:;,=\t]\s*|\s{2,})(?P<value>-?\d{1,9})"
-_BEHIND_A_SPACE = r"(?P<name>.*\S) (?P<value>-?\d{1,9})"
+_VALUE, _TO = r"[(\[]?(?P<value>-?\d{1,9}|0x[0-9a-fA-F]{1,2})[)\]]?", r"\s*([-=]>|[:;,=\t])\s*"
+_BEFORE = rf"((class|label|id|index|value) *)?{_VALUE}({_TO}(?=\S)|(\s*[.-]\s*|\s*(?<=[)\]])\s*|\s+)(?=\D))(?P<name>.+)"
+_BEHIND = rf"(?P<name>.*?\S)({_TO}|\s{{2,}}|\s*(?=[(\[])){_VALUE}"
+_BEHIND_A_SPACE = rf"(?P<name>.*\S) {_VALUE}"
 _SECTION = r"\[.*\]|.*:"
 _NUMBER, _BETWEEN = r"\d{1,3}", r"[\s,;]+"
 _THREE = rf"{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}"
 _CVAT = rf"(?P<name>[^:]+):(?P<numbers>{_THREE}):[^:]*:[^:]*"
+_QUOTES = " \t,;\"'"
 _AROUND = " \t,;:\"'()[]"  # what may separate a name from its colour
 _FIRST = rf"(?P<numbers>({_NUMBER}{_BETWEEN})?{_THREE})\b(?P<name>.*)"
 _LAST = rf"(?P<name>.*?)\b(?P<numbers>({_NUMBER}{_BETWEEN})?{_THREE})"
@@ -31,9 +34,9 @@ def of_lines(lines: Sequence[str]) -> list[Reading]:
     Raises:
         UnclearError: only some have a value, or one is no value of a mask.
     """
-    names = _without_comments(lines)
+    names = [name.strip(_QUOTES) for name in _without_comments(lines)]
     if len(names) == 1 and "," in names[0]:
-        names = [name.strip() for name in names[0].split(",") if name.strip()]
+        names = [name.strip(_QUOTES) for name in names[0].split(",") if name.strip(_QUOTES)]
     if any(PurePosixPath(name).suffix.lower() in suffixes() or re.search(_THREE, name) for name in names):
         return []  # a list of pictures, or of colours
     for delimiter in "\t;,":
@@ -50,7 +53,7 @@ def of_colours(lines: Sequence[str]) -> list[Reading]:
     """
     found = [
         match
-        for line in _without_comments(lines)
+        for line in map(_in_decimals, _without_comments(lines))
         for text in [line.strip(_AROUND)]
         if (match := re.fullmatch(_CVAT, line) or re.fullmatch(_FIRST, text) or re.fullmatch(_LAST, text))
     ]
@@ -72,6 +75,11 @@ def of_colours(lines: Sequence[str]) -> list[Reading]:
     return [name_tables.reading(pairs)] if pairs else []
 
 
+def _in_decimals(line: str) -> str:
+    """Return a line with hexadecimal colours as three numbers."""
+    return re.sub(_HEX, lambda match: " ".join(str(int(part, 16)) for part in match.groups()), line)
+
+
 def _place(of_lines: Sequence[Sequence[int]]) -> int | None:
     """Return where, of four numbers in each line, the colour begins; None: not each has four."""
     if not of_lines or any(len(numbers) != 4 for numbers in of_lines):
@@ -85,7 +93,7 @@ def _are_ids(numbers: Collection[int], count: int) -> bool:
 
 
 def _without_comments(lines: Sequence[str]) -> list[str]:
-    return [re.sub(rf"^{_BULLET}", "", line) for line in lines if not re.fullmatch(_COMMENT, line)]
+    return [re.sub(f"^{_BULLET}", "", line) for line in lines if not re.fullmatch(_COMMENT, line)]
 
 
 def _numbered(names: Sequence[str]) -> list[Reading]:
@@ -98,7 +106,9 @@ def _numbered(names: Sequence[str]) -> list[Reading]:
         if len(pairs) == len(names) or (is_titled and counts):
             if max(values) > 255:
                 raise UnclearError(f"expected values up to 255, got {max(values)}")
-            by_value = name_tables.reading((value if value >= 0 else None, name) for value, name in pairs)
+            by_value = name_tables.reading(
+                (value if value >= 0 else None, name.strip(_QUOTES)) for value, name in pairs
+            )
             if pattern == _BEFORE:
                 return [by_value]
             if len({name for _, name in pairs}) < len(pairs):
@@ -112,8 +122,10 @@ def _numbered(names: Sequence[str]) -> list[Reading]:
 
 
 def _matches(pattern: str, names: Sequence[str]) -> list[tuple[int, str]]:
-    matches = [re.fullmatch(pattern, name) for name in names]
-    return [(int(match["value"]), match["name"]) for match in matches if match]
+    matches = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
+    return [
+        (int(match["value"], 0 if "x" in match["value"].lower() else 10), match["name"]) for match in matches if match
+    ]
 
 
 def _in_order(names: Sequence[str]) -> list[Reading]:

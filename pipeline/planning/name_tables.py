@@ -73,11 +73,13 @@ def of_rows(rows: Sequence[Sequence[str]], kind: str) -> list[Reading]:
         return of_columns(dict(zip(map(words, filled[0]), zip(*rest, strict=True), strict=True)), kind)
     columns: list[Sequence[str]] = list(zip(*filled, strict=True))
     numeric = [cells for cells in columns if _are_numbers(cells)]
-    colours = [cells for cells in columns if all(colour(cell) is not None for cell in cells)]
+    colours = [cells for cells in columns if _are_colours(cells)]
     texts = [cells for cells in columns if cells not in numeric and cells not in colours]
+    if not texts:
+        raise UnclearError(f"expected names, got {filled[0][0]}")
     if len(numeric) not in (0, 1, 3, 4):
         raise UnclearError(f"its {len(numeric)} columns of numbers have no titles")
-    titled = dict(zip(("name", "color"), (*texts[:1], *colours[:1]), strict=False)) if texts else {}
+    titled = dict(zip(("name", "color"), (texts[0], *colours[:1]), strict=False))
     titled |= dict(zip("rgb", numeric[-3:], strict=True)) if len(numeric) > 1 else {}
     titled |= {"value": numeric[0]} if len(numeric) in (1, 4) else {}
     return of_columns(titled, kind)
@@ -97,9 +99,9 @@ def is_title(text: str) -> bool:
 
 def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]:
     """Return the readings of columns by their titles in small letters; see of_rows."""
-    title = _title_of_names(columns)
-    if title is None or any(_are_pictures(cells) for cells in columns.values()):
+    if any(_are_pictures(cells) for cells in columns.values()):
         return []
+    title = _title_of_names(columns)
     texts, rest = columns[title], {other: columns[other] for other in columns if other != title}
     if numbers := [text for text in texts if _number(text) is not None]:
         raise UnclearError(f"expected names, got {numbers[0]}")
@@ -108,19 +110,32 @@ def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]
     colours = _colours(rest)
     if kind == "colour":
         return [reading(zip(colours, texts, strict=True))] if colours else []
-    values = {other: _values(cells) for other, cells in rest.items() if re.fullmatch(_VALUE, other)}
     found = [
         reading(zip(numbers, texts, strict=True), by=other)
-        for other, numbers in values.items()
-        if set(numbers) != {None}
+        for other, numbers in _columns_of_values(rest).items()
+        if re.fullmatch(_VALUE, other)
     ]
-    if found:
-        return found
-    known = "|".join((*_PRIMARIES, _COLOUR))
-    others = [other for other, cells in rest.items() if _are_numbers(cells) and not re.fullmatch(known, other)]
-    if others or len(set(texts)) < len(texts):
-        raise UnclearError(f"none of its columns' titles says that it has the values: {', '.join(columns)}")
+    return found or _without_values(texts, rest, colours)
+
+
+def _columns_of_values(columns: Mapping[str, Sequence[str]]) -> dict[str, list[int | None]]:
+    return {title: found for title, cells in columns.items() if set(found := _values(cells)) != {None}}
+
+
+def _without_values(
+    texts: Sequence[str], rest: Mapping[str, Sequence[str]], colours: Sequence[int | None]
+) -> list[Reading]:
+    """Return the readings of names in their order, or by a column that may be their values, or by greys."""
     in_order = Reading(dict(enumerate(texts)), is_list=True, by="order")
+    known = "|".join((*_PRIMARIES, _COLOUR))
+    others = {other: cells for other, cells in rest.items() if _are_numbers(cells) and not re.fullmatch(known, other)}
+    values = _columns_of_values(others)
+    if len(others) == len(values) == 1:
+        [(title, numbers)] = values.items()
+        if len(set(numbers)) == len(numbers):
+            return [reading(zip(numbers, texts, strict=True), by=title), in_order]
+    if others or len(set(texts)) < len(texts):
+        raise UnclearError(f"none of its columns' titles says that it has the values: {', '.join(rest)}")
     grey = {code & 255 for code in colours if code is not None and len(set(code.to_bytes(3))) == 1}
     if len(grey) < len(texts):
         return [in_order]
@@ -130,15 +145,24 @@ def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]
     return [by_grey, in_order]
 
 
-def _title_of_names(columns: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the title of the column of names: of several, one in which each is another, as a group's is not."""
+def _title_of_names(columns: Mapping[str, Sequence[str]]) -> str:
+    """Return the title of the column of names: of several, one in which each is another, as a group's is not.
+
+    Raises:
+        UnclearError: there is none of a known title, nor one of texts alone.
+    """
 
     def order(title: str) -> tuple[bool, int]:
         rank = next(rank for rank, known in enumerate(_NAMES) if re.fullmatch(known, title))
         return len(set(columns[title])) < len(columns[title]), rank
 
     known = [title for title in columns if re.fullmatch("|".join(_NAMES), title) and not _are_numbers(columns[title])]
-    return min(known, key=order, default=None)
+    if known:
+        return min(known, key=order)
+    texts = [title for title, cells in columns.items() if title and not _are_numbers(cells) and not _are_colours(cells)]
+    if len(texts) != 1:
+        raise UnclearError(f"none of its columns' titles says that it has the names: {', '.join(columns)}")
+    return texts[0]
 
 
 def _are_pictures(cells: Sequence[str]) -> bool:
@@ -158,9 +182,14 @@ def colour(text: str) -> int | None:
     """Return a colour, of three numbers or in hexadecimal, as one number; None: it is none."""
     if re.fullmatch("#?[0-9a-fA-F]{6}", text):
         return int(text.removeprefix("#"), 16)
+    text = re.sub(r"rgba?\((\d+),\s*(\d+),\s*(\d+)(,\s*[\d.]+)?\)", r"\1 \2 \3", text)
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     is_colour = len(numbers) == 3 and max(numbers) < 256 and not re.search(r"[^\d\s,;()\[\]]", text)
     return int.from_bytes(bytes(numbers)) if is_colour else None
+
+
+def _are_colours(cells: Sequence[str]) -> bool:
+    return all(colour(cell) is not None for cell in cells)
 
 
 def _values(cells: Sequence[str]) -> list[int | None]:

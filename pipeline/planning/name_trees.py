@@ -37,7 +37,11 @@ def read(tree: Any, kind: str, *, is_bare: bool) -> list[Reading]:
 
 
 def _of_mapping(tree: dict[Any, Any], kind: str) -> list[Reading]:
-    """Return the reading of values or colours with their names, of which either may be the key."""
+    """Return the reading of values or colours with their names or records, of which either may be the key."""
+    if tree and all(isinstance(each, dict) for each in tree.values()):
+        return _of_records(
+            [{"id" if str(key).isdecimal() else "name": key, **each} for key, each in tree.items()], kind
+        )
     if kind == "colour":
         colours = {key: name_tables.colour(_text(key)) for key in tree}
         pairs = [

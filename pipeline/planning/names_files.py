@@ -5,6 +5,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path, PurePosixPath
@@ -114,8 +115,12 @@ def _of_ade20k(path: Path, kind: str) -> list[Reading]:
 
 
 def _of_lines(path: Path, kind: str) -> list[Reading]:
-    """Read a name on each line, or all on one, parted by commas."""
-    return name_lines.of_lines(_lines(path)) if kind == "index" else []
+    """Read a name on each line, or all on one, parted by commas; or a list or mapping as programs print it."""
+    lines = _lines(path)
+    if lines and lines[0][0] in "{[" and lines[-1][-1] in "}]":
+        with suppress(ValueError):
+            return name_trees.read(safe_yaml.read(path), kind, is_bare=True)
+    return name_lines.of_lines(lines) if kind == "index" else name_lines.of_colours(lines)
 
 
 def _of_table(path: Path, kind: str) -> list[Reading]:

@@ -22,8 +22,16 @@ SOIL = {0: "soil", 1: "tall weed", 2: "car"}
         "# id: name\n0: soil\n1: tall weed\n2: car",
         "Classes:\n0 - soil\n1 - tall weed\n2 - car",
         "our classes\n0. soil\n1. tall weed\n2. car",
+        "Class 0: soil\nClass 2: car\nclass 1: tall weed",
+        "[0] soil\n[2] car\n[1] tall weed",
+        "(1) tall weed\n(0) soil\n(2) car",
+        "0 -> soil\n1 => tall weed\n2 -> car",
+        "0x00 soil\n0x02 car\n0x01 tall weed",
+        "labels = {\n 0: 'soil',\n 1: 'tall weed',\n 2: \"car\",\n}",
         "-1: licence plate\n0: soil\n1: tall weed\n2: car",
         "2) car\n1) tall weed\n0) soil",
+        "soil (0)\ncar (2)\ntall weed (1)",
+        "soil -> 0\ncar -> 2\ntall weed -> 1",
         "soil: 0\ncar: 2\ntall weed: 1",
         "car\t2\nsoil\t0\ntall weed\t1",
         "car,2\nsoil,0\ntall weed,1",
@@ -43,6 +51,9 @@ def test_values_stand_before_names_or_behind_them(text):
     [
         "soil\ntall weed\ncar",
         "soil, tall weed, car",
+        "'soil', 'tall weed', 'car'",
+        '"soil",\n"tall weed",\n"car"',
+        "-----\nsoil\ntall weed\ncar\n=====",
         "# classes\nsoil\ntall weed\n// the last\ncar",
         "3\nsoil\ntall weed\ncar",
         "Classes:\nsoil\ntall weed\ncar",
@@ -57,7 +68,8 @@ def test_names_alone_count_in_their_order(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["2 wheeler\n3 wheeler\ncar", "car\n2 wheeler", "zone: 1\nzone: 2", "zone 1\nzone 2", "rock, bare\ncar"]
+    "text",
+    ["2 wheeler\n3 wheeler\ncar", "car\n2 wheeler", "zone: 1\nzone: 2", "zone 1\nzone 2", "rock, bare\ncar", "🚗\n🌳"],
 )
 def test_numbers_and_commas_may_be_parts_of_names(text):
     [found] = name_lines.of_lines(lines(text))
@@ -106,6 +118,8 @@ def test_lists_of_pictures_and_colours_are_no_names_of_values(text):
         ("road 0 128 64 128\ncar 1 0 0 142", {0x804080: "road", 142: "car"}),
         ("road 128 64 128 255\ncar 0 0 142 255", {0x804080: "road", 142: "car"}),
         ("128 64 128 1 road\n0 0 142 0 car", {0x804080: "road", 142: "car"}),
+        ("#804080 road\n#00008e car", {0x804080: "road", 142: "car"}),
+        ("road: #804080\ncar: #00008E", {0x804080: "road", 142: "car"}),
         ("0 road 128 64 128\n1 car 0 0 142", {0x804080: "road", 142: "car"}),
         ("# label:color_rgb:parts:actions\nroad:128,64,128:lane,kerb:\n", {0x804080: "road"}),
         ("1 2 300 far\nred\n0 0 142 car", {142: "car"}),

@@ -64,6 +64,8 @@ CLASSES = {0: "soil", 1: "tall weed"}
         ("data.yaml", "names: [soil, tall weed]\nnc: 2\n"),
         ("data.yaml", "names: {0: soil, 1: tall weed}\n"),
         ("labels.yml", "- soil\n- tall weed\n"),
+        ("classes.txt", "['soil', 'tall weed']"),
+        ("classes.txt", '[\n"soil",\n"tall weed"\n]'),
         ("meta.json", '{"classes": [{"title": "soil", "color": "#010203"}, {"title": "tall weed"}]}'),
     ],
 )
@@ -84,6 +86,10 @@ def test_names_without_values_are_lists(tmp_path, file, text):
             "label_map.pbtxt",
             'item {\n id: 0\n name: \'soil\'\n}\nitem {\n  name: "n"\n  id: 1\n display_name: "tall weed"\n}',
         ),
+        ("labels.txt", "{0: 'soil', 1: 'tall weed'}"),
+        ("labels.txt", '{"soil": 0, "tall weed": 1}'),
+        ("labels.json", '{"0": {"name": "soil"}, "1": {"name": "tall weed"}}'),
+        ("labels.json", '{"soil": {"id": 0}, "tall weed": {"id": 1}}'),
         ("labels.yaml", "names: {0: soil, 1: tall weed}\n"),
         ("data.yaml", "names: {1: tall weed, 0: soil}\n"),
         ("ontology.yaml", "- {0: soil, 1: tall weed}\n- {0: [1, 2, 3], 1: [4, 5, 6]}\n"),
@@ -103,6 +109,8 @@ def test_names_with_values_are_no_lists(tmp_path, file, text):
             "meta.json",
             '{"classes": [{"title": "soil", "color": "#010203"}, {"title": "tall weed", "color": "#040506"}]}',
         ),
+        ("classes.txt", "soil 1 2 3\ntall weed 4 5 6"),
+        ("labels.txt", "soil;1;2;3\ntall weed;4;5;6"),
         ("palette.json", '{"soil": [1, 2, 3], "tall weed": [4, 5, 6]}'),
     ],
 )
