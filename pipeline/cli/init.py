@@ -15,7 +15,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder of images and masks.")],
     *,
     masks: Annotated[
-        str | None, typer.Option(help="Glob of the masks, or their folder, if they are not recognised.")
+        str | None, typer.Option(help="Glob of the masks or annotations, or their folder, if they are not recognised.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a params.yaml with changes; it is kept.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

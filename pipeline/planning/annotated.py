@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from os import path as os_path
 from pathlib import PurePosixPath
 
 from pipeline.data import annotations
 from pipeline.data.annotations import labelme, panoptic, yolo
+from pipeline.files.decoding import suffixes
 from pipeline.planning import class_names, families, globs, mask_files
 from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing
 
 _LARGEST = 2_000_000_000  # bytes: a JSON file beyond that is not read to see what it is
 _MARK = b"<annotations"
+_SUFFIXES = (".json", ".xml", ".txt")
 _LOOKED_AT = 20  # text files that may be annotations
 
 
@@ -30,6 +32,16 @@ class Annotated:
     family: Family | None = None
     """The images with their annotations, where each has a file of its own."""
     questions: tuple[str, ...] = ()
+
+
+def named_by(listing: Listing, pattern: str | None) -> Listing:
+    """Return the listing without annotations that a glob, if there is one, does not name; it may name masks instead."""
+    if pattern is None:
+        return listing
+    are_masks = bool(mask_files.matching(listing.root, pattern, suffixes()))
+    files = set() if are_masks else set(mask_files.matching(listing.root, pattern, _SUFFIXES))
+    others = (path for path in listing.others if path in files or PurePosixPath(path).suffix.lower() not in _SUFFIXES)
+    return replace(listing, others=tuple(others))
 
 
 def find(listing: Listing) -> Annotated | None:

@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -33,7 +33,7 @@ def find(listing: Listing, pattern: str | None) -> tuple[Family, list[str]]:
         ValueError: no mask has an image of its name, an image has several, or the pattern has too many alternatives.
     """
     if pattern is not None:
-        masks = _matching(listing.root, pattern)
+        masks = matching(listing.root, pattern, suffixes())
         usual = families.find([*listing.pictures, *(set(masks) - set(listing.pictures))], masks)
     else:
         usual = families.find(listing.pictures)
@@ -160,9 +160,8 @@ def contents_of(listing: Listing, family: Family) -> Contents:
         ) from err
 
 
-def _matching(root: Path, pattern: str) -> list[str]:
-    """Return the masks that a pattern means, below `root` or as absolute paths."""
-    kinds = suffixes()
+def matching(root: Path, pattern: str, kinds: Collection[str]) -> list[str]:
+    """Return the files with one of the suffixes that a pattern means, below `root` or as absolute paths."""
     for base in (root, Path.cwd()):
         globs_of = [glob.escape(pattern)] if (base / pattern).is_dir() else pairing.alternatives(pattern)
         paths = _glob(base, globs_of)

@@ -64,7 +64,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
         root: the folder.
         path: the folder as dataset.path names it.
         machine: what will train.
-        masks: glob of the masks, or their folder, if the caller knows it.
+        masks: glob of the masks or annotations, or their folder, if the caller knows it.
 
     Raises:
         ValueError: there are no images, or no masks were recognised, or the pipeline could not use them.
@@ -75,7 +75,7 @@ def propose(root: Path, path: str, machine: Machine, masks: str | None = None) -
             "set, for example to data/own"
         )
     listing = read_listing(root)
-    own = (_annotated(listing) or _listed(listing)) if masks is None else None
+    own = _annotated(annotated.named_by(listing, masks)) or (_listed(listing) if masks is None else None)
     layout = own or _paired(listing, masks)
     table = class_table.propose(layout.contents, listing, str(layout.pairs[0].mask or ""))
     layout = _without_unlabelled(layout, table, listing)

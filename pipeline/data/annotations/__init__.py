@@ -79,7 +79,7 @@ def read_files(
             if (other := file_of.setdefault(image, file)) != file:
                 raise ValueError(
                     f"expected the annotations of an image in one file, got those of {image} in {other} and {file}; "
-                    "narrow dataset.masks"
+                    "narrow dataset.masks, or say which by --masks of segnet init"
                 )
             drawings[Pair(image, file)] = of_name[name]
     alone = [Pair(image, None) for image in set(images) - file_of.keys()]
