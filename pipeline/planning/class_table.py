@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from pipeline.files.printable import in_one_line
 from pipeline.params.class_name import spelling
-from pipeline.planning import class_names
+from pipeline.planning import class_names, shades
 from pipeline.planning.class_names import Known
 from pipeline.planning.contents import Colour, Contents, Label
 from pipeline.planning.label_names import Name, may_be_ignored, named, placeholders
@@ -101,7 +101,11 @@ def _is_of_pixels(contents: Contents) -> bool:
 def _known(contents: Contents, listing: Listing, mask: str) -> Known:
     """Return the names of labels."""
     if _is_of_pixels(contents):
-        return class_names.of_pixels(contents, listing, mask)
+        known = class_names.of_pixels(contents, listing, mask)
+        if known.names or contents.kind != "colour":
+            return known
+        of_values = shades.names(contents, listing, mask)
+        return replace(of_values, questions=tuple(dict.fromkeys((*known.questions, *of_values.questions))))
     if contents.kind != "yolo":
         return _labels(contents.pixels)
     known = class_names.of_yolo(listing, contents, mask)
