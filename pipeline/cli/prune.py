@@ -24,8 +24,7 @@ def prune(
     root = repository.checked_root()
     removable = step.find(root, keep)
     if not dry_run:
-        for waste in removable:
-            step.remove(root, waste)
+        removable = [waste for waste in removable if step.remove(root, waste)]
     size = sum(waste.size for waste in removable)
     if json:
         removed = [{"path": str(waste.path), "bytes": waste.size} for waste in removable]

@@ -12,12 +12,15 @@ Only these are removed:
 Records in runs/unsent, which wait for the tracking server, are kept, whatever their names.
 """
 
+import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from pipeline.artifacts.spec import Spec, read_spec
 from pipeline.files import dvc_cache, locks, repository, strict_json
@@ -50,14 +53,14 @@ def find(root: Path, keep: int) -> list[Waste]:
             read.
     """
     folds = _crossvalidations(root)[keep:]
-    folds = [folder for folder in folds if not locks.is_held(folder.with_suffix(".lock"))]
+    folds = [folder for folder in folds if not _is_in_use(folder, "cross-validation")]
     runs = run_folders(root / "runs")
     own = [each for each in runs if fold_of(each) is None]
     current = _model_run(root) if len(own) > keep else None
     unneeded = [each for each in own if each.name != current][keep:] + _of_folds(root, runs, folds)
     old = [folder for folder in unneeded if not is_in_use(folder)]
     weights = _unused_weights(root, sorted(set(runs) - set(old)))
-    temporary = [path for top in _FOLDERS for path in (root / top).rglob(".*.partial")]
+    temporary = [path for top in _FOLDERS for path in _tree(root / top) if re.fullmatch(r"\..*\.partial", path.name)]
     inside = {*temporary, *old, *folds, root / _UNSENT}
     outermost = [path for path in temporary if inside.isdisjoint(path.parents)]
     abandoned = sorted(path for path in outermost if _last_written(path) < time.time() - _TOO_OLD)
@@ -115,24 +118,44 @@ def _unused_weights(root: Path, runs: Sequence[Path]) -> list[Path]:
     return [path for path in copies if _last_written(path) < time.time() - _TOO_OLD]
 
 
-def remove(root: Path, waste: Waste) -> None:
-    """Remove an item that `find` returned from the repository at `root`."""
+def remove(root: Path, waste: Waste) -> bool:
+    """Remove an item that `find` returned from the repository at `root`.
+
+    Return whether it is removed: a run or cross-validation that was resumed since stays.
+    """
     path = root / waste.path
     if waste.kind in ("run", "cross-validation"):
-        remove_folder(path)
+        if _is_in_use(path, waste.kind):
+            return False
+        with suppress(FileNotFoundError):  # removed by another process
+            remove_folder(path)
     elif path.is_dir():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
+    return True
 
 
-def _tree(path: Path) -> list[Path]:
-    return [path, *path.rglob("*")]
+def _is_in_use(path: Path, kind: str) -> bool:
+    return is_in_use(path) if kind == "run" else locks.is_held(path.with_suffix(".lock"))
+
+
+def _tree(path: Path) -> Iterator[Path]:
+    """Yield a path and what is below it, but what others, such as a cross-validation, remove meanwhile."""
+    yield path
+    for folder, folders, files in os.walk(path):
+        yield from (Path(folder, name) for name in (*folders, *files))
+
+
+def _stats(path: Path) -> Iterator[os.stat_result]:
+    for each in _tree(path):
+        with suppress(FileNotFoundError):
+            yield each.lstat()
 
 
 def _last_written(path: Path) -> float:
-    return max(each.lstat().st_mtime for each in _tree(path))
+    return max((each.st_mtime for each in _stats(path)), default=time.time())
 
 
 def _size(path: Path) -> int:
-    return sum(each.lstat().st_size for each in _tree(path) if not each.is_dir())
+    return sum(each.st_size for each in _stats(path) if not S_ISDIR(each.st_mode))
