@@ -109,7 +109,14 @@ def read_inputs(folder: Path) -> Inputs:
 def run_folders(runs: Path) -> list[Path]:
     """Return the folders of the training runs below `runs`, the last one started or resumed first."""
     folders = [path for path in runs.glob("*") if _NAME.fullmatch(path.name)]
-    return sorted(folders, key=lambda path: (path / _FILE).stat().st_mtime_ns if is_recorded(path) else 0, reverse=True)
+    return sorted(folders, key=_last_begun, reverse=True)
+
+
+def _last_begun(folder: Path) -> int:
+    try:
+        return (folder / _FILE).stat().st_mtime_ns
+    except FileNotFoundError:  # an early version of the program recorded none, or the run is being removed
+        return 0
 
 
 def is_recorded(folder: Path) -> bool:
