@@ -30,6 +30,8 @@ class Known:
     """What tells the labels in the source, if it has several that may."""
     is_plain: bool = False
     """Whether it says what the labels are by itself: the masks' own colours, or the file that YOLO reads."""
+    is_list: bool = False
+    """Whether its names stand without values."""
     is_layout: bool = False
     """Whether the source is no file, but how folders and files are named."""
 
@@ -126,10 +128,11 @@ def _chosen(known: Sequence[Known], contents: Contents, listing: Listing, mask: 
     """Return the names that count, with questions where other files say others, or these may be of other masks."""
     held = contents.pixels.keys() - {None, 255}
 
-    def order(each: Known) -> tuple[int, bool, int, int, str, int]:
+    def order(each: Known) -> tuple[int, bool, int, bool, int, str, int]:
         unnamed = len(held - each.names.keys())
         unheld = len(_counted(each.names) - held)
-        return unnamed, not each.is_plain, len(each.questions), _distance(each.source, mask), each.source, unheld
+        near = _distance(each.source, mask)
+        return unnamed, not each.is_plain, len(each.questions), each.is_list, near, each.source, unheld
 
     best = min(known, key=order)
     questions = list(best.questions)
@@ -202,7 +205,8 @@ def _of_file(file: NamesFile, contents: Contents) -> Known:
         names = {**names, 255: Name("ignored", ignore=True)}
     twice = [label for label in file.others if label in contents.pixels and not (is_index and label == 255)]
     what = {label: f"value {label}" if is_index else f"colour {label:06x}" for label in twice}
-    return Known(names, file.path, (*asked, *(_of_two(file, label, what[label]) for label in twice)), file.by)
+    asked += tuple(_of_two(file, label, what[label]) for label in twice)
+    return Known(names, file.path, asked, file.by, is_list=file.is_list)
 
 
 def _of_two(file: NamesFile, label: Label, what: str) -> str:
@@ -212,12 +216,19 @@ def _of_two(file: NamesFile, label: Label, what: str) -> str:
 
 
 def _of_values(file: NamesFile, values: Collection[Label]) -> name_order.Numbered:
-    """Return the names of an index mask's values, with a question where 0 may be none that is ignored.
+    """Return the names of an index mask's values, with a question where 0 may be another than the file says.
 
     COCO-Stuff's file says 0 is unlabeled and 1 a person, but its masks have 255 and 0.
     """
     names, questions = name_order.numbered(file, values)
-    first = names.get(0)
+    first, last = names.get(0), len(names)
+    if not questions and names.keys() == set(range(1, last + 1)):
+        if 0 in values and last not in values:
+            asked = (
+                f"Is value 1 {names[1].text}, as {file.path} has it? Default: yes; but the masks hold 0 and no {last}"
+            )
+            return names, (asked,)
+        return names, ()
     if questions or first is None or not first.ignore or 255 in names or not {0, 255} <= set(values):
         return names, questions
     asked = (

@@ -39,8 +39,8 @@ def of_lines(lines: Sequence[str]) -> list[Reading]:
         names = [name.strip(_QUOTES) for name in names[0].split(",") if name.strip(_QUOTES)]
     if any(PurePosixPath(name).suffix.lower() in suffixes() or re.search(_THREE, name) for name in names):
         return []  # a list of pictures, or of colours
-    for delimiter in "\t;,":
-        rows = [name.split(delimiter) for name in names]
+    for delimiter in "\t;,|":
+        rows = [name.strip("|").split(delimiter) for name in names]
         if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 and name_tables.are_titles(rows[0], rows[1:]):
             return name_tables.of_rows(rows, "index")
     return (_numbered(names) or _in_order(names)) if names else []
@@ -113,8 +113,10 @@ def _numbered(names: Sequence[str]) -> list[Reading]:
                 return [by_value]
             if len({name for _, name in pairs}) < len(pairs):
                 continue  # zone 1, zone 2
-            in_order = Reading(dict(enumerate(names)), is_list=True, by="order")
-            return [by_value] if pattern == _BEHIND else [replace(by_value, by="number"), in_order]
+            if pattern == _BEHIND and name_tables.are_consecutive(values):
+                return [by_value]
+            texts = [name.strip(_QUOTES) for _, name in pairs] if pattern == _BEHIND else names
+            return [replace(by_value, by="number"), Reading(dict(enumerate(texts)), is_list=True, by="order")]
         if pattern == _BEFORE and counts and len(pairs) > len(names) / 2:
             others = [name for name in names if not _matches(pattern, [name])]
             raise UnclearError(f"expected a value before each name, got {others[0]!r}")

@@ -48,7 +48,7 @@ def reading(pairs: Iterable[tuple[int | None, str]], *, by: str = "") -> Reading
     found: dict[Label, list[str]] = {}
     for label, text in pairs:
         names = found.setdefault(label, []) if label is not None else []
-        if text not in names:
+        if words(text) not in map(words, names):
             names.append(text)
     others = {label: names[1:] for label, names in found.items() if len(names) > 1}
     return Reading({label: names[0] for label, names in found.items()}, by=by, others=others)
@@ -81,8 +81,16 @@ def of_rows(rows: Sequence[Sequence[str]], kind: str) -> list[Reading]:
         raise UnclearError(f"its {len(numeric)} columns of numbers have no titles")
     titled = dict(zip(("name", "color"), (texts[0], *colours[:1]), strict=False))
     titled |= dict(zip("rgb", numeric[-3:], strict=True)) if len(numeric) > 1 else {}
-    titled |= {"value": numeric[0]} if len(numeric) in (1, 4) else {}
+    if len(numeric) in (1, 4):
+        is_value = columns.index(numeric[0]) < columns.index(texts[0]) or are_consecutive(_values(numeric[0]))
+        titled |= {"value" if is_value else "numbers": numeric[0]}  # numbers behind names may be counts
     return of_columns(titled, kind)
+
+
+def are_consecutive(values: Sequence[int | None]) -> bool:
+    """Return whether values, but those below 0, are 0 or 1 and those after it, in any order."""
+    held = {value for value in values if value is not None and value >= 0}
+    return bool(held) and min(held) <= 1 and max(held) - min(held) == len(held) - 1
 
 
 def are_titles(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
@@ -109,6 +117,8 @@ def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]
         raise UnclearError(f"number {list(texts).index('') + 1} of what it lists has no name")
     colours = _colours(rest)
     if kind == "colour":
+        if colours and set(colours) == {None}:
+            raise UnclearError("expected colours as three numbers up to 255, or in hexadecimal")
         return [reading(zip(colours, texts, strict=True))] if colours else []
     found = [
         reading(zip(numbers, texts, strict=True), by=other)
@@ -183,6 +193,7 @@ def colour(text: str) -> int | None:
     if re.fullmatch("#?[0-9a-fA-F]{6}", text):
         return int(text.removeprefix("#"), 16)
     text = re.sub(r"rgba?\((\d+),\s*(\d+),\s*(\d+)(,\s*[\d.]+)?\)", r"\1 \2 \3", text)
+    text = re.sub(r"\.0+\b", "", text)
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     is_colour = len(numbers) == 3 and max(numbers) < 256 and not re.search(r"[^\d\s,;()\[\]]", text)
     return int.from_bytes(bytes(numbers)) if is_colour else None

@@ -4,13 +4,13 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import compress
 from pathlib import Path, PurePosixPath
 
 from pipeline.files import safe_yaml
+from pipeline.files.decoding import suffixes
 from pipeline.planning import name_lines, name_tables, name_trees
 from pipeline.planning.contents import Label
 from pipeline.planning.label_names import Name, named
@@ -49,8 +49,13 @@ def read_all(listing: Listing, kind: str) -> tuple[list[NamesFile], dict[str, st
         except UnclearError as err:
             unclear[path] = str(err)
     stems = {path.rpartition("/")[2].rpartition(".")[0] for path in listing.pictures} if files else set()
-    are_names = [2 * sum(name.text in stems for name in file.names.values()) < len(file.names) for file in files]
-    return list(compress(files, are_names)), unclear
+    return [file for file in files if not _are_pictures(file, stems)], unclear
+
+
+def _are_pictures(file: NamesFile, stems: Collection[str]) -> bool:
+    texts = [name.text for name in file.names.values()]
+    num_stems = sum(text in stems or PurePosixPath(text).suffix.lower() in suffixes() for text in texts)
+    return 2 * num_stems >= len(texts)
 
 
 def _is_small(path: Path) -> bool:

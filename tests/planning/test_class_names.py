@@ -122,7 +122,7 @@ def test_a_file_of_names_counts_for_more_than_the_layout(tmp_path, folder):
     mask = f"{folder}/a.png"
     assert known(tmp_path, {}, [0, 1], mask=mask).source.endswith(", by the layout")
     assert known(tmp_path, {"class_names.txt": "cat\ndog\n"}, [0, 1], mask=mask) == Known(
-        {0: Name("cat", ignore=False), 1: Name("dog", ignore=False)}, "class_names.txt"
+        {0: Name("cat", ignore=False), 1: Name("dog", ignore=False)}, "class_names.txt", is_list=True
     )
 
 

@@ -48,6 +48,20 @@ def test_two_names_of_one_label_are_asked_about_where_masks_hold_it(tmp_path):
     assert known(tmp_path, files, [0, 1]).questions == (asked,)
 
 
+def test_a_file_that_counts_from_1_is_asked_about_where_masks_may_count_from_0(tmp_path):
+    files = {"labels.txt": "1: soil\n2: road\n3: car"}
+    asked = "Is value 1 soil, as labels.txt has it? Default: yes; but the masks hold 0 and no 3"
+    assert known(tmp_path, files, [0, 1, 2]).questions == (asked,)
+    assert known(tmp_path, files, [0, 1, 2, 3]).questions == ()
+    assert known(tmp_path, files, [1, 2]).questions == ()
+
+
+def test_a_file_with_values_counts_for_more_than_a_list(tmp_path):
+    found = known(tmp_path, {"classes.txt": "road\nsoil", "labels.csv": "id,name\n0,soil\n1,road"}, [0, 1])
+    asked = "Are the classes those in labels.csv or those in classes.txt? Default: those in labels.csv"
+    assert (texts(found), found.questions) == ({0: "soil", 1: "road"}, (asked,))
+
+
 def test_a_layout_is_not_taken_where_masks_hold_other_values(tmp_path):
     mask = "gtFine/a_gtFine_labelIds.png"
     found = known(tmp_path, {}, [0, 7, 39], mask=mask)

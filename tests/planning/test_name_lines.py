@@ -38,6 +38,7 @@ SOIL = {0: "soil", 1: "tall weed", 2: "car"}
         "soil = 0\ncar = 2\ntall weed = 1",
         "soil       0\ntall weed  1\ncar        2",
         "name,id\nsoil,0\ntall weed,1\ncar,2",
+        "| id | name |\n| --- | --- |\n| 0 | soil |\n| 1 | tall weed |\n| 2 | car |",
         "group\tclass\tvalue\nx\tsoil\t0\nx\ttall weed\t1\ny\tcar\t2",
     ],
 )
@@ -80,6 +81,12 @@ def test_numbers_after_a_space_may_be_either():
     by_number, in_order = name_lines.of_lines(["car 1", "soil 0"])
     assert (by_number.texts, by_number.is_list, by_number.by) == ({1: "car", 0: "soil"}, False, "number")
     assert (in_order.texts, in_order.is_list, in_order.by) == ({0: "car 1", 1: "soil 0"}, True, "order")
+
+
+def test_numbers_behind_names_may_be_counts_where_they_are_not_consecutive():
+    by_number, in_order = name_lines.of_lines(["car\t120", "soil\t30"])
+    assert (by_number.texts, by_number.by) == ({120: "car", 30: "soil"}, "number")
+    assert (in_order.texts, in_order.is_list) == ({0: "car", 1: "soil"}, True)
 
 
 def test_of_two_names_of_a_value_the_first_counts():

@@ -71,6 +71,7 @@ def test_names_without_values_count_in_their_order_without_their_title(text):
         ('class,colour\nroad,"rgb(128, 64, 128)"\ncar,"rgba(0,0,142,1.0)"', {0x804080: "road", 142: "car"}),
         ("road,#804080\ncar,#00008e", {0x804080: "road", 0x00008E: "car"}),
         ("name,r,g,b\nroad,128,64,128\ncar,0,0,300", {0x804080: "road"}),
+        ("name,r,g,b\nroad,128.0,64.0,128.0\ncar,0.0,0.0,142.00", {0x804080: "road", 142: "car"}),
     ],
 )
 def test_colours_are_told_by_titles_or_by_their_form(text, expected):
@@ -86,6 +87,8 @@ def test_colours_are_told_by_titles_or_by_their_form(text, expected):
         ("name,r,g,b\ntree,2,2,2\nsoil,0,0,0", {"colour": [0, 2], "order": [0, 1]}),
         ("name,r,g,b\nfire,255,255,255\nsoil,0,0,0", {"colour": [0, 255], "order": [0, 1]}),
         ("Klasse,Wert\ncar,2\nsoil,0", {"wert": [0, 2], "order": [0, 1]}),
+        ("soil,120\nroad,30", {"numbers": [30, 120], "order": [0, 1]}),
+        ("soil,7\nroad,1", {"numbers": [1, 7], "order": [0, 1]}),
         ("name,id,code\nsoil,0,111\nroad,1,523", {"id": [0, 1]}),
     ],
 )
@@ -96,7 +99,7 @@ def test_each_column_that_may_be_the_values_is_a_reading(text, expected):
 def test_of_several_names_of_a_label_the_first_counts():
     [found] = readings("name,r,g,b\nunlabeled,0,0,0\nstatic,0,0,0\ncar,0,0,142\nplate,0,0,142", "colour")
     assert (found.texts, found.others) == ({0: "unlabeled", 142: "car"}, {0: ["static"], 142: ["plate"]})
-    [found] = readings("0,soil\n1,road\n1,lane\n1,lane\n255,out of roi\n255,static")
+    [found] = readings("0,soil\n1,road\n1,lane\n1,Lane\n255,out of roi\n255,static")
     assert (found.texts, found.others) == (
         {0: "soil", 1: "road", 255: "out of roi"},
         {1: ["lane"], 255: ["static"]},
@@ -126,6 +129,12 @@ def test_what_does_not_say_which_value_a_name_has_is_refused(text, message):
 @pytest.mark.parametrize("text", ["", "image,class\na.png,soil\nb.jpg,road", ",\n,"])
 def test_what_has_no_names_has_no_reading(text):
     assert readings(text) == []
+
+
+@pytest.mark.parametrize("cell", ["16711680", "255", "red"])
+def test_colours_of_another_form_are_refused(cell):
+    with pytest.raises(UnclearError, match=r"^expected colours as three numbers up to 255, or in hexadecimal$"):
+        readings(f"name,color\nroad,{cell}", "colour")
 
 
 def test_records_are_columns_too():

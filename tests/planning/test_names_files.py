@@ -123,6 +123,7 @@ def test_names_of_colours(tmp_path, file, text):
     ("file", "text"),
     [
         ("names.txt", "b.png\nc.png\n"),
+        ("labels.json", '{"b.png": 0, "c.png": 1}'),
         ("names.txt", "a\ncrop\n"),  # a.png is a picture
         ("labelmap.txt", "# label:color_rgb:parts:actions\ncow:1,2,3::\n"),
         ("classes.csv", "0,soil\n1,\n"),
