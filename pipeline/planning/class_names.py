@@ -46,8 +46,9 @@ class Known:
 def of_pixels(contents: Contents, listing: Listing, mask: str) -> Known:
     """Return the names of an index mask's values, or of a colour mask's colours.
 
-    A file of names counts for more than the layout. Of several files, the one counts that names most of the labels that
-    masks hold; of those, the one that says so without a doubt, and then the one nearest to the masks.
+    A file of names counts for more than the layout, unless it lacks labels that a sure layout has. Of several files,
+    the one counts that names most of the labels that masks hold; of those, the one that says so without a doubt, then
+    one with values rather than an order, and then the one nearest to the masks.
 
     Args:
         contents: what masks hold.
