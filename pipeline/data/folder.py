@@ -143,8 +143,9 @@ def _make(root: Path, read: Callable[[Job, bytes, Size], Coded], void: int, load
         mask = read(job, content, partial(read_turned, image or b""))
     except LossyError as err:  # no check can tell how many of the labels are wrong
         raise ValueError(f"{root / str(job.pair.mask)}: {err}") from err
-    except ImageError as err:
-        return replace(entry, problem=f"mask: {err}", mask=_unchanged("masks", job, job.pair.mask, content))
+    except ValueError as err:  # told by its row: validation names all of them
+        what = "mask" if isinstance(err, ImageError) else "annotation"
+        return replace(entry, problem=f"{what}: {err}", mask=_unchanged("masks", job, job.pair.mask, content))
     indices, unknown, outside = labels.to_index(mask.pixels, mask.table, void)
     return replace(
         entry,

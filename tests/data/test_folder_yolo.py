@@ -62,6 +62,18 @@ def test_a_broken_image_is_told_by_its_row_and_stops_nothing(root, tmp_path):
     assert by_name["val"].problem == ""
 
 
+def test_all_annotations_that_cannot_be_drawn_are_told_by_their_rows(root, tmp_path):
+    for split, text in (("train", "0 0.5 0.5 1 1"), ("val", "0 0 0 1 1 2 2")):
+        (root / f"labels/{split}/{split}_1.txt").write_text(text)
+    download.run(of_yolo(root), LIMITS, tmp_path / "raw")
+    images = manifest.read(tmp_path / "raw").images.set_index("split")
+    for split in ("train", "val"):
+        assert images["problem"][split].startswith(f"annotation: {root}/labels/{split}/{split}_1.txt: line 1: expected ")
+        assert images["problem"][split].endswith("; correct the file")
+    assert images["problem"]["test"] == ""
+    assert all(images["mask"])  # none is said to be missing
+
+
 def add(root, *names, split="train"):
     for name in names:
         write(root / f"images/{split}/{name}.png", np.random.default_rng(len(name)).integers(0, 256, (4, 8, 3)))
