@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -60,7 +61,7 @@ def find(root: Path, keep: int) -> list[Waste]:
     unneeded = [each for each in own if each.name != current][keep:] + _of_folds(root, runs, folds)
     old = [folder for folder in unneeded if not is_in_use(folder)]
     weights = _unused_weights(root, sorted(set(runs) - set(old)))
-    temporary = [path for top in _FOLDERS for path in _tree(root / top) if re.fullmatch(r"\..*\.partial", path.name)]
+    temporary = [path for top in _FOLDERS for path in _tree(root / top) if fnmatchcase(path.name, ".*.partial")]
     inside = {*temporary, *old, *folds, root / _UNSENT}
     outermost = [path for path in temporary if inside.isdisjoint(path.parents)]
     abandoned = sorted(path for path in outermost if _last_written(path) < time.time() - _TOO_OLD)

@@ -68,7 +68,8 @@ def test_all_annotations_that_cannot_be_drawn_are_told_by_their_rows(root, tmp_p
     download.run(of_yolo(root), LIMITS, tmp_path / "raw")
     images = manifest.read(tmp_path / "raw").images.set_index("split")
     for split in ("train", "val"):
-        assert images["problem"][split].startswith(f"annotation: {root}/labels/{split}/{split}_1.txt: line 1: expected ")
+        path = root / f"labels/{split}/{split}_1.txt"
+        assert images["problem"][split].startswith(f"annotation: {path}: line 1: expected ")
         assert images["problem"][split].endswith("; correct the file")
     assert images["problem"]["test"] == ""
     assert all(images["mask"])  # none is said to be missing
