@@ -9,7 +9,7 @@ from pipeline.files import safe_yaml
 from pipeline.params.class_name import spelling
 from pipeline.planning import name_order, names_files, well_known
 from pipeline.planning.contents import Contents, Label
-from pipeline.planning.label_names import Name, named
+from pipeline.planning.label_names import Name, is_rest, named
 from pipeline.planning.listing import Listing
 from pipeline.planning.names_files import NamesFile
 
@@ -137,7 +137,8 @@ def _chosen(known: Sequence[Known], contents: Contents, listing: Listing, mask: 
 
     best = min(known, key=order)
     questions = list(best.questions)
-    others = [each.said for each in known if _differ(each.names, best.names, held)]
+    beside = [each for each in known if not (best.is_plain and each.source == best.source)]
+    others = [each.said for each in beside if _differ(each.names, best.names, held)]
     if others:
         questions.append(f"Are the classes {best.said} or {', '.join(others[:3])}? Default: {best.said}")
     if not best.is_layout and not _is_beside(listing, best.source, [mask, *contents.by_mask]):
@@ -222,14 +223,10 @@ def _of_values(file: NamesFile, values: Collection[Label]) -> name_order.Numbere
     COCO-Stuff's file says 0 is unlabeled and 1 a person, but its masks have 255 and 0.
     """
     names, questions = name_order.numbered(file, values)
-    first, last = names.get(0), len(names)
-    if not questions and names.keys() == set(range(1, last + 1)):
-        if 0 in values and last not in values:
-            asked = (
-                f"Is value 1 {names[1].text}, as {file.path} has it? Default: yes; but the masks hold 0 and no {last}"
-            )
-            return names, (asked,)
-        return names, ()
+    first, shifted = names.get(0), _shifted(names, values)
+    if shifted and not questions:
+        value, why = shifted
+        return names, (f"Is value {value} {names[value].text}, as {file.path} has it? Default: yes; but {why}",)
     if questions or first is None or not first.ignore or 255 in names or not {0, 255} <= set(values):
         return names, questions
     asked = (
@@ -237,3 +234,16 @@ def _of_values(file: NamesFile, values: Collection[Label]) -> name_order.Numbere
         f"{first.text}, and each other value is one less than in the file"
     )
     return names, (asked,)
+
+
+def _shifted(names: Mapping[Label, Name], values: Collection[Label]) -> tuple[int, str] | None:
+    """Return the first value, and why all names may be those of values one off; None: they hardly are."""
+    own = sorted(value for value in names if isinstance(value, int) and value != 255)
+    held = [value for value in values if isinstance(value, int) and value != 255]
+    if not own or own != [*range(own[0], own[0] + len(own))] or own[0] > 1 or not held:
+        return None
+    if own[0] == 1 and 0 in held and own[-1] not in held:
+        return 1, f"the masks hold 0 and no {own[-1]}"
+    if own[0] == 0 and max(held) == own[-1] + 1 and not names[0].ignore and not is_rest(names[0].text):
+        return 0, f"the masks hold {max(held)}, which has no name"
+    return None

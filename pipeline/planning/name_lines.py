@@ -1,12 +1,12 @@
 """Class names in the lines of a text file: alone in their order, with their values, or with their colours."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pipeline.files.decoding import suffixes
-from pipeline.planning import name_tables
+from pipeline.planning import name_cells, name_tables
 from pipeline.planning.name_tables import Reading, UnclearError
 
 _HEX = r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})\b"
@@ -14,6 +14,7 @@ _COMMENT = rf"(?!{_HEX})#.*|//.*|%.*|[-=_*~+|.\s{{}}]*"
 _BULLET = r"[-*] +"
 _VALUE, _TO = r"[(\[]?(?P<value>-?\d{1,9}|0x[0-9a-fA-F]{1,2})[)\]]?", r"\s*([-=]>|[:;,=\t])\s*"
 _BEFORE = rf"((class|label|id|index|value) *)?{_VALUE}({_TO}(?=\S)|(\s*[.-]\s*|\s*(?<=[)\]])\s*|\s+)(?=\D))(?P<name>.+)"
+_SURELY_BEFORE = rf"{_VALUE}{_TO}(?=\S)(?P<name>.+)"
 _BEHIND = rf"(?P<name>.*?\S)({_TO}|\s{{2,}}|\s*(?=[(\[])){_VALUE}"
 _BEHIND_A_SPACE = rf"(?P<name>.*\S) {_VALUE}"
 _SECTION = r"\[.*\]|.*:"
@@ -37,7 +38,7 @@ def of_lines(lines: Sequence[str]) -> list[Reading]:
     names = [name.strip(_QUOTES) for name in _without_comments(lines)]
     if len(names) == 1 and "," in names[0]:
         names = [name.strip(_QUOTES) for name in names[0].split(",") if name.strip(_QUOTES)]
-    if any(PurePosixPath(name).suffix.lower() in suffixes() or re.search(_THREE, name) for name in names):
+    if any(PurePosixPath(each).suffix.lower() in suffixes() or re.search(_THREE, _in_decimals(each)) for each in names):
         return []  # a list of pictures, or of colours
     for delimiter in "\t;,|":
         rows = [name.strip("|").split(delimiter) for name in names]
@@ -58,13 +59,14 @@ def of_colours(lines: Sequence[str]) -> list[Reading]:
         if (match := re.fullmatch(_CVAT, line) or re.fullmatch(_FIRST, text) or re.fullmatch(_LAST, text))
     ]
     of_lines = [[int(number) for number in re.findall(r"\d+", match["numbers"])] for match in found]
-    place = _place(of_lines)
+    place = name_cells.place_of_colour(of_lines)
+    are_named = len({match["name"] for match in found}) == len(found)
     pairs: list[tuple[int | None, str]] = []
     for match, numbers in zip(found, of_lines, strict=True):
         is_before = match.start("name") < match.start("numbers")
-        start = (len(numbers) - 3 if is_before else 0) if place is None else place
-        number = "" if place is not None else " ".join(map(str, numbers[:start] + numbers[start + 3 :]))
-        name = match["name"].strip(_AROUND)
+        start = (len(numbers) - 3 if is_before else 0) if place is None or not are_named else place
+        rest = "" if place is not None and are_named else " ".join(map(str, numbers[:start] + numbers[start + 3 :]))
+        number, name = rest, match["name"].strip(_AROUND)
         name = name and (f"{name} {number}" if is_before else f"{number} {name}").strip()  # such as zone 1
         colour = numbers[start : start + 3]
         if name and max(colour) < 256:
@@ -76,20 +78,9 @@ def of_colours(lines: Sequence[str]) -> list[Reading]:
 
 
 def _in_decimals(line: str) -> str:
-    """Return a line with hexadecimal colours as three numbers."""
+    """Return a line with colours that are hexadecimal, or in rgb(...), as three numbers."""
+    line = re.sub(r"\brgb(?=\()", "", line)
     return re.sub(_HEX, lambda match: " ".join(str(int(part, 16)) for part in match.groups()), line)
-
-
-def _place(of_lines: Sequence[Sequence[int]]) -> int | None:
-    """Return where, of four numbers in each line, the colour begins; None: not each has four."""
-    if not of_lines or any(len(numbers) != 4 for numbers in of_lines):
-        return None
-    first, last = ({numbers[place] for numbers in of_lines} for place in (0, 3))
-    return int(_are_ids(first, len(of_lines)) and not _are_ids(last, len(of_lines)))
-
-
-def _are_ids(numbers: Collection[int], count: int) -> bool:
-    return len(numbers) == count and max(numbers) - min(numbers) == count - 1
 
 
 def _without_comments(lines: Sequence[str]) -> list[str]:
@@ -101,9 +92,12 @@ def _numbered(names: Sequence[str]) -> list[Reading]:
     for pattern in (_BEFORE, _BEHIND, _BEHIND_A_SPACE):
         pairs = _matches(pattern, names)
         values = [value for value, _ in pairs]
+        if len({name for _, name in pairs}) < len(pairs) and len(_matches(_SURELY_BEFORE, names)) < len(pairs):
+            continue  # zone 1, zone 2; 1-storey, 2-storey
         is_titled = len(pairs) == len(names) - 1 and not _matches(pattern, names[:1])
         counts = len(set(values)) > 1 and min(values) <= 1
-        if len(pairs) == len(names) or (is_titled and counts):
+        has_title = is_titled and counts and (min(values) <= 0 or _is_heading(names[0]))
+        if len(pairs) == len(names) or has_title:
             if max(values) > 255:
                 raise UnclearError(f"expected values up to 255, got {max(values)}")
             by_value = name_tables.reading(
@@ -111,9 +105,7 @@ def _numbered(names: Sequence[str]) -> list[Reading]:
             )
             if pattern == _BEFORE:
                 return [by_value]
-            if len({name for _, name in pairs}) < len(pairs):
-                continue  # zone 1, zone 2
-            if pattern == _BEHIND and name_tables.are_consecutive(values):
+            if pattern == _BEHIND and name_cells.are_consecutive(values):
                 return [by_value]
             texts = [name.strip(_QUOTES) for _, name in pairs] if pattern == _BEHIND else names
             return [replace(by_value, by="number"), Reading(dict(enumerate(texts)), is_list=True, by="order")]
@@ -130,12 +122,16 @@ def _matches(pattern: str, names: Sequence[str]) -> list[tuple[int, str]]:
     ]
 
 
+def _is_heading(line: str) -> bool:
+    return re.fullmatch(_SECTION, line) is not None or name_tables.is_title(line)
+
+
 def _in_order(names: Sequence[str]) -> list[Reading]:
     if len(names) > 1 and names[0] == str(len(names) - 1):
         names = names[1:]
     sections = [name for name in names if re.fullmatch(_SECTION, name)]
-    if len(names) > 1 and (sections == [names[0]] or name_tables.is_title(names[0])):
+    if len(names) > 1 and _is_heading(names[0]) and sections in ([], [names[0]]):
         names = names[1:]
-    if numbers := [name for name in names if re.fullmatch(r"-?[\d.]+", name)]:
+    if numbers := [name for name in names if re.fullmatch(r"-?[\d.]+\W*", name)]:
         raise UnclearError(f"expected names, got {numbers[0]!r}")
     return [Reading(dict(enumerate(names)), is_list=True)] if 0 < len(names) <= 256 else []

@@ -38,10 +38,10 @@ def numbered(file: NamesFile, values: Collection[Label]) -> Numbered:
 def _with_255(file: NamesFile, held: Sequence[int]) -> Numbered:
     """Return a list's names of the values from 0 on, and its last name's of 255 where that is void."""
     texts, last = dict(file.names), len(file.names) - 1
+    if texts[last].ignore and 255 in held and last not in held:
+        return {255: texts.pop(last), **texts}, ()
     if held != [*range(last), 255]:
         return _from_0(file, held)
-    if texts[last].ignore:
-        return {255: texts.pop(last), **texts}, ()
     asked = f"Is value 255 {texts[last].text}, the last name in {file.path}? Default: no, it is ignored"
     return texts, (asked,)
 
@@ -55,10 +55,11 @@ def _from_0(file: NamesFile, held: Sequence[int]) -> Numbered:
     missing = next((value for value in (0, last) if value not in held), None)
     if missing is None or first.ignore or is_rest(first.text):
         return file.names, ()
+    why = "0, so the list may count from 1" if missing == 0 else f"{missing}, {file.names[missing].text}"
     asked = (
-        f"Is value 0 {first.text}, the first name in {file.path}? Default: yes; but of the masks that were read none"
+        f"Is value 0 {first.text}, the first name in {file.path}? Default: yes; but no mask that was read holds {why}"
     )
-    return file.names, (f"{asked} holds {missing}, which would be {file.names[missing].text}",)
+    return file.names, (asked,)
 
 
 def _in_order(file: NamesFile, held: Sequence[int]) -> Numbered:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pipeline.files.decoding import suffixes
+from pipeline.planning import name_cells
 from pipeline.planning.contents import Label
 from pipeline.planning.label_names import words
 
@@ -17,12 +18,12 @@ _NAMES = (
 )
 """Titles of names, of which the first count for more."""
 _VALUE = (
-    r"((mask|pixel|raster|label|class|category|train|grey|gray|colou?r)s? ?)?(value|id|ids|idx|index|code|number|num)|"
+    r"((mask|pixel|raster|label|class|category|train|grey|gray|colou?r)s? ?)?(value|id|ids|idx|index|code)|"
     r"(train|label|class|category)id|gr[ae]y|no|nr|dn|key|class|label|category"
 )
-_PRIMARIES = (r"r|red", r"g|green", r"b|blue")
+_PRIMARIES = tuple(rf"((rgb|colou?r) ?)?({each})( ?value)?" for each in ("r|red", "g|green", "b|blue"))
 _TITLE = r"readable|((class|label|category) ?)?(names?|title)|class(es)?|labels?|categor(y|ies)"
-_WHOLE, _DECIMAL = r"-?\d{1,9}(\.0*)?", r"-?\d+(\.\d*)?([eE][-+]?\d+)?%?"
+_MANY = 256  # rows, of which ten to a value are no classes
 _COLOUR = r"(rgb|hex|colou?r)s?( ?(rgb|hex|code|value|list|map))?"
 
 
@@ -45,13 +46,13 @@ class Reading:
 
 def reading(pairs: Iterable[tuple[int | None, str]], *, by: str = "") -> Reading:
     """Return the names of labels, of which several may share one, as Cityscapes' black; those without are left out."""
-    found: dict[Label, list[str]] = {}
+    found: dict[Label, dict[str, str]] = {}
     for label, text in pairs:
-        names = found.setdefault(label, []) if label is not None else []
-        if words(text) not in map(words, names):
-            names.append(text)
-    others = {label: names[1:] for label, names in found.items() if len(names) > 1}
-    return Reading({label: names[0] for label, names in found.items()}, by=by, others=others)
+        if label is not None:
+            found.setdefault(label, {}).setdefault(words(text) or text, text)
+    of_label = {label: list(names.values()) for label, names in found.items()}
+    others = {label: names[1:] for label, names in of_label.items() if len(names) > 1}
+    return Reading({label: names[0] for label, names in of_label.items()}, by=by, others=others)
 
 
 def of_rows(rows: Sequence[Sequence[str]], kind: str) -> list[Reading]:
@@ -70,34 +71,48 @@ def of_rows(rows: Sequence[Sequence[str]], kind: str) -> list[Reading]:
         return []
     rest = filled[1:]
     if are_titles(filled[0], rest):
-        return of_columns(dict(zip(map(words, filled[0]), zip(*rest, strict=True), strict=True)), kind)
+        return of_columns(_titled(filled[0], list(zip(*rest, strict=True))), kind)
+    if not rest and any(map(is_title, filled[0])):
+        return []
     columns: list[Sequence[str]] = list(zip(*filled, strict=True))
-    numeric = [cells for cells in columns if _are_numbers(cells)]
-    colours = [cells for cells in columns if _are_colours(cells)]
+    numeric = [cells for cells in columns if name_cells.are_numbers(cells)]
+    colours = [cells for cells in columns if name_cells.are_colours(cells)]
     texts = [cells for cells in columns if cells not in numeric and cells not in colours]
     if not texts:
         raise UnclearError(f"expected names, got {filled[0][0]}")
     if len(numeric) not in (0, 1, 3, 4):
         raise UnclearError(f"its {len(numeric)} columns of numbers have no titles")
-    titled = dict(zip(("name", "color"), (texts[0], *colours[:1]), strict=False))
-    titled |= dict(zip("rgb", numeric[-3:], strict=True)) if len(numeric) > 1 else {}
-    if len(numeric) in (1, 4):
-        is_value = columns.index(numeric[0]) < columns.index(texts[0]) or are_consecutive(_values(numeric[0]))
+    name = min(texts, key=lambda cells: len(set(cells)) < len(cells))  # not a group's
+    titled = dict(zip(("name", "color"), (name, *colours[:1]), strict=False))
+    if len(numeric) > 1:
+        numbers = [[name_cells.number(cell) or 0 for cell in row] for row in zip(*numeric, strict=True)]
+        place = name_cells.place_of_colour(numbers) or 0
+        titled |= dict(zip("rgb", numeric[place : place + 3], strict=True))
+        numeric = [cells for i, cells in enumerate(numeric) if not place <= i < place + 3]
+    if numeric and set(numeric[0]) != {"255"}:
+        is_value = columns.index(numeric[0]) < columns.index(name) or name_cells.are_consecutive(
+            name_cells.values(numeric[0])
+        )
         titled |= {"value" if is_value else "numbers": numeric[0]}  # numbers behind names may be counts
     return of_columns(titled, kind)
 
 
-def are_consecutive(values: Sequence[int | None]) -> bool:
-    """Return whether values, but those below 0, are 0 or 1 and those after it, in any order."""
-    held = {value for value in values if value is not None and value >= 0}
-    return bool(held) and min(held) <= 1 and max(held) - min(held) == len(held) - 1
+def _titled(first: Sequence[str], columns: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Return columns by their titles in small letters."""
+    titled: dict[str, Sequence[str]] = {}
+    for number, (cell, cells) in enumerate(zip(first, columns, strict=True), 1):
+        title = words(cell) or f"column {number}"
+        if title in titled and list(cells) != list(titled[title]):
+            raise UnclearError(f"two of its columns are called {cell!r}")
+        titled[title] = cells
+    return titled
 
 
 def are_titles(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """Return whether a row is of titles: it has a known one, or numbers stand below it alone."""
-    if not rest or any(_number(cell) is not None for cell in first):
+    if not rest or any(name_cells.number(cell) is not None for cell in first):
         return False
-    return any(map(is_title, first)) or any(_are_numbers(cells) for cells in zip(*rest, strict=True))
+    return any(map(is_title, first)) or any(name_cells.are_numbers(cells) for cells in zip(*rest, strict=True))
 
 
 def is_title(text: str) -> bool:
@@ -107,11 +122,14 @@ def is_title(text: str) -> bool:
 
 def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]:
     """Return the readings of columns by their titles in small letters; see of_rows."""
-    if any(_are_pictures(cells) for cells in columns.values()):
-        return []
+    num, columns = len(columns), {title: cells for title, cells in columns.items() if not _are_pictures(cells)}
+    if len(columns) < num and not any(
+        name_cells.are_numbers(cells) or name_cells.are_colours(cells) for cells in columns.values()
+    ):
+        return []  # a list of images
     title = _title_of_names(columns)
     texts, rest = columns[title], {other: columns[other] for other in columns if other != title}
-    if numbers := [text for text in texts if _number(text) is not None]:
+    if numbers := [text for text in texts if name_cells.number(text) is not None]:
         raise UnclearError(f"expected names, got {numbers[0]}")
     if not all(texts):
         raise UnclearError(f"number {list(texts).index('') + 1} of what it lists has no name")
@@ -125,11 +143,17 @@ def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]
         for other, numbers in _columns_of_values(rest).items()
         if re.fullmatch(_VALUE, other)
     ]
+    if any(len(texts) > _MANY and 10 * len(each.texts) < len(texts) for each in found):
+        return []  # a list of images
+    for other, cells in rest.items():
+        unread = [cell for cell in cells if cell and not re.fullmatch(name_cells.DECIMAL, cell)]
+        if not found and unread and re.fullmatch(_VALUE, other) and not re.fullmatch("|".join(_NAMES), other):
+            raise UnclearError(f"expected numbers in its column {other}, got {unread[0]!r}")
     return found or _without_values(texts, rest, colours)
 
 
 def _columns_of_values(columns: Mapping[str, Sequence[str]]) -> dict[str, list[int | None]]:
-    return {title: found for title, cells in columns.items() if set(found := _values(cells)) != {None}}
+    return {title: found for title, cells in columns.items() if set(found := name_cells.values(cells)) != {None}}
 
 
 def _without_values(
@@ -138,7 +162,11 @@ def _without_values(
     """Return the readings of names in their order, or by a column that may be their values, or by greys."""
     in_order = Reading(dict(enumerate(texts)), is_list=True, by="order")
     known = "|".join((*_PRIMARIES, _COLOUR))
-    others = {other: cells for other, cells in rest.items() if _are_numbers(cells) and not re.fullmatch(known, other)}
+    others = {
+        other: cells
+        for other, cells in rest.items()
+        if name_cells.are_numbers(cells) and not re.fullmatch(known, other)
+    }
     values = _columns_of_values(others)
     if len(others) == len(values) == 1:
         [(title, numbers)] = values.items()
@@ -166,10 +194,18 @@ def _title_of_names(columns: Mapping[str, Sequence[str]]) -> str:
         rank = next(rank for rank, known in enumerate(_NAMES) if re.fullmatch(known, title))
         return len(set(columns[title])) < len(columns[title]), rank
 
-    known = [title for title in columns if re.fullmatch("|".join(_NAMES), title) and not _are_numbers(columns[title])]
+    known = [
+        title
+        for title in columns
+        if re.fullmatch("|".join(_NAMES), title) and not name_cells.are_numbers(columns[title])
+    ]
     if known:
         return min(known, key=order)
-    texts = [title for title, cells in columns.items() if title and not _are_numbers(cells) and not _are_colours(cells)]
+    texts = [
+        title
+        for title, cells in columns.items()
+        if title and not name_cells.are_numbers(cells) and not name_cells.are_colours(cells)
+    ]
     if len(texts) != 1:
         raise UnclearError(f"none of its columns' titles says that it has the names: {', '.join(columns)}")
     return texts[0]
@@ -183,38 +219,8 @@ def _colours(columns: Mapping[str, Sequence[str]]) -> list[int | None]:
     """Return the colour in each row, None where it is none; nothing if no column has them."""
     parts = [next((columns[title] for title in columns if re.fullmatch(known, title)), None) for known in _PRIMARIES]
     if None not in parts:
-        return [colour(" ".join(cells)) for cells in zip(*(part or () for part in parts), strict=True)]
-    cells = next((columns[title] for title in columns if re.fullmatch(_COLOUR, title)), ())
-    return [colour(cell) for cell in cells]
-
-
-def colour(text: str) -> int | None:
-    """Return a colour, of three numbers or in hexadecimal, as one number; None: it is none."""
-    if re.fullmatch("#?[0-9a-fA-F]{6}", text):
-        return int(text.removeprefix("#"), 16)
-    text = re.sub(r"rgba?\((\d+),\s*(\d+),\s*(\d+)(,\s*[\d.]+)?\)", r"\1 \2 \3", text)
-    text = re.sub(r"\.0+\b", "", text)
-    numbers = [int(number) for number in re.findall(r"\d+", text)]
-    is_colour = len(numbers) == 3 and max(numbers) < 256 and not re.search(r"[^\d\s,;()\[\]]", text)
-    return int.from_bytes(bytes(numbers)) if is_colour else None
-
-
-def _are_colours(cells: Sequence[str]) -> bool:
-    return all(colour(cell) is not None for cell in cells)
-
-
-def _values(cells: Sequence[str]) -> list[int | None]:
-    """Return the value in each row, None where it is none or below 0; all None if one is above 255."""
-    numbers = [_number(cell) for cell in cells]
-    if max((number for number in numbers if number is not None), default=0) > 255:
-        return [None] * len(cells)
-    return [number if number is not None and number >= 0 else None for number in numbers]
-
-
-def _are_numbers(cells: Sequence[str]) -> bool:
-    return any(cells) and all(not cell or re.fullmatch(_DECIMAL, cell) for cell in cells)
-
-
-def _number(text: str) -> int | None:
-    """Return a whole number; None: it is none."""
-    return int(float(text)) if re.fullmatch(_WHOLE, text) else None
+        return [name_cells.colour(" ".join(cells)) for cells in zip(*(part or () for part in parts), strict=True)]
+    read = [
+        [name_cells.colour(cell) for cell in cells] for title, cells in columns.items() if re.fullmatch(_COLOUR, title)
+    ]
+    return max(read, key=lambda codes: len(codes) - codes.count(None), default=[])

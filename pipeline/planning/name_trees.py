@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.planning import name_tables
+from pipeline.planning import name_cells, name_tables
 from pipeline.planning.label_names import words
 from pipeline.planning.name_tables import Reading, UnclearError
 
@@ -25,15 +25,30 @@ def read(tree: Any, kind: str, *, is_bare: bool) -> list[Reading]:
     if within is None and not is_bare:
         return []
     tree = tree if within is None else within
-    if isinstance(tree, list) and tree and isinstance(tree[0], dict) and all(type(key) is int for key in tree[0]):
-        tree = tree[0]  # as RELLIS-3D's ontology.yaml, whose second mapping has the colours
+    if isinstance(tree, list) and tree and all(isinstance(each, dict) and _by_value(each) for each in tree):
+        tree = _joined(tree, kind)
     if isinstance(tree, dict):
         return _of_mapping(tree, kind)
+    if not isinstance(tree, list):
+        raise UnclearError("expected a list or a mapping of names")
     if all(isinstance(each, dict) for each in tree):
         return _of_records(tree, kind)
     if kind == "colour" or not all(isinstance(each, str) and each.strip() for each in tree):
         raise UnclearError("expected a name, or a record with a name, of each class")
     return [Reading({value: name.strip() for value, name in enumerate(tree)}, is_list=True)]
+
+
+def _by_value(tree: dict[Any, Any]) -> bool:
+    return bool(tree) and all(type(key) is int for key in tree)
+
+
+def _joined(trees: list[dict[Any, Any]], kind: str) -> Any:
+    """Return mappings of a value each as one; or RELLIS-3D's names by value, with the colours of the second mapping."""
+    if all(len(each) == 1 for each in trees):
+        return {key: name for each in trees for key, name in each.items()}
+    if kind == "colour" and len(trees) == 2:
+        return [{"name": name, "color": trees[1].get(value)} for value, name in trees[0].items()]
+    return trees[0]
 
 
 def _of_mapping(tree: dict[Any, Any], kind: str) -> list[Reading]:
@@ -43,10 +58,10 @@ def _of_mapping(tree: dict[Any, Any], kind: str) -> list[Reading]:
             [{"id" if str(key).isdecimal() else "name": key, **each} for key, each in tree.items()], kind
         )
     if kind == "colour":
-        colours = {key: name_tables.colour(_text(key)) for key in tree}
+        colours = {key: name_cells.colour(_text(key)) for key in tree}
+        are_keys = None not in colours.values()  # facade is a name
         pairs = [
-            (colours[key], each) if colours[key] is not None else (name_tables.colour(_text(each)), key)
-            for key, each in tree.items()
+            (colours[key], each) if are_keys else (name_cells.colour(_text(each)), key) for key, each in tree.items()
         ]
     elif any(isinstance(name, str) for name in tree.values()):
         pairs = [(int(key), name) for key, name in tree.items()]

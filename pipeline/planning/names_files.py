@@ -11,12 +11,16 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.files import safe_yaml
 from pipeline.files.decoding import suffixes
+from pipeline.files.printable import visible
+from pipeline.params.class_name import told
 from pipeline.planning import name_lines, name_tables, name_trees
 from pipeline.planning.contents import Label
 from pipeline.planning.label_names import Name, named
 from pipeline.planning.listing import Listing
 from pipeline.planning.name_tables import Reading, UnclearError
 
+_FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
+_LONGEST = 200  # characters of a name
 _LARGEST = 1 << 20  # bytes; a larger file, such as COCO's, lists images or objects
 _WORDS = r"(class(es)?|labels?|names|codes|categor(y|ies))([_-]?(names?|list|map|ids?))?"
 
@@ -79,7 +83,7 @@ def _read(listing: Listing, path: str, kind: str) -> list[NamesFile]:
                 raise UnclearError("expected text in UTF-8; save it so") from err
             except UnclearError:
                 raise
-            except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError):
+            except (*_FAULTS, csv.Error):
                 continue
             readings = [each for each in readings if each.texts]
             if readings:
@@ -88,6 +92,8 @@ def _read(listing: Listing, path: str, kind: str) -> list[NamesFile]:
 
 
 def _file(path: str, found: Reading, *, is_only: bool) -> NamesFile:
+    if odd := [text for text in found.texts.values() if not visible(text).strip() or len(text) > _LONGEST]:
+        raise UnclearError(f"expected names of up to {_LONGEST} characters that can be seen, got {told(odd[0][:20])}")
     names = {label: named(text) for label, text in found.texts.items()}
     return NamesFile(path, names, found.is_list, "" if is_only else found.by, found.others)
 
@@ -130,7 +136,7 @@ def _of_lines(path: Path, kind: str) -> list[Reading]:
 
 def _of_table(path: Path, kind: str) -> list[Reading]:
     """Read a table, such as Roboflow's."""
-    lines = _lines(path)
+    lines = [line for line in _lines(path) if not re.fullmatch("sep=.", line)]  # which Excel writes
     delimiter = max("\t;,", key=lines[0].count)
     return name_tables.of_rows(list(csv.reader(lines, delimiter=delimiter)), kind)
 

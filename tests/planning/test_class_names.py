@@ -29,10 +29,8 @@ OF_VALUES = "Are the names in classes.txt those of the values {} in this order? 
 FROM_VOID = "Is value 255 void, the first name in classes.txt, and 0 car? Default: yes"
 OR_255 = "Is value 255 sky, the last name in classes.txt? Default: no, it is ignored"
 ALONE = "Is value 255 car, the last name in classes.txt? Default: yes, the masks hold 0 and 255 alone"
-OR_FROM_1 = (
-    "Is value 0 car, the first name in classes.txt? Default: yes; but of the masks that were read none holds {}, which "
-    "would be {}"
-)
+OR_FROM_1 = "Is value 0 car, the first name in classes.txt? Default: yes; but no mask that was read holds {}"
+NO_NAME = "Is value 0 {}, as {} has it? Default: yes; but the masks hold 2, which has no name"
 UP_TO = (
     "Is value 0 {}, the first name in classes.txt? Default: yes; the masks hold values up to {}, and its last name is "
     "that of 1"
@@ -59,19 +57,32 @@ UP_TO = (
         ("background\n", [0, 255], {0: "background"}, ()),
         ("car\n", [0], {0: "car"}, ()),
         ("car\n", [0, 1], {0: "background", 1: "car"}, (FROM_1[0].replace("2 tree", "1 car"),)),
-        ("0 car\n1 tree\n", [0, 1, 2], {0: "car", 1: "tree"}, ()),  # it says how it counts
+        ("0 car\n1 tree\n", [0, 1], {0: "car", 1: "tree"}, ()),
+        ("0 car\n1 tree\n", [0, 1, 2], {0: "car", 1: "tree"}, (NO_NAME.format("car", "classes.txt"),)),
+        ("0 bg\n1 tree\n", [0, 1, 2], {0: "bg", 1: "tree"}, ()),
         ("__ignore__\n_background_\ncar", [0, 1, 255], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
         ("__ignore__\n_background_\ncar", [0, 1], {255: "__ignore__", 0: "_background_", 1: "car"}, ()),
         ("__ignore__\n_background_\ncar", [0, 1, 2], {0: "__ignore__", 1: "_background_", 2: "car"}, ()),
         ("void\ncar\ntree", [0, 1, 255], {255: "void", 0: "car", 1: "tree"}, (FROM_VOID,)),
         ("car\ntree\nsky\n", [0, 1, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_255,)),
         ("car", [255], {}, ()),
-        ("car\ntree\nsky\n", [1, 2, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("0", "car"),)),
-        ("car\ntree\nsky\n", [1, 2], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("0", "car"),)),
-        ("car\ntree\nsky\n", [0, 1], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("2", "sky"),)),
-        ("car\ntree\nsky\n", [0, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("2", "sky"),)),
+        (
+            "car\ntree\nsky\n",
+            [1, 2, 255],
+            {0: "car", 1: "tree", 2: "sky"},
+            (OR_FROM_1.format("0, so the list may count from 1"),),
+        ),
+        (
+            "car\ntree\nsky\n",
+            [1, 2],
+            {0: "car", 1: "tree", 2: "sky"},
+            (OR_FROM_1.format("0, so the list may count from 1"),),
+        ),
+        ("car\ntree\nsky\n", [0, 1], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("2, sky"),)),
+        ("car\ntree\nsky\n", [0, 255], {0: "car", 1: "tree", 2: "sky"}, (OR_FROM_1.format("2, sky"),)),
         ("background\ntree\nsky\n", [0, 1], {0: "background", 1: "tree", 2: "sky"}, ()),
         ("void\ntree\nsky\n", [1, 2], {0: "void", 1: "tree", 2: "sky"}, ()),
+        ("car\ntree\nsky\nvoid\n", [0, 2, 255], {0: "car", 1: "tree", 2: "sky", 255: "void"}, ()),
         ("car\ntree\nvoid\n", [0, 1, 255], {0: "car", 1: "tree", 255: "void"}, ()),
         ("car\ntree\nvoid\n", [0, 1, 2, 255], {0: "car", 1: "tree", 2: "void"}, ()),
     ],
@@ -114,7 +125,8 @@ def test_a_list_in_json_counts_likewise_and_records_with_values_do_not(tmp_path)
         ("Is value 2 weed, the last name in classes.json? Default: yes, it counts from 1",),
     )
     found = known(tmp_path, {"classes.json": '[{"id": 0, "name": "crop"}, {"id": 1, "name": "weed"}]'}, [0, 1, 2])
-    assert (texts(found), found.questions) == ({0: "crop", 1: "weed"}, ())
+    asked = (NO_NAME.format("crop", "classes.json"),)
+    assert (texts(found), found.questions) == ({0: "crop", 1: "weed"}, asked)
 
 
 @pytest.mark.parametrize("folder", ["SegmentationClass", "trainannot"])

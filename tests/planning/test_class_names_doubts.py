@@ -54,6 +54,8 @@ def test_a_file_that_counts_from_1_is_asked_about_where_masks_may_count_from_0(t
     assert known(tmp_path, files, [0, 1, 2]).questions == (asked,)
     assert known(tmp_path, files, [0, 1, 2, 3]).questions == ()
     assert known(tmp_path, files, [1, 2]).questions == ()
+    files = {"labels.txt": "1: soil\n2: road\n3: car\n255: void"}
+    assert known(tmp_path, files, [0, 1, 2, 255]).questions == (asked,)
 
 
 def test_a_file_with_values_counts_for_more_than_a_list(tmp_path):
@@ -85,6 +87,13 @@ def test_a_sure_layout_counts_for_more_than_a_list_that_lacks_values(tmp_path):
     [
         ({"classes.txt": "0: soil\n1: road\nlane"}, "classes.txt, which could not be read: expected a value before "),
         ({"class_iou.csv": "class,iou\na,0.5\nb,0.7"}, "class_iou.csv, which could not be read: none of its columns'"),
+        (
+            {"labels.txt": '0: soil\n1: ""'},
+            "labels.txt, which could not be read: expected names, got '1:'",
+        ),
+        ({"labels.txt": f"soil\n{'x' * 201}"}, "labels.txt, which could not be read: expected names of up to 200 char"),
+        ({"labels.json": '["soil", "\\u200b"]'}, "labels.json, which could not be read: expected names of up to 200"),
+        ({"classes.json": '"road"'}, "classes.json, which could not be read: expected a list or a mapping of names? "),
         ({"classes.json": '["a", 3]'}, "classes.json, which could not be read: expected a name, or a record with "),
         ({"labels.json": '{"labels": {"wall": 300}}'}, "labels.json, which could not be read: expected a name, and "),
     ],
@@ -139,6 +148,11 @@ def test_a_palette_counts_for_more_than_a_list_which_is_asked_about(tmp_path):
             "in label_colors.txt by the masks' palette",
         ),
     )
+
+
+def test_a_palette_and_the_order_of_the_same_file_are_not_asked_about(tmp_path):
+    files = {"class_dict.csv": "name,r,g,b\nroad,51,221,255\nsoil,0,0,0"}
+    assert table_of(tmp_path, files, [[0, 1]], PALETTE).questions == ()
 
 
 def test_two_names_of_a_palettes_colour_are_asked_about(tmp_path):

@@ -70,7 +70,16 @@ def test_names_alone_count_in_their_order(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["2 wheeler\n3 wheeler\ncar", "car\n2 wheeler", "zone: 1\nzone: 2", "zone 1\nzone 2", "rock, bare\ncar", "🚗\n🌳"],
+    [
+        "soil\n1-storey\n2-storey\n3-storey",
+        "soil\n1 lane\n2 lanes\n3 lanes",
+        "2 wheeler\n3 wheeler\ncar",
+        "car\n2 wheeler",
+        "zone: 1\nzone: 2",
+        "zone 1\nzone 2",
+        "rock, bare\ncar",
+        "🚗\n🌳",
+    ],
 )
 def test_numbers_and_commas_may_be_parts_of_names(text):
     [found] = name_lines.of_lines(lines(text))
@@ -98,6 +107,7 @@ def test_of_two_names_of_a_value_the_first_counts():
     ("text", "message"),
     [
         ("0: soil\n1: road\nlane", "expected a value before each name, got 'lane'"),
+        ("soil\n1: road\n2: car", "expected a value before each name, got 'soil'"),
         ("0: soil\n300: road", "expected values up to 255, got 300"),
         ("soil\n7\nroad", "expected names, got '7'"),
         ("0\n1\n2", "expected names, got '0'"),
@@ -108,7 +118,9 @@ def test_lines_of_which_some_have_a_value_are_refused(text, message):
         name_lines.of_lines(lines(text))
 
 
-@pytest.mark.parametrize("text", ["", "a.png\nb.png", "1 2 3 road\n4 5 6 car", "# nothing"])
+@pytest.mark.parametrize(
+    "text", ["", "a.png\nb.png", "1 2 3 road\n4 5 6 car", "road #ff0000\ncar #00ff00", "# nothing"]
+)
 def test_lists_of_pictures_and_colours_are_no_names_of_values(text):
     assert name_lines.of_lines(lines(text)) == []
 
@@ -129,6 +141,10 @@ def test_lists_of_pictures_and_colours_are_no_names_of_values(text):
         ("road: #804080\ncar: #00008E", {0x804080: "road", 142: "car"}),
         ("0 road 128 64 128\n1 car 0 0 142", {0x804080: "road", 142: "car"}),
         ("# label:color_rgb:parts:actions\nroad:128,64,128:lane,kerb:\n", {0x804080: "road"}),
+        ("zone 1 0 0 0\nzone 2 128 64 128", {0: "zone 1", 0x804080: "zone 2"}),
+        ("Car 1 255 0 0\nCar 2 200 0 0\nBike 1 1 2 3", {0xFF0000: "Car 1", 0xC80000: "Car 2", 0x010203: "Bike 1"}),
+        ("7 128 64 128 road\n26 0 0 142 car\n27 0 60 100 bus", {0x804080: "road", 142: "car", 0x003C64: "bus"}),
+        ("road: rgb(128, 64, 128)\ncar: rgb(0, 0, 142)", {0x804080: "road", 142: "car"}),
         ("1 2 300 far\nred\n0 0 142 car", {142: "car"}),
     ],
 )

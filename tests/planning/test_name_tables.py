@@ -28,10 +28,15 @@ SOIL, ORDER = {0: "soil", 1: "road", 2: "car"}, [(True, "order")]
         "Label,Pixel Value\nsoil,0.0\nroad,1.0\ncar,2.0",
         "# id,name\n0,soil\n1,road\n2,car",
         "ID,Class\n0,soil\n1,road\n2,car\n",
-        "number,what it is,name\n0,a,soil\n1,b,road\n2,c,car",
+        "no,what it is,name\n0,a,soil\n1,b,road\n2,c,car",
         "name,value\nlicence plate,-1\nsoil,0\nroad,1\ncar,2",
         "Bezeichnung,Id\nsoil,0\nroad,1\ncar,2",
+        "name,value\nsoil,0x00\nroad,0x01\ncar,0x02",
+        "name,value\nsoil,+0\nroad,+1\ncar,+2",
+        'name,value\nsoil,"0,0"\nroad,"1,0"\ncar,"2,0"',
         "soil,0\nroad,1\ncar,2",
+        "flat,soil,0\nflat,road,1\nobject,car,2",
+        "soil,1,2,3,0\nroad,4,5,6,1\ncar,7,8,9,2",
         "0,soil,\n1,road,\n2,car,",
         "0,soil,1,2,3\n1,road,4,5,6\n2,car,7,8,9",
     ],
@@ -69,6 +74,13 @@ def test_names_without_values_count_in_their_order_without_their_title(text):
         ("class,hex\nroad,#804080\ncar,#00008e", {0x804080: "road", 0x00008E: "car"}),
         ("class,colour\nroad,128 64 128\ncar,0 0 142", {0x804080: "road", 0x00008E: "car"}),
         ('class,colour\nroad,"rgb(128, 64, 128)"\ncar,"rgba(0,0,142,1.0)"', {0x804080: "road", 142: "car"}),
+        ("name,color_r,color_g,color_b\nroad,128,64,128\ncar,0,0,142", {0x804080: "road", 142: "car"}),
+        ('name,color,rgb\nroad,purple,"128,64,128"\ncar,blue,"0,0,142"', {0x804080: "road", 142: "car"}),
+        ("name,r,g,b,example\nroad,128,64,128,road.png\ncar,0,0,142,car.png", {0x804080: "road", 142: "car"}),
+        ("road,128,64,128,255\ncar,0,0,142,255", {0x804080: "road", 142: "car"}),
+        ("road,128,64,128,0\ncar,0,0,142,1", {0x804080: "road", 142: "car"}),
+        ("7,road,128,64,128\n26,car,0,0,142\n27,bus,0,60,100", {0x804080: "road", 142: "car", 0x003C64: "bus"}),
+        ("128,64,128,road,900\n0,0,142,car,20", {0x804080: "road", 142: "car"}),
         ("road,#804080\ncar,#00008e", {0x804080: "road", 0x00008E: "car"}),
         ("name,r,g,b\nroad,128,64,128\ncar,0,0,300", {0x804080: "road"}),
         ("name,r,g,b\nroad,128.0,64.0,128.0\ncar,0.0,0.0,142.00", {0x804080: "road", 142: "car"}),
@@ -88,6 +100,7 @@ def test_colours_are_told_by_titles_or_by_their_form(text, expected):
         ("name,r,g,b\nfire,255,255,255\nsoil,0,0,0", {"colour": [0, 255], "order": [0, 1]}),
         ("Klasse,Wert\ncar,2\nsoil,0", {"wert": [0, 2], "order": [0, 1]}),
         ("soil,120\nroad,30", {"numbers": [30, 120], "order": [0, 1]}),
+        ("class,number\nsoil,7\nroad,1", {"number": [1, 7], "order": [0, 1]}),
         ("soil,7\nroad,1", {"numbers": [1, 7], "order": [0, 1]}),
         ("name,id,code\nsoil,0,111\nroad,1,523", {"id": [0, 1]}),
     ],
@@ -115,6 +128,8 @@ def test_of_several_names_of_a_label_the_first_counts():
         ("name,code\nsoil,111\nroad,523", "none of its columns' titles says that it has the values: code"),
         ("picture,class\na,cat\nb,cat", "none of its columns' titles says that it has the values: picture"),
         ("0,soil\nweed\n2,tree", "expected names, got 0"),
+        ("id,name\nL0,soil\nL1,road", "expected numbers in its column id, got 'L0'"),
+        ("id,name,ID\n0,soil,2\n1,road,1", "two of its columns are called 'ID'"),
         ("0\n1", "expected names, got 0"),
         ("value,r\n1,2", "none of its columns' titles says that it has the names: value, r"),
         ("Wert;Klasse;Anzahl\n0;Boden;7".replace(";", ","), "none of its columns' titles says .* values: wert, anzahl"),
@@ -126,7 +141,11 @@ def test_what_does_not_say_which_value_a_name_has_is_refused(text, message):
         readings(text)
 
 
-@pytest.mark.parametrize("text", ["", "image,class\na.png,soil\nb.jpg,road", ",\n,"])
+def test_a_table_of_images_and_their_classes_has_no_names_and_takes_no_time():
+    assert readings("id,label\n" + "".join(f"{i:x}f,{i % 2}\n" for i in range(20_000))) == []
+
+
+@pytest.mark.parametrize("text", ["", "id,name", "image,class\na.png,soil\nb.jpg,road", ",\n,"])
 def test_what_has_no_names_has_no_reading(text):
     assert readings(text) == []
 

@@ -31,6 +31,10 @@ MAPILLARY = {
         ({"classes": [{"title": "car", "color": "#010203"}]}, "colour", {0x010203: "car"}, False),
         ({"classes": [{"title": "car", "color": "#010203"}]}, "index", {0: "car"}, True),
         ([{0: "void", 3: "grass"}, {0: [0, 0, 0], 3: [0, 255, 0]}], "index", {0: "void", 3: "grass"}, False),
+        ([{0: "void", 3: "grass"}, {0: [0, 0, 0], 3: [0, 255, 0]}], "colour", {0: "void", 0x00FF00: "grass"}, False),
+        ([{2: "wall"}, {0: "floor"}], "index", {2: "wall", 0: "floor"}, False),
+        ({"facade": [1, 2, 3], "wall": [4, 5, 6]}, "colour", {0x010203: "facade", 0x040506: "wall"}, False),
+        ({"facade": "#010203", "wall": "#040506"}, "colour", {0x010203: "facade", 0x040506: "wall"}, False),
         ({"names": {0: "wall", 2: "floor"}, "nc": 2}, "index", {0: "wall", 2: "floor"}, False),
     ],
 )
