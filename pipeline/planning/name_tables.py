@@ -74,27 +74,32 @@ def of_rows(rows: Sequence[Sequence[str]], kind: str) -> list[Reading]:
         return of_columns(_titled(filled[0], list(zip(*rest, strict=True))), kind)
     if not rest and any(map(is_title, filled[0])):
         return []
-    columns: list[Sequence[str]] = list(zip(*filled, strict=True))
+    return of_columns(_by_form(list(zip(*filled, strict=True))), kind)
+
+
+def _by_form(columns: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Return columns without titles by those that only they can have."""
     numeric = [cells for cells in columns if name_cells.are_numbers(cells)]
     colours = [cells for cells in columns if name_cells.are_colours(cells)]
     texts = [cells for cells in columns if cells not in numeric and cells not in colours]
     if not texts:
-        raise UnclearError(f"expected names, got {filled[0][0]}")
+        raise UnclearError(f"expected names, got {columns[0][0]}")
     if len(numeric) not in (0, 1, 3, 4):
         raise UnclearError(f"its {len(numeric)} columns of numbers have no titles")
     name = min(texts, key=lambda cells: len(set(cells)) < len(cells))  # not a group's
     titled = dict(zip(("name", "color"), (name, *colours[:1]), strict=False))
     if len(numeric) > 1:
-        numbers = [[name_cells.number(cell) or 0 for cell in row] for row in zip(*numeric, strict=True)]
-        place = name_cells.place_of_colour(numbers) or 0
+        rows = [[name_cells.number(cell) or 0 for cell in row] for row in zip(*numeric, strict=True)]
+        place = name_cells.place_of_colour(rows) or 0
         titled |= dict(zip("rgb", numeric[place : place + 3], strict=True))
-        numeric = [cells for i, cells in enumerate(numeric) if not place <= i < place + 3]
-    if numeric and set(numeric[0]) != {"255"}:
-        is_value = columns.index(numeric[0]) < columns.index(name) or name_cells.are_consecutive(
-            name_cells.values(numeric[0])
-        )
-        titled |= {"value" if is_value else "numbers": numeric[0]}  # numbers behind names may be counts
-    return of_columns(titled, kind)
+        numeric = [*numeric[:place], *numeric[place + 3 :]]
+    for cells in numeric:
+        is_before = columns.index(cells) < columns.index(name)
+        if is_before or name_cells.are_consecutive(name_cells.values(cells)):
+            titled["value"] = cells
+        elif set(cells) != {"255"}:  # opacity; other numbers behind names may be counts
+            titled["numbers"] = cells
+    return titled
 
 
 def _titled(first: Sequence[str], columns: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
