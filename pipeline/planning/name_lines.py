@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from pipeline.files.decoding import suffixes
 from pipeline.planning import name_cells, name_tables
+from pipeline.planning.contents import Label
 from pipeline.planning.name_tables import Reading, UnclearError
 
 _HEX = r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})\b"
@@ -59,22 +60,28 @@ def of_colours(lines: Sequence[str]) -> list[Reading]:
         if (match := re.fullmatch(_CVAT, line) or re.fullmatch(_FIRST, text) or re.fullmatch(_LAST, text))
     ]
     of_lines = [[int(number) for number in re.findall(r"\d+", match["numbers"])] for match in found]
-    place = name_cells.place_of_colour(of_lines)
     are_named = len({match["name"] for match in found}) == len(found)
-    pairs: list[tuple[int | None, str]] = []
-    for match, numbers in zip(found, of_lines, strict=True):
-        is_before = match.start("name") < match.start("numbers")
-        start = (len(numbers) - 3 if is_before else 0) if place is None or not are_named else place
-        rest = "" if place is not None and are_named else " ".join(map(str, numbers[:start] + numbers[start + 3 :]))
-        number, name = rest, match["name"].strip(_AROUND)
-        name = name and (f"{name} {number}" if is_before else f"{number} {name}").strip()  # such as zone 1
-        colour = numbers[start : start + 3]
-        if name and max(colour) < 256:
-            pairs.append((int.from_bytes(bytes(colour)), name))
+    place = name_cells.place_of_colour(of_lines) if are_named else None
+    pairs = [_coloured(match, numbers, place) for match, numbers in zip(found, of_lines, strict=True)]
+    pairs = [(colour, name) for colour, name in pairs if name and colour is not None]
     numbered = _matches(_BEFORE, [name for _, name in pairs])
     if len(numbered) == len(pairs) == len({value for value, _ in numbered}):
         pairs = [(colour, name) for (colour, _), (_, name) in zip(pairs, numbered, strict=True)]
     return [name_tables.reading(pairs)] if pairs else []
+
+
+def _coloured(match: re.Match[str], numbers: Sequence[int], place: int | None) -> tuple[int | None, str]:
+    """Return the colour that begins at `place` of three or four numbers, None if it is none, and its name.
+
+    Without a place, it is farthest from the name, which has the fourth, such as zone 1.
+    """
+    is_behind = match.start("name") < match.start("numbers")
+    start = (len(numbers) - 3 if is_behind else 0) if place is None else place
+    colour, name = numbers[start : start + 3], match["name"].strip(_AROUND)
+    if place is None and name:
+        others = " ".join(map(str, [*numbers[:start], *numbers[start + 3 :]]))
+        name = (f"{name} {others}" if is_behind else f"{others} {name}").strip()
+    return int.from_bytes(bytes(colour)) if max(colour) < 256 else None, name
 
 
 def _in_decimals(line: str) -> str:
@@ -100,15 +107,12 @@ def _numbered(names: Sequence[str]) -> list[Reading]:
         if len(pairs) == len(names) or has_title:
             if max(values) > 255:
                 raise UnclearError(f"expected values up to 255, got {max(values)}")
-            by_value = name_tables.reading(
-                (value if value >= 0 else None, name.strip(_QUOTES)) for value, name in pairs
-            )
-            if pattern == _BEFORE:
+            texts = [name.strip(_QUOTES) for _, name in pairs]
+            by_value = name_tables.reading(zip((each if each >= 0 else None for each in values), texts, strict=True))
+            if pattern == _BEFORE or (pattern == _BEHIND and name_cells.are_consecutive(values)):
                 return [by_value]
-            if pattern == _BEHIND and name_cells.are_consecutive(values):
-                return [by_value]
-            texts = [name.strip(_QUOTES) for _, name in pairs] if pattern == _BEHIND else names
-            return [replace(by_value, by="number"), Reading(dict(enumerate(texts)), is_list=True, by="order")]
+            in_order: dict[Label, str] = dict(enumerate(texts if pattern == _BEHIND else names))
+            return [replace(by_value, by="number"), Reading(in_order, is_list=True, by="order")]
         if pattern == _BEFORE and counts and len(pairs) > len(names) / 2:
             others = [name for name in names if not _matches(pattern, [name])]
             raise UnclearError(f"expected a value before each name, got {others[0]!r}")

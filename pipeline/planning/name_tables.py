@@ -150,11 +150,18 @@ def of_columns(columns: Mapping[str, Sequence[str]], kind: str) -> list[Reading]
     ]
     if any(len(texts) > _MANY and 10 * len(each.texts) < len(texts) for each in found):
         return []  # a list of images
-    for other, cells in rest.items():
+    if found:
+        return found
+    _refuse_unread_values(rest)
+    return _without_values(texts, rest, colours)
+
+
+def _refuse_unread_values(columns: Mapping[str, Sequence[str]]) -> None:
+    """Raise UnclearError for a column whose title says that it has values, and nothing else, and that has none."""
+    for title, cells in columns.items():
         unread = [cell for cell in cells if cell and not re.fullmatch(name_cells.DECIMAL, cell)]
-        if not found and unread and re.fullmatch(_VALUE, other) and not re.fullmatch("|".join(_NAMES), other):
-            raise UnclearError(f"expected numbers in its column {other}, got {unread[0]!r}")
-    return found or _without_values(texts, rest, colours)
+        if unread and re.fullmatch(_VALUE, title) and not re.fullmatch("|".join(_NAMES), title):
+            raise UnclearError(f"expected numbers in its column {title}, got {unread[0]!r}")
 
 
 def _columns_of_values(columns: Mapping[str, Sequence[str]]) -> dict[str, list[int | None]]:

@@ -125,20 +125,22 @@ def remove(root: Path, waste: Waste) -> bool:
     Return whether it is removed: a run or cross-validation that was resumed since stays.
     """
     path = root / waste.path
-    if waste.kind in ("run", "cross-validation"):
-        if _is_in_use(path, waste.kind):
-            return False
-        with suppress(FileNotFoundError):  # removed by another process
+    if _is_in_use(path, waste.kind):
+        return False
+    with suppress(FileNotFoundError):  # removed by another process
+        if waste.kind in ("run", "cross-validation"):
             remove_folder(path)
-    elif path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return True
 
 
 def _is_in_use(path: Path, kind: str) -> bool:
-    return is_in_use(path) if kind == "run" else locks.is_held(path.with_suffix(".lock"))
+    if kind == "run":
+        return is_in_use(path)
+    return kind == "cross-validation" and locks.is_held(path.with_suffix(".lock"))
 
 
 def _tree(path: Path) -> Iterator[Path]:
