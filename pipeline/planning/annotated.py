@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from pipeline.data import annotations
 from pipeline.data.annotations import labelme, panoptic, yolo
 from pipeline.files.decoding import suffixes
-from pipeline.planning import class_names, families, globs, mask_files
-from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing
+from pipeline.planning.masks import families, globs, mask_files
+from pipeline.planning.masks.families import Family
+from pipeline.planning.names import class_names
 
 _LARGEST = 2_000_000_000  # bytes: a JSON file beyond that is not read to see what it is
 _MARK = b"<annotations"

@@ -9,27 +9,18 @@ from pipeline.data import annotations, assignment, pairing
 from pipeline.data.pairing import Pair
 from pipeline.files import repository
 from pipeline.params.dataset import FolderDataset
-from pipeline.planning import (
-    annotated,
-    class_table,
-    contents,
-    globs,
-    image_files,
-    list_files,
-    mask_files,
-    params_file,
-    sizes,
-    split_files,
-    split_rules,
-)
-from pipeline.planning.class_table import ClassTable
+from pipeline.planning import annotated, contents, image_files, params_file, sizes
 from pipeline.planning.contents import Contents
-from pipeline.planning.families import Family
 from pipeline.planning.listing import Listing, read as read_listing
+from pipeline.planning.masks import globs, mask_files
+from pipeline.planning.masks.families import Family
+from pipeline.planning.names import class_table
+from pipeline.planning.names.class_table import ClassTable
 from pipeline.planning.params_file import line, text_of
 from pipeline.planning.sizes import Machine, Sizes
-from pipeline.planning.split_rules import SplitRule
-from pipeline.planning.split_words import split_of_folder
+from pipeline.planning.splits import list_files, split_files, split_rules
+from pipeline.planning.splits.split_rules import SplitRule
+from pipeline.planning.splits.split_words import split_of_folder
 
 
 @dataclass(frozen=True)

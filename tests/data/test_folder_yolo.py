@@ -9,8 +9,9 @@ from PIL import Image
 from pipeline.artifacts import manifest
 from pipeline.data import download, folder
 from pipeline.files.images import read_mask
-from pipeline.planning import annotated, class_names, class_table, contents
+from pipeline.planning import annotated, contents
 from pipeline.planning.listing import read as read_listing
+from pipeline.planning.names import class_names, class_table
 from pipeline.planning.proposal import propose
 from pipeline.planning.sizes import Machine
 from tests.data.test_download import LIMITS

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from pipeline.data.pairing import Pair
-from pipeline.planning import class_table, contents
+from pipeline.planning import contents
 from pipeline.planning.listing import Listing
+from pipeline.planning.names import class_table
 
 RED, GREEN = (250, 50, 83), (51, 221, 55)
 

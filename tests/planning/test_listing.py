@@ -1,6 +1,7 @@
 import pytest
 
-from pipeline.planning import listing, mask_files
+from pipeline.planning import listing
+from pipeline.planning.masks import mask_files
 
 
 @pytest.fixture

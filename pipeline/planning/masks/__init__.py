@@ -1,0 +1,1 @@
+"""Which files of a data set are masks, and which image each belongs to."""
