@@ -135,7 +135,9 @@ def _in_order(names: Sequence[str]) -> list[Reading]:
         names = names[1:]
     sections = [name for name in names if re.fullmatch(_SECTION, name)]
     if len(names) > 1 and _is_heading(names[0]) and sections in ([], [names[0]]):
-        names = names[1:]
+        names, sections = names[1:], []
     if numbers := [name for name in names if re.fullmatch(r"-?[\d.]+\W*", name)]:
         raise UnclearError(f"expected names, got {numbers[0]!r}")
+    if 0 < len(sections) < len(names):
+        raise UnclearError(f"expected names, got the heading {sections[0]!r}")
     return [Reading(dict(enumerate(names)), is_list=True)] if 0 < len(names) <= 256 else []

@@ -63,15 +63,25 @@ def _of_mapping(tree: dict[Any, Any], kind: str) -> list[Reading]:
         pairs = [
             (colours[key], each) if are_keys else (name_cells.colour(_text(each)), key) for key, each in tree.items()
         ]
-    elif any(isinstance(name, str) for name in tree.values()):
-        pairs = [(int(key), name) for key, name in tree.items()]
     else:
-        pairs = [(value if type(value) is int else None, name) for name, value in tree.items()]
+        pairs = _numbered(tree)
     most = 256 if kind == "index" else 1 << 24
     found = [(label, name.strip()) for label, name in pairs if label is not None and isinstance(name, str)]
     if len(found) < len(pairs) or any(label >= most or not name for label, name in found):
         raise UnclearError("expected a name, and a value or colour, of each class")
     return [name_tables.reading((label if label >= 0 else None, name) for label, name in found)]
+
+
+def _numbered(tree: dict[Any, Any]) -> list[tuple[int | None, Any]]:
+    """Return values with names, of which either may be the key, and the values texts."""
+    are_values = all(type(value) is int for value in tree.values())
+    of_keys = [name_cells.number(_text(key)) for key in tree]
+    if not are_values and None not in of_keys:
+        return list(zip(of_keys, tree.values(), strict=True))
+    of_values = [name_cells.number(_text(value)) for value in tree.values()]
+    if {*of_keys, *of_values} <= {None}:
+        raise ValueError("expected values")  # of images, perhaps
+    return list(zip(of_values, tree, strict=True))
 
 
 def _of_records(tree: list[dict[Any, Any]], kind: str) -> list[Reading]:

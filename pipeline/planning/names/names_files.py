@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pipeline.files import safe_yaml
 from pipeline.files.decoding import suffixes
@@ -145,19 +146,16 @@ def _of_label_map(path: Path, kind: str) -> list[Reading]:
     """Read TensorFlow's label map, in protobuf's text format."""
     names: dict[Label, str] = {}
     for item in re.findall(r"item\s*\{(.*?)\}", path.read_text("utf-8-sig"), re.DOTALL):
-        found: dict[str, str] = dict(
-            re.findall(r"(id|name|display_name)\s*:\s*[\"']?(.*?)[\"']?\s*$", item, re.MULTILINE)
-        )
+        found = {key: text.strip("\"'") for key, text in re.findall(_FIELD, item)}
         names[int(found["id"])] = found.get("display_name") or found.get("name", "")
     return [Reading(names)] if kind == "index" and all(names.values()) else []
 
 
 def _of_tree(path: Path, kind: str) -> list[Reading]:
     """Read JSON or YAML; of a file whose name says nothing of names, what a key such as names or classes holds."""
-    is_json = path.suffix.lower() == ".json"
-    tree = json.loads(path.read_text("utf-8-sig")) if is_json else safe_yaml.read(path)
     is_bare = re.fullmatch(_BARE, path.stem, re.IGNORECASE) is not None
     try:
+        tree = _tree(path)
         readings = name_trees.read(tree, kind, is_bare=is_bare)
     except UnclearError:
         if is_bare:
@@ -171,6 +169,19 @@ def _of_tree(path: Path, kind: str) -> list[Reading]:
     ]
 
 
+def _tree(path: Path) -> Any:
+    if path.suffix.lower() != ".json":
+        try:
+            return safe_yaml.read(path)
+        except ValueError as err:
+            raise UnclearError("expected YAML") from err
+    try:
+        return json.loads(path.read_text("utf-8-sig"))
+    except json.JSONDecodeError as err:
+        raise UnclearError(f"expected JSON: {err}") from err
+
+
+_FIELD = r"""\b(id|name|display_name)\s*:\s*("[^"\n]*"|'[^'\n]*'|[^\s,;]+)"""
 _BARE = rf"id2label|label2id|palette|ontology|{_WORDS}"
 _READERS: Mapping[str, Callable[[Path, str], list[Reading]]] = {
     r"dataset\.json": _of_nnunet,

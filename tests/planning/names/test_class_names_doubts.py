@@ -95,6 +95,11 @@ def test_a_sure_layout_counts_for_more_than_a_list_that_lacks_values(tmp_path):
         ({"labels.txt": f"soil\n{'x' * 201}"}, "labels.txt, which could not be read: expected names of up to 200 char"),
         ({"labels.json": '["soil", "\\u200b"]'}, "labels.json, which could not be read: expected names of up to 200"),
         ({"classes.json": '"road"'}, "classes.json, which could not be read: expected a list or a mapping of names? "),
+        (
+            {"classes.json": '["a", "b"'},
+            "classes.json, which could not be read: expected JSON: Expecting ',' delimiter: ",
+        ),
+        ({"classes.yaml": "[a, b"}, "classes.yaml, which could not be read: expected YAML? "),
         ({"classes.json": '["a", 3]'}, "classes.json, which could not be read: expected a name, or a record with "),
         ({"labels.json": '{"labels": {"wall": 300}}'}, "labels.json, which could not be read: expected a name, and "),
     ],

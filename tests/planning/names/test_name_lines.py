@@ -111,6 +111,9 @@ def test_of_two_names_of_a_value_the_first_counts():
         ("0: soil\n300: road", "expected values up to 255, got 300"),
         ("soil\n7\nroad", "expected names, got '7'"),
         ("0\n1\n2", "expected names, got '0'"),
+        ("Animals:\ncow\ncat\nPlants:\noak", "expected names, got the heading 'Animals:'"),
+        ("cow\ncat\nPlants:\noak", "expected names, got the heading 'Plants:'"),
+        ("cow\n[plants]\noak", r"expected names, got the heading '\[plants\]'"),
     ],
 )
 def test_lines_of_which_some_have_a_value_are_refused(text, message):

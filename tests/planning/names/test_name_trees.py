@@ -36,6 +36,11 @@ MAPILLARY = {
         ({"facade": [1, 2, 3], "wall": [4, 5, 6]}, "colour", {0x010203: "facade", 0x040506: "wall"}, False),
         ({"facade": "#010203", "wall": "#040506"}, "colour", {0x010203: "facade", 0x040506: "wall"}, False),
         ({"names": {0: "wall", 2: "floor"}, "nc": 2}, "index", {0: "wall", 2: "floor"}, False),
+        ({"label2id": {"wall": "0", "floor": "7"}}, "index", {0: "wall", 7: "floor"}, False),
+        ({"wall": 0.0, "floor": 7.0}, "index", {0: "wall", 7: "floor"}, False),
+        ({"1": "0", "0": "1"}, "index", {1: "0", 0: "1"}, False),  # digits
+        ({"1": 0, "0": 1}, "index", {0: "1", 1: "0"}, False),
+        ({"void": -1, "wall": 0}, "index", {0: "wall"}, False),
     ],
 )
 def test_names_by_value_by_name_in_order_or_as_records(tree, kind, expected, is_list):

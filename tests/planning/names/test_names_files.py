@@ -87,6 +87,7 @@ def test_names_without_values_are_lists(tmp_path, file, text):
             "label_map.pbtxt",
             'item {\n id: 0\n name: \'soil\'\n}\nitem {\n  name: "n"\n  id: 1\n display_name: "tall weed"\n}',
         ),
+        ("label_map.pbtxt", "item { id: 0, name: 'soil' }\nitem {\n id: 1,\n name: 'tall weed',\n}"),
         ("labels.txt", "{0: 'soil', 1: 'tall weed'}"),
         ("labels.txt", '{"soil": 0, "tall weed": 1}'),
         ("labels.json", '{"0": {"name": "soil"}, "1": {"name": "tall weed"}}'),
