@@ -177,6 +177,8 @@ def test_the_matrix_changes_from_shares_to_pixels(tab):
     assert tab.run(shown) == "48"
     tab.click("#matrix tbody tr:nth-child(3) td")
     assert tab.run("document.getElementById('cell').textContent") == "car → road: 85.71% of car, 48 pixels"
+    tab.click("#matrix tbody tr:nth-child(1) td:nth-child(4)")
+    assert tab.run("document.getElementById('cell').textContent") == "road → car: no pixels"
 
 
 @pytest.mark.parametrize("width", [400, 1400])

@@ -49,8 +49,10 @@
   }
   for (const event of ['pointerover', 'click']) {  // a click, for devices that cannot hover
     matrix.addEventListener(event, ({target}) => {
-      const cell = target.closest('td[title]');
-      if (cell) byId('cell').textContent = cell.title;
+      const cell = target.closest('#matrix tbody td');
+      if (!cell) return;
+      const names = [cell.parentElement.sectionRowIndex, cell.cellIndex - 1].map(index => isolated(classes[index]));
+      byId('cell').textContent = cell.title || `${names.join(' → ')}: no pixels`;
     });
   }
 
