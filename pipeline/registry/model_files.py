@@ -174,7 +174,9 @@ def options(uri: str, address: str) -> dict[str, Any]:
     import mlflow
 
     try:
-        return dict(mlflow.models.get_model_info(address).flavors["python_function"]["config"]["serving"])
+        with TemporaryDirectory() as temporary:  # in which Model.load(address) would leave it
+            path = mlflow.artifacts.download_artifacts(f"{address}/MLmodel", dst_path=temporary, tracking_uri=uri)
+            return dict(mlflow.models.Model.load(path).flavors["python_function"]["config"]["serving"])
     except (mlflow.MlflowException, OSError, LookupError, TypeError) as err:
         raise ValueError(redact(f"expected a version {address} made by the register stage in {uri}: {err}")) from err
 
@@ -243,7 +245,6 @@ def _add_version(
         mlflow.pyfunc.load_model(copy).predict(served_model.example())  # MLflow itself only warns if this fails
         sys.path[:] = path  # loading put the model's copy of our code first
     client.log_model_artifacts(info.model_id, str(evidence), f"{EVIDENCE}/{tags['evidence']}")
-    entity = mlflow.register_model(
-        info.model_uri, model.name, tags={**tags, **record}
-    )  # last: a version is never incomplete
+    # Last: a version is never incomplete.
+    entity = mlflow.register_model(info.model_uri, model.name, tags={**tags, **record})
     return versions.version(model, str(entity.version))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grimp
 import pytest
-from mlflow import MlflowClient, MlflowException, artifacts, models
+from mlflow import MlflowClient, MlflowException, artifacts
 
 from pipeline.registry import file_record, model_files, versions
 from pipeline.registry.versions import RegisteredModel
@@ -97,10 +97,10 @@ def test_files_that_cannot_be_copied_are_named_with_the_reason(mlflow_store, ver
     "error", [MlflowException("no answer"), OSError("none"), KeyError("config"), TypeError("none")]
 )
 def test_options_that_cannot_be_read_are_those_of_something_else(mlflow_store, monkeypatch, error):
-    def fail(address):
+    def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(models, "get_model_info", fail)
+    monkeypatch.setattr(artifacts, "download_artifacts", fail)
     message = rf"expected a version models:/segnet-kept/1 made by the register stage in sqlite:.*: {error}"
     with pytest.raises(ValueError, match=message):
         model_files.options(mlflow_store, "models:/segnet-kept/1")

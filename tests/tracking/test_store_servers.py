@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import asdict
@@ -103,7 +104,7 @@ def test_a_training_is_recorded_and_found_again_by_another_process(server, uri, 
     assert contents(Path(back)) == {"history.csv": b"epoch\n1\n"}
 
 
-def test_a_registered_model_is_downloaded_unchanged_and_predicts_the_same(uri, name, tmp_path):
+def test_a_registered_model_is_downloaded_unchanged_and_predicts_the_same(uri, name, tmp_path, monkeypatch):
     model = write_model(tmp_path / "segnet")
     for folder in ("evidence", "into"):
         (tmp_path / folder).mkdir()
@@ -123,11 +124,14 @@ def test_a_registered_model_is_downloaded_unchanged_and_predicts_the_same(uri, n
         assert contents(folder) == contents(tmp_path / "evidence")
 
     address = f"models:/{name}@champion"
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     back = model_files.download(uri, address, tmp_path / "into")
     assert contents(back) == contents(model)
     assert model_files.options(uri, address) == OPTIONS
     mask = predict.load(back, **predict.PLAIN | model_files.options(uri, address)).mask(PICTURE)
     assert len(np.unique(mask)) > 1
+    assert contents(tmp_path / "temporary") == {}
     np.testing.assert_array_equal(mask, predict.load(model, **predict.PLAIN | OPTIONS).mask(PICTURE))
 
 
