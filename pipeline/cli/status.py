@@ -10,7 +10,7 @@ from pipeline.files.printable import printable
 from pipeline.files.terminal import say, say_json
 from pipeline.registry import champion, versions
 from pipeline.registry.comparison import level_used
-from pipeline.registry.decision_log import Entry, Log
+from pipeline.registry.decision_log import Entry, Log, made_champion
 from pipeline.registry.versions import Version
 
 _LONGEST_SCORE = 8  # characters
@@ -38,6 +38,8 @@ def status(*, name: Name = None, json: Json = False) -> None:
         return
     if by is None:
         say(f"{model.name}: no champion")
+    elif by.kind == "lost":
+        say(f"{model.name}: version {by.reign.champion} is champion, by entry {by.number}, which is lost")
     else:
         say(f"{model.name}: version {by.version} is champion since {by.at}, by entry {by.number}, {by.kind} by {by.by}")
         say(f"  {by.reason}")
@@ -64,11 +66,8 @@ def history(*, name: Name = None, json: Json = False) -> None:
 
 def _reigns_by(log: Log) -> Entry | None:
     """Return the entry since which the champion has been champion without a break, if there is one."""
-    by = None
-    for entry in log:
-        if by is None or entry.reign.champion != by.reign.champion:
-            by = entry
-    return by if by and by.reign.champion else None
+    number = log[-1].reign.champion if log else None
+    return None if number is None else made_champion(log, number)
 
 
 def _tree(version: Version, aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

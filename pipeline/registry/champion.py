@@ -97,11 +97,14 @@ def append(model: RegisteredModel, draft: Entry, log: Log) -> Entry:
     new_log = read(model)
     stored = next((other for other in new_log if other.mark == entry.mark), None)
     if stored is None:
-        first = next(other for other in new_log if other.after == entry.after)
+        numbers = [other.number for other in new_log]
+        place = numbers.index(entry.after) + 1 if entry.after in numbers else 0
+        first = new_log[min(place, len(new_log) - 1)]
+        which = f"by {first.by} at {first.at}, after which {_named(first.reign.champion)} is champion"
         raise OutrunError(
-            f"expected entry {entry.after} to be the newest in the log of {model.name}, got entry {first.number} by "
-            f"{first.by} at {first.at}, after which {_named(first.reign.champion)} is champion; nothing was changed; "
-            "check segnet status and decide again"
+            f"expected entry {entry.after} to be the newest in the log of {model.name}, got entry {first.number} "
+            f"{f'that is lost, {first.reason}' if first.kind == 'lost' else which}; nothing was changed; check segnet "
+            "status and decide again"
         )
     settle(model)
     return stored

@@ -14,7 +14,7 @@ from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pipeline.artifacts.verdict import Verdict
+from pipeline.artifacts.verdict import Outcome, Verdict
 from pipeline.files import strict_json
 
 _Number = int | float | None  # integers stay integers, so that text and SHA-256 stay the same
@@ -156,12 +156,13 @@ def counting(entries: Iterable[Entry], unreadable: Mapping[int, str] = MappingPr
     """Return the entries that count, each of which follows the one before it; those that came too late are left out.
 
     An entry that another follows, or the newest one, may be missing: an entry of kind lost stands for it, with the
-    aliases of the one before, and the log continues after it.
+    aliases of the one before or, where the next one tells them, those that it left; the log continues after it. Nor
+    does an entry count that one which is missing may have beaten, unless it is known that it did.
 
     Args:
         entries: those in the store, in any order.
         unreadable: why one in the store is not an entry, by its number.
-        newest: the highest number that is known to have been assigned.
+        newest: number of the newest entry that is known to have counted.
 
     >>> def entry(number, after):
     ...     return Entry("found", None, Reign(None, None), "", "", "", None, {}, number=number, after=after)
@@ -169,26 +170,51 @@ def counting(entries: Iterable[Entry], unreadable: Mapping[int, str] = MappingPr
     [1, 3]
     >>> [(e.number, e.kind) for e in counting([entry(1, 0), entry(4, 3)])]
     [(1, 'found'), (3, 'lost'), (4, 'found')]
+    >>> [(e.number, e.kind) for e in counting([entry(1, 0), entry(3, 1)])]
+    [(1, 'found'), (2, 'lost')]
     """
     log: list[Entry] = []
 
-    def lose(number: int) -> None:
+    def lose(number: int, following: Entry | None = None) -> None:
         reason = unreadable.get(number, f"entry {number} was deleted from the log")
-        reign = log[-1].reign if log else Reign(None, None)
+        before = log[-1].reign if log else Reign(None, None)
+        reign = (following and _reign_before(following)) or before
         log.append(Entry("lost", None, reign, "", "", reason, None, {}, number=number))
 
     readable = {entry.number: entry for entry in entries}
+    counted = {newest, *(entry.after for entry in readable.values())}
     for number, entry in sorted(readable.items()):
         last = log[-1].number if log else 0
         is_lost = entry.after not in readable or entry.after >= number  # a log that was deleted begins at 1 again
+        between = next((each for each in range(last + 1, number) if each not in readable), None)
         if entry.after > last and is_lost:
-            lose(entry.after)
+            lose(entry.after, entry)
             log.append(entry)
+        elif entry.after == last and between is not None and number not in counted:
+            lose(between)
         elif entry.after == last:
             log.append(entry)
-    if (highest := max((newest, *unreadable))) > max(readable, default=0):
+    if (highest := max((newest, *unreadable))) > (log[-1].number if log else 0):
         lose(highest)
     return tuple(log)
+
+
+def _reign_before(entry: Entry) -> Reign | None:
+    """Return the aliases that an entry found, if it tells them."""
+    if entry.kind == "rolled back":
+        return Reign(entry.reign.previous_champion, entry.reign.champion)
+    is_kept = entry.kind == "decided" and entry.verdict is not None and entry.verdict.outcome is not Outcome.PROMOTE
+    return entry.reign if is_kept else None
+
+
+def made_champion(log: Log, number: str) -> Entry | None:
+    """Return the newest entry by which a version became champion, None if there is none."""
+    found, before = None, None
+    for entry in log:
+        if entry.reign.champion == number != before:
+            found = entry
+        before = entry.reign.champion
+    return found
 
 
 def lost_champion(log: Log) -> str | None:

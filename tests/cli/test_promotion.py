@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.registry import champion, versions
 from pipeline.registry.versions import RegisteredModel
+from pipeline.tracking import store
 from tests.support import project as tree, stores
 
 MODEL = "segnet-commands"
@@ -103,6 +104,15 @@ class TestCommands:
         entries = json.loads(run("history", "--json"))
         assert len(entries) == 6  # the forced promotion, judged once more
         assert "is champion already: it stays" in entries[-1]["reason"]
+
+    def test_the_champion_is_named_though_the_entry_that_made_it_so_is_lost(self, store_of):
+        run("promote", "1", "--force", "a trial")
+        assert "champion is version 1; entry 8, HOLD" in run("promote", "2", code=3)
+        log = champion.log_of(RegisteredModel(store_of, MODEL))
+        store.client(store_of).delete_model_version(log.name, "7")
+        assert run("status").startswith(f"{MODEL}: version 1 is champion, by entry 7, which is lost\n")
+        found = json.loads(run("status", "--json"))["champion"]
+        assert (found["number"], found["kind"], found["champion"]) == (7, "lost", "1")
 
 
 def test_an_option_that_does_not_exist_is_wrong_usage():

@@ -114,6 +114,14 @@ def numbered(number, after, champion=None):
         (((1, 1),), {}, 0, [(1, "lost", None), (1, "found", "1")]),
         (((1, 0), (3, 1)), {2: "junk"}, 3, [(1, "found", "1"), (3, "found", "3")]),  # 2 came too late anyway
         (((1, 0),), {2: "junk"}, 0, [(1, "found", "1"), (2, "lost", "1")]),
+        # 2 came before 3, which was refused then, and does not count because 2 is gone, unless it is known to count.
+        (((1, 0), (3, 1)), {}, 2, [(1, "found", "1"), (2, "lost", "1")]),
+        (((1, 0), (3, 1)), {}, 3, [(1, "found", "1"), (3, "found", "3")]),
+        (((1, 0), (3, 1)), {2: "junk"}, 2, [(1, "found", "1"), (2, "lost", "1")]),
+        (((1, 0), (3, 1), (4, 2)), {}, 4, [(1, "found", "1"), (2, "lost", "1"), (4, "found", "4")]),
+        (((1, 0), (3, 1), (4, 3)), {}, 4, [(1, "found", "1"), (3, "found", "3"), (4, "found", "4")]),
+        (((1, 0), (4, 2)), {}, 3, [(1, "found", "1"), (2, "lost", "1"), (4, "found", "4")]),
+        (((2, 0), (3, 2)), {}, 3, [(2, "found", "2"), (3, "found", "3")]),
         ((), {1: "junk", 2: "junk"}, 0, [(2, "lost", None)]),
     ],
 )
@@ -122,6 +130,26 @@ def test_entries_that_are_missing_are_lost_and_keep_the_aliases(entries, unreada
     assert [(entry.number, entry.kind, entry.reign.champion) for entry in log] == counted
     for lost in (entry for entry in log if entry.kind == "lost"):
         assert lost.reason == ("junk" if unreadable else f"entry {lost.number} was deleted from the log")
+
+
+def test_a_lost_entry_left_the_aliases_that_the_next_one_found_where_that_tells_them():
+    first, held, back = numbered(1, 0, "1"), replace(ENTRY, number=3, after=2), numbered(3, 2)
+    held = replace(held, reign=Reign("2", "1"))
+    back = replace(held, kind="rolled back", verdict=None, reign=Reign("1", "2"))
+    promoted = replace(held, verdict=replace(VERDICT, outcome=Outcome.PROMOTE), reign=Reign("3", "2"))
+    for following, left in ((held, Reign("2", "1")), (back, Reign("2", "1")), (promoted, Reign("1", None))):
+        log = decision_log.counting([first, following])
+        assert [(entry.kind, entry.reign) for entry in log[1:]] == [
+            ("lost", left),
+            (following.kind, following.reign),
+        ]
+
+
+def test_a_version_became_champion_by_the_newest_entry_that_changed_it():
+    log = tuple(numbered(place, place - 1, each) for place, each in enumerate("1122123", 1))
+    assert [decision_log.made_champion(log, each).number for each in "123"] == [5, 6, 7]
+    assert decision_log.made_champion(log, "4") is None
+    assert decision_log.made_champion((), "1") is None
 
 
 FIRST, GONE, LOST = numbered(1, 0, "7"), numbered(2, 1), replace(numbered(2, 1), kind="lost", reason="deleted")
